@@ -1,0 +1,91 @@
+"""What a mask does when both of its ranks move: facts that let one mask serve every tile."""
+
+from __future__ import annotations
+
+from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+
+
+def invariant(predicate: Predicate, query_step: int, key_step: int) -> bool:
+    """Whether the predicate is proved to keep its value under a -> a + query_step, b -> b + key_step.
+
+    False says only that the proof did not succeed.
+    """
+    match predicate:
+        case Compare(_, left, right):
+            change = _change(left, query_step, key_step)
+            return change is not None and change == _change(right, query_step, key_step)
+        case All(parts) | AnyOf(parts):
+            return all(invariant(part, query_step, key_step) for part in parts)
+
+
+def _change(expr: Expr, query_step: int, key_step: int) -> int | None:
+    """The constant by which the expression grows; None where it is not known to be one."""
+    match expr:
+        case Const():
+            return 0
+        case Var(name):
+            return {"a": query_step, "b": key_step}.get(name, 0)
+        case Binary("*", Const(factor), other) | Binary("*", other, Const(factor)):
+            change = _change(other, query_step, key_step)
+            return None if change is None else factor * change
+        case Binary("//", left, Const(divisor)):
+            change = _change(left, query_step, key_step)
+            return None if change is None or change % divisor else change // divisor
+        case Binary("%", left, Const(modulus)):
+            change = _change(left, query_step, key_step)
+            return None if change is None or change % modulus else 0
+        case Binary(operator, left, right):
+            return _combined(operator, _change(left, query_step, key_step), _change(right, query_step, key_step))
+        case Select(condition, then, otherwise):
+            change = _change(then, query_step, key_step)
+            same = change == _change(otherwise, query_step, key_step)
+            return change if same and invariant(condition, query_step, key_step) else None
+
+
+def _combined(operator: str, left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return None
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "min" | "max" if left == right:
+            return left
+        case _ if left == right == 0:
+            return 0
+        case _:
+            return None
+
+
+def staircase(predicate: Predicate) -> int | None:
+    """s when the predicate is ``b <= a - s`` for a constant s >= 0: a causal triangle, shifted by s; else None."""
+    match predicate:
+        case Compare(">=" | "<=" as operator, left, right):
+            high, low = (left, right) if operator == ">=" else (right, left)
+            above, below = _linear(high), _linear(low)
+            if above is None or below is None:
+                return None
+            a, b, rest = (x - y for x, y in zip(above, below, strict=True))
+            return -rest if (a, b) == (1, -1) and rest <= 0 else None
+        case Compare() | All() | AnyOf():
+            return None
+
+
+def _linear(expr: Expr) -> tuple[int, int, int] | None:
+    """(coefficient of a, coefficient of b, constant), when the expression is linear in a and b alone."""
+    match expr:
+        case Const(value):
+            return (0, 0, value)
+        case Var("a"):
+            return (1, 0, 0)
+        case Var("b"):
+            return (0, 1, 0)
+        case Binary("+" | "-" as operator, left, right):
+            one, two = _linear(left), _linear(right)
+            if one is None or two is None:
+                return None
+            sign = 1 if operator == "+" else -1
+            return (one[0] + sign * two[0], one[1] + sign * two[1], one[2] + sign * two[2])
+        case _:
+            return None

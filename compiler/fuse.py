@@ -1,0 +1,38 @@
+"""fuse: terms that share a stationary order share a kernel.
+
+Forward (and the gradient of q) keeps query tiles stationary, so terms with one query order form one kernel with one
+softmax; the gradients of k and v keep key tiles stationary, so there terms with one key order do. Kernels whose order
+covers every token come first: the first kernel then initialises every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .program import Kernel, Order, Program, Range, Sweep, Term, Tile
+from .tile import Placement, key_ranges, query_ranges
+
+
+def fuse(name: str, causal: bool, placements: Sequence[Placement], tile: Tile) -> Program:
+    """The program that computes the placements, disjoint as they are, as a chain of kernels."""
+    terms = tuple(Term(p.label, p.line, p.query, p.key, p.shift, p.keep) for p in placements)
+    return Program(
+        name,
+        causal,
+        tile,
+        terms,
+        forward=_kernels(placements, lambda placement: placement.query, lambda p: query_ranges(p, tile)),
+        backward=_kernels(placements, lambda placement: placement.key, lambda p: key_ranges(p, tile)),
+    )
+
+
+def _kernels(
+    placements: Sequence[Placement],
+    order: Callable[[Placement], Order],
+    ranges: Callable[[Placement], tuple[Range, ...]],
+) -> tuple[Kernel, ...]:
+    groups: dict[Order, list[Sweep]] = {}
+    for index, placement in enumerate(placements):
+        groups.setdefault(order(placement), []).append(Sweep(index, ranges(placement)))
+    kernels = (Kernel(shared, tuple(sweeps)) for shared, sweeps in groups.items())
+    return tuple(sorted(kernels, key=lambda kernel: not kernel.order.covers_all))

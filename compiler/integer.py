@@ -1,0 +1,173 @@
+"""Integer expressions: the small language in which a program states its tile ranges and masks.
+
+Closed-form results of the set computations arrive here, are evaluated on plain ints or on arrays, are printed into
+generated kernels, and are read back as sets when a program is confirmed. ``//`` and ``%`` round towards minus
+infinity, as in Python; a generated kernel may print C's operators only where no operand can be negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """``operator`` is one of ``+ - * // % min max``; the right side of ``//`` and ``%`` is a positive Const."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """``then if condition else otherwise``."""
+
+    condition: Predicate
+    then: Expr
+    otherwise: Expr
+
+
+Expr: TypeAlias = Const | Var | Binary | Select
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``operator`` is one of ``< <= > >= == !=``."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """True when every part is; the empty conjunction is true."""
+
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """True when some part is; the empty disjunction is false."""
+
+    parts: tuple[Predicate, ...]
+
+
+Predicate: TypeAlias = Compare | All | AnyOf
+
+TRUE = All(())
+FALSE = AnyOf(())
+
+
+def evaluate(expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None) -> Any:
+    """The value under an assignment of ints or integer arrays.
+
+    ``xp`` is the array module (numpy or torch) whose ``where``, ``minimum`` and ``maximum`` apply to the arrays in
+    ``values``; None when all of them are plain ints.
+    """
+
+    def go(node: Expr | Predicate) -> Any:
+        match node:
+            case Const(value):
+                return value
+            case Var(name):
+                return values[name]
+            case Binary(operator, left, right):
+                return _binary(operator, go(left), go(right), xp)
+            case Select(condition, then, otherwise):
+                test, yes, no = go(condition), go(then), go(otherwise)
+                if isinstance(test, bool):
+                    return yes if test else no
+                return xp.where(test, yes, no)
+            case Compare(operator, left, right):
+                return _compare(operator, go(left), go(right))
+            case All(parts):
+                result: Any = True
+                for part in parts:
+                    result = result & go(part)
+                return result
+            case AnyOf(parts):
+                result = False
+                for part in parts:
+                    result = result | go(part)
+                return result
+            case _:
+                assert_never(node)
+
+    return go(expr)
+
+
+def _binary(operator: str, left: Any, right: Any, xp: Any) -> Any:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "//":
+            return left // right
+        case "%":
+            return left % right
+        case "min" | "max":
+            if isinstance(left, int) and isinstance(right, int):
+                return min(left, right) if operator == "min" else max(left, right)
+            array = left if not isinstance(left, int) else right
+            lower = operator == "min"
+            # Arrays broadcast against ints through where: torch.minimum takes tensors only.
+            return xp.where(array < (right if array is left else left), *_pick(array, left, right, lower))
+        case _:
+            raise ValueError(f"unknown operator {operator!r}")
+
+
+def _pick(array: Any, left: Any, right: Any, lower: bool) -> tuple[Any, Any]:
+    other = right if array is left else left
+    return (array, other) if lower else (other, array)
+
+
+def _compare(operator: str, left: Any, right: Any) -> Any:
+    match operator:
+        case "<":
+            return left < right
+        case "<=":
+            return left <= right
+        case ">":
+            return left > right
+        case ">=":
+            return left >= right
+        case "==":
+            return left == right
+        case "!=":
+            return left != right
+        case _:
+            raise ValueError(f"unknown comparison {operator!r}")
+
+
+def variables(expr: Expr | Predicate) -> frozenset[str]:
+    """The names that occur."""
+    match expr:
+        case Const():
+            return frozenset()
+        case Var(name):
+            return frozenset({name})
+        case Binary(_, left, right) | Compare(_, left, right):
+            return variables(left) | variables(right)
+        case Select(condition, then, otherwise):
+            return variables(condition) | variables(then) | variables(otherwise)
+        case All(parts) | AnyOf(parts):
+            return frozenset().union(*(variables(part) for part in parts))
+        case _:
+            assert_never(expr)

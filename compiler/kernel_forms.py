@@ -1,0 +1,129 @@
+"""The statements of which kernels consist, as read expects them. A ``HOLE_`` is what a kernel may choose.
+
+Written apart from emit: that both say the same is what reading proves.
+"""
+
+from __future__ import annotations
+
+PARAMETERS = """
+    {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, HEAD_DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr
+"""
+DECORATOR = "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset'])"
+
+QUERY_HEAD = """
+batch, head, first, n = sequence(spans_ptr, heads, Nk)
+c, block, begin, end = query_block(
+    first, n, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_Q)
+if block < 0:
+    return
+I = block // (HOLE_tile // BLOCK_Q)
+a = block * BLOCK_Q + tl.arange(0, BLOCK_Q)
+live = (a >= begin) & (a < end)
+rows = token(c, a, HOLE_period, HOLE_count, HOLE_start) + first - query_offset
+q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
+k_at = matrix(k_ptr, batch, head // group, k_b, k_h)
+v_at = matrix(v_ptr, batch, head // group, v_b, v_h)
+lse_at = vector(lse_ptr, batch, head, heads, Nq)
+"""
+FORWARD_HEAD = """
+out_at = matrix(out_ptr, batch, head, o_b, o_h)
+acc, m, z = {start}
+score_scale = scale * LOG2_E
+"""
+FRESH = "fresh(BLOCK_Q, BLOCK_D)"
+RESUME = "resume(out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+FORWARD_END = "finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+GRADIENT_HEAD = """
+do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
+lse = load_lse(lse_at, rows, live)
+delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
+dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
+score_scale = scale * LOG2_E
+"""
+GRADIENT_END = """
+dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
+store_gradient(dq_at, rows, dq * scale, live, {add}, HEAD_DIM, BLOCK_D)
+"""
+STEPS = {
+    "forward": "acc, m, z = attend_{}(acc, m, z, q, k, v, {}score_scale, PRECISION)",
+    "backward_query": "dq = query_gradient_{}(dq, q, k, v, do, lse, delta, {}score_scale, PRECISION)",
+}
+KEYS = """
+count = ranks(kc, n, HOLE_period, HOLE_count, HOLE_start)
+T = tl.cdiv(count, HOLE_tile)
+"""
+KEY_BOUNDS = """
+lo = tl.maximum(HOLE_lo(I, c, T, n), 0) * (HOLE_tile // BLOCK_K)
+hi = tl.minimum(HOLE_hi(I, c, T, n) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
+"""
+LOAD = """k, v = load_keys(
+        k_at, v_at, {}, kc, first, count, k_n, k_d, v_n, v_d, HOLE_period, HOLE_count, HOLE_start,
+        HEAD_DIM, BLOCK_D, BLOCK_K, {})"""
+KEYS_MASKED = """
+for j in range(lo, hi):
+    b = j * BLOCK_K + tl.arange(0, BLOCK_K)
+    keep = HOLE_keep(c, a[:, None], b[None, :], n) & (b < count)[None, :]
+    {load}
+    {step}
+"""
+KEYS_FULL = """
+whole = count // BLOCK_K
+for j in range(lo, tl.minimum(hi, whole)):
+    {load_whole}
+    {step_whole}
+if (lo <= whole) & (whole < hi):
+    {load_last}
+    {step_last}
+"""
+KEY_HEAD = """
+batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)
+c, block, count = key_block(n, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K)
+if block < 0:
+    return
+J = block // (HOLE_tile // BLOCK_K)
+b = block * BLOCK_K + tl.arange(0, BLOCK_K)
+live = b < count
+rows = token(c, b, HOLE_period, HOLE_count, HOLE_start) + first
+k = load_rows(matrix(k_ptr, batch, kv_head, k_b, k_h), rows, k_n, k_d, live, HEAD_DIM, BLOCK_D)
+v = load_rows(matrix(v_ptr, batch, kv_head, v_b, v_h), rows, v_n, v_d, live, HEAD_DIM, BLOCK_D)
+dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
+dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
+score_scale = scale * LOG2_E
+"""
+MEMBER_HEAD = """
+head = kv_head * group + member
+q_at = matrix(q_ptr, batch, head, q_b, q_h)
+do_at = matrix(do_ptr, batch, head, do_b, do_h)
+lse_at = vector(lse_ptr, batch, head, heads, Nq)
+delta_at = vector(delta_ptr, batch, head, heads, Nq)
+"""
+QUERIES = """
+T = tl.cdiv(ranks(qc, n, HOLE_period, HOLE_count, HOLE_start), HOLE_tile)
+begin, end = query_window(qc, first, n, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start)
+"""
+QUERY_BOUNDS = """
+lo = tl.maximum(HOLE_lo(J, c, T, n) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
+hi = tl.minimum(HOLE_hi(J, c, T, n) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+"""
+LOAD_QUERIES = """q, do, lse, delta = load_queries(
+        q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end, q_n, q_d, do_n, do_d,
+        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
+QUERIES_MASKED = f"""
+for i in range(lo, hi):
+    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+    keep = HOLE_keep(qc, a[None, :], b[:, None], n)
+    {LOAD_QUERIES}
+    dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+"""
+QUERIES_FULL = f"""
+for i in range(lo, hi):
+    {LOAD_QUERIES}
+    dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, PRECISION)
+"""
+KEY_END = """
+dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
+dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
+store_gradient(dk_at, rows, dk * scale, live, {add}, HEAD_DIM, BLOCK_D)
+store_gradient(dv_at, rows, dv, live, {add}, HEAD_DIM, BLOCK_D)
+"""

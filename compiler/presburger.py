@@ -1,0 +1,313 @@
+"""Sets of integer tuples described by Presburger formulas: the only file that talks to isl.
+
+A set has named dimensions; every other name in its formulas is a parameter, standing for any integer. All operations
+are exact and return new sets. They are bounded: inside ``budget(k)`` isl stops after k of its operations, at the same
+place on every machine, and ``BudgetExceeded`` is raised; the context stays usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+import islpy as isl
+
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+
+_CONTEXT = isl.Context()
+_CONTEXT.set_ast_build_detect_min_max(1)
+
+PROOF_OPERATIONS = 300_000
+"""The stock proofs need a small part of this; an explosive formula stops after a fraction of a second."""
+
+
+class BudgetExceeded(Exception):
+    """A set computation did not finish within its budget."""
+
+
+@contextmanager
+def budget(operations: int = PROOF_OPERATIONS) -> Iterator[None]:
+    """Bound the set computations inside; raises ``BudgetExceeded`` where they run over."""
+    outer = _CONTEXT.get_max_operations()
+    _CONTEXT.reset_operations()
+    _CONTEXT.set_max_operations(operations)
+    try:
+        yield
+    except isl.Error as error:
+        if "maximal number of operations" not in str(error):
+            raise
+        raise BudgetExceeded(f"more than {operations} operations") from error
+    finally:
+        _CONTEXT.reset_operations()
+        _CONTEXT.set_max_operations(outer)
+
+
+def quote(name: str) -> str:
+    """A name as it may stand in a formula: isl reads ``max``, ``mod`` or ``exists`` as keywords, so all are tagged."""
+    return f"v_{name}"
+
+
+class IntegerSet:
+    """An immutable set of integer tuples over ``dims``, in order. Formulas are isl's text over ``quote``d names."""
+
+    __slots__ = ("__dict__", "_set", "dims")
+
+    def __init__(self, dims: Sequence[str], raw: isl.Set) -> None:
+        self.dims = tuple(dims)
+        self._set = raw
+
+    @classmethod
+    def parse(cls, dims: Sequence[str], formula: str, parameters: Sequence[str] = ()) -> IntegerSet:
+        """``{ [dims] : formula }``; names in ``formula`` are quoted (see ``quote``)."""
+        return cls(dims, isl.Set.read_from_str(_CONTEXT, _space(parameters, f"[{_list(dims)}] : {formula or 'true'}")))
+
+    # --- algebra; operands are aligned by the names of their dimensions ---
+
+    def __and__(self, other: IntegerSet) -> IntegerSet:
+        return IntegerSet(self.dims, self._set & other.onto(self.dims)._set)
+
+    def __or__(self, other: IntegerSet) -> IntegerSet:
+        return IntegerSet(self.dims, (self._set | other.onto(self.dims)._set).coalesce())
+
+    def __sub__(self, other: IntegerSet) -> IntegerSet:
+        return IntegerSet(self.dims, (self._set - other.onto(self.dims)._set).coalesce())
+
+    def __le__(self, other: IntegerSet) -> bool:
+        return bool(self._set.is_subset(other.onto(self.dims)._set))
+
+    def equals(self, other: IntegerSet) -> bool:
+        """Whether both hold the same tuples, for every value of the parameters."""
+        return bool(self._set.is_equal(other.onto(self.dims)._set))
+
+    def disjoint(self, other: IntegerSet) -> bool:
+        return bool(self._set.is_disjoint(other.onto(self.dims)._set))
+
+    @cached_property
+    def empty(self) -> bool:
+        return bool(self._set.is_empty())
+
+    def onto(self, dims: Sequence[str]) -> IntegerSet:
+        """Keep, reorder or add dimensions: dropped ones are projected out, new ones unconstrained."""
+        if tuple(dims) == self.dims:
+            return self
+        return self.image(dims, "true")
+
+    def image(self, dims: Sequence[str], formula: str, parameters: Sequence[str] = ()) -> IntegerSet:
+        """``{ dims : exists the other dimensions of this set, formula }``: rename, substitute, quantify."""
+        equal = [f"{quote(dim)}' = {quote(dim)}" for dim in dims if dim in self.dims]
+        target = ", ".join(quote(dim) + "'" if dim in self.dims else quote(dim) for dim in dims)
+        text = _space(parameters, f"[{_list(self.dims)}] -> [{target}] : {' and '.join([*equal, f'({formula})'])}")
+        mapping = isl.Map.read_from_str(_CONTEXT, text)
+        return IntegerSet(dims, self._set.apply(mapping).coalesce())
+
+    def rename(self, names: Mapping[str, str]) -> IntegerSet:
+        """The same set under other dimension names."""
+        return IntegerSet([names.get(dim, dim) for dim in self.dims], self._set)
+
+    def for_some_parameters(self) -> IntegerSet:
+        """The tuples that are in the set for at least one value of the parameters."""
+        count = self._set.dim(isl.dim_type.param)
+        return IntegerSet(self.dims, self._set.project_out(isl.dim_type.param, 0, count))
+
+    def complement(self) -> IntegerSet:
+        return IntegerSet(self.dims, self._set.complement())
+
+    def simplify(self, context: IntegerSet) -> IntegerSet:
+        """A set with a shorter description that agrees with this one within ``context``."""
+        return IntegerSet(self.dims, self._set.coalesce().gist(context.onto(self.dims)._set).coalesce())
+
+    def transitive_superset(self) -> IntegerSet:
+        """For a set of pairs: a superset of the pairs connected by one or more of them (exact where isl can)."""
+        first, second = (
+            isl.Map.read_from_str(_CONTEXT, f"{{ [a, b] -> [{dim}] }}").intersect_domain(self._set) for dim in "ab"
+        )
+        closure, _exact = first.reverse().apply_range(second).transitive_closure()
+        return IntegerSet(self.dims, closure.wrap().flatten())
+
+    def pieces(self) -> tuple[IntegerSet, ...]:
+        """Disjoint convex pieces (up to strides)."""
+        basic = self._set.coalesce().make_disjoint().coalesce().get_basic_set_list()
+        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic.get_at(k))) for k in range(basic.n_basic_set()))
+
+    # --- questions ---
+
+    def involves(self, parameter: str) -> bool:
+        """Whether the description depends on a parameter."""
+        raw = self._set.remove_redundancies()
+        position = raw.find_dim_by_name(isl.dim_type.param, quote(parameter))
+        return position >= 0 and bool(raw.involves_dims(isl.dim_type.param, position, 1))
+
+    def smallest(self, parameters: Sequence[str]) -> dict[str, int] | None:
+        """The lexicographically smallest (parameters..., dims...) of a set whose parameters are bounded below."""
+        raw = self._set
+        for name in reversed(parameters):
+            position = raw.find_dim_by_name(isl.dim_type.param, quote(name))
+            if position >= 0:
+                raw = raw.move_dims(isl.dim_type.set, 0, isl.dim_type.param, position, 1)
+            else:
+                raw = raw.insert_dims(isl.dim_type.set, 0, 1)
+        point = raw.lexmin().sample_point()
+        if point.is_void():
+            return None
+        names = (*parameters, *self.dims)
+        values = [point.get_coordinate_val(isl.dim_type.set, k).to_python() for k in range(len(names))]
+        return dict(zip(names, values, strict=True))
+
+    @cached_property
+    def moduli(self) -> tuple[int, ...]:
+        """The denominators of the integer divisions in the description, ascending: the periods it speaks of."""
+        found: set[int] = set()
+        basics = self._set.compute_divs().get_basic_set_list()
+        for k in range(basics.n_basic_set()):
+            basic = basics.get_at(k)
+            for div in range(basic.dim(isl.dim_type.div)):
+                found.add(basic.get_div(div).get_denominator_val().to_python())
+        return tuple(sorted(found - {1}))
+
+    def bounded(self, dim: str) -> bool:
+        """Whether ``dim`` has an upper bound in terms of the other dims and the parameters."""
+        if self.empty:
+            return True
+        try:
+            self._as_parameters([d for d in self.dims if d != dim]).dim_max(0)
+        except isl.Error as error:
+            # isl's own dim_has_upper_bound counts bounds through existential variables that bound nothing.
+            if "unbounded" not in str(error):
+                raise
+            return False
+        return True
+
+    # --- closed forms ---
+
+    def interval(self, dim: str, context: IntegerSet) -> tuple[Expr, Expr]:
+        """``lo, hi`` in the other dims and the parameters, with lo <= dim < hi the hull; lo >= hi where there is none.
+
+        ``context`` (over the other dims) says which values of those are asked for.
+        """
+        others = [d for d in self.dims if d != dim]
+        raw = self._as_parameters(others)
+        known = context.onto(others)._as_parameters(others).params()
+        lo, hi = raw.dim_min(0), raw.dim_max(0).add_constant_val(isl.Val.one(_CONTEXT))
+        nothing = known.subtract(raw.params())
+        if not nothing.is_empty():
+            # Where no tile is touched the formulas may already say so by themselves (lo >= hi); else both become 0.
+            wide = [_extended(bound) for bound in (lo, hi)]
+            if all(bound is not None for bound in wide) and wide[0].lt_set(wide[1]).intersect(nothing).is_empty():
+                lo, hi = wide
+            else:
+                zero = isl.PwAff.zero_on_domain(isl.LocalSpace.from_space(nothing.get_space()))
+                lo, hi = (bound.union_add(zero.intersect_params(nothing)) for bound in (lo, hi))
+        build = isl.AstBuild.from_context(known)
+        lo, hi = (_expr(build.expr_from_pw_aff(bound.gist_params(known).coalesce())) for bound in (lo, hi))
+        return lo, hi
+
+    def predicate(self, context: IntegerSet) -> Predicate:
+        """Membership as a predicate over the dims and parameters, exact within ``context``."""
+        raw = self.simplify(context)._as_parameters(self.dims)
+        known = context.onto(self.dims)._as_parameters(self.dims).params()
+        params = raw.params()
+        if params.is_empty():
+            return FALSE
+        if known.is_subset(params):
+            return TRUE
+        return _predicate(isl.AstBuild.from_context(known).expr_from_set(params))
+
+    def _as_parameters(self, dims: Sequence[str]) -> isl.Set:
+        """The raw set with ``dims`` turned into parameters; what stays is in the old order."""
+        raw = self._set
+        remaining = list(self.dims)
+        for dim in dims:
+            position = remaining.index(dim)
+            raw = raw.set_dim_name(isl.dim_type.set, position, quote(dim))
+            raw = raw.move_dims(isl.dim_type.param, raw.dim(isl.dim_type.param), isl.dim_type.set, position, 1)
+            remaining.pop(position)
+        return raw
+
+    def __repr__(self) -> str:
+        return f"IntegerSet({str(self._set).replace('v_', '')})"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(quote(name) for name in names)
+
+
+def _space(parameters: Sequence[str], body: str) -> str:
+    return f"[{_list(parameters)}] -> {{ {body} }}"
+
+
+def _extended(bound: isl.PwAff) -> isl.PwAff | None:
+    """The same formula without its domain, when it is a single one."""
+    pieces = bound.coalesce().get_pieces()
+    return isl.PwAff.from_aff(pieces[0][1]) if len(pieces) == 1 else None
+
+
+_ARITHMETIC = {
+    isl.ast_expr_op_type.add: "+",
+    isl.ast_expr_op_type.sub: "-",
+    isl.ast_expr_op_type.mul: "*",
+    isl.ast_expr_op_type.div: "//",
+    isl.ast_expr_op_type.fdiv_q: "//",
+    isl.ast_expr_op_type.pdiv_q: "//",
+    isl.ast_expr_op_type.pdiv_r: "%",
+    isl.ast_expr_op_type.zdiv_r: "%",
+    isl.ast_expr_op_type.min: "min",
+    isl.ast_expr_op_type.max: "max",
+}
+_COMPARISONS = {
+    isl.ast_expr_op_type.eq: "==",
+    isl.ast_expr_op_type.le: "<=",
+    isl.ast_expr_op_type.lt: "<",
+    isl.ast_expr_op_type.ge: ">=",
+    isl.ast_expr_op_type.gt: ">",
+}
+_CONJUNCTIONS = (isl.ast_expr_op_type.and_, isl.ast_expr_op_type.and_then)
+_DISJUNCTIONS = (isl.ast_expr_op_type.or_, isl.ast_expr_op_type.or_else)
+_CHOICES = (isl.ast_expr_op_type.cond, isl.ast_expr_op_type.select)
+
+
+def _expr(node: isl.AstExpr) -> Expr:
+    if node.get_type() == isl.ast_expr_type.int:
+        return Const(node.get_val().to_python())
+    if node.get_type() == isl.ast_expr_type.id:
+        return Var(node.get_id().get_name().removeprefix("v_"))
+    kind = node.get_op_type()
+    operands = [node.get_op_arg(k) for k in range(node.get_op_n_arg())]
+    if kind == isl.ast_expr_op_type.minus:
+        return Binary("-", Const(0), _expr(operands[0]))
+    if kind in _CHOICES:
+        return Select(_predicate(operands[0]), _expr(operands[1]), _expr(operands[2]))
+    result = _expr(operands[0])
+    for operand in operands[1:]:
+        result = Binary(_ARITHMETIC[kind], result, _expr(operand))
+    return result
+
+
+def _predicate(node: isl.AstExpr) -> Predicate:
+    if node.get_type() == isl.ast_expr_type.int:
+        return TRUE if node.get_val().to_python() else FALSE
+    kind = node.get_op_type()
+    operands = [node.get_op_arg(k) for k in range(node.get_op_n_arg())]
+    if kind in _CONJUNCTIONS:
+        parts = (_predicate(operand) for operand in operands)
+        return All(tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, All) else (part,))))
+    if kind in _DISJUNCTIONS:
+        parts = (_predicate(operand) for operand in operands)
+        return AnyOf(tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, AnyOf) else (part,))))
+    if kind in _CHOICES:
+        test, then, otherwise = (_predicate(operand) for operand in operands)
+        return AnyOf((All((test, then)), All((_negate(test), otherwise))))
+    return Compare(_COMPARISONS[kind], _expr(operands[0]), _expr(operands[1]))
+
+
+_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+
+
+def _negate(predicate: Predicate) -> Predicate:
+    match predicate:
+        case Compare(operator, left, right):
+            return Compare(_OPPOSITE[operator], left, right)
+        case All(parts):
+            return AnyOf(tuple(_negate(part) for part in parts))
+        case AnyOf(parts):
+            return All(tuple(_negate(part) for part in parts))

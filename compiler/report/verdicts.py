@@ -1,0 +1,67 @@
+"""What `patternc check` says: the verdict on every claim of a file, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ...patterns_dsl.diagnostic import Diagnostic, Severity
+from ..examine import FileReport, Finding, complaint
+from ..verify.result import Status
+from .palette import Paint
+
+_STYLES = {
+    Status.PROVED: ("green", "bold"),
+    Status.CHECKED: ("cyan", "bold"),
+    Status.REFUTED: ("red", "bold"),
+    Status.UNKNOWN: ("yellow", "bold"),
+}
+
+
+def text(report: FileReport, paint: Paint, quiet: bool) -> str:
+    """The verdicts on one file; ``quiet`` keeps what failed."""
+    if quiet:
+        blocks = [diagnostic(one, paint) for one in report.diagnostics()]
+    else:
+        blocks = [diagnostic(error, paint) for error in report.errors]
+        blocks += ["\n".join(_finding(report.file, finding, paint)) for finding in report.findings]
+    return "\n".join(blocks)
+
+
+def summary(reports: Iterable[FileReport], paint: Paint) -> str:
+    """One line that counts the verdicts, such as ``3 proved, 1 refuted``."""
+    counts = dict.fromkeys(Status, 0)
+    broken = 0
+    for report in reports:
+        broken += len(report.errors)
+        for finding in report.findings:
+            for result in finding.results:
+                counts[result.status] += 1
+    parts = [paint(f"{count} {status}", *_STYLES[status]) for status, count in counts.items() if count]
+    if broken:
+        parts.append(paint(f"{broken} error{'s' if broken > 1 else ''}", "red", "bold"))
+    return ", ".join(parts) or "no claims"
+
+
+def _finding(file: str, finding: Finding, paint: Paint) -> Iterator[str]:
+    yield paint(f"{file}: {finding.title}", "bold")
+    if not finding.results:
+        yield "  no claims; say what must hold with `prove ...`"
+    for result in finding.results:
+        yield f"  {paint(f'{result.status.upper():8}', *_STYLES[result.status])} {result.text}"
+        failed = complaint(result)
+        if failed is not None:
+            yield "\n".join(f"  {line}" for line in diagnostic(failed, paint).splitlines())
+        elif result.witness is not None:
+            yield f"           witness: {result.witness}" + (f"; {result.explanation}" if result.explanation else "")
+
+
+def diagnostic(one: Diagnostic, paint: Paint) -> str:
+    """The rendered diagnostic with its first line and its carets in colour."""
+    head, *rest = one.render().splitlines()
+    hue = "red" if one.severity is Severity.ERROR else "yellow"
+    mark, colon, message = head.partition(": ")
+    lines = [paint(mark, hue, "bold") + colon + message]
+    for line in rest:
+        body = line.lstrip(" |")
+        lines.append(line.replace(body, paint(body, hue, "bold")) if body and not body.strip("^~") else line)
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""A pattern as a command names it: ``FILE``, ``FILE::NAME``, ``library:NAME``, and ``-p name=value`` settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..patterns_dsl.syntax import Bound, BoundPattern
+from .pattern import Module, Pattern, load
+
+
+class UsageError(ValueError):
+    """The command line asks for something that cannot be; the message says what it could ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """``file`` is a path or ``library:NAME``; ``name`` picks a pattern of the file, None when none is named."""
+
+    file: str
+    name: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        file, separator, name = text.rpartition("::")
+        if not separator:
+            return cls(text, None)
+        if not file or not name.isidentifier():
+            raise UsageError(f"{text!r} is neither FILE nor FILE::NAME")
+        return cls(file, name)
+
+
+def settings(texts: Iterable[str]) -> dict[str, str]:
+    """``["l=64", "density=10%", "g={0, 5..9}"]`` as arguments of bind, which reads the values."""
+    values: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        name = name.strip()
+        if not separator or not name.isidentifier() or not value.strip():
+            raise UsageError(f"-p takes name=value, as in -p l=64, not {text!r}")
+        if name in values:
+            raise UsageError(f"-p {name} is given twice")
+        values[name] = value.strip()
+    return values
+
+
+def spelled(value: Bound) -> str:
+    """A bound argument as ``-p`` takes it: the inverse of ``settings``."""
+    match value:
+        case int():
+            return str(value)
+        case float():
+            return f"{100 * value:.12g}%"
+        case _:
+            return " ".join(value.span.text.split())
+
+
+def title(pattern: BoundPattern) -> str:
+    """The pattern with its arguments: ``fixed_factorized(l = 128, c = 8)``."""
+    arguments = ", ".join(f"{name} = {spelled(value)}" for name, value in pattern.arguments)
+    return f"{pattern.name}({arguments})" if arguments else pattern.name
+
+
+def parameters(pattern: Pattern) -> frozenset[str]:
+    """The names that a pattern can be given values for."""
+    [tree] = [tree for tree in pattern.module.tree.patterns if tree.name == pattern.name]
+    return frozenset(parameter.name for parameter in tree.parameters)
+
+
+def named(reference: Reference, module: Module) -> tuple[Pattern, ...]:
+    """The pattern that is named, or all of the file."""
+    if reference.name is None:
+        return tuple(module.patterns.values())
+    if reference.name not in module.patterns:
+        known = ", ".join(module.patterns) or "none"
+        raise UsageError(f"{reference.file} has no pattern {reference.name!r}; it has {known}")
+    return (module.patterns[reference.name],)
+
+
+def select(text: str, arguments: Iterable[str]) -> Pattern:
+    """The one pattern that ``text`` names, bound to the settings."""
+    reference = Reference.parse(text)
+    patterns = named(reference, load(reference.file))
+    if len(patterns) != 1:
+        names = ", ".join(pattern.name for pattern in patterns) or "none"
+        raise UsageError(f"{reference.file} has {len(patterns)} patterns ({names}): pick one with FILE::NAME")
+    return patterns[0].bind(**settings(arguments))

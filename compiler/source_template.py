@@ -1,0 +1,45 @@
+"""Matching of Python statements against templates, on syntax trees.
+
+A template is Python text in which a name that starts with ``HOLE_`` stands for any expression; all else must be as
+written. Comments, spacing and parentheses play no part.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from typing import TypeAlias
+
+Holes: TypeAlias = dict[str, ast.expr]
+
+_HOLE = "HOLE_"
+
+
+@lru_cache(maxsize=512)
+def template(text: str) -> tuple[ast.stmt, ...]:
+    """The statements of a template."""
+    return tuple(ast.parse(text).body)
+
+
+def match_statements(pattern: tuple[ast.stmt, ...], statements: list[ast.stmt]) -> Holes | None:
+    """What the holes stand for, or None where the statements differ. A hole that occurs twice must agree."""
+    holes: Holes = {}
+    return holes if _same(list(pattern), statements, holes) else None
+
+
+def _same(pattern: object, found: object, holes: Holes) -> bool:
+    if isinstance(pattern, ast.Name) and pattern.id.startswith(_HOLE):
+        if not isinstance(found, ast.expr):
+            return False
+        earlier = holes.setdefault(pattern.id.removeprefix(_HOLE), found)
+        return earlier is found or ast.dump(earlier) == ast.dump(found)
+    if type(pattern) is not type(found):
+        return False
+    if isinstance(pattern, ast.AST):
+        assert isinstance(found, ast.AST)
+        # Positions and type comments are attributes, not fields; an absent optional field is None on both sides.
+        return all(_same(getattr(pattern, name, None), getattr(found, name, None), holes) for name in pattern._fields)
+    if isinstance(pattern, list):
+        assert isinstance(found, list)
+        return len(pattern) == len(found) and all(_same(a, b, holes) for a, b in zip(pattern, found, strict=True))
+    return pattern == found

@@ -1,0 +1,23 @@
+"""causal: no query attends to a later key."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...patterns_dsl.syntax import Causal, Direction
+from ..presburger import IntegerSet
+from ..relation import Relation
+from .subject import Mask, Subject
+
+
+def violations(claim: Causal, subject: Subject) -> IntegerSet:
+    """The pairs that look ahead, over (i, j)."""
+    if subject.direction is Direction.CAUSAL:
+        return (subject.union - subject.universe).pairs
+    return (subject.union & Relation.parse("v_j > v_i", subject.direction)).pairs
+
+
+def violated(claim: Causal, subject: Subject, n: int) -> Mask:
+    """The same at one length, by brute force: [n, n]."""
+    ahead = np.triu(np.ones((n, n), dtype=np.bool_), k=1)
+    return ahead & np.logical_or.reduce(subject.step_masks(n))

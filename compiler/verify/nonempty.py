@@ -1,0 +1,26 @@
+"""nonempty: in every step, every query attends to at least one key, else its softmax is 0/0.
+
+Steps count one by one because a plan may run them one by one (interleaved layers, separate heads).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...patterns_dsl.syntax import Nonempty
+from ..presburger import IntegerSet
+from .subject import Mask, Subject
+
+
+def violations(claim: Nonempty, subject: Subject) -> IntegerSet:
+    """The queries without a key in some step, over i."""
+    queries = subject.universe.queries
+    empty = queries - queries
+    for step in subject.steps:
+        empty = empty | (queries - step.queries)
+    return empty
+
+
+def violated(claim: Nonempty, subject: Subject, n: int) -> Mask:
+    """The same at one length, by brute force: [n]."""
+    return np.logical_or.reduce([~mask.any(axis=1) for mask in subject.step_masks(n)])

@@ -1,0 +1,146 @@
+"""prove: decide each claim of a pattern, for every length where the claim does not state one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from ...patterns_dsl.syntax import Causal, Claim, Equal, Integer, Nonempty, Reach, Subset
+from ..pattern import Pattern
+from ..presburger import BudgetExceeded, IntegerSet, budget
+from ..relation import lengths
+from . import causal, inclusion, nonempty, reach, witness
+from .result import Result, Status, Witness
+from .subject import Mask, Subject
+
+LARGEST_CONFIRMED = 4096
+"""Witnesses at lengths up to this are confirmed by brute force; an unconfirmed one is never called a refutation."""
+
+_SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
+"""Lengths that are tried by brute force where there is no proof for every length."""
+
+
+class Disagreement(RuntimeError):
+    """The proof and the brute-force evaluator contradict each other: a bug in patternc, never in the pattern."""
+
+
+def check(pattern: Pattern) -> tuple[Result, ...]:
+    """The verdict on every claim of the pattern, in the order in which they are written."""
+    subject = Subject(pattern.bound)
+    return tuple(prove(claim, subject) for claim in pattern.bound.claims)
+
+
+def prove(claim: Claim, subject: Subject) -> Result:
+    """The verdict on one claim. Raises Disagreement when a witness is not confirmed by brute force."""
+    if claim.at is not None:
+        return _at_length(claim, subject, _value(claim.at))
+    try:
+        with budget():
+            found = _violations(claim, subject)
+            point = found.smallest(lengths(subject.direction))
+    except BudgetExceeded:
+        return _scan(claim, subject, "the proof ran out of its budget")
+    if point is None:
+        return _without_violation(claim, subject)
+    return _with_violation(claim, subject, _witness(point))
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Builds the results of one claim."""
+
+    claim: Claim
+    subject: Subject
+
+    def __call__(self, status: Status, found: Witness | None = None, note: str = "") -> Result:
+        # A violation refutes a claim and proves its negation: both are worth explaining, only one needs repair.
+        if found is not None and not note:
+            note = witness.explain(self.claim, self.subject, found)
+        repair = witness.repair(self.claim, self.subject) if status is Status.REFUTED and found is not None else ""
+        text = " ".join(self.claim.span.text.split()).removeprefix("prove ")
+        return Result(self.claim, text, status, found, note, repair)
+
+
+def _without_violation(claim: Claim, subject: Subject) -> Result:
+    verdict = _Verdict(claim, subject)
+    if isinstance(claim, Reach) and not reach.complete(claim):
+        return _scan(claim, subject, "an upper bound of the transitive closure is full")
+    if _negated(claim):
+        return verdict(Status.REFUTED, note="every pair is connected, for every length")
+    return verdict(Status.PROVED)
+
+
+def _with_violation(claim: Claim, subject: Subject, found: Witness) -> Result:
+    verdict = _Verdict(claim, subject)
+    if found.n > LARGEST_CONFIRMED:
+        return verdict(Status.UNKNOWN, note=f"a counterexample at {found} is too long to confirm by brute force")
+    mask = _violated(claim, subject, found.n)
+    if not mask[found.query] if found.key is None else not mask[found.query, found.key]:
+        raise Disagreement(f"{claim.span.text!r}: brute force does not confirm the counterexample at {found}")
+    return verdict(Status.PROVED if _negated(claim) else Status.REFUTED, found)
+
+
+def _at_length(claim: Claim, subject: Subject, n: int) -> Result:
+    found = _first(_violated(claim, subject, n), n)
+    holds = (found is None) != _negated(claim)
+    note = "" if found is not None else "every pair is connected" if _negated(claim) else ""
+    return _Verdict(claim, subject)(Status.CHECKED if holds else Status.REFUTED, found, note)
+
+
+def _scan(claim: Claim, subject: Subject, why: str) -> Result:
+    """No proof for every length: look for a violation at small ones, which refutes a claim and proves its negation."""
+    verdict = _Verdict(claim, subject)
+    for n in _SCANNED:
+        found = _first(_violated(claim, subject, n), n)
+        if found is not None:
+            return verdict(Status.PROVED if _negated(claim) else Status.REFUTED, found)
+    return verdict(Status.UNKNOWN, note=f"{why}; no violation at the lengths up to {_SCANNED[-1]} that were tried")
+
+
+def _violations(claim: Claim, subject: Subject) -> IntegerSet:
+    match claim:
+        case Nonempty():
+            return nonempty.violations(claim, subject)
+        case Causal():
+            return causal.violations(claim, subject)
+        case Reach():
+            return reach.violations(claim, subject)
+        case Subset() | Equal():
+            return inclusion.violations(claim, subject)
+        case _:
+            assert_never(claim)
+
+
+def _violated(claim: Claim, subject: Subject, n: int) -> Mask:
+    match claim:
+        case Nonempty():
+            return nonempty.violated(claim, subject, n)
+        case Causal():
+            return causal.violated(claim, subject, n)
+        case Reach():
+            return reach.violated(claim, subject, n)
+        case Subset() | Equal():
+            return inclusion.violated(claim, subject, n)
+        case _:
+            assert_never(claim)
+
+
+def _negated(claim: Claim) -> bool:
+    return isinstance(claim, Reach) and claim.negated
+
+
+def _witness(point: dict[str, int]) -> Witness:
+    return Witness(n=max(point.get("n", 0), point.get("nq", 0), point.get("nk", 0)), query=point["i"], key=point.get("j"))
+
+
+def _first(mask: Mask, n: int) -> Witness | None:
+    hits = np.argwhere(mask)
+    return Witness(n, *(int(index) for index in hits[0])) if len(hits) else None
+
+
+def _value(term: object) -> int:
+    if not isinstance(term, Integer):
+        raise TypeError("the stated length is folded by bind")
+    return term.value

@@ -1,0 +1,41 @@
+"""What a proof returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ...patterns_dsl.syntax import Claim
+
+
+class Status(StrEnum):
+    PROVED = "proved"  # for every length
+    CHECKED = "checked"  # at the stated length only, by brute force
+    REFUTED = "refuted"  # with a witness that the brute-force evaluator confirmed
+    UNKNOWN = "unknown"  # the proof ran out of its budget
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A concrete instance: sequence length, query, and (where the claim is about pairs) key."""
+
+    n: int
+    query: int
+    key: int | None = None
+
+    def __str__(self) -> str:
+        key = "" if self.key is None else f", j = {self.key}"
+        return f"n = {self.n}, i = {self.query}{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The verdict on one claim. For a refuted claim ``witness`` is a counterexample; for a proved ``not`` claim it is
+    the example that proves it. ``explanation`` says in words what the witness shows; ``help`` a repair, where known."""
+
+    claim: Claim
+    text: str  # the claim as written
+    status: Status
+    witness: Witness | None = None
+    explanation: str = ""
+    help: str = ""

@@ -1,0 +1,60 @@
+"""What a proof is about: a bound pattern, seen as relations and, independently, as brute-force masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
+from .. import bruteforce
+from ..denote import denote
+from ..relation import Relation, identity, universe
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pattern under proof. Relations come from ``denote``; masks from the evaluator that shares no code with it."""
+
+    pattern: BoundPattern
+
+    @property
+    def direction(self) -> Direction:
+        return self.pattern.direction
+
+    @cached_property
+    def steps(self) -> tuple[Relation, ...]:
+        return tuple(denote(step.body, self.direction) for step in self.pattern.steps)
+
+    @cached_property
+    def union(self) -> Relation:
+        whole = self.steps[0]
+        for step in self.steps[1:]:
+            whole = whole | step
+        return whole
+
+    @cached_property
+    def universe(self) -> Relation:
+        return universe(self.direction)
+
+    @cached_property
+    def identity(self) -> Relation:
+        return identity(self.direction)
+
+    def relation(self, expression: Expression) -> Relation:
+        return denote(expression, self.direction)
+
+    def mask(self, expression: Expression, n: int) -> Mask:
+        """Brute force: which keys (columns) each query (row) attends to at length n."""
+        return bruteforce.mask(expression, self.direction, n)
+
+    def step_masks(self, n: int) -> list[Mask]:
+        return [self.mask(step.body, n) for step in self.pattern.steps]
+
+    def universe_mask(self, n: int) -> Mask:
+        square = np.ones((n, n), dtype=np.bool_)
+        return np.tril(square) if self.direction is Direction.CAUSAL else square

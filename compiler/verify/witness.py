@@ -1,0 +1,113 @@
+"""Witnesses in words: which path breaks, and what would mend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...patterns_dsl.syntax import Causal, Claim, Equal, Nonempty, Reach, Subset
+from ..presburger import BudgetExceeded, budget
+from ..relation import Relation
+from . import nonempty, reach
+from .result import Witness
+from .subject import Mask, Subject
+
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+MOST_EXTRA_STEPS = 2
+"""A repair that takes more steps than this beyond the claimed ones is not offered."""
+
+
+def explain(claim: Claim, subject: Subject, found: Witness) -> str:
+    """What the violation shows."""
+    match claim:
+        case Nonempty():
+            return _empty_rows(subject, found)
+        case Causal():
+            return f"query {found.query} attends to the later key {found.key}"
+        case Reach():
+            return _broken_path(claim, subject, found)
+        case Subset() | Equal():
+            where = "left" if subject.mask(claim.left, found.n)[found.query, found.key] else "right"
+            return f"the pair ({found.query}, {found.key}) is on the {where} side only"
+
+
+def _empty_rows(subject: Subject, found: Witness) -> str:
+    for step, mask in zip(subject.pattern.steps, subject.step_masks(found.n), strict=True):
+        if not mask[found.query].any():
+            name = f" in step {step.name}" if step.name else ""
+            return f"query {found.query} attends to no key{name}"
+    raise AssertionError("the witness was confirmed")
+
+
+def _broken_path(claim: Reach, subject: Subject, found: Witness) -> str:
+    """Follow key j forward, layer by layer, to the token nearest to query i that hears of it."""
+    assert found.key is not None
+    masks = subject.step_masks(found.n)
+    count = reach.count(claim)
+    layers = count if count is not None else found.n * len(masks)
+    graph = _information_flow(masks, found.key, layers)
+    heard = sorted({token for token, _ in graph})
+    nearest = min(heard, key=lambda token: (abs(token - found.query), token))
+    if nearest == found.key:
+        return f"no later token hears of {found.key}" if found.key < found.query else f"no token hears of {found.key}"
+    arrival = min(layer for token, layer in graph if token == nearest)
+    import networkx as nx
+
+    path = nx.shortest_path(graph, (found.key, 0), (nearest, arrival))
+    hops = [(a, b, layer) for (a, _), (b, layer) in zip(path, path[1:], strict=False) if a != b]
+    told = ", ".join(f"{a} reaches {b} at step {layer}" for a, b, layer in hops)
+    return f"{told}; nothing carries it on to {found.query}"
+
+
+def _information_flow(masks: list[Mask], source: int, layers: int) -> nx.DiGraph:
+    """Nodes (token, layer): the tokens that have heard of ``source`` after that many layers, with how they did."""
+    import networkx as nx  # a tenth of a second: only a refutation pays for it
+
+    graph = nx.DiGraph()
+    graph.add_node((source, 0))
+    heard, idle = {source}, 0
+    for layer in range(1, layers + 1):
+        mask = masks[(layer - 1) % len(masks)]
+        fresh = {int(query): key for key in heard for query in np.flatnonzero(mask[:, key]) if query not in heard}
+        graph.add_edges_from(((token, layer - 1), (token, layer)) for token in heard)
+        graph.add_edges_from(((key, layer - 1), (query, layer)) for query, key in fresh.items())
+        idle = 0 if fresh else idle + 1
+        if idle == len(masks):
+            break
+        heard |= set(fresh)
+    return graph
+
+
+def repair(claim: Claim, subject: Subject) -> str:
+    """A change that was checked to make the claim true, or an empty string where none was found."""
+    match claim:
+        case Nonempty():
+            return "add `| self`"
+        case Causal():
+            return "declare the pattern `causal`: every rule is then meant within j <= i"
+        case Reach(_, False):
+            return _reach_repair(claim, subject)
+        case Reach() | Subset() | Equal():
+            return ""
+
+
+def _reach_repair(claim: Reach, subject: Subject) -> str:
+    """More steps, or one neighbour more in every step."""
+    claimed = reach.count(claim) or 0
+    neighbour = Relation.parse("-1 <= v_i - v_j and v_i - v_j <= 1", subject.direction)
+    wider = tuple(step | neighbour for step in subject.steps)
+    try:
+        with budget():
+            for count in range(claimed + 1, claimed + len(subject.steps) + 1):
+                if subject.universe <= reach.reached(subject, count):
+                    return f"it holds in {count} steps"
+            for count in range(max(claimed, 1), claimed + MOST_EXTRA_STEPS + 1):
+                if subject.universe <= reach.reached(subject, count, wider):
+                    return f"add `| local(2)` to every step: it then holds in {count} steps"
+    except BudgetExceeded:
+        pass
+    return ""

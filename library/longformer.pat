@@ -1,0 +1,9 @@
+"""A window of w tokens each side, and global tokens that see and are seen by all (Beltagy et al. 2020, section 3.1)."""
+
+pattern longformer(w: int = 256, g: set = first(1)) bidirectional {
+    require w >= 1
+    step local(w) | global(g)
+
+    prove nonempty
+    prove reach in 2 steps                # by way of any global token
+}

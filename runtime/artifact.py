@@ -1,0 +1,144 @@
+"""A compiled pattern on disk. An artifact is data: loading it runs no code of it.
+
+pattern.pat      the source text
+manifest.json    what this is, with the hash of every other file (runtime/manifest.py)
+proofs.json      the verdicts, as `patternc check --output-format json` prints them
+plan.json        the program, for reading
+kernels.py       the generated kernels, for reading
+sm_90/...        what was built ahead of time
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from .. import __version__
+from ..compiler.emit import emit
+from ..compiler.examine import FileReport, Finding
+from ..compiler.lower import lower
+from ..compiler.pattern import Pattern, loads
+from ..compiler.program import Program, Tile
+from ..compiler.report import formats, plan
+from ..compiler.selection import settings, spelled, title
+from ..compiler.verify.result import Result
+from ..patterns_dsl.diagnostic import PatternError
+from .manifest import NAME, Dtype, Manifest, Summary, Verdict
+
+SOURCE, PROOFS, PLAN, KERNELS = "pattern.pat", "proofs.json", "plan.json", "kernels.py"
+
+
+class ArtifactError(ValueError):
+    """A folder that is not an intact artifact of this version: what differs, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What is to be written beside the source: ``binaries`` are paths inside the artifact with their contents."""
+
+    pattern: Pattern
+    program: Program
+    results: tuple[Result, ...]
+    length: int
+    head_dim: int
+    dtype: Dtype
+    targets: tuple[str, ...]
+    binaries: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What was read: ``program`` has been lowered anew from ``pattern`` and is what the files say."""
+
+    manifest: Manifest
+    pattern: Pattern
+    program: Program
+    files: Mapping[str, bytes]
+
+
+def save(build: Build, directory: Path) -> tuple[Path, ...]:
+    """Write the artifact into a folder, which is made; the manifest comes last. Returns the files."""
+    bound = build.pattern.bound
+    report = FileReport(SOURCE, (Finding(title(bound), build.results),))
+    files: dict[str, bytes] = {
+        SOURCE: bound.span.source.text.encode(),
+        PROOFS: (formats.as_json([report]) + "\n").encode(),
+        PLAN: plan.as_json(build.program).encode(),
+        KERNELS: emit(build.program).encode(),
+        **build.binaries,
+    }
+    manifest = Manifest(
+        patternc=__version__,
+        pattern=bound.name,
+        arguments={name: spelled(value) for name, value in bound.arguments},
+        length=build.length,
+        head_dim=build.head_dim,
+        dtype=build.dtype,
+        targets=build.targets,
+        verdicts=tuple(Verdict(claim=result.text, status=result.status.value) for result in build.results),
+        plan=_summary(build.program),
+        files={path: digest(content) for path, content in sorted(files.items())},
+    )
+    written = []
+    for path, content in (*files.items(), (NAME, (manifest.model_dump_json(indent=2) + "\n").encode())):
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        written.append(target)
+    return tuple(written)
+
+
+def load(directory: Path) -> Artifact:
+    """Read an artifact and compile its source anew. Raises ArtifactError where a file is missing, was changed, or is
+    not what this version makes of the source; OSError where the folder cannot be read."""
+    try:
+        manifest = Manifest.model_validate_json((directory / NAME).read_bytes())
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{directory / NAME} is not a manifest that patternc {__version__} reads: {error}"
+        ) from error
+    if absent := {SOURCE, PLAN, KERNELS} - manifest.files.keys():
+        raise ArtifactError(f"{directory / NAME} lists no {', '.join(sorted(absent))}: compile the pattern again")
+    files = {path: _intact(directory / path, expected) for path, expected in manifest.files.items()}
+    try:
+        module = loads(files[SOURCE].decode(), name=str(directory / SOURCE))
+        pattern = module[manifest.pattern].bind(**settings(f"{k}={v}" for k, v in manifest.arguments.items()))
+    except (PatternError, KeyError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{directory / SOURCE} does not give the pattern {manifest.pattern!r}: {error}") from error
+    bound = pattern.bound
+    lowered = lower(bound.union, bound.direction, bound.name, Tile(*manifest.plan.tile))
+    for path, text in ((PLAN, plan.as_json(lowered.program)), (KERNELS, lowered.source)):
+        if text.encode() != files[path]:
+            raise ArtifactError(
+                f"{directory / path} is not what patternc {__version__} makes of {SOURCE} (it was written by "
+                f"{manifest.patternc}): compile the pattern again"
+            )
+    return Artifact(manifest, pattern, lowered.program, files)
+
+
+def _summary(program: Program) -> Summary:
+    return Summary(
+        tile=(program.tile.query, program.tile.key),
+        terms=len(program.terms),
+        forward_kernels=len(program.forward),
+        backward_kernels=len(program.backward),
+    )
+
+
+def _intact(path: Path, expected: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing: compile the pattern again") from None
+    if digest(content) != expected:
+        raise ArtifactError(f"{path} was changed after it was written: compile the pattern again")
+    return content
+
+
+def digest(content: bytes) -> str:
+    """SHA-256, in hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,101 @@
+"""A model under patterns, beside the same model with its own attention: perplexity and seconds on one text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..compiler.pattern import Pattern, Plan
+from ..compiler.report.palette import Paint
+from ..compiler.selection import title
+from .attach import attach
+from .demo_model import load_demo_model
+from .evaluate import continuation, perplexity
+
+Say = Callable[[str], None]
+
+_WARM_UP = 64  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run. ``seconds`` are of forward passes; ``speedup`` is the first row's seconds over these."""
+
+    name: str
+    perplexity: float
+    seconds: float
+    speedup: float
+    tokens: int
+    window: int
+    continuation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Rows in the order in which they ran; the first is the model's own attention."""
+
+    rows: tuple[Row, ...]
+
+    def as_json(self) -> str:
+        return json.dumps({"version": 1, "rows": [asdict(row) for row in self.rows]}, indent=2)
+
+    def as_text(self, paint: Paint) -> str:
+        width = max(len(row.name) for row in self.rows)
+        head = f"{'':{width}}  {'perplexity':>10}  {'seconds':>8}  {'speed':>6}"
+        lines = [
+            f"{row.name:{width}}  {row.perplexity:10.3f}  {row.seconds:8.2f}  {row.speedup:5.2f}x" for row in self.rows
+        ]
+        return "\n".join([paint(head, "bold"), *lines])
+
+
+def load_model(name: str) -> tuple[Any, Any]:
+    """(model, tokenizer) of a folder that transformers reads, or of the demo. Never goes to the network."""
+    if name == "demo":
+        return load_demo_model()
+    if not Path(name).is_dir():
+        raise NotADirectoryError(f"{name} is not a folder with a model (or `demo`)")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(name, local_files_only=True)
+    return model.eval(), AutoTokenizer.from_pretrained(name, local_files_only=True)
+
+
+def compare(
+    model: Any,
+    token_ids: list[int],
+    patterns: Iterable[Pattern | Plan],
+    *,
+    window: int,
+    say: Say,
+    speak: Callable[[], str] | None = None,
+) -> Comparison:
+    """Evaluate the model as it is, then under each pattern. ``speak``, if given, writes a continuation each time."""
+    rows: list[Row] = []
+
+    def run(name: str) -> None:
+        def on_window(done: int, total: int) -> None:
+            say(f"{name}: window {done} of {total}")
+
+        # A short run first: nobody pays for the first use of a thread pool or a program within the seconds.
+        perplexity(model, token_ids[:_WARM_UP], window=_WARM_UP)
+        found = perplexity(model, token_ids, window=window, on_window=on_window)
+        words = ""
+        if speak is not None:
+            say(f"{name}: continuing a text")
+            words = speak()
+        speedup = rows[0].seconds / found.seconds if rows else 1.0
+        rows.append(Row(name, found.perplexity, found.seconds, speedup, found.tokens, window, words))
+
+    run("the model's own attention")
+    for pattern in patterns:
+        with attach(model, pattern):
+            run(title(pattern.bound) if isinstance(pattern, Pattern) else f"plan {pattern.name}")
+    return Comparison(tuple(rows))
+
+
+def speaker(model: Any, tokenizer: Any, prompt_ids: list[int], tokens: int) -> Callable[[], str]:
+    """A greedy continuation of the prompt as text."""
+    return lambda: str(tokenizer.decode(continuation(model, prompt_ids, tokens=tokens)))

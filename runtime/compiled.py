@@ -1,0 +1,93 @@
+"""A compiled pattern: what ``patternc.compile`` returns and a model calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, overload
+
+import torch
+from torch import Tensor
+
+from ..compiler.program import Program
+from .arguments import check_placement, check_tensors
+from .engine import Meaning, check_dtype
+from .errors import EngineError
+from .op import attention, register
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Attention over the pairs of one pattern, or of one of its steps. Differentiable; safe under torch.compile.
+
+    ``program`` is None for the reference engine, which evaluates ``meaning`` itself. Raises EngineError for a dtype
+    that the engine does not compute in.
+    """
+
+    name: str
+    meaning: Meaning
+    program: Program | None
+    engine: str
+    head_dim: int
+    dtype: torch.dtype
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_dtype(self.engine, self.dtype)
+        if self.engine != "reference" and self.program is None:
+            raise EngineError(f"engine {self.engine!r} needs a lowered program; use patternc.compile")
+        subject = self.meaning if self.engine == "reference" else self.program
+        object.__setattr__(self, "key", register(self.engine, subject))
+
+    def with_dtype(self, dtype: torch.dtype) -> Compiled:
+        """The same program for another data type."""
+        return self if dtype == self.dtype else replace(self, dtype=dtype)
+
+    @overload
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        scale: float | None = None,
+        spans: Tensor | None = None,
+        query_offset: int = 0,
+        return_lse: Literal[False] = False,
+    ) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        scale: float | None = None,
+        spans: Tensor | None = None,
+        query_offset: int = 0,
+        return_lse: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        scale: float | None = None,
+        spans: Tensor | None = None,
+        query_offset: int = 0,
+        return_lse: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """out [B, Hq, Nq, D], contiguous; with ``return_lse`` also lse [B, Hq, Nq] (float32, natural logarithm).
+
+        q [B, Hq, Nq, D], k and v [B, Hkv, Nk, D], any strides, Hq a multiple of Hkv. ``scale`` multiplies the
+        scores, by default head_dim ** -0.5. ``spans`` int32 [B, 2] holds the half-open range of keys that exist
+        (padding); positions and the length of the pattern count from its start. Query row r stands at key position
+        ``query_offset + r``. Rows outside their span or without a key give out 0 and lse -inf. Raises ArgumentError.
+        """
+        check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
+        check_placement(q, k, spans, query_offset)
+        scale = self.head_dim**-0.5 if scale is None else float(scale)
+        out, lse = attention(q, k, v, spans, self.key, scale, query_offset)
+        return (out, lse) if return_lse else out

@@ -1,0 +1,27 @@
+"""What the runtime refuses, as types. Each message names what was found and what to do instead."""
+
+from __future__ import annotations
+
+
+class ArgumentError(ValueError):
+    """A call argument of a compiled program that does not fit: ``argument``, ``found``, ``remedy``."""
+
+    def __init__(self, argument: str, found: str, remedy: str) -> None:
+        self.argument, self.found, self.remedy = argument, found, remedy
+        super().__init__(f"argument {argument!r}: {found}; {remedy}")
+
+
+class EngineError(ValueError):
+    """An engine that does not exist, or that this machine or this data type cannot use."""
+
+
+class AttachError(ValueError):
+    """A model that a pattern cannot be attached to, or an attachment that is not in force."""
+
+
+class PlanError(AttachError):
+    """A plan that does not fit the model: a layer or a head out of range, or assigned twice."""
+
+
+class UnsupportedCallError(AttachError):
+    """A forward call that asks the attention for something that no engine implements."""

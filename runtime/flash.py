@@ -1,0 +1,107 @@
+"""torch's own flash attention for CPUs, over strided batches of any rank, forward and backward.
+
+The kernel takes four dimensions. A batch here has more (batch, key head, query head of the group, class, tile), some
+with stride 0 or with overlapping blocks, so that nothing is copied: neighbours are merged where the strides of every
+tensor allow it, and what remains is a loop over the shorter dimensions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+_FORWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+
+
+def bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where the mask is True, -inf elsewhere."""
+    return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -math.inf)
+
+
+def forward(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, scale: float
+) -> tuple[Tensor, Tensor]:
+    """out [..., rows, D] and lse [..., rows] of q [..., rows, D], k and v [..., keys, D], mask [..., rows, keys].
+
+    ``mask`` is additive. A row whose mask is all -inf gives out 0 and an lse of no meaning.
+    """
+    out = torch.empty(q.shape, dtype=q.dtype)
+    lse = torch.empty(q.shape[:-1], dtype=_accumulator(q.dtype))
+    tensors = [q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
+    for q4, k4, v4, out4, lse4, *mask4 in _four_dimensional(tensors):
+        part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=scale)
+        out4.copy_(part)
+        lse4.copy_(part_lse.unsqueeze(-1))
+    return out, lse
+
+
+def backward(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    mask: Tensor | None,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """dq, dk, dv of one part of a softmax whose whole has the given out and lse; shapes as in ``forward``."""
+    grads = tuple(torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (q, k, v))
+    tensors = [grad, q, k, v, out, lse.unsqueeze(-1), *grads, *([mask] if mask is not None else [])]
+    for g4, q4, k4, v4, out4, lse4, dq4, dk4, dv4, *mask4 in _four_dimensional(tensors):
+        parts = _BACKWARD(
+            g4, q4, k4, v4, out4, lse4.squeeze(-1), 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=scale
+        )
+        for target, part in zip((dq4, dk4, dv4), parts, strict=True):
+            target.copy_(part)
+    return grads
+
+
+def _accumulator(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _four_dimensional(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """The tensors, all [batch dims..., rows, columns] with equal batch dims, as views [x, y, rows, columns]."""
+    sizes, strides = _merged(tensors)
+    if not all(sizes):
+        return
+    keep = sorted(range(len(sizes)), key=lambda dim: -sizes[dim])[:2]
+    rest = [dim for dim in range(len(sizes)) if dim not in keep]
+    for index in itertools.product(*(range(sizes[dim]) for dim in rest)):
+        views = []
+        for tensor, own in zip(tensors, strides, strict=True):
+            offset = tensor.storage_offset() + sum(i * own[dim] for i, dim in zip(index, rest, strict=True))
+            shape = [*(sizes[dim] for dim in keep), *tensor.shape[-2:]]
+            views.append(tensor.as_strided(shape, [*(own[dim] for dim in keep), *tensor.stride()[-2:]], offset))
+        yield views
+
+
+def _merged(tensors: Sequence[Tensor]) -> tuple[list[int], list[list[int]]]:
+    """Batch sizes and, per tensor, strides, with neighbouring dims merged where all tensors agree; at least two."""
+    sizes: list[int] = []
+    strides: list[list[int]] = [[] for _ in tensors]
+    for dim, size in enumerate(tensors[0].shape[:-2]):
+        if size == 1:
+            continue
+        own = [tensor.stride(dim) for tensor in tensors]
+        if sizes and all(s[-1] == stride * size for s, stride in zip(strides, own, strict=True)):
+            sizes[-1] *= size
+            for s, stride in zip(strides, own, strict=True):
+                s[-1] = stride
+        else:
+            sizes.append(size)
+            for s, stride in zip(strides, own, strict=True):
+                s.append(stride)
+    while len(sizes) < 2:
+        sizes.append(1)
+        for s in strides:
+            s.append(0)
+    return sizes, strides

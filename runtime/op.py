@@ -1,0 +1,132 @@
+"""The op boundary: what torch sees of a compiled program.
+
+One operator pair serves every program; the program travels as a string, the key of a process-wide registry, because
+an operator's arguments must be tensors and plain values. The key is a hash of the content, so that a graph captured
+by torch.compile never meets another program under the same name.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .engine import Engine, find_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a key stands for."""
+
+    engine: Engine[Any]
+    program: Any
+
+
+_REGISTRY: dict[str, Registered] = {}
+
+
+def register(engine: str, program: object) -> str:
+    """The key of a program (a Program, or the Meaning that the reference engine runs) under an engine.
+
+    Equal programs share a key. The key hashes ``repr``: the program's nodes are dataclasses whose repr holds every
+    field that takes part in equality.
+    """
+    digest = hashlib.sha256(f"{engine}\n{program!r}".encode()).hexdigest()
+    key = f"{engine}:{digest}"
+    known = _REGISTRY.get(key)
+    if known is None:
+        _REGISTRY[key] = Registered(find_engine(engine), program)
+    elif known.program != program:
+        raise RuntimeError(f"two programs share the key {key}: a field that matters is missing from a repr")
+    return key
+
+
+def _resolve(key: str) -> Registered:
+    try:
+        return _REGISTRY[key]
+    except KeyError:
+        raise RuntimeError(
+            f"no program {key!r} in this process; before running a graph that was saved elsewhere,"
+            " compile the pattern here"
+        ) from None
+
+
+@torch.library.custom_op("patternc::attention", mutates_args=())
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None, program: str, scale: float, query_offset: int
+) -> tuple[Tensor, Tensor]:
+    """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both contiguous. Arguments as in ``Engine.forward``."""
+    entry = _resolve(program)
+    out, lse = entry.engine.forward(entry.program, q, k, v, scale=scale, spans=spans, query_offset=query_offset)
+    return out.contiguous(), lse.contiguous()
+
+
+@attention.register_fake
+def _(
+    q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None, program: str, scale: float, query_offset: int
+) -> tuple[Tensor, Tensor]:
+    wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+    return q.new_empty(q.shape), q.new_empty(q.shape[:3], dtype=wide)
+
+
+@torch.library.custom_op("patternc::attention_backward", mutates_args=())
+def attention_backward(
+    grad_out: Tensor,
+    grad_lse: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    spans: Tensor | None,
+    program: str,
+    scale: float,
+    query_offset: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dq, dk, dv), contiguous. Arguments as in ``Engine.backward``."""
+    entry = _resolve(program)
+    gradients = entry.engine.backward(
+        entry.program, grad_out, grad_lse, q, k, v, out, lse, scale=scale, spans=spans, query_offset=query_offset
+    )
+    dq, dk, dv = (gradient.contiguous() for gradient in gradients)
+    return dq, dk, dv
+
+
+@attention_backward.register_fake
+def _(
+    grad_out: Tensor,
+    grad_lse: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    spans: Tensor | None,
+    program: str,
+    scale: float,
+    query_offset: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, spans, ctx.program, ctx.scale, ctx.query_offset = inputs
+    ctx.save_for_backward(q, k, v, spans, *output)
+    # A loss seldom uses lse: its gradient then stays None, and the engine skips a pass over it.
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
+    q, k, v, spans, out, lse = ctx.saved_tensors
+    if grad_out is None and grad_lse is None:
+        return (None,) * 7
+    if grad_out is None:
+        grad_out = torch.zeros_like(out)
+    gradients = torch.ops.patternc.attention_backward(
+        grad_out, grad_lse, q, k, v, out, lse, spans, ctx.program, ctx.scale, ctx.query_offset
+    )
+    return (*gradients, None, None, None, None)
+
+
+attention.register_autograd(_differentiate, setup_context=_save)

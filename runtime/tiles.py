@@ -1,0 +1,174 @@
+"""The fixed library that every generated kernel is written in: the mathematics of one block, and all of places.py.
+
+A generated kernel says *which* tiles a program touches and *which* pairs of a tile it keeps; what is done with a block
+of them is here, once. All sums are in fp32; scores are in units of log2, so that softmax takes one ``exp2`` per pair.
+"""
+
+# mypy: ignore-errors
+# The bodies below are Triton, a language of its own inside Python's syntax: host types do not describe it.
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from .places import (
+    LN_2,
+    LOG2_E,
+    addresses,
+    floordiv,
+    floormod,
+    inside,
+    key_block,
+    load_keys,
+    load_lse,
+    load_queries,
+    load_rows,
+    matrix,
+    present,
+    query_block,
+    query_window,
+    ranks,
+    sequence,
+    store_gradient,
+    token,
+    vector,
+)
+
+__all__ = [
+    "LOG2_E",
+    "add_product",
+    "attend_full",
+    "attend_kept",
+    "finish",
+    "floordiv",
+    "floormod",
+    "fresh",
+    "key_block",
+    "key_gradient_full",
+    "key_gradient_kept",
+    "load_keys",
+    "load_lse",
+    "load_queries",
+    "load_rows",
+    "matrix",
+    "present",
+    "product",
+    "query_block",
+    "query_gradient_full",
+    "query_gradient_kept",
+    "query_window",
+    "ranks",
+    "resume",
+    "sequence",
+    "store_gradient",
+    "token",
+    "vector",
+]
+
+
+@triton.jit
+def product(x, y, PRECISION: tl.constexpr):
+    """x @ y, summed in fp32. "fp32" widens the factors first: the interpreter cannot multiply bf16."""
+    if PRECISION == "fp32":
+        return tl.dot(x.to(tl.float32), y.to(tl.float32), input_precision="ieee")
+    else:
+        return tl.dot(x, y, input_precision=PRECISION)
+
+
+@triton.jit
+def add_product(total, x, y, PRECISION: tl.constexpr):
+    """total + x @ y, with x rounded to the type of y."""
+    if PRECISION == "fp32":
+        return tl.dot(x.to(y.dtype).to(tl.float32), y.to(tl.float32), total, input_precision="ieee")
+    else:
+        return tl.dot(x.to(y.dtype), y, total, input_precision=PRECISION)
+
+
+# Forward: an online softmax with state (acc, m, z) = (sum of p*v, running maximum, sum of p) -------------------------
+
+
+@triton.jit
+def fresh(BLOCK: tl.constexpr, BLOCK_D: tl.constexpr):
+    """The state before any key."""
+    acc = tl.zeros([BLOCK, BLOCK_D], dtype=tl.float32)
+    return acc, tl.full([BLOCK], float("-inf"), tl.float32), tl.zeros([BLOCK], dtype=tl.float32)
+
+
+@triton.jit
+def resume(out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
+    """The state that an earlier kernel left in memory: (out, lse) is (acc, m) of a softmax whose sum z is 1."""
+    acc = load_rows(out, rows, stride_n, stride_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
+    m = tl.load(lse + rows, mask=live, other=float("-inf")) * LOG2_E
+    return acc, m, tl.where(m == float("-inf"), 0.0, 1.0)
+
+
+@triton.jit
+def attend_full(acc, m, z, q, k, v, scale, PRECISION: tl.constexpr):
+    """Take in a block of which every pair is kept. ``scale`` is positive and in units of log2."""
+    scores = product(q, tl.trans(k), PRECISION)
+    top = tl.maximum(m, tl.max(scores, 1) * scale)
+    p = tl.exp2(scores * scale - top[:, None])
+    fade = tl.exp2(m - top)
+    acc = add_product(acc * fade[:, None], p, v, PRECISION)
+    return acc, top, z * fade + tl.sum(p, 1)
+
+
+@triton.jit
+def attend_kept(acc, m, z, q, k, v, keep, scale, PRECISION: tl.constexpr):
+    """Take in a block of which the pairs of ``keep`` are kept. A row may keep none, so far or at all."""
+    scores = product(q, tl.trans(k), PRECISION)
+    scores = tl.where(keep, scores * scale, float("-inf"))
+    top = tl.maximum(m, tl.max(scores, 1))
+    shift = tl.where(top == float("-inf"), 0.0, top)  # else -inf - -inf is NaN
+    p = tl.exp2(scores - shift[:, None])
+    fade = tl.exp2(m - shift)
+    acc = add_product(acc * fade[:, None], p, v, PRECISION)
+    return acc, top, z * fade + tl.sum(p, 1)
+
+
+@triton.jit
+def finish(acc, m, z, out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
+    """Write (out, lse); a row with no key has out 0 and lse -inf."""
+    total = tl.where(z == 0.0, 1.0, z)
+    at = addresses(out, rows, stride_n, stride_d, BLOCK_D)
+    tl.store(at, (acc / total[:, None]).to(out.dtype.element_ty), mask=inside(live, HEAD_DIM, BLOCK_D))
+    tl.store(lse + rows, (m + tl.log2(total)) * LN_2, mask=live)
+
+
+# Backward: p is rebuilt from the final lse, ds = p * (dO.v - delta) with delta = rowsum(dO*O) - dlse ------------------
+
+
+@triton.jit
+def query_gradient_full(dq, q, k, v, do, lse, delta, scale, PRECISION: tl.constexpr):
+    """dq += ds.k over a block of which every pair is kept; the factor ``scale`` of dq is left to the end."""
+    p = tl.exp2(product(q, tl.trans(k), PRECISION) * scale - lse[:, None])
+    ds = p * (product(do, tl.trans(v), PRECISION) - delta[:, None])
+    return add_product(dq, ds, k, PRECISION)
+
+
+@triton.jit
+def query_gradient_kept(dq, q, k, v, do, lse, delta, keep, scale, PRECISION: tl.constexpr):
+    """dq += ds.k over the pairs of ``keep``; ds itself is selected, so that a NaN outside cannot pass as 0 * NaN."""
+    p = tl.exp2(product(q, tl.trans(k), PRECISION) * scale - lse[:, None])
+    ds = p * (product(do, tl.trans(v), PRECISION) - delta[:, None])
+    return add_product(dq, tl.where(keep, ds, 0.0), k, PRECISION)
+
+
+@triton.jit
+def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, PRECISION: tl.constexpr):
+    """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist have lse = +inf: p = 0."""
+    p = tl.exp2(product(k, tl.trans(q), PRECISION) * scale - lse[None, :])
+    dv = add_product(dv, p, do, PRECISION)
+    ds = p * (product(v, tl.trans(do), PRECISION) - delta[None, :])
+    return add_product(dk, ds, q, PRECISION), dv
+
+
+@triton.jit
+def key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, scale, PRECISION: tl.constexpr):
+    """As ``key_gradient_full`` over the pairs of ``keep``, which is indexed [key, query]."""
+    p = tl.exp2(product(k, tl.trans(q), PRECISION) * scale - lse[None, :])
+    p = tl.where(keep, p, 0.0)
+    dv = add_product(dv, p, do, PRECISION)
+    ds = p * (product(v, tl.trans(do), PRECISION) - delta[None, :])
+    return add_product(dk, tl.where(keep, ds, 0.0), q, PRECISION), dv

@@ -1,0 +1,99 @@
+"""Each wrong argument is refused by name, with what was found and what to do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import patternc as pc
+from patternc.runtime.errors import ArgumentError, EngineError
+
+INT = torch.int32
+META = torch.device("meta")
+
+
+@pytest.fixture
+def program(patterns):
+    return pc.compile(patterns("window"), head_dim=8, engine="reference")
+
+
+def q_(*shape, **kwargs):
+    return torch.zeros(*(shape or (2, 4, 5, 8)), **kwargs)
+
+
+def k_(*shape, **kwargs):
+    return torch.zeros(*(shape or (2, 2, 5, 8)), **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("q", "k", "v", "kwargs", "message"),
+    [
+        ([1.0], k_(), k_(), {}, "argument 'q': a list; pass a torch.Tensor"),
+        (q_(4, 5, 8), k_(), k_(), {}, r"argument 'q': shape \(4, 5, 8\); pass four dimensions"),
+        (
+            q_(),
+            k_(dtype=torch.bfloat16),
+            k_(),
+            {},
+            "argument 'k': torch.bfloat16, .* compile with dtype=torch.bfloat16",
+        ),
+        (q_(), k_(device=META), k_(), {}, "argument 'k': on meta, but q is on cpu"),
+        (q_(2, 4, 5, 16), k_(), k_(), {}, "argument 'q': head_dim 16, .* compile with head_dim=16"),
+        (q_(), k_(), k_(2, 2, 6, 8), {}, r"argument 'v': shape \(2, 2, 6, 8\), but k has \(2, 2, 5, 8\)"),
+        (q_(), k_(1, 2, 5, 8), k_(1, 2, 5, 8), {}, "argument 'k': batch 1, but q has 2; expand it"),
+        (q_(), k_(2, 3, 5, 8), k_(2, 3, 5, 8), {}, "argument 'q': 4 heads, but k has 3; .* multiple"),
+        (q_(), k_(2, 0, 5, 8), k_(2, 0, 5, 8), {}, "argument 'q': 4 heads, but k has 0"),
+        (q_(2, 4, 6, 8), k_(), k_(), {}, "argument 'query_offset': 0 with 6 queries and 5 keys"),
+        (q_(), k_(), k_(), {"query_offset": -1}, "argument 'query_offset': -1"),
+        (q_(), k_(), k_(), {"query_offset": 1}, "argument 'query_offset': 1 with 5 queries .* for decode pass Nk - Nq"),
+        (q_(), k_(), k_(), {"spans": [(0, 5)] * 2}, r"argument 'spans': a list; pass int32 \[2, 2\]"),
+        (q_(), k_(), k_(), {"spans": torch.tensor([[0, 5]] * 2)}, "argument 'spans': torch.int64"),
+        (q_(), k_(), k_(), {"spans": torch.zeros(1, 2, dtype=INT)}, r"argument 'spans': torch.int32 \(1, 2\)"),
+        (q_(), k_(), k_(), {"spans": torch.zeros(2, 2, dtype=INT, device=META)}, "argument 'spans': on meta"),
+        (
+            q_(),
+            k_(),
+            k_(),
+            {"spans": torch.tensor([[0, 5], [3, 2]], dtype=INT)},
+            r"\[3, 2\]\]; .* 0 <= start <= end <= 5",
+        ),
+        (q_(), k_(), k_(), {"spans": torch.tensor([[0, 6], [0, 5]], dtype=INT)}, "argument 'spans'"),
+    ],
+)
+def test_a_wrong_call(program, q, k, v, kwargs, message):
+    with pytest.raises(ArgumentError, match=message):
+        program(q, k, v, **kwargs)
+
+
+def test_the_parts_of_the_message_are_fields(program):
+    with pytest.raises(ArgumentError) as caught:
+        program(q_(), k_(), k_(), query_offset=3)
+    assert (caught.value.argument, caught.value.found) == ("query_offset", "3 with 5 queries and 5 keys")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({"engine": "flash"}, EngineError, "unknown engine 'flash'; choose one of reference, compose, triton, auto"),
+        (
+            {"dtype": torch.int8},
+            EngineError,
+            "does not compute in torch.int8; use one of torch.float32, torch.bfloat16",
+        ),
+        ({"dtype": torch.float64, "engine": "triton"}, EngineError, "does not compute in torch.float64"),
+        ({"head_dim": 0}, EngineError, "head_dim 0 is not positive"),
+        ({"step": 1}, IndexError, "has steps 0..0, not 1"),
+        ({"step": -1}, IndexError, "has steps 0..0, not -1"),
+    ],
+)
+def test_a_wrong_compilation(patterns, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        pc.compile(patterns("window"), **{"head_dim": 8, "engine": "reference"} | kwargs)
+
+
+def test_auto_follows_the_device():
+    from patternc.runtime.engine import choose_engine
+
+    assert choose_engine("auto", "cpu") == "compose"
+    assert choose_engine("auto", "cuda:1") == "triton"
+    assert choose_engine("reference", "cuda") == "reference"

@@ -1,0 +1,115 @@
+"""Artifacts: what is written is read back, and nothing else is believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patternc.compiler.pattern import loads
+from patternc.runtime import artifact
+from patternc.runtime.artifact import ArtifactError
+from patternc.runtime.build import Request, build
+
+TEXT = """pattern p(w: int = 8, g: set = first(1)) causal {
+    step local(w) | columns(g)
+    prove nonempty
+}
+"""
+REQUEST = Request.parse(length=512, head_dim=32, dtype="fp32", targets="cpu", emit="")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pattern = loads(TEXT, "p.pat")["p"].bind(w=4, g="{0, 5..9}")
+    build(pattern, REQUEST, tmp_path / "built", lambda step: None)
+    return tmp_path / "built"
+
+
+def edit_manifest(folder: Path, **changes: Any) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
+def test_round_trip(folder: Path) -> None:
+    found = artifact.load(folder)
+    assert found.manifest.arguments == {"w": "4", "g": "{0, 5..9}"}
+    assert [verdict.status for verdict in found.manifest.verdicts] == ["proved"]
+    expected = loads(TEXT)["p"].bind(w=4, g="{0, 5..9}")
+    assert found.pattern.relation.equals(expected.relation)
+    assert not found.pattern.relation.equals(loads(TEXT)["p"].relation)
+
+
+def test_the_same_pattern_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    pattern = loads(TEXT, "elsewhere.pat")["p"].bind(w=4, g="{0, 5..9}")
+    written = build(pattern, REQUEST, tmp_path / "again", lambda step: None)
+    for path in written:
+        if path.name != "proofs.json":  # it names the file that was checked
+            assert path.read_bytes() == (folder / path.name).read_bytes() or path.name == "manifest.json"
+
+
+@pytest.mark.parametrize("name", ["pattern.pat", "plan.json", "kernels.py", "proofs.json"])
+def test_a_changed_file_is_refused(name: str, folder: Path) -> None:
+    with (folder / name).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    with pytest.raises(ArtifactError, match=f"{name} was changed .* compile the pattern again"):
+        artifact.load(folder)
+
+
+def test_a_missing_file_is_refused(folder: Path) -> None:
+    (folder / "plan.json").unlink()
+    with pytest.raises(ArtifactError, match=r"plan\.json is missing"):
+        artifact.load(folder)
+
+
+def test_foreign_kernels_are_refused_even_with_their_hash(folder: Path) -> None:
+    text = "raise SystemExit('executed')\n"
+    (folder / "kernels.py").write_text(text, encoding="utf-8")
+    files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+    edit_manifest(folder, files={**files, "kernels.py": artifact.digest(text.encode())})
+    with pytest.raises(ArtifactError, match=r"kernels\.py is not what patternc .* makes of pattern\.pat"):
+        artifact.load(folder)
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../b", "a\\b", "manifest.json", "", "./x"])
+def test_no_path_leads_out(path: str, folder: Path) -> None:
+    edit_manifest(folder, files={path: "0" * 64})
+    with pytest.raises(ArtifactError, match="is not a manifest"):
+        artifact.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"schema_version": 2}, {"surprise": 1}, {"length": 0}, {"dtype": "int8"}, {"files": {"x": "short"}}]
+)
+def test_a_manifest_of_another_schema_is_refused(changes: dict[str, Any], folder: Path) -> None:
+    edit_manifest(folder, **changes)
+    with pytest.raises(ArtifactError, match="is not a manifest that patternc"):
+        artifact.load(folder)
+
+
+@pytest.mark.parametrize("changes", [{"pattern": "q"}, {"arguments": {"w": "none"}}, {"arguments": {"q": "1"}}])
+def test_a_manifest_that_does_not_fit_its_source(changes: dict[str, Any], folder: Path) -> None:
+    edit_manifest(folder, **changes)
+    with pytest.raises(ArtifactError, match="does not give the pattern"):
+        artifact.load(folder)
+
+
+def test_files_must_be_listed(folder: Path) -> None:
+    edit_manifest(folder, files={})
+    with pytest.raises(ArtifactError, match=r"lists no kernels\.py, pattern\.pat, plan\.json"):
+        artifact.load(folder)
+
+
+@pytest.mark.slow
+def test_binaries(tmp_path: Path) -> None:
+    request = Request.parse(
+        length=512, head_dim=32, dtype="bf16", targets="sm_90,gfx942", emit="ptx,cubin,hsaco,report"
+    )
+    build(loads(TEXT, "p.pat")["p"], request, tmp_path, lambda step: None)
+    found = artifact.load(tmp_path)
+    assert found.files["sm_90/forward_0.cubin"].startswith(b"\x7fELF")
+    assert found.files["gfx942/forward_0.hsaco"].startswith(b"\x7fELF")
+    assert "ptx" not in {Path(path).suffix for path in found.files if path.startswith("gfx942")}
+    assert json.loads(found.files["sm_90/report.json"])["forward_0"]["registers"] > 0

@@ -1,0 +1,78 @@
+"""The op boundary: torch's own checks of it, torch.compile, and the registry of programs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import patternc as pc
+from patternc.runtime import op
+
+
+@pytest.fixture
+def inputs():
+    q = torch.randn(2, 9, 4, 8).transpose(1, 2).requires_grad_()
+    k, v = (torch.randn(2, 2, 9, 8, requires_grad=True) for _ in range(2))
+    return q, k, v
+
+
+@pytest.fixture
+def program(patterns):
+    return pc.compile(patterns("window"), head_dim=8, engine="reference")
+
+
+@pytest.mark.parametrize("spans", [None, [[0, 9], [3, 9]]])
+def test_opcheck(inputs, program, spans):
+    spans = None if spans is None else torch.tensor(spans, dtype=torch.int32)
+    torch.library.opcheck(torch.ops.patternc.attention, (*inputs, spans, program.key, 0.5, 0))
+
+
+@pytest.mark.parametrize("with_lse", [False, True])
+def test_opcheck_backward(inputs, program, with_lse):
+    q, k, v = (x.detach() for x in inputs)
+    out, lse = torch.ops.patternc.attention(q, k, v, None, program.key, 0.5, 0)
+    grad_lse = torch.randn_like(lse) if with_lse else None
+    arguments = (torch.randn_like(out), grad_lse, q, k, v, out, lse, None, program.key, 0.5, 0)
+    torch.library.opcheck(torch.ops.patternc.attention_backward, arguments)
+
+
+def test_fullgraph_compile_forward_and_backward(inputs, program):
+    torch.compiler.reset()
+
+    def loss(q, k, v):
+        out, lse = program(q * 2, k, v, return_lse=True)
+        return (out.sin().sum() + lse.sum(),)
+
+    eager = torch.autograd.grad(loss(*inputs), inputs)
+    compiled = torch.autograd.grad(torch.compile(loss, fullgraph=True, backend="aot_eager")(*inputs), inputs)
+    for mine, theirs in zip(compiled, eager, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("use", ["out", "lse"])
+def test_gradient_of_one_output_alone(inputs, program, use):
+    out, lse = program(*inputs, return_lse=True)
+    gradients = torch.autograd.grad((out if use == "out" else lse).sum(), inputs, allow_unused=True)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    if use == "lse":
+        assert (gradients[2] == 0).all()
+
+
+def test_equal_programs_share_a_key_and_others_do_not(patterns):
+    def key(name, **kwargs):
+        return pc.compile(patterns(name), **{"head_dim": 8, "engine": "reference"} | kwargs).key
+
+    assert key("window") == key("window")
+    assert len({key(name) for name in ("dense", "window", "factorized", "both", "tail", "gaps")}) == 6
+    assert len({key("factorized"), key("factorized", step=0), key("factorized", step=1)}) == 3
+
+
+def test_a_colliding_key_is_an_error(monkeypatch, program):
+    monkeypatch.setitem(op._REGISTRY, program.key, op.Registered(op._REGISTRY[program.key].engine, "another"))
+    with pytest.raises(RuntimeError, match="two programs share the key"):
+        op.register("reference", program.meaning)
+
+
+def test_an_unknown_key_says_what_to_do(inputs):
+    with pytest.raises(RuntimeError, match="compile the pattern here"):
+        torch.ops.patternc.attention(*inputs, None, "reference:none", 1.0, 0)

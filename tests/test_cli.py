@@ -1,0 +1,211 @@
+"""The commands as a user runs them: what they print, where, and how they exit."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from patternc.cli import app
+
+TEXT = '''"""Two patterns."""
+pattern good(l: int = 4) causal {
+    require l >= 1
+    step near = local(l)
+    prove nonempty
+}
+pattern bad() causal {
+    step { (i, j) : j mod 4 = 3 }
+    prove nonempty
+}
+'''
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "two.pat"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+class TestCheck:
+    def test_proved(self) -> None:
+        done = run("check", "library:fixed_factorized")
+        assert done.exit_code == 0
+        assert done.stdout.startswith("library:fixed_factorized: fixed_factorized(l = 128, c = 8)\n")
+        assert "  PROVED   nonempty\n" in done.stdout
+        assert "REFUTED" not in done.stdout
+        assert re.fullmatch(r"\d+ proved\n", done.stderr)
+
+    def test_refuted(self, file: Path) -> None:
+        done = run("check", file)
+        assert done.exit_code == 1
+        assert "error[P302]: `nonempty` does not hold" in done.stdout
+        assert "= witness: n = 1, i = 0" in done.stdout
+        assert done.stderr == "1 proved, 1 refuted\n"
+
+    def test_one_pattern_of_a_file(self, file: Path) -> None:
+        assert run("check", f"{file}::good", "-p", "l=9").exit_code == 0
+        assert run("check", f"{file}::bad").exit_code == 1
+
+    def test_quiet_prints_failures_only(self, file: Path) -> None:
+        done = run("check", "--quiet", f"{file}::good")
+        assert (done.exit_code, done.output) == (0, "")
+
+    def test_errors_of_one_file_do_not_hide_another(self, file: Path, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.pat"
+        broken.write_text("pattern p() causal { step nowhere(3) }", encoding="utf-8")
+        done = run("check", broken, f"{file}::good")
+        assert done.exit_code == 1
+        assert "error[P201]" in done.stdout
+        assert "PROVED" in done.stdout
+
+    def test_json(self, file: Path) -> None:
+        done = run("check", "--output-format", "json", file)
+        found = json.loads(done.stdout)
+        assert (done.exit_code, found["passed"]) == (1, False)
+        assert [p["pattern"] for p in found["files"][0]["patterns"]] == ["good(l = 4)", "bad"]
+
+    @pytest.mark.parametrize("name", ["sarif", "github"])
+    def test_other_formats(self, name: str, file: Path) -> None:
+        done = run("check", "--output-format", name, file)
+        assert done.exit_code == 1
+        assert "P302" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["missing.pat"], "missing.pat"),
+            (["library:missing"], "missing"),
+            (["FILE::nobody"], "has no pattern 'nobody'; it has good, bad"),
+            (["FILE", "-p", "l"], "-p takes name=value"),
+            (["FILE", "-p", "q=1"], "no pattern of .* has a parameter 'q'; it has l"),
+            (["FILE", "-p", "l=1", "-p", "l=2"], "-p l is given twice"),
+            ([], "Missing argument"),
+            (["FILE", "--output-format", "xml"], "xml"),
+        ],
+    )
+    def test_usage(self, arguments: list[str], message: str, file: Path) -> None:
+        done = run("check", *(argument.replace("FILE", str(file)) for argument in arguments))
+        assert done.exit_code == 2
+        assert done.stdout == ""
+        assert re.search(message, done.stderr)
+
+    @pytest.mark.parametrize(("setting", "code"), [("l=0", "P208"), ("l={1}", "P206"), ("l=(", "P101")])
+    def test_bad_argument(self, setting: str, code: str, file: Path) -> None:
+        done = run("check", f"{file}::good", "-p", setting)
+        assert code in done.output
+        assert done.exit_code == 1
+
+    def test_colour(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "\x1b[" in run("check", "--color", "always", file).stdout
+        assert "\x1b[" not in run("check", file).stdout
+
+
+class TestShow:
+    def test_terminal(self, file: Path) -> None:
+        done = run("show", f"{file}::good", "-p", "l=2", "-n", "4")
+        assert done.exit_code == 0
+        assert done.stdout == "█···\n██··\n·██·\n··██\n█ near = local(l)   (4 queries down, 4 keys across)\n"
+
+    def test_long_sequences_are_sampled(self) -> None:
+        done = run("show", "library:fixed_factorized", "-n", "1048576")
+        assert done.exit_code == 0
+        assert "1048576 queries down" in done.stdout
+
+    @pytest.mark.parametrize("ending", ["svg", "png", "html"])
+    def test_pictures_are_reproducible(self, ending: str, tmp_path: Path) -> None:
+        first, second = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"
+        for path in (first, second):
+            done = run("show", "library:strided_factorized", "-n", "300", "-o", path)
+            assert (done.exit_code, done.stdout) == (0, "")
+        assert first.read_bytes() == second.read_bytes()
+
+    def test_unknown_picture(self, tmp_path: Path) -> None:
+        done = run("show", "library:dense", "-o", tmp_path / "x.gif")
+        assert done.exit_code == 2
+        assert ".svg, .png or .html" in done.stderr
+
+    def test_a_file_of_two_patterns_needs_a_name(self, file: Path) -> None:
+        done = run("show", file)
+        assert done.exit_code == 2
+        assert "2 patterns (good, bad): pick one with FILE::NAME" in done.stderr
+
+
+class TestExplain:
+    def test_text(self) -> None:
+        done = run("explain", "library:strided_factorized", "-n", "16384", "--query", "300")
+        assert done.exit_code == 0
+        assert "residue 128 / residue 128" in done.stdout
+        assert "query 300 attends to" in done.stdout
+
+    def test_json_counts_pairs_exactly(self, file: Path) -> None:
+        done = run("explain", f"{file}::good", "-n", "100", "--query", "9", "--output-format", "json")
+        found = json.loads(done.stdout)
+        assert found["pairs"] == 1 + 2 + 3 + 4 * 97
+        assert found["keys"] == [[6, 9]]
+        assert found["exact"] is True
+
+    def test_query_outside(self, file: Path) -> None:
+        done = run("explain", f"{file}::good", "-n", "8", "--query", "8")
+        assert (done.exit_code, done.stderr) == (2, "error: there is no query 8 at n = 8\n")
+
+
+class TestLibrary:
+    def test_list_names_every_pattern_with_a_sentence(self) -> None:
+        lines = run("library", "list").stdout.splitlines()
+        assert len(lines) >= 12
+        assert all(re.match(r"\w+ +\S", line) for line in lines)
+
+    def test_show_prints_the_file(self) -> None:
+        assert "pattern fixed_factorized(" in run("library", "show", "fixed_factorized").stdout
+
+    def test_copy_makes_a_file_that_checks_and_never_overwrites(self, tmp_path: Path) -> None:
+        assert run("library", "copy", "streaming", tmp_path).exit_code == 0
+        assert run("check", tmp_path / "streaming.pat").exit_code == 0
+        again = run("library", "copy", "streaming", tmp_path)
+        assert again.exit_code == 2
+        assert "exists" in again.stderr
+
+    def test_unknown(self) -> None:
+        assert run("library", "show", "nonsense").exit_code == 2
+
+
+class TestCompile:
+    def test_cpu(self, file: Path, tmp_path: Path) -> None:
+        done = run("compile", f"{file}::good", "-o", tmp_path / "built")
+        assert done.exit_code == 0
+        assert {Path(line).name for line in done.stdout.splitlines()} == {
+            "pattern.pat",
+            "proofs.json",
+            "plan.json",
+            "kernels.py",
+            "manifest.json",
+        }
+
+    def test_a_refuted_pattern_is_not_built(self, file: Path, tmp_path: Path) -> None:
+        done = run("compile", f"{file}::bad", "-o", tmp_path / "built")
+        assert done.exit_code == 1
+        assert "`nonempty` is refuted" in done.stderr
+        assert not (tmp_path / "built").exists()
+
+    @pytest.mark.parametrize(
+        ("option", "value", "message"),
+        [
+            ("--target", "sm_75", "--target takes cpu, sm_80"),
+            ("--dtype", "fp8", "--dtype takes fp32"),
+            ("--emit", "exe", "--emit takes plan"),
+            ("--emit", "cubin", "no target of --target cpu has it"),
+        ],
+    )
+    def test_usage(self, option: str, value: str, message: str, file: Path) -> None:
+        done = run("compile", f"{file}::good", option, value)
+        assert done.exit_code == 2
+        assert message in done.stderr

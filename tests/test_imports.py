@@ -1,0 +1,42 @@
+"""What a fresh process imports: checking a pattern needs neither torch nor a picture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import patternc
+
+HEAVY = ("torch", "triton", "transformers", "matplotlib")
+
+
+def loaded(code: str) -> set[str]:
+    """The heavy modules in memory after running ``code`` in a new interpreter."""
+    report = f"import sys, json; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import patternc",
+        "import patternc.cli",
+        "import patternc; patternc.library.load('fixed_factorized'); patternc.Status, patternc.PatternError",
+        "import patternc; patternc.check(patternc.load('library:fixed_factorized')['fixed_factorized'].bind())",
+        "from patternc import cli; cli.app(['check', 'library:fixed_factorized'], standalone_mode=False)",
+    ],
+)
+def test_light(code: str) -> None:
+    assert loaded(code) == set()
+
+
+def test_public_names() -> None:
+    assert set(patternc.__all__) <= set(dir(patternc))
+    for name in patternc.__all__:
+        assert getattr(patternc, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        patternc.nonsense  # noqa: B018
