@@ -11,7 +11,7 @@ queries occupy, the differences between query and key residues. Each candidate i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -33,7 +33,7 @@ MOST_RUNS = 4
 PASS_TILES = 24
 """What a further placement costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
 
-_OPERATIONS = 3_000_000
+_OPERATIONS = 300_000
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,17 @@ def _candidates(part: Part, formula: IntegerSet) -> Iterator[tuple[Placement, ..
         shifts = _values(formula, f"(v_i - v_j) mod {modulus}", MOST_SHIFTS)
         if shifts and modulus > 1:
             order = Order(modulus, 1, 0, modulus)
-            yield tuple(place(part, formula, order, order, -shift % modulus) for shift in shifts)
+            yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
         key_orders, query_orders = _packed(keys, "j", modulus), _packed(queries, "i", modulus)
         for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
             if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
-                yield tuple(place(part, formula, q, k, 0) for q, k in product(query_choice, key_choice))
+                yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
+
+
+def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, int]]) -> tuple[Placement, ...]:
+    """The placements that hold some pair."""
+    placements = (place(part, formula, *choice) for choice in orders)
+    return tuple(placement for placement in placements if not placement.pairs.empty)
 
 
 def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int) -> Placement:
@@ -104,7 +110,7 @@ def token_formula(order: Order, cls: str, rank: str) -> str:
 
 def _values(formula: IntegerSet, term: str, most: int) -> tuple[int, ...]:
     """The values that a term takes, when they are at most ``most``; else nothing."""
-    rest = formula.image(("r",), f"v_r = {term}").for_some_parameters()
+    rest = formula.image(("r",), f"v_r = {term}").for_some("n")
     found: list[int] = []
     while not rest.empty:
         if len(found) == most:
@@ -118,7 +124,7 @@ def _values(formula: IntegerSet, term: str, most: int) -> tuple[int, ...]:
 
 def _packed(tokens: IntegerSet, name: str, modulus: int) -> tuple[Order, ...]:
     """One packed order per run of occupied residues mod ``modulus``; nothing when all are, or the runs are many."""
-    rest = tokens.image(("r",), f"v_r = v_{name} mod {modulus}").for_some_parameters()
+    rest = tokens.image(("r",), f"v_r = v_{name} mod {modulus}").for_some("n")
     unit = IntegerSet.parse(("r",), f"0 <= v_r < {modulus}")
     if unit <= rest:
         return ()
@@ -149,4 +155,3 @@ def _name(order: Order) -> str:
     if order.classes > 1:
         return f"residue {order.period}"
     return f"packed {order.count} of {order.period} from {order.start}"
-

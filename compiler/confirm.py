@@ -18,13 +18,13 @@ from typing import assert_never
 
 from .arrange import token_formula
 from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
-from .presburger import BudgetExceeded, IntegerSet, budget, quote
+from .presburger import IntegerSet, budget, quote
 from .program import Kernel, Program, Range, Term
 from .read import read
 from .relation import KEY, QUERY, Relation
 from .tile import SPACE
 
-_OPERATIONS = 30_000_000
+_OPERATIONS = 3_000_000
 _ALWAYS = "0 = 0"  # isl reads `true` only where no bracket stands around it
 
 
@@ -33,20 +33,34 @@ class Unconfirmed(RuntimeError):
 
 
 def confirm(source: str, meaning: Relation) -> None:
-    """Raises Unconfirmed, with a pair that shows the difference, unless the kernels compute exactly ``meaning``."""
+    """Raises Unconfirmed, with a pair that shows the difference, unless the kernels compute exactly ``meaning``;
+    BudgetExceeded where that is too hard to decide."""
     program = read(source)
-    try:
-        with budget(_OPERATIONS):
-            for side, kernels in (("forward", program.forward), ("backward", program.backward)):
-                _visited_once(program, kernels, side)
-            _partition(program, meaning)
-    except BudgetExceeded as error:
-        raise Unconfirmed(f"program {program.name!r} is too complex to confirm: {error}") from error
+    with budget(_OPERATIONS):
+        stated = [_stated(program, index) for index in range(len(program.terms))]
+        for side, kernels in (("forward", program.forward), ("backward", program.backward)):
+            _visited_once(program, stated, kernels, side)
+        _partition(program, stated, meaning)
 
 
-def _partition(program: Program, meaning: Relation) -> None:
+def _stated(program: Program, index: int) -> IntegerSet:
+    """The ranks (c, a, b) of a term: those of its mask, or, where no range is masked, those that forward visits."""
+    term = program.terms[index]
+    sweeps = [sweep for kernel in (*program.forward, *program.backward) for sweep in kernel.sweeps]
+    if any(span.masked for sweep in sweeps if sweep.term == index for span in sweep.ranges):
+        return _space(program, index, _condition(term.keep, "v_c"))
+    ranges = [r for kernel in program.forward for sweep in kernel.sweeps if sweep.term == index for r in sweep.ranges]
+    visited = _space(program, index, "0 = 1")
+    for span in ranges:
+        visited = visited | _space(program, index, _visited(program, term, span, "forward")).for_some("T")
+    return visited
+
+
+def _partition(program: Program, stated: list[IntegerSet], meaning: Relation) -> None:
     """The terms are disjoint and their union is the pattern."""
-    terms = [_pairs(term) for term in program.terms]
+    terms = [
+        ranks.image((QUERY, KEY), _tokens(term), ("n",)) for term, ranks in zip(program.terms, stated, strict=True)
+    ]
     for (one, left), (two, right) in combinations(enumerate(terms), 2):
         _empty(left & right, f"terms {one} and {two} share a pair")
     missing = meaning.pairs
@@ -61,17 +75,6 @@ def _empty(pairs: IntegerSet, complaint: str) -> None:
         raise Unconfirmed(f"{complaint}: {pairs.smallest(('n',))}")
 
 
-def _pairs(term: Term) -> IntegerSet:
-    """The pairs of tokens that a term states, over (i, j)."""
-    formula = " and ".join([_ranks(term), _tokens(term), _condition(term.keep, "v_c")])
-    names = ", ".join(quote(name) for name in SPACE)
-    return IntegerSet.parse((QUERY, KEY), f"exists ({names} : {formula})", ("n",))
-
-
-def _ranks(term: Term) -> str:
-    return f"0 <= v_c < {term.query.classes} and v_a >= 0 and v_b >= 0"
-
-
 def _tokens(term: Term) -> str:
     query, key = token_formula(term.query, "v_c", "v_a"), token_formula(term.key, _key_class(term), "v_b")
     return f"v_i = {query} and v_j = {key} and 0 <= v_i < v_n and 0 <= v_j < v_n"
@@ -81,7 +84,7 @@ def _key_class(term: Term) -> str:
     return f"((v_c + {term.shift}) mod {term.key.classes})" if term.key.classes > 1 else "0"
 
 
-def _visited_once(program: Program, kernels: tuple[Kernel, ...], side: str) -> None:
+def _visited_once(program: Program, stated: list[IntegerSet], kernels: tuple[Kernel, ...], side: str) -> None:
     """Each term is swept by one kernel of its own order, whose ranges partition it."""
     swept = sorted(sweep.term for kernel in kernels for sweep in kernel.sweeps)
     if swept != list(range(len(program.terms))):
@@ -91,38 +94,43 @@ def _visited_once(program: Program, kernels: tuple[Kernel, ...], side: str) -> N
             term = program.terms[sweep.term]
             if kernel.order != (term.query if side == "forward" else term.key):
                 raise Unconfirmed(f"a {side} kernel runs term {sweep.term} in an order that is not its own")
-            _ranges_partition(program, sweep.term, sweep.ranges, side)
+            _ranges_partition(program, sweep.term, stated[sweep.term], sweep.ranges, side)
 
 
-def _ranges_partition(program: Program, index: int, ranges: tuple[Range, ...], side: str) -> None:
-    term = program.terms[index]
+def _ranges_partition(program: Program, index: int, stated: IntegerSet, ranges: tuple[Range, ...], side: str) -> None:
     where = f"{side}, term {index}"
     rank, size = ("b", program.tile.key) if side == "forward" else ("a", program.tile.query)
     # Every tile that holds a token lies below T; nothing else is assumed of T.
-    kept = _space(term, ranges, f"floor(v_{rank} / {size}) < v_T and {_condition(term.keep, 'v_c')}")
+    left = stated & _space(program, index, f"floor(v_{rank} / {size}) < v_T")
     visits: list[IntegerSet] = []
     for span in ranges:
-        tiles = _space(term, ranges, _visited(program, term, span, side))
-        if span.masked:
-            visits.append(tiles & kept)
-            continue
-        if not tiles <= kept:
+        tiles = _space(program, index, _visited(program, program.terms[index], span, side))
+        if not span.masked and not tiles <= stated:
             raise Unconfirmed(f"{where}: an unmasked range computes a pair that is not in the term")
-        visits.append(tiles)
-    if any(not left.disjoint(right) for left, right in combinations(visits, 2)):
+        visits.append(tiles & stated)
+    if any(not one.disjoint(two) for one, two in combinations(visits, 2)):
         raise Unconfirmed(f"{where}: two ranges visit the same pair")
     for visit in visits:
-        kept = kept - visit
-    if not kept.empty:
+        left = left - visit
+    if not left.empty:
         raise Unconfirmed(f"{where}: no range visits some pair of the term")
 
 
-def _space(term: Term, ranges: tuple[Range, ...], formula: str) -> IntegerSet:
-    """Ranks (c, a, b) with a formula. Only where a range or mask speaks of n must the tokens lie below it: without,
-    the claim is made for all ranks, which is more."""
+def _space(program: Program, index: int, formula: str) -> IntegerSet:
+    """Ranks (c, a, b) with a formula. Only where a range or mask of the term speaks of n must the tokens lie below
+    it: without, the claim is made for all ranks, which is more."""
+    term = program.terms[index]
+    ranges = [
+        span
+        for kernel in (*program.forward, *program.backward)
+        for sweep in kernel.sweeps
+        if sweep.term == index
+        for span in sweep.ranges
+    ]
     spoken = variables(term.keep).union(*(variables(span.lo) | variables(span.hi) for span in ranges))
     tokens = f"exists (v_i, v_j : {_tokens(term)})" if "n" in spoken else "v_n >= 1"
-    return IntegerSet.parse(SPACE, f"{_ranks(term)} and {tokens} and {formula}", ("n", "T"))
+    ranks = f"0 <= v_c < {term.query.classes} and v_a >= 0 and v_b >= 0"
+    return IntegerSet.parse(SPACE, f"{ranks} and {tokens} and {formula}", ("n", "T"))
 
 
 def _visited(program: Program, term: Term, span: Range, side: str) -> str:
@@ -142,14 +150,16 @@ def _cases(expr: Expr, cls: str) -> Iterator[tuple[str, str]]:
             yield _ALWAYS, str(value) if value >= 0 else f"({value})"
         case Var(name):
             yield _ALWAYS, cls if name == "c" else quote(name)
+        case Binary("*", Const(factor), operand) | Binary("*", operand, Const(factor)):
+            yield from ((guard, f"({factor} * {value})") for guard, value in _cases(operand, cls))
         case Binary("//", left, Const(divisor)):
             yield from ((guard, f"floor({value} / {divisor})") for guard, value in _cases(left, cls))
         case Binary("%", left, Const(modulus)):
             yield from ((guard, f"({value} mod {modulus})") for guard, value in _cases(left, cls))
         case Binary(operator, left, right):
             for (guard, a), (other, b) in product(_cases(left, cls), _cases(right, cls)):
-                value = f"{operator}({a}, {b})" if operator in ("min", "max") else f"({a} {operator} {b})"
-                yield _both(guard, other), value
+                infix = f"({a} {operator} {b})"
+                yield _both(guard, other), f"{operator}({a}, {b})" if operator in ("min", "max") else infix
         case Select(condition, then, otherwise):
             test = _condition(condition, cls)
             yield from ((_both(test, guard), value) for guard, value in _cases(then, cls))

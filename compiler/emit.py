@@ -107,11 +107,14 @@ def _header(program: Program, body: str) -> str:
             "import triton",
             "import triton.language as tl",
             "",
-            "from patternc.runtime.tiles import (",
-            *(f"    {name}," for name in used),
-            ")",
+            *_imports(used),
         ]
     )
+
+
+def _imports(names: list[str]) -> list[str]:
+    """Nothing for a pattern without pairs, which has no kernels."""
+    return ["from patternc.runtime.tiles import (", *(f"    {name}," for name in names), ")"] if names else []
 
 
 def _bounds(side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from .presburger import BudgetExceeded, budget
 from .program import Tile
 from .tile import Placement
 
-_OPERATIONS = 3_000_000
+_OPERATIONS = 300_000
 
 
 def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement, ...]:

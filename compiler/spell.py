@@ -6,6 +6,7 @@ every variable of a program is; elsewhere stand ``floordiv`` and ``floormod`` of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias, assert_never
 
 from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
@@ -51,11 +52,11 @@ def _binary_interval(operator: str, left: Interval, right: Interval) -> Interval
             raise ValueError(f"unknown operator {operator!r}")
 
 
-def _both(left: int | None, right: int | None, combine: object) -> int | None:
-    return None if left is None or right is None else combine(left, right)  # type: ignore[operator, no-any-return]
+def _both(left: int | None, right: int | None, combine: Callable[[int, int], int]) -> int | None:
+    return None if left is None or right is None else combine(left, right)
 
 
-def _either(left: int | None, right: int | None, combine: object) -> int | None:
+def _either(left: int | None, right: int | None, combine: Callable[[int, int], int]) -> int | None:
     return (right if left is None else left) if left is None or right is None else _both(left, right, combine)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..patterns_dsl.source import Span
 from ..patterns_dsl.syntax import (
     And,
     Composition,
@@ -82,8 +83,9 @@ def _terms(expression: Expression) -> tuple[Expression, ...]:
     return found if len(found) <= MOST_TERMS else (expression,)
 
 
-def _span(part: Expression, whole: Expression) -> object:
-    return whole.span if part.span.source is not whole.span.source else part.span
+def _span(part: Expression, whole: Expression) -> Span:
+    """Where people find the term: in their own file, not in the prelude that a rule was expanded from."""
+    return part.span if part.span.source == whole.span.source else whole.span
 
 
 def _disjuncts(formula: Formula) -> tuple[Formula, ...]:
@@ -103,10 +105,6 @@ def _waste(relation: Relation) -> float:
     query = np.linspace(0, _SAMPLE_LENGTH - 1, _SAMPLE_ROWS, dtype=np.int64)[:, None]
     key = np.arange(_SAMPLE_LENGTH, dtype=np.int64)[None, :]
     lengths = dict.fromkeys(("n", "nq", "nk"), _SAMPLE_LENGTH)
-    inside = np.broadcast_to(
-        evaluate(keep, {"i": query, "j": key, **lengths}, np), (_SAMPLE_ROWS, _SAMPLE_LENGTH)
-    )
+    inside = np.broadcast_to(evaluate(keep, {"i": query, "j": key, **lengths}, np), (_SAMPLE_ROWS, _SAMPLE_LENGTH))
     tiles = inside.reshape(_SAMPLE_ROWS, -1, _SAMPLE_TILE).any(axis=-1).sum()
     return float(tiles * _SAMPLE_TILE / max(1, inside.sum()))
-
-

@@ -82,9 +82,7 @@ def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[R
 
 
 def _tiles(pairs: IntegerSet, tile: Tile) -> IntegerSet:
-    return pairs.image(
-        ("c", "I", "J"), f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})"
-    )
+    return pairs.image(("c", "I", "J"), f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})")
 
 
 def _is_interval(tiles: IntegerSet, swept: str) -> bool:

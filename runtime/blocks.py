@@ -96,9 +96,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: _Group, n: int) ->
     if shift is not None:
         side = min(group.rows - shift, group.keys)
         if side > 0:
-            yield Block(
-                (group.first, group.count), group.key_first, shift, side, 0, 0, side, 0, 1, triangle=True
-            )
+            yield Block((group.first, group.count), group.key_first, shift, side, 0, 0, side, 0, 1, triangle=True)
             if group.rows - shift > side:  # later queries see every key of the class
                 rest = group.rows - shift - side
                 yield Block((group.first, group.count), group.key_first, shift + side, rest, 0, 0, side, 0, 1)
@@ -172,9 +170,7 @@ def _masked(
     term: Term, group: _Group, n: int, row: int, rows: int, row_step: int, lo: int, hi: int, key_step: int, tiles: int
 ) -> Iterator[Block]:
     """The tiles as batches that share a mask where possible, trimmed to the rows and keys that occur."""
-    whole = Block(
-        (group.first, group.count), group.key_first, row, rows, row_step, lo, hi - lo, key_step, tiles
-    )
+    whole = Block((group.first, group.count), group.key_first, row, rows, row_step, lo, hi - lo, key_step, tiles)
     if term.keep == TRUE:
         yield whole
     elif tiles == 1 or invariant(term.keep, row_step, key_step):

@@ -17,47 +17,21 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..compiler.program import NATURAL, Order, Program
+from ..compiler.program import NATURAL, Program
 from . import flash
 from .blocks import Block, blocks
 from .errors import EngineError
 from .rows import rows_backward, rows_forward
 from .sequences import sequences
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Where a rank lies: token = base + class * class_step + rank * rank_step, in a tensor that may be gathered."""
-
-    base: int
-    class_step: int
-    rank_step: int
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One order at one length: the tokens to gather, or None where ranks are evenly spaced, and the axis."""
-
-    axis: _Axis
-    tokens: Tensor | None
-
-    def take(self, x: Tensor) -> Tensor:
-        return x if self.tokens is None else x.index_select(2, self.tokens)
-
-
-def _side(order: Order, n: int) -> _Side:
-    if order.count == 1:
-        return _Side(_Axis(order.start, 1, order.period), None)
-    ranks = torch.arange(order.ranks(0, n))
-    return _Side(_Axis(0, 0, 1), order.period * (ranks // order.count) + order.start + ranks % order.count)
+from .views import BlockViews, Side, side
 
 
 @dataclass(frozen=True)
 class _Stage:
     """One term at one length. ``fresh[k]``: no earlier block touched the rows of block k."""
 
-    query: _Side
-    key: _Side
+    query: Side
+    key: Side
     blocks: tuple[Block, ...]
     fresh: tuple[bool, ...]
 
@@ -71,7 +45,7 @@ def _stages(program: Program, n: int) -> tuple[_Stage, ...]:
             parts = blocks(program, sweep, n)
             first = not stages and term.query == NATURAL
             fresh = tuple(first and not any(_meet(part, other) for other in parts[:k]) for k, part in enumerate(parts))
-            stages.append(_Stage(_side(term.query, n), _side(term.key, n), parts, fresh))
+            stages.append(_Stage(side(term.query, n), side(term.key, n), parts, fresh))
     return tuple(stages)
 
 
@@ -173,46 +147,6 @@ def _carry_lse_gradient(
     )
 
 
-def _view(x: Tensor, groups: int, axis: _Axis, cls: tuple[int, int], first: int, size: int, step: int, tiles: int) -> Tensor:
-    """x [B, H, N, D] as [B, H / groups, groups, classes, tiles, size, D]; with ``groups`` 1 the dim is for expansion."""
-    batch, head, token, feature = x.stride()
-    offset = axis.base + cls[0] * axis.class_step + first * axis.rank_step
-    return x.as_strided(
-        (x.shape[0], x.shape[1] // groups, groups, cls[1], tiles, size, x.shape[3]),
-        (batch, head * groups, head, token * axis.class_step, token * axis.rank_step * step, token * axis.rank_step, feature),
-        x.storage_offset() + token * offset,
-    )
-
-
-@dataclass(frozen=True)
-class _Views:
-    """The views of one batch of blocks: query-side and key-side tensors share their batch dims."""
-
-    stage: _Stage
-    block: Block
-    groups: int
-
-    def queries(self, x: Tensor) -> Tensor:
-        b = self.block
-        return _view(x, self.groups, self.stage.query.axis, b.classes, b.row, b.rows, b.row_step, b.tiles)
-
-    def keys(self, x: Tensor, tiles: int | None = None, first: int = 0, size: int | None = None) -> Tensor:
-        b = self.block
-        classes = (b.key_class, b.classes[1])
-        tiles, size = b.tiles if tiles is None else tiles, b.keys if size is None else size
-        view = _view(x, 1, self.stage.key.axis, classes, b.key + first, size, b.key_step, tiles)
-        return view.expand(-1, -1, self.groups, -1, -1, -1, -1)
-
-    def bias(self, like: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """The additive mask, expanded to the batch of ``like`` [..., rows, D], and which rows have no key at all."""
-        if self.block.mask is None:
-            return None, None
-        mask = torch.from_numpy(self.block.mask)
-        dead = ~mask.any(dim=-1)
-        batch = like.shape[:-2]
-        return flash.bias(mask, like.dtype).expand(*batch, -1, -1), dead if bool(dead.any()) else None
-
-
 def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float) -> None:
     """Fill out and lse, which hold 0 and -inf, for a sequence whose queries are all there."""
     groups = q.shape[1] // k.shape[1]
@@ -222,7 +156,7 @@ def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse
         qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
         total, total_lse = stage.query.take(out), stage.query.take(column)
         for block, fresh in zip(stage.blocks, stage.fresh, strict=True):
-            views = _Views(stage, block, groups)
+            views = BlockViews(stage.query, stage.key, block, groups)
             query = views.queries(qs)
             mask, dead = views.bias(query)
             part, part_lse = flash.forward(
@@ -231,9 +165,8 @@ def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse
             if dead is not None:
                 part_lse.masked_fill_(dead, -math.inf)
             _merge(views.queries(total), views.queries(total_lse).squeeze(-1), part, part_lse, fresh)
-        if stage.query.tokens is not None:
-            out.index_copy_(2, stage.query.tokens, total)
-            column.index_copy_(2, stage.query.tokens, total_lse)
+        stage.query.put_back(out, total)
+        stage.query.put_back(column, total_lse)
 
 
 def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor, fresh: bool) -> None:
@@ -260,7 +193,7 @@ def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor,
         ks, vs = stage.key.take(k), stage.key.take(v)
         dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)
         for block in stage.blocks:
-            views = _Views(stage, block, groups)
+            views = BlockViews(stage.query, stage.key, block, groups)
             query = views.queries(qs)
             mask, _ = views.bias(query)
             parts = flash.backward(
@@ -275,36 +208,13 @@ def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor,
                 scale=scale,
             )
             views.queries(dqs).add_(parts[0])
-            for target, part in ((dks, parts[1]), (dvs, parts[2])):
-                _scatter_keys(views, target, part)
-        _put_back(stage.query, dq, dqs)
-        _put_back(stage.key, dk, dks)
-        _put_back(stage.key, dv, dvs)
-
-
-def _put_back(side: _Side, x: Tensor, gathered: Tensor) -> None:
-    if side.tokens is not None:
-        x.index_copy_(2, side.tokens, gathered)
-
-
-def _scatter_keys(views: _Views, target: Tensor, part: Tensor) -> None:
-    """Add the key gradients of a batch of blocks; tiles whose key ranges overlap are added slice by slice."""
-    part = part.sum(dim=2, keepdim=True)  # query heads of a group share their keys
-    step = views.block.key_step
-    if step == 0:
-        part = part.sum(dim=4, keepdim=True)
-        _own(views, target, tiles=1).add_(part)
-        return
-    for first in range(0, views.block.keys, step):
-        size = min(step, views.block.keys - first)
-        _own(views, target, first=first, size=size).add_(part[..., first : first + size, :])
-
-
-def _own(views: _Views, target: Tensor, *, tiles: int | None = None, first: int = 0, size: int | None = None) -> Tensor:
-    return views.keys(target, tiles, first, size)[:, :, :1]
+            views.add_to_keys(dks, parts[1])
+            views.add_to_keys(dvs, parts[2])
+        stage.query.put_back(dq, dqs)
+        stage.key.put_back(dk, dks)
+        stage.key.put_back(dv, dvs)
 
 
 def _rows_contiguous(x: Tensor) -> Tensor:
     """Flash reads whole rows: the features of a token must be adjacent."""
     return x if x.stride(-1) == 1 else x.contiguous()
-

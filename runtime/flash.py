@@ -53,15 +53,15 @@ def backward(
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """dq, dk, dv of one part of a softmax whose whole has the given out and lse; shapes as in ``forward``."""
-    grads = tuple(torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (q, k, v))
-    tensors = [grad, q, k, v, out, lse.unsqueeze(-1), *grads, *([mask] if mask is not None else [])]
+    dq, dk, dv = (torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (q, k, v))
+    tensors = [grad, q, k, v, out, lse.unsqueeze(-1), dq, dk, dv, *([mask] if mask is not None else [])]
     for g4, q4, k4, v4, out4, lse4, dq4, dk4, dv4, *mask4 in _four_dimensional(tensors):
         parts = _BACKWARD(
             g4, q4, k4, v4, out4, lse4.squeeze(-1), 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=scale
         )
         for target, part in zip((dq4, dk4, dv4), parts, strict=True):
             target.copy_(part)
-    return grads
+    return dq, dk, dv
 
 
 def _accumulator(dtype: torch.dtype) -> torch.dtype:

@@ -60,7 +60,7 @@ def rows_backward(
     mask, used = _visible(program, part)
     query, key, value, bias = _batch(mask, used, q, k, v)
     groups = (k.shape[1], q.shape[1] // k.shape[1])
-    folded = (x.unflatten(1, groups).contiguous() for x in (grad, out, lse))
+    folded = (_grouped(x, groups) for x in (grad, out, lse))
     grad_in, out_in, lse_in = folded
     parts = flash.backward(grad_in, query, key, value, out_in, lse_in, bias, causal=False, scale=scale)
     dq.add_(parts[0].flatten(1, 2))
@@ -79,8 +79,11 @@ def _visible(program: Program, part: Sequence) -> tuple[Tensor, Tensor]:
 def _batch(mask: Tensor, used: Tensor, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """q [B, Hkv, G, rows, D]; k and v [B, Hkv, G, used, D], expanded; the additive mask, expanded."""
     groups = (k.shape[1], q.shape[1] // k.shape[1])
-    query = q.unflatten(1, groups).contiguous()
-    key, value = (
-        x.index_select(2, used).unsqueeze(2).expand(-1, -1, groups[1], -1, -1) for x in (k, v)
-    )
+    query = _grouped(q, groups)
+    key, value = (x.index_select(2, used).unsqueeze(2).expand(-1, -1, groups[1], -1, -1) for x in (k, v))
     return query, key, value, flash.bias(mask, q.dtype).expand(*query.shape[:3], -1, -1)
+
+
+def _grouped(x: Tensor, groups: tuple[int, int]) -> Tensor:
+    """[B, Hq, ...] as [B, Hkv, group, ...], contiguous."""
+    return x.reshape(x.shape[0], *groups, *x.shape[2:]).contiguous()

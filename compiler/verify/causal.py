@@ -20,4 +20,4 @@ def violations(claim: Causal, subject: Subject) -> IntegerSet:
 def violated(claim: Causal, subject: Subject, n: int) -> Mask:
     """The same at one length, by brute force: [n, n]."""
     ahead = np.triu(np.ones((n, n), dtype=np.bool_), k=1)
-    return ahead & np.logical_or.reduce(subject.step_masks(n))
+    return ahead & np.stack(subject.step_masks(n)).any(axis=0)

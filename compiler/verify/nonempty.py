@@ -23,4 +23,7 @@ def violations(claim: Nonempty, subject: Subject) -> IntegerSet:
 
 def violated(claim: Nonempty, subject: Subject, n: int) -> Mask:
     """The same at one length, by brute force: [n]."""
-    return np.logical_or.reduce([~mask.any(axis=1) for mask in subject.step_masks(n)])
+    empty = np.zeros(n, dtype=np.bool_)
+    for mask in subject.step_masks(n):
+        empty |= ~mask.any(axis=1)
+    return empty

@@ -132,7 +132,9 @@ def _negated(claim: Claim) -> bool:
 
 
 def _witness(point: dict[str, int]) -> Witness:
-    return Witness(n=max(point.get("n", 0), point.get("nq", 0), point.get("nk", 0)), query=point["i"], key=point.get("j"))
+    return Witness(
+        n=max(point.get("n", 0), point.get("nq", 0), point.get("nk", 0)), query=point["i"], key=point.get("j")
+    )
 
 
 def _first(mask: Mask, n: int) -> Witness | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 from ...patterns_dsl.syntax import Causal, Claim, Equal, Nonempty, Reach, Subset
 from ..presburger import BudgetExceeded, budget
 from ..relation import Relation
-from . import nonempty, reach
+from . import reach
 from .result import Witness
 from .subject import Mask, Subject
-
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -58,7 +58,7 @@ def _broken_path(claim: Reach, subject: Subject, found: Witness) -> str:
     import networkx as nx
 
     path = nx.shortest_path(graph, (found.key, 0), (nearest, arrival))
-    hops = [(a, b, layer) for (a, _), (b, layer) in zip(path, path[1:], strict=False) if a != b]
+    hops = [(a, b, layer) for (a, _), (b, layer) in pairwise(path) if a != b]
     told = ", ".join(f"{a} reaches {b} at step {layer}" for a, b, layer in hops)
     return f"{told}; nothing carries it on to {found.query}"
 

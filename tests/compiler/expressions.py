@@ -17,7 +17,10 @@ _terms = st.one_of(
 )
 _comparisons = st.one_of(
     st.builds(
-        lambda term, op, k: f"{term} {op} {k}", _terms, st.sampled_from(["<", "<=", ">", ">=", "=", "!="]), st.integers(-3, 12)
+        lambda term, op, k: f"{term} {op} {k}",
+        _terms,
+        st.sampled_from(["<", "<=", ">", ">=", "=", "!="]),
+        st.integers(-3, 12),
     ),
     st.builds(lambda m: f"i div {m} = j div {m}", _small),
     st.builds(lambda a, b: f"-{a} < i - j <= {b}", _small, _small),
@@ -37,7 +40,7 @@ _rules = st.one_of(
     st.builds(lambda w: f"local({w})", _small),
     st.builds(lambda s: f"strided({s})", _small),
     st.builds(lambda s: f"block({s})", _small),
-    st.builds(lambda l, c: f"fixed({l + c}, {c})", _small, _small),
+    st.builds(lambda rest, c: f"fixed({rest + c}, {c})", _small, _small),
     st.builds(lambda k: f"columns(first({k}))", _small),
     st.builds(lambda k: f"rows({{0, {k}..{k + 2}}})", _small),
     st.just("self"),

@@ -87,7 +87,9 @@ def test_a_tampered_text_is_seen(program: Program, old: str, new: str) -> None:
     lines = emit(program).splitlines(keepends=True)
     # A mask, or the end of a range: a strict comparison inside a range's case distinction may change nothing.
     kinds = ("def keep",) if old == " >= " else ("def term",)
-    places = [k for k, line in enumerate(lines) if line.startswith("    return") and old in line and _of(lines, k, kinds)]
+    places = [
+        k for k, line in enumerate(lines) if line.startswith("    return") and old in line and _of(lines, k, kinds)
+    ]
     assert places
     for place in places:
         tampered = [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]]

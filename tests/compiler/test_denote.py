@@ -39,7 +39,8 @@ def test_every_operand_of_a_causal_product_is_causal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "depends"), [("columns(last(3))", True), ("local(4)", False), ("columns(first(3)) | strided(5)", False)]
+    ("expression", "depends"),
+    [("columns(last(3))", True), ("local(4)", False), ("columns(first(3)) | strided(5)", False)],
 )
 def test_only_rows_that_change_with_the_length_depend_on_it(expression: str, depends: bool) -> None:
     assert pattern(expression).depends_on_length is depends
