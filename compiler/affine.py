@@ -1,8 +1,14 @@
-"""What a mask does when both of its ranks move: facts that let one mask serve every tile."""
+"""What a mask does when its ranks move: facts that let one mask serve many tiles."""
 
 from __future__ import annotations
 
-from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+
+Box: TypeAlias = Mapping[str, tuple[int, int]]
+"""The least and the greatest value of each variable."""
 
 
 def invariant(predicate: Predicate, query_step: int, key_step: int) -> bool:
@@ -89,3 +95,67 @@ def _linear(expr: Expr) -> tuple[int, int, int] | None:
             return (one[0] + sign * two[0], one[1] + sign * two[1], one[2] + sign * two[2])
         case _:
             return None
+
+
+def restrict(predicate: Predicate, box: Box) -> Predicate:
+    """A predicate that agrees with the given one inside the box; comparisons decided by the box are gone."""
+    match predicate:
+        case Compare(operator, left, right):
+            (low, high), (other_low, other_high) = _range(left, box), _range(right, box)
+            return _decided(operator, low - other_high, high - other_low) or predicate
+        case All(parts):
+            kept = [part for part in (restrict(part, box) for part in parts) if part != TRUE]
+            return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))
+        case AnyOf(parts):
+            kept = [part for part in (restrict(part, box) for part in parts) if part != FALSE]
+            return TRUE if TRUE in kept else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
+
+
+def _decided(operator: str, low: int, high: int) -> Predicate | None:
+    """TRUE or FALSE where every difference in [low, high] compares alike with 0; else None."""
+    always, never = {
+        "<": (high < 0, low >= 0),
+        "<=": (high <= 0, low > 0),
+        ">": (low > 0, high <= 0),
+        ">=": (low >= 0, high < 0),
+        "==": (low == high == 0, low > 0 or high < 0),
+        "!=": (low > 0 or high < 0, low == high == 0),
+    }[operator]
+    return TRUE if always else FALSE if never else None
+
+
+def _range(expr: Expr, box: Box) -> tuple[int, int]:
+    """Bounds of the expression inside the box, not always the tightest."""
+    match expr:
+        case Const(value):
+            return value, value
+        case Var(name):
+            return box[name]
+        case Binary("%", left, Const(modulus)):
+            low, high = _range(left, box)
+            same = low // modulus == high // modulus
+            return (low % modulus, high % modulus) if same else (0, modulus - 1)
+        case Binary(operator, left, right):
+            ends = [_apply(operator, x, y) for x in _range(left, box) for y in _range(right, box)]
+            return min(ends), max(ends)
+        case Select(_, then, otherwise):
+            (low, high), (other_low, other_high) = _range(then, box), _range(otherwise, box)
+            return min(low, other_low), max(high, other_high)
+
+
+def _apply(operator: str, left: int, right: int) -> int:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "//":
+            return left // right
+        case "min":
+            return min(left, right)
+        case "max":
+            return max(left, right)
+        case _:
+            raise ValueError(f"unknown operator {operator!r}")

@@ -1,7 +1,5 @@
 """A term at one length, as a few batches of equally shaped dense blocks: what the compose engine runs.
 
-    block t of a batch:  queries  row + t*row_step .. + rows,   keys  key + t*key_step .. + keys      (ranks)
-
 Three shapes suffice. A *triangle* is the whole term when its mask is ``b <= a - s``. A *band* is a run of query tiles
 whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of tiles: the keys that
 all of a group sees in full are one unmasked block, what is left on either side is a band over the groups.
@@ -11,50 +9,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiler.affine import invariant, staircase
+from ..compiler.affine import staircase
 from ..compiler.count import bounds, tile_count
-from ..compiler.integer import TRUE, evaluate, variables
+from ..compiler.integer import variables
 from ..compiler.program import Program, Sweep, Term
+from .masks import Mask, Tiles, masked
 
 MOST_BANDS = 48
 """A term that falls into more runs of tiles than this is stacked."""
 
-STACKS = 16
-"""Groups of query tiles in a stack: more waste less at the edge of a growing range, fewer call less often."""
-
-MOST_MASK_ELEMENTS = 1 << 24
-"""Blocks whose masks differ are cut into batches with at most this many mask elements."""
-
-MOST_MASKS = 8
-"""A run of tiles whose masks change more often than this keeps one mask per tile."""
+FEWEST_STACKS, MOST_TILES_PER_STACK = 16, 32
+"""Few groups waste less at the edge of a growing range; the second bounds the mask of that edge."""
 
 Ranks = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
-    """A batch of dense blocks of one term. ``mask`` is bool [tiles or 1, rows, keys]; None means all pairs."""
+    """A batch of dense blocks of one term, one per class and tile.
 
-    classes: tuple[int, int]  # first query class, how many
-    key_class: int  # of the first query class; the others follow
-    row: int
-    rows: int
-    row_step: int
-    key: int
-    keys: int
-    key_step: int
-    tiles: int
-    mask: NDArray[np.bool_] | None = None
+    ``mask`` is bool [rows, keys], the same for all; None means all pairs. With ``growth`` g, tile t has g*t more keys.
+    """
+
+    first_class: int  # of the queries
+    key_class: int  # that belongs to it; the others follow
+    classes: int
+    tiles: Tiles
+    mask: Mask | None = None
     triangle: bool = False  # key k of row r only where k <= r
+    growth: int = 0
+
+    def even(self) -> Iterator[Block]:
+        """The batch as batches without growth."""
+        if not self.growth:
+            yield self
+            return
+        for t in range(self.tiles.count):
+            tile = self.tiles.part(t, 1)
+            yield replace(self, tiles=replace(tile, keys=tile.keys + t * self.growth), growth=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Group:
     """Classes that have the same shape: ``count`` of them from ``first``, ``rows`` queries and ``keys`` keys each."""
 
@@ -63,6 +62,9 @@ class _Group:
     count: int
     rows: int
     keys: int
+
+    def block(self, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False, growth: int = 0) -> Block:
+        return Block(self.first, self.key_first, self.count, tiles, mask, triangle, growth)
 
 
 def blocks(program: Program, sweep: Sweep, n: int) -> tuple[Block, ...]:
@@ -80,7 +82,7 @@ def _groups(term: Term, sweep: Sweep, n: int) -> Iterator[_Group]:
         key_class = (cls + term.shift) % term.key.classes
         shape = (term.query.ranks(cls, n), term.key.ranks(key_class, n))
         if run and not apart and shape == (run.rows, run.keys) and key_class == run.key_first + run.count:
-            run = _Group(run.first, run.key_first, run.count + 1, *shape)
+            run = replace(run, count=run.count + 1)
             continue
         if run:
             yield run
@@ -94,23 +96,27 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: _Group, n: int) ->
         return
     shift = staircase(term.keep)
     if shift is not None:
-        side = min(group.rows - shift, group.keys)
-        if side > 0:
-            yield Block((group.first, group.count), group.key_first, shift, side, 0, 0, side, 0, 1, triangle=True)
-            if group.rows - shift > side:  # later queries see every key of the class
-                rest = group.rows - shift - side
-                yield Block((group.first, group.count), group.key_first, shift + side, rest, 0, 0, side, 0, 1)
+        yield from _triangle(group, shift)
         return
     reach = _reach(program, term, sweep, group, n)
-    bands = list(_runs(reach.lo, reach.hi))
-    if len(bands) <= MOST_BANDS:
-        for first, count in bands:
+    runs = list(_runs(reach.lo, reach.hi))
+    if len(runs) <= MOST_BANDS:
+        for first, count in runs:
             yield from _band(term, group, n, reach, first, count)
     else:
         yield from _stack(term, group, n, reach)
 
 
-@dataclass(frozen=True)
+def _triangle(group: _Group, shift: int) -> Iterator[Block]:
+    side = min(group.rows - shift, group.keys)
+    below = group.rows - shift - side
+    if side > 0:
+        yield group.block(Tiles(shift, side, 0, 0, side, 0, 1), triangle=True)
+    if below > 0:  # later queries see every key of the class
+        yield group.block(Tiles(shift + side, below, 0, 0, side, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
 class _Reach:
     """Key ranks that each query tile (or group of tiles) touches, [lo, hi), and sees in full, [full_lo, full_hi)."""
 
@@ -137,19 +143,27 @@ def _reach(program: Program, term: Term, sweep: Sweep, group: _Group, n: int) ->
     return _Reach(program.tile.query, *scaled)
 
 
-def _runs(lo: Ranks, hi: Ranks) -> Iterator[tuple[int, int]]:
-    """(first tile, count) of maximal runs with one width and an even advance; tiles without keys are left out."""
-    first, total = 0, len(lo)
+def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int, int]]:
+    """(first tile, count) of maximal runs with one width and an even advance; tiles without keys are left out.
+
+    With ``growing`` the start stands still and the width grows evenly instead.
+    """
+    advance, width = np.diff(lo), np.diff(hi - lo)
+    if growing:
+        advance, width = np.diff(hi), advance
+    # Where a run must end: the width (when growing: the start) changes after tile t; or the advance is not as before.
+    new_width = np.flatnonzero(width != 0) + 1
+    new_advance = np.flatnonzero(np.diff(advance) != 0) + 2
+    used = np.flatnonzero(hi > lo)
+    first, total = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
     while first < total:
-        if hi[first] <= lo[first]:
-            first += 1
-            continue
-        stop = first + 1
-        while stop < total and hi[stop] - lo[stop] == hi[first] - lo[first]:
-            if lo[stop] - lo[stop - 1] != lo[first + 1] - lo[first]:
-                break
-            stop += 1
-        yield first, stop - first
+        ends = [total]
+        for changes, beyond in ((new_width, first), (new_advance, first + 1)):
+            at = int(np.searchsorted(changes, beyond, side="right"))
+            ends.extend(changes[at : at + 1].tolist())
+        stop = min(ends)
+        if hi[first] > lo[first]:
+            yield first, stop - first
         first = stop
 
 
@@ -157,76 +171,22 @@ def _band(term: Term, group: _Group, n: int, reach: _Reach, first: int, count: i
     """Tiles first..first+count-1, whose key ranges have one width; a ragged last tile is a block of its own."""
     size, last = reach.size, first + count - 1
     short = min(size, group.rows - last * size)
+    runs: list[Tiles] = []
     if short < size:
-        yield from _masked(term, group, n, last * size, short, 0, int(reach.lo[last]), int(reach.hi[last]), 0, 1)
+        lo, hi = int(reach.lo[last]), int(reach.hi[last])
+        runs.append(Tiles(last * size, short, 0, lo, hi - lo, 0, 1))
         count -= 1
     if count:
-        advance = int(reach.lo[first + 1] - reach.lo[first]) if count > 1 else 0
         lo, hi = int(reach.lo[first]), int(reach.hi[first])
-        yield from _masked(term, group, n, first * size, size, size, lo, hi, advance, count)
-
-
-def _masked(
-    term: Term, group: _Group, n: int, row: int, rows: int, row_step: int, lo: int, hi: int, key_step: int, tiles: int
-) -> Iterator[Block]:
-    """The tiles as batches that share a mask where possible, trimmed to the rows and keys that occur."""
-    whole = Block((group.first, group.count), group.key_first, row, rows, row_step, lo, hi - lo, key_step, tiles)
-    if term.keep == TRUE:
-        yield whole
-    elif tiles == 1 or invariant(term.keep, row_step, key_step):
-        yield from _trimmed(whole, _masks(term, whole, n, 0, 1))
-    else:
-        limit = max(1, MOST_MASK_ELEMENTS // (rows * (hi - lo)))
-        for start in range(0, tiles, limit):
-            batch = _shift(whole, start, min(limit, tiles - start))
-            yield from _shared(batch, _masks(term, batch, n, 0, batch.tiles))
-
-
-def _masks(term: Term, block: Block, n: int, first: int, count: int) -> NDArray[np.bool_]:
-    """The masks of tiles first..first+count-1: bool [count, rows, keys]."""
-    t = np.arange(first, first + count, dtype=np.int64)[:, None, None]
-    a = block.row + t * block.row_step + np.arange(block.rows, dtype=np.int64)[None, :, None]
-    b = block.key + t * block.key_step + np.arange(block.keys, dtype=np.int64)[None, None, :]
-    keep: Any = evaluate(term.keep, {"a": a, "b": b, "c": block.classes[0], "n": n}, np)
-    return np.broadcast_to(np.asarray(keep, dtype=np.bool_), (count, block.rows, block.keys))
-
-
-def _shift(block: Block, start: int, tiles: int) -> Block:
-    """``tiles`` tiles of the batch, from tile ``start``."""
-    row, key = block.row + start * block.row_step, block.key + start * block.key_step
-    return replace(block, row=row, key=key, tiles=tiles)
-
-
-def _shared(block: Block, masks: NDArray[np.bool_]) -> Iterator[Block]:
-    """Runs of tiles with equal masks as batches of their own, unless that makes many."""
-    changes = np.flatnonzero((masks[1:] != masks[:-1]).any(axis=(1, 2))) + 1
-    if len(changes) > MOST_MASKS:
-        yield from _trimmed(block, masks)
-        return
-    for start, stop in pairwise((0, *changes.tolist(), block.tiles)):
-        yield from _trimmed(_shift(block, start, stop - start), masks[start : start + 1])
-
-
-def _trimmed(block: Block, masks: NDArray[np.bool_]) -> Iterator[Block]:
-    """The batch without rows and keys that no tile uses; nothing when none is used."""
-    if not masks.any():
-        return
-    rows, keys = np.flatnonzero(masks.any(axis=(0, 2))), np.flatnonzero(masks.any(axis=(0, 1)))
-    top, left = int(rows[0]), int(keys[0])
-    height, width = int(rows[-1]) + 1 - top, int(keys[-1]) + 1 - left
-    inner = masks[:, top : top + height, left : left + width]
-    yield replace(
-        block,
-        row=block.row + top,
-        rows=height,
-        key=block.key + left,
-        keys=width,
-        mask=None if inner.all() else inner.copy(),
-    )
+        advance = int(reach.lo[first + 1]) - lo if count > 1 else 0
+        runs.append(Tiles(first * size, size, size, lo, hi - lo, advance, count))
+    for tiles in runs:
+        for run, mask in masked(term.keep, tiles, {"c": group.first, "n": n}):
+            yield group.block(run, mask)
 
 
 def _stack(term: Term, group: _Group, n: int, reach: _Reach) -> Iterator[Block]:
-    per = -(-len(reach.lo) // STACKS)
+    per = min(-(-len(reach.lo) // FEWEST_STACKS), MOST_TILES_PER_STACK)
     starts = np.arange(0, len(reach.lo), per)
     size = reach.size * per
     lo, hi = np.minimum.reduceat(reach.lo, starts), np.maximum.reduceat(reach.hi, starts)
@@ -234,20 +194,22 @@ def _stack(term: Term, group: _Group, n: int, reach: _Reach) -> Iterator[Block]:
     full_lo, full_hi = np.maximum.reduceat(reach.full_lo, starts), np.minimum.reduceat(reach.full_hi, starts)
     empty = full_hi <= full_lo
     full_lo, full_hi = np.where(empty, lo, full_lo), np.where(empty, lo, full_hi)
-    for index in np.flatnonzero(full_hi > full_lo):
-        rows = min(size, group.rows - int(index) * size)
-        yield Block(
-            (group.first, group.count),
-            group.key_first,
-            int(index) * size,
-            rows,
-            0,
-            int(full_lo[index]),
-            int(full_hi[index] - full_lo[index]),
-            0,
-            1,
-        )
+    for first, count in _runs(full_lo, full_hi, growing=True):
+        yield from _full(group, size, int(full_lo[first]), full_hi[first : first + count], first)
     for edge_lo, edge_hi in ((lo, full_lo), (full_hi, hi)):
         edge = _Reach(size, edge_lo, edge_hi, edge_lo, edge_lo)
         for first, count in _runs(edge_lo, edge_hi):
             yield from _band(term, group, n, edge, first, count)
+
+
+def _full(group: _Group, size: int, lo: int, hi: Ranks, first: int) -> Iterator[Block]:
+    """Unmasked blocks of evenly growing width over the groups from ``first``; a ragged last group stands alone."""
+    count, last = len(hi), first + len(hi) - 1
+    short = min(size, group.rows - last * size)
+    if short < size:
+        yield group.block(Tiles(last * size, short, 0, lo, int(hi[-1]) - lo, 0, 1))
+        count -= 1
+    if count:
+        growth = int(hi[1] - hi[0]) if count > 1 else 0
+        tiles = Tiles(first * size, size, size, lo, int(hi[0]) - lo, 0, count)
+        yield group.block(tiles, growth=growth)

@@ -11,6 +11,7 @@ and its gradient is each term's own flash backward, called with the final (O, L)
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ from .blocks import Block, blocks
 from .errors import EngineError
 from .rows import rows_backward, rows_forward
 from .sequences import sequences
-from .views import BlockViews, Side, side
+from .views import BlockViews, Side
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class _Stage:
     blocks: tuple[Block, ...]
     fresh: tuple[bool, ...]
 
+    def batches(self) -> Iterator[tuple[Block, bool]]:
+        """The blocks, without growth, and whether they are the first to touch their rows."""
+        for block, fresh in zip(self.blocks, self.fresh, strict=True):
+            for even in block.even():
+                yield even, fresh
+
 
 @lru_cache(maxsize=128)
 def _stages(program: Program, n: int) -> tuple[_Stage, ...]:
@@ -45,14 +52,14 @@ def _stages(program: Program, n: int) -> tuple[_Stage, ...]:
             parts = blocks(program, sweep, n)
             first = not stages and term.query == NATURAL
             fresh = tuple(first and not any(_meet(part, other) for other in parts[:k]) for k, part in enumerate(parts))
-            stages.append(_Stage(side(term.query, n), side(term.key, n), parts, fresh))
+            stages.append(_Stage(Side(term.query, n), Side(term.key, n), parts, fresh))
     return tuple(stages)
 
 
 def _meet(one: Block, two: Block) -> bool:
     """Whether two batches of blocks in natural order may share a row."""
-    ends = [block.row + (block.tiles - 1) * block.row_step + block.rows for block in (one, two)]
-    return one.row < ends[1] and two.row < ends[0]
+    (first, last), (other_first, other_last) = one.tiles.box()["a"], two.tiles.box()["a"]
+    return first <= other_last and other_first <= last
 
 
 class ComposeEngine:
@@ -119,9 +126,6 @@ class ComposeEngine:
         return tuple(grad[..., :width].to(q.dtype) for grad in (dq, dk, dv))  # type: ignore[return-value]
 
 
-ENGINE = ComposeEngine()
-
-
 def _require_cpu(q: Tensor) -> None:
     if q.device.type != "cpu":
         raise EngineError(f"engine 'compose' runs on cpu tensors, not on {q.device}; use engine='triton' there")
@@ -155,7 +159,7 @@ def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse
     for stage in _stages(program, k.shape[2]):
         qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
         total, total_lse = stage.query.take(out), stage.query.take(column)
-        for block, fresh in zip(stage.blocks, stage.fresh, strict=True):
+        for block, fresh in stage.batches():
             views = BlockViews(stage.query, stage.key, block, groups)
             query = views.queries(qs)
             mask, dead = views.bias(query)
@@ -192,7 +196,7 @@ def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor,
         grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
         ks, vs = stage.key.take(k), stage.key.take(v)
         dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)
-        for block in stage.blocks:
+        for block, _ in stage.batches():
             views = BlockViews(stage.query, stage.key, block, groups)
             query = views.queries(qs)
             mask, _ = views.bias(query)

@@ -6,6 +6,7 @@ gathered once and is then evenly spaced too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,50 +18,57 @@ from .blocks import Block
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """Where a rank lies: token = base + class * class_step + rank * rank_step, in a tensor that may be gathered."""
-
-    base: int
-    class_step: int
-    rank_step: int
-
-
-@dataclass(frozen=True)
 class Side:
-    """One order at one length: the tokens to gather, or None where ranks are evenly spaced, and the axis."""
+    """An order in a sequence of length n."""
 
-    axis: _Axis
-    tokens: Tensor | None
+    order: Order
+    n: int
 
     def take(self, x: Tensor) -> Tensor:
-        """The tensor [B, H, N, ...] that ``axis`` counts in."""
-        return x if self.tokens is None else x.index_select(2, self.tokens)
+        """The tensor [B, H, N, ...] that ranks are evenly spaced in: x itself, or its packed tokens, copied."""
+        if self.order.count == 1:
+            return x
+        packed = x.new_empty(*x.shape[:2], self.order.ranks(0, self.n), *x.shape[3:])
+        for own, gathered in self._pieces(x, packed):
+            gathered.copy_(own)
+        return packed
 
     def put_back(self, x: Tensor, taken: Tensor) -> None:
         """Write what was taken, and changed, back into the tensor that it came from."""
-        if self.tokens is not None:
-            x.index_copy_(2, self.tokens, taken)
+        if self.order.count > 1:
+            for own, gathered in self._pieces(x, taken):
+                own.copy_(gathered)
 
+    def _pieces(self, x: Tensor, packed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views of x and of its packed tokens that correspond: the full periods, and the rest of the last one."""
+        order, ranks = self.order, packed.shape[2]
+        full, rest = divmod(ranks, order.count)
+        step = x.stride(2)
+        strides = (*x.stride()[:2], step * order.period, step, *x.stride()[3:])
+        own = x.as_strided(
+            (*x.shape[:2], full, order.count, *x.shape[3:]), strides, x.storage_offset() + step * order.start
+        )
+        yield own, packed[:, :, : full * order.count].view(own.shape)
+        if rest:
+            first = order.period * full + order.start
+            yield x[:, :, first : first + rest], packed[:, :, full * order.count :]
 
-def side(order: Order, n: int) -> Side:
-    """An order in a sequence of length n."""
-    if order.count == 1:
-        return Side(_Axis(order.start, 1, order.period), None)
-    ranks = torch.arange(order.ranks(0, n))
-    return Side(_Axis(0, 0, 1), order.period * (ranks // order.count) + order.start + ranks % order.count)
+    def spacing(self) -> tuple[int, int, int]:
+        """token = first + class * class_step + rank * rank_step, in what ``take`` returns."""
+        return (self.order.start, 1, self.order.period) if self.order.count == 1 else (0, 0, 1)
 
 
 def _view(
-    x: Tensor, groups: int, axis: _Axis, cls: tuple[int, int], first: int, size: int, step: int, tiles: int
+    x: Tensor, side: Side, groups: int, cls: int, classes: int, first: int, size: int, step: int, tiles: int
 ) -> Tensor:
     """x [B, H, N, D] as [B, H / groups, groups, classes, tiles, size, D]."""
     batch, head, token, feature = x.stride()
-    rank = token * axis.rank_step
-    offset = axis.base + cls[0] * axis.class_step + first * axis.rank_step
+    start, class_step, rank_step = side.spacing()
+    rank = token * rank_step
     return x.as_strided(
-        (x.shape[0], x.shape[1] // groups, groups, cls[1], tiles, size, x.shape[3]),
-        (batch, head * groups, head, token * axis.class_step, rank * step, rank, feature),
-        x.storage_offset() + token * offset,
+        (x.shape[0], x.shape[1] // groups, groups, classes, tiles, size, x.shape[3]),
+        (batch, head * groups, head, token * class_step, rank * step, rank, feature),
+        x.storage_offset() + token * (start + cls * class_step) + rank * first,
     )
 
 
@@ -71,30 +79,31 @@ class BlockViews:
     query: Side
     key: Side
     block: Block
-    groups: int
+    groups: int  # query heads per key head
 
     def queries(self, x: Tensor) -> Tensor:
-        b = self.block
-        return _view(x, self.groups, self.query.axis, b.classes, b.row, b.rows, b.row_step, b.tiles)
+        b, t = self.block, self.block.tiles
+        return _view(x, self.query, self.groups, b.first_class, b.classes, t.row, t.rows, t.row_step, t.count)
 
     def keys(self, x: Tensor) -> Tensor:
-        return self._own_keys(x, self.block.tiles, 0, self.block.keys).expand(-1, -1, self.groups, -1, -1, -1, -1)
+        tiles = self.block.tiles
+        return self._own_keys(x, tiles.count, 0, tiles.keys).expand(-1, -1, self.groups, -1, -1, -1, -1)
 
     def add_to_keys(self, target: Tensor, part: Tensor) -> None:
         """Add key gradients [..., keys, D] of the batch; tiles whose key ranges overlap are added slice by slice."""
         part = part.sum(dim=2, keepdim=True)  # query heads of a group share their keys
-        step = self.block.key_step
-        if step == 0:  # all tiles have the same keys
-            self._own_keys(target, 1, 0, self.block.keys).add_(part.sum(dim=4, keepdim=True))
+        tiles = self.block.tiles
+        if tiles.key_step == 0:  # all tiles have the same keys
+            self._own_keys(target, 1, 0, tiles.keys).add_(part.sum(dim=4, keepdim=True))
             return
-        for first in range(0, self.block.keys, step):
-            size = min(step, self.block.keys - first)
-            own = self._own_keys(target, self.block.tiles, first, size)
+        for first in range(0, tiles.keys, tiles.key_step):
+            size = min(tiles.key_step, tiles.keys - first)
+            own = self._own_keys(target, tiles.count, first, size)
             own.add_(part[..., first : first + size, :])
 
     def _own_keys(self, x: Tensor, tiles: int, first: int, size: int) -> Tensor:
-        b = self.block
-        return _view(x, 1, self.key.axis, (b.key_class, b.classes[1]), b.key + first, size, b.key_step, tiles)
+        b, t = self.block, self.block.tiles
+        return _view(x, self.key, 1, b.key_class, b.classes, t.key + first, size, t.key_step, tiles)
 
     def bias(self, like: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """The additive mask, expanded to the batch of ``like`` [..., rows, D], and which rows have no key at all."""
@@ -102,5 +111,4 @@ class BlockViews:
             return None, None
         mask = torch.from_numpy(self.block.mask)
         dead = ~mask.any(dim=-1)
-        batch = like.shape[:-2]
-        return flash.bias(mask, like.dtype).expand(*batch, -1, -1), dead if bool(dead.any()) else None
+        return flash.bias(mask, like.dtype).expand(*like.shape[:-2], -1, -1), dead if bool(dead.any()) else None
