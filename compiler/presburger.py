@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import islpy as isl
 
@@ -60,6 +60,17 @@ def quote(name: str) -> str:
     return f"v_{name}"
 
 
+# isl's objects are immutable, and the passes ask for the same few renamings and tilings again and again.
+@lru_cache(maxsize=4096)
+def _map(text: str) -> isl.Map:
+    return isl.Map.read_from_str(_CONTEXT, text)
+
+
+@lru_cache(maxsize=4096)
+def _set(text: str) -> isl.Set:
+    return isl.Set.read_from_str(_CONTEXT, text)
+
+
 class IntegerSet:
     """An immutable set of integer tuples over ``dims``, in order. Formulas are isl's text over ``quote``d names."""
 
@@ -72,7 +83,7 @@ class IntegerSet:
     @classmethod
     def parse(cls, dims: Sequence[str], formula: str, parameters: Sequence[str] = ()) -> IntegerSet:
         """``{ [dims] : formula }``; names in ``formula`` are quoted (see ``quote``)."""
-        return cls(dims, isl.Set.read_from_str(_CONTEXT, _space(parameters, f"[{_list(dims)}] : {formula or 'true'}")))
+        return cls(dims, _set(_space(parameters, f"[{_list(dims)}] : {formula or 'true'}")))
 
     # --- algebra; operands are aligned by the names of their dimensions ---
 
@@ -110,8 +121,7 @@ class IntegerSet:
         equal = [f"{quote(dim)}' = {quote(dim)}" for dim in dims if dim in self.dims]
         target = ", ".join(quote(dim) + "'" if dim in self.dims else quote(dim) for dim in dims)
         text = _space(parameters, f"[{_list(self.dims)}] -> [{target}] : {' and '.join([*equal, f'({formula})'])}")
-        mapping = isl.Map.read_from_str(_CONTEXT, text)
-        return IntegerSet(dims, self._set.apply(mapping).coalesce())
+        return IntegerSet(dims, self._set.apply(_map(text)).coalesce())
 
     def rename(self, names: Mapping[str, str]) -> IntegerSet:
         """The same set under other dimension names."""

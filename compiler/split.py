@@ -36,7 +36,7 @@ from .relation import Relation
 MOST_TERMS = 24
 """A pattern that distributes into more terms than this is kept whole where the limit is met."""
 
-_SAMPLE_LENGTH, _SAMPLE_ROWS, _SAMPLE_TILE = 8192, 48, 64
+_SAMPLE_LENGTH, _SAMPLE_ROWS, _SAMPLE_TILE = 8192, 16, 64
 
 
 @dataclass(frozen=True)

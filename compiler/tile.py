@@ -14,7 +14,7 @@ Where the touched or the full tiles of a row are no interval, the hull is taken 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .integer import Predicate
 from .presburger import IntegerSet
@@ -46,6 +46,7 @@ class Placement:
         return self.pairs.predicate(self.domain)
 
 
+@lru_cache(maxsize=1024)  # layout search, merging and fusing ask for the same ones
 def query_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     """Key tiles J touched by query tile I of query class c."""
     return _ranges(placement, tile, "I", "J")
