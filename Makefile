@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-all demo lint types wheel gpu clean
+.PHONY: help venv test test-all demo bench lint types wheel gpu clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,6 +43,9 @@ test-all: $(VENV)/.model ## every test that needs no GPU
 demo: $(VENV)/.model ## prove, compile and run patterns in SmolLM2-135M; writes out/demo
 	$(BIN)/python -m patternc.runtime.demo
 
+bench: $(VENV)/.model ## the benchmarks, on an idle CPU: minutes; writes benchmarks/results
+	for name in attention check_time plan_time model_parity; do $(BIN)/python benchmarks/$$name.py || exit; done
+
 lint: $(VENV)/.installed ## ruff: style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,9 +56,10 @@ types: $(VENV)/.installed ## mypy, strict
 wheel: $(VENV)/.installed ## build the wheel, install it elsewhere, check a stock pattern with it
 	.ci/wheel $(BIN)/python
 
-gpu: $(VENV)/.installed ## the tests that need a GPU; says so when there is none
-	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(PYTEST) -m gpu -n 0; \
-	else echo "SKIPPED: torch finds no CUDA or ROCm device here; the GPU tests did not run"; fi
+gpu: $(VENV)/.installed ## the tests that need a GPU, then attention.py on it; says so when there is none
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	$(PYTEST) -m gpu -n 0 && $(BIN)/python benchmarks/attention.py --device cuda; \
+	else echo "SKIPPED: torch finds no CUDA or ROCm device here; neither GPU tests nor GPU benchmarks ran"; fi
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) build dist out ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

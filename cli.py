@@ -39,7 +39,9 @@ class Plain(StrEnum):
     JSON = "json"
 
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Paths, library:NAME; ::NAME picks a pattern.")]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Paths, library:NAME, library: for all; ::NAME picks a pattern.")
+]
 One = Annotated[str, typer.Argument(metavar="FILE[::NAME]", help="A path or library:NAME; ::NAME picks a pattern.")]
 Parameters = Annotated[list[str], typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="As in -p l=64.")]
 Length = Annotated[int, typer.Option("-n", "--length", min=1, help="Sequence length.")]

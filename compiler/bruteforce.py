@@ -7,17 +7,30 @@ confirms a witness before it is shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Direction, Expression, Formula, Term
+from .effort import effort, magnitude
 
 Mask: TypeAlias = NDArray[np.bool_]
-Values: TypeAlias = Mapping[str, NDArray[np.int64]]
+Values: TypeAlias = Mapping[str, NDArray[Any]]
+Positions: TypeAlias = Sequence[int] | NDArray[np.int64]
+
+LARGEST_WORK = 2**25
+"""Pairs, times the positions that each nested ``exists`` tries: about a second."""
+
+PRODUCT_WORK = 2**10
+"""How many multiplications of a boolean product take the time of one such pair."""
+
+
+class TooLong(Exception):
+    """A length at which brute force would take too long."""
 
 
 def mask(expression: Expression, direction: Direction, n: int, nk: int | None = None) -> Mask:
@@ -27,37 +40,72 @@ def mask(expression: Expression, direction: Direction, n: int, nk: int | None = 
     every operand, those of ``@`` and ``not`` included, is meant within j <= i.
     Raises ValueError for an expression that is not in core form.
     """
-    keys = n if nk is None else nk
-    if direction is not Direction.CROSS and keys != n:
-        raise ValueError(f"a {direction} pattern has as many keys as queries; got {n} and {keys}")
-    query = np.arange(n, dtype=np.int64)[:, None]
-    key = np.arange(keys, dtype=np.int64)[None, :]
-    within = key <= query if direction is Direction.CAUSAL else np.ones((n, keys), dtype=np.bool_)
+    return block(expression, direction, n, nk)
 
-    def go(node: Expression) -> Mask:
+
+def block(
+    expression: Expression,
+    direction: Direction,
+    n: int,
+    nk: int | None = None,
+    *,
+    queries: Positions | None = None,
+    keys: Positions | None = None,
+    work: int | None = None,
+) -> Mask:
+    """The rows ``queries`` and columns ``keys`` of the mask; all of them where they are not given.
+
+    Raises TooLong where more than ``work`` places would be looked at.
+    """
+    count = n if nk is None else nk
+    if direction is not Direction.CROSS and count != n:
+        raise ValueError(f"a {direction} pattern has as many keys as queries; got {n} and {count}")
+    limit = math.inf if work is None else work
+    rows, columns = _indices(queries, n, limit)[:, None], _indices(keys, count, limit)[None, :]
+    lengths = {"nq": n, "nk": count} if direction is Direction.CROSS else {"n": n}
+
+    def go(node: Expression, query: NDArray[np.int64], key: NDArray[np.int64]) -> Mask:
+        _afford(len(query) * key.size, limit)
+        within = key <= query if direction is Direction.CAUSAL else np.ones((len(query), key.size), dtype=np.bool_)
         match node:
             case syntax.Pairs(query_name, key_name, formula):
-                lengths = {"nq": n, "nk": keys} if direction is Direction.CROSS else {"n": n}
-                values = {name: np.asarray(length, dtype=np.int64) for name, length in lengths.items()}
-                return within & _holds(formula, {**values, query_name: query, key_name: key}, max(n, keys))
+                _afford(within.size * effort(formula, max(n, count)), limit)
+                values = {name: np.asarray(value, dtype=np.int64) for name, value in lengths.items()}
+                values |= {query_name: query, key_name: key}
+                if max(n, count, magnitude(formula, max(n, count))) >= 2**62:
+                    # 64 bits would overflow: Python's own integers do not.
+                    values = {name: value.astype(object) for name, value in values.items()}
+                return within & _holds(formula, values, max(n, count))
             case syntax.Union(left, right):
-                return go(left) | go(right)
+                return go(left, query, key) | go(right, query, key)
             case syntax.Intersection(left, right):
-                return go(left) & go(right)
+                return go(left, query, key) & go(right, query, key)
             case syntax.Difference(left, right):
-                return go(left) & ~go(right)
+                return go(left, query, key) & ~go(right, query, key)
             case syntax.Complement(operand):
-                return within & ~go(operand)
+                return within & ~go(operand, query, key)
             case syntax.Composition(left, right):
-                if n != keys:
+                if n != count:
                     raise ValueError("`@` needs as many keys as queries: the tokens between are both")
-                return compose(go(left), go(right))
+                _afford(len(query) * n * key.size, limit * PRODUCT_WORK)
+                between = np.arange(n, dtype=np.int64)
+                return compose(go(left, query, between[None, :]), go(right, between[:, None], key))
             case syntax.Positions() | syntax.Elements() | syntax.Call():
                 raise ValueError(f"not in core form: {type(node).__name__}")
             case _:
                 assert_never(node)
 
-    return go(expression)
+    return go(expression, rows, columns)
+
+
+def _afford(work: float, limit: float) -> None:
+    if work > limit:
+        raise TooLong(f"{work:.2g} places are too many to try one by one")
+
+
+def _indices(asked: Positions | None, length: int, limit: float) -> NDArray[np.int64]:
+    _afford(length, limit)
+    return np.arange(length, dtype=np.int64) if asked is None else np.asarray(asked, dtype=np.int64)
 
 
 def _holds(formula: Formula, values: Values, positions: int) -> Mask:
@@ -67,7 +115,7 @@ def _holds(formula: Formula, values: Values, positions: int) -> Mask:
             numbers = [_number(term, values) for term in terms]
             result: Mask = np.asarray(True)
             for operator, left, right in zip(operators, numbers, numbers[1:], strict=False):
-                result = result & _compare(operator, left, right)
+                result = result & np.asarray(_compare(operator, left, right), dtype=np.bool_)
             return result
         case syntax.And(left, right):
             return _holds(left, values, positions) & _holds(right, values, positions)
@@ -86,11 +134,11 @@ def _holds(formula: Formula, values: Values, positions: int) -> Mask:
             assert_never(formula)
 
 
-def _number(term: Term, values: Values) -> NDArray[np.int64]:
+def _number(term: Term, values: Values) -> Any:
     """The value of a term; ``div`` and ``mod`` round towards minus infinity, as in Python."""
     match term:
         case syntax.Integer(value):
-            return np.asarray(value, dtype=np.int64)
+            return np.asarray(value, dtype=np.int64 if abs(value) < 2**62 else object)
         case syntax.Name(name):
             return values[name]
         case syntax.Negative(inner):
@@ -101,7 +149,7 @@ def _number(term: Term, values: Values) -> NDArray[np.int64]:
             assert_never(term)
 
 
-def _arithmetic(operator: str, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+def _arithmetic(operator: str, left: NDArray[Any], right: NDArray[Any]) -> Any:
     match operator:
         case "+":
             return np.add(left, right)
@@ -117,7 +165,7 @@ def _arithmetic(operator: str, left: NDArray[np.int64], right: NDArray[np.int64]
             raise ValueError(f"not in core form: {operator!r}")
 
 
-def _compare(operator: str, left: NDArray[np.int64], right: NDArray[np.int64]) -> Mask:
+def _compare(operator: str, left: NDArray[Any], right: NDArray[Any]) -> Any:
     match operator:
         case "<":
             return np.less(left, right)
@@ -147,9 +195,13 @@ def hops(masks: Sequence[Mask], steps: int) -> Mask:
 
     The identity is the residual stream (Child et al. 2019, section 4.2 with 5.2).
     """
-    reached = np.eye(len(masks[0]), dtype=np.bool_)
+    reached, idle = np.eye(len(masks[0]), dtype=np.bool_), 0
     for layer in range(steps):
-        reached = compose(masks[layer % len(masks)], reached) | reached
+        further = compose(masks[layer % len(masks)], reached) | reached
+        idle = idle + 1 if np.array_equal(further, reached) else 0
+        reached = further
+        if idle == len(masks):  # a round of the steps told nobody anything: nor will any later one
+            break
     return reached
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.diagnostic import Diagnostic, PatternError, Severity
-from .pattern import Pattern, load
-from .selection import Reference, UsageError, named, parameters, settings, title
+from ..patterns_dsl.idle import idle_rules
+from .pattern import Module, Pattern, load
+from .selection import Reference, UsageError, every, named, parameters, settings, title
 from .verify.prove import check
 from .verify.result import Result, Status
 
@@ -80,16 +81,40 @@ def examine(references: Iterable[str], arguments: Iterable[str]) -> Iterator[Fil
     setting is malformed or a file has no pattern with such a parameter, OSError where a file cannot be read.
     """
     given = settings(arguments)
-    for text in references:
-        reference = Reference.parse(text)
+    for reference in every(references):
         try:
-            patterns = named(reference, load(reference.file))
+            module = load(reference.file)
+            patterns = named(reference, module)
             _all_known(given, patterns, reference)
-            bound = tuple(_bind(pattern, given) for pattern in patterns)
         except PatternError as error:
             yield FileReport(reference.file, errors=error.diagnostics)
             continue
+        bound, errors = _bound(module, patterns, given, with_plans=reference.name is None)
+        if errors:
+            yield FileReport(reference.file, errors=errors)
+            continue
         yield FileReport(reference.file, tuple(Finding(title(pattern.bound), check(pattern)) for pattern in bound))
+
+
+def _bound(
+    module: Module, patterns: Iterable[Pattern], given: Mapping[str, str], *, with_plans: bool
+) -> tuple[tuple[Pattern, ...], tuple[Diagnostic, ...]]:
+    """The patterns with their settings, or else everything that is wrong with the patterns, plans and idle rules."""
+    bound: list[Pattern] = []
+    found: list[Diagnostic] = []
+    for pattern in patterns:
+        try:
+            bound.append(_bind(pattern, given))
+        except PatternError as error:
+            found += error.diagnostics
+    if with_plans:
+        for plan in module.plans.values():
+            try:
+                _ = plan.assignments
+            except PatternError as error:
+                found += error.diagnostics
+        found += idle_rules(module.tree)
+    return tuple(bound), tuple(dict.fromkeys(found))
 
 
 def _bind(pattern: Pattern, given: Mapping[str, str]) -> Pattern:

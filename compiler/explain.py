@@ -83,7 +83,7 @@ class Account:
 
     @property
     def kernels(self) -> int:
-        return 1 + max(share.kernel for share in self.shares)
+        return 1 + max((share.kernel for share in self.shares), default=-1)
 
 
 def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None = None, tile: Tile = TILE) -> Account:

@@ -32,7 +32,11 @@ def load(reference: str | Path) -> Module:
     text = str(reference)
     if text.startswith(LIBRARY):
         return Module(catalogue.source(text.removeprefix(LIBRARY)))
-    return Module(Source(text, Path(reference).read_text(encoding="utf-8")))
+    try:
+        return Module(Source(text, Path(reference).read_text(encoding="utf-8-sig")))
+    except UnicodeDecodeError as error:
+        error.reason = f"{error.reason}; {text} is not UTF-8: save it as such"
+        raise
 
 
 def loads(text: str, name: str = "<string>") -> Module:

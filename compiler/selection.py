@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..library import catalogue
 from ..patterns_dsl.syntax import Bound, BoundPattern
-from .pattern import Module, Pattern, load
+from .pattern import LIBRARY, Module, Pattern, load
 
 
 class UsageError(ValueError):
@@ -28,6 +29,17 @@ class Reference:
         if not file or not name.isidentifier():
             raise UsageError(f"{text!r} is neither FILE nor FILE::NAME")
         return cls(file, name)
+
+
+def every(texts: Iterable[str]) -> tuple[Reference, ...]:
+    """The references of a command line; ``library:`` alone stands for every stock pattern."""
+    found: list[Reference] = []
+    for text in texts:
+        if text == LIBRARY:
+            found += [Reference(LIBRARY + name, None) for name in catalogue.names()]
+        else:
+            found.append(Reference.parse(text))
+    return tuple(found)
 
 
 def settings(texts: Iterable[str]) -> dict[str, str]:
@@ -63,7 +75,7 @@ def title(pattern: BoundPattern) -> str:
 
 def parameters(pattern: Pattern) -> frozenset[str]:
     """The names that a pattern can be given values for."""
-    [tree] = [tree for tree in pattern.module.tree.patterns if tree.name == pattern.name]
+    tree = next(tree for tree in pattern.module.tree.patterns if tree.name == pattern.name)
     return frozenset(parameter.name for parameter in tree.parameters)
 
 
@@ -82,6 +94,8 @@ def select(text: str, arguments: Iterable[str]) -> Pattern:
     reference = Reference.parse(text)
     patterns = named(reference, load(reference.file))
     if len(patterns) != 1:
-        names = ", ".join(pattern.name for pattern in patterns) or "none"
+        names = ", ".join(pattern.name for pattern in patterns)
+        if not patterns:
+            raise UsageError(f"{reference.file} has no pattern")
         raise UsageError(f"{reference.file} has {len(patterns)} patterns ({names}): pick one with FILE::NAME")
     return patterns[0].bind(**settings(arguments))

@@ -178,6 +178,7 @@ def _bind_claim(claim: Claim, scope: Scope, expansion: Expansion) -> Claim:
         case syntax.Nonempty() | syntax.Causal():
             return replace(claim, at=at)
         case syntax.Reach(steps):
+            expansion.refuse_hops("`reach`", claim.span)
             number = None if steps is None else _positive(steps, "the number of steps", scope, expansion)
             return replace(claim, at=at, steps=number)
         case syntax.Subset(left, right):

@@ -25,6 +25,7 @@ RECURSION = "P213"
 INTERVAL = "P214"
 UNKNOWN_PATTERN = "P215"
 OUT_OF_RANGE = "P216"
+TWO_SEQUENCES = "P217"
 
 TITLES = {
     SYNTAX: "syntax error",
@@ -49,4 +50,5 @@ TITLES = {
     INTERVAL: "interval empty or too long",
     UNKNOWN_PATTERN: "unknown pattern or plan",
     OUT_OF_RANGE: "number out of range",
+    TWO_SEQUENCES: "hops in a cross pattern, whose queries and keys are not the same tokens",
 }

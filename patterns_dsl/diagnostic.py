@@ -38,7 +38,7 @@ class Diagnostic:
             f"{self.severity}[{self.code}]: {self.message}",
             f"{gutter}--> {self.span.source.name}:{line}:{column}",
             f"{gutter} |",
-            f"{line} | {quoted}",
+            f"{line} | {''.join(char if char.isprintable() or char == chr(9) else ' ' for char in quoted)}",
             f"{gutter} | {padding}{'^' * width}",
             *(f"{gutter} = {note}" for note in self.notes),
             *(f"{gutter} = help: {help}" for help in self.help),

@@ -46,6 +46,7 @@ class Expansion(Calls):
             case syntax.Difference(left, right):
                 return syntax.Difference(self.relation(left, scope), self.relation(right, scope), span=place)
             case syntax.Composition(left, right):
+                self.refuse_hops("`@`", expression.span)
                 return syntax.Composition(self.relation(left, scope), self.relation(right, scope), span=place)
             case syntax.Complement(operand):
                 return syntax.Complement(self.relation(operand, scope), span=place)
@@ -62,6 +63,12 @@ class Expansion(Calls):
         frame, inner = entered
         with self.findings.inside(frame):
             return self.relation(frame.body, inner)
+
+    def refuse_hops(self, what: str, span: Span) -> None:
+        """A hop ends where the next begins: its keys must be queries too."""
+        if self.direction is syntax.Direction.CROSS:
+            message = f"{what} takes hops, and the keys of a cross pattern are not its queries"
+            self.findings.report(codes.TWO_SEQUENCES, message, span, "declare the pattern `causal` or `bidirectional`")
 
     def refuse_set(self, expression: Expression) -> Expression:
         text = self.findings.shown(expression.span).text

@@ -2,6 +2,7 @@
 
 k1 op k2 -> value            when both are constants
 t * t', t div t', t mod t'   stay when one factor, or the divisor, is a constant
+k * t  ->  -(|k| * t)        when k < 0: isl does not read a negative constant in parentheses as a factor
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ def arithmetic(operator: str, left: Term, right: Term, span: Span) -> Term:
             )
     if isinstance(left, Integer) and isinstance(right, Integer):
         return Integer(_value(operator, left.value, right.value), span=span)
+    if operator == "*":
+        factor, term = (left, right) if isinstance(left, Integer) else (right, left)
+        if isinstance(factor, Integer) and factor.value < 0:
+            return Negative(Arithmetic("*", negative(factor, factor.span), term, span=span), span=span)
     return Arithmetic(operator, left, right, span=span)
 
 

@@ -104,7 +104,7 @@ def explain(source: Source, mistake: Mistake) -> Diagnostic:
     span = Span(source, mistake.start, mistake.end)
     if mistake.token is None:
         unclosed = source.text.startswith('"""', mistake.start)
-        message = "this documentation is not closed" if unclosed else f"unexpected `{span.text}`"
+        message = "this documentation is not closed" if unclosed else f"unexpected {_visible(span.text)}"
     else:
         found = "the end of the file" if mistake.token == "$END" else f"`{span.text.splitlines()[0]}`"
         message = f"expected {_expected(mistake.expected)}, found {found}"
@@ -151,6 +151,11 @@ def _remedy(source: Source, mistake: Mistake) -> tuple[str, ...]:
     if {"CAUSAL", "BIDIRECTIONAL", "CROSS"} <= mistake.expected:
         return ("say which keys a query may see: `causal` for the earlier ones, `bidirectional` for all",)
     return ()
+
+
+def _visible(char: str) -> str:
+    """A character that can be printed as itself, another by its number."""
+    return f"`{char}`" if char.isprintable() else f"character U+{ord(char):04X}" if len(char) == 1 else repr(char)
 
 
 def blank_out(text: str, offset: int) -> str:

@@ -57,6 +57,8 @@ class Handle:
 
     def detach(self) -> None:
         """Restore the model: every config and every attention module as before. Does nothing the second time."""
+        if not self.attached:
+            return  # another handle may have the model by now
         for layer in self.layers:
             if hasattr(layer.call.module, ATTRIBUTE):
                 delattr(layer.call.module, ATTRIBUTE)

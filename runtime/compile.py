@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..compiler.program import Program, Tile
+from ..compiler.program import Program
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
 from .engine import Meaning, check_dtype, choose_engine
@@ -28,9 +28,11 @@ def compile(
 ) -> Compiled:
     """Attention over the union of the pattern's steps, or over step number ``step`` alone.
 
-    ``head_dim`` and ``dtype`` are those of the tensors it will be called with: they decide the tile. ``engine`` is
-    ``reference``, ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). Raises
-    EngineError for an engine that does not exist or cannot run this, IndexError for a step that is not there.
+    ``head_dim`` and ``dtype`` are those of the tensors it will be called with. ``engine`` is ``reference``,
+    ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). The program is the same for
+    all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
+    data type and the device (``compiler/launch.py``). Raises EngineError for an engine that does not exist or cannot
+    run this, IndexError for a step that is not there.
     """
     bound = pattern.bound
     if bound.direction is Direction.CROSS:
@@ -45,31 +47,13 @@ def compile(
     check_dtype(chosen, dtype)
     expression = bound.union if step is None else bound.steps[step].body
     name = bound.name if step is None else f"{bound.name}.{bound.steps[step].name or step}"
-    program = (
-        None if chosen == "reference" else _lower(expression, bound.direction, name, _tile(chosen, head_dim, dtype))
-    )
+    program = None if chosen == "reference" else _lower(expression, bound.direction, name)
     return Compiled(name, Meaning(expression, bound.direction), program, chosen, head_dim, dtype)
 
 
-@lru_cache(maxsize=64)
 @lru_cache(maxsize=256)
-def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Program:
+def _lower(expression: Expression, direction: Direction, name: str) -> Program:
     # Imported on use: the reference engine must work, and be tested, without the compiler it judges.
     from ..compiler.lower import lower
 
-    return lower(expression, direction, name, tile).program
-
-
-def _tile(engine: str, head_dim: int, dtype: torch.dtype) -> Tile:
-    """Square tiles: a key and a value tile plus the queries must fit in the shared memory of one multiprocessor.
-
-    compose hands whole views to torch, which tiles for itself: its tile only decides how finely work is laid out.
-    """
-    wide = dtype.itemsize >= 4
-    if engine == "compose":
-        return Tile(128, 128)
-    if head_dim <= 64:
-        return Tile(64, 64) if wide else Tile(128, 128)
-    if head_dim <= 128:
-        return Tile(32, 32) if wide else Tile(64, 64)
-    return Tile(16, 16) if wide else Tile(32, 32)
+    return lower(expression, direction, name).program

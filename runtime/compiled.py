@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Literal, overload
 
 import torch
@@ -40,7 +41,12 @@ class Compiled:
 
     def with_dtype(self, dtype: torch.dtype) -> Compiled:
         """The same program for another data type."""
-        return self if dtype == self.dtype else replace(self, dtype=dtype)
+        if dtype == self.dtype:
+            return self
+        check_dtype(self.engine, dtype)
+        other = copy(self)  # with its key, which is a hash of all the program: no dtype is part of it
+        object.__setattr__(other, "dtype", dtype)
+        return other
 
     @overload
     def __call__(
@@ -84,7 +90,11 @@ class Compiled:
         q [B, Hq, Nq, D], k and v [B, Hkv, Nk, D], any strides, Hq a multiple of Hkv. ``scale`` multiplies the
         scores, by default head_dim ** -0.5. ``spans`` int32 [B, 2] holds the half-open range of keys that exist
         (padding); positions and the length of the pattern count from its start. Query row r stands at key position
-        ``query_offset + r``. Rows outside their span or without a key give out 0 and lse -inf. Raises ArgumentError.
+        ``query_offset + r``. Rows outside their span or without a key give out 0 and lse -inf, and no gradient.
+
+        What q, k and v hold outside a span has no influence on anything, NaN and infinity included. Inside a span
+        they must be finite: an engine may multiply a pair that the pattern leaves out by 0, and 0 * NaN is NaN.
+        (The reference engine alone leaves such pairs out altogether.) Raises ArgumentError.
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
         check_placement(q, k, spans, query_offset)

@@ -52,7 +52,12 @@ def check_model(model: nn.Module) -> None:
             f"{kind} does not route its attention through transformers' AttentionInterface, so nothing can be attached"
         )
     if is_ours(config._attn_implementation) or any(hasattr(module, ATTRIBUTE) for module in model.modules()):
-        raise AttachError(f"{kind} already has a pattern attached; call detach() on its handle first")
+        raise AttachError(
+            f"{kind} already has a pattern attached; call detach() on its handle first"
+            " (a copy of an attached model has no handle: copy.deepcopy((model, handle)) copies both)"
+        )
+    if getattr(config, "output_attentions", False):
+        raise AttachError("no engine returns attention weights; set config.output_attentions = False first")
 
 
 def configs_of(model: nn.Module) -> list[Any]:

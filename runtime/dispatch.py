@@ -18,7 +18,7 @@ from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call
 from .errors import AttachError, UnsupportedCallError
 from .heads import run_groups
 from .mask import WINDOW_REMEDY, attention_mask
-from .padding import check_positions, padding_of, spans_of
+from .padding import check_positions, spans_in
 
 # Arguments that an attention function may receive without any effect on its result.
 _HARMLESS = frozenset(
@@ -85,20 +85,23 @@ def attention_forward(
     offset = key.shape[2] - query.shape[2]
     _check_call(dropout, kwargs)
     _check_patterns(binding, causal, offset)
-    spans = _spans(attention_mask, query.shape[2], causal)
+    spans = spans_in(attention_mask, query.shape[2], causal=causal)
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None:
         # Every layer gets the same position_ids: one look at them is enough.
         check_positions(kwargs["position_ids"], spans, offset)
+    query, key, value = (_autocast(x) for x in (query, key, value))
     out = run_groups(
         binding.groups, query, key, value, scale=scaling, spans=spans, query_offset=offset, rest=lambda: own()[0]
     )
     return out, None
 
 
-def _spans(mask: Tensor | None, nq: int, causal: bool) -> Tensor | None:
-    if mask is None:
-        return None
-    return spans_of(mask.to(torch.bool) if mask.dim() == 2 else padding_of(mask, nq, causal=causal))
+def _autocast(x: Tensor) -> Tensor:
+    """As autocast does for torch's own attention: rotary embeddings leave q and k in float32 and v in bfloat16."""
+    kind = x.device.type
+    if x.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
+        return x
+    return x.to(torch.get_autocast_dtype(kind))
 
 
 def _check_call(dropout: float, kwargs: dict[str, Any]) -> None:

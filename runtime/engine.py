@@ -37,8 +37,9 @@ class Engine(Protocol[ProgramT]):
     ``spans`` is int32 [B, 2], the half-open range [start, end) of the keys of each batch element that exist; None
     means all. The pattern sees length ``n = end - start`` and positions counted from ``start``, so left and right
     padding do not shift it. Query row r stands at physical position ``query_offset + r`` of the key axis (decode,
-    chunked prefill). A row outside its span, or without a key, has out 0, lse -inf and no gradient. Keys outside the
-    span have no influence, whatever they hold, NaN included.
+    chunked prefill). A row outside its span, or without a key, has out 0, lse -inf and no gradient. Rows of q, k
+    and v outside the span have no influence, whatever they hold, NaN included. Inside the span they are finite: a pair
+    that the pattern leaves out may be multiplied by 0.
     """
 
     @property

@@ -15,6 +15,10 @@ class EngineError(ValueError):
     """An engine that does not exist, or that this machine or this data type cannot use."""
 
 
+class EngineUnavailable(EngineError):
+    """An engine without a device to run on; the message states the remedy."""
+
+
 class AttachError(ValueError):
     """A model that a pattern cannot be attached to, or an attachment that is not in force."""
 

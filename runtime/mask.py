@@ -14,11 +14,15 @@ from torch import Tensor
 
 from .binding import OWN, PROBE
 from .errors import UnsupportedCallError
-from .padding import check_contiguous
+from .padding import check_contiguous, require
 
 WINDOW_REMEDY = (
     "the model wants its own window here; set config.sliding_window = None and write the window as a pattern,"
     " or leave these layers dense with a plan"
+)
+_BEYOND = (
+    "the model asks for a mask beyond causality and padding (packed sequences by position_ids, image or prefix"
+    " blocks); put one sequence in each row, with padding, or write the pairs into the pattern"
 )
 
 
@@ -49,7 +53,10 @@ def attention_mask(
             batch_size=batch_size, q_length=q_length, kv_length=kv_length, q_offset=q_offset, kv_offset=kv_offset,
             mask_function=mask_function, attention_mask=attention_mask, **kwargs,
         )  # fmt: skip
-    _check_plain(mask_function, kwargs["config"])
+    if torch.compiler.is_compiling() and _may_be_packed(mask_function, attention_mask, q_length, kv_length, kwargs):
+        _check_causal(mask_function, batch_size, q_length, kwargs["device"])  # type: ignore[arg-type]
+    else:
+        _check_plain(mask_function, kwargs["config"])
     if kv_offset != 0:
         raise UnsupportedCallError(
             f"the cache has dropped the first {kv_offset} keys, and a pattern may need them;"
@@ -77,7 +84,28 @@ def _check_plain(mask_function: Callable[..., Any] | None, config: Any) -> None:
         return
     if getattr(config, "sliding_window", None) is not None:
         raise UnsupportedCallError(f"sliding_window={config.sliding_window} is not implemented; {WINDOW_REMEDY}")
-    raise UnsupportedCallError(
-        "the model asks for a mask beyond causality and padding (packed sequences by position_ids, image or prefix"
-        " blocks); put one sequence in each row, with padding, or write the pairs into the pattern"
-    )
+    raise UnsupportedCallError(_BEYOND)
+
+
+def _may_be_packed(
+    mask_function: Callable[..., Any] | None, padding: Tensor | None, nq: int, nk: int, kwargs: dict[str, Any]
+) -> bool:
+    """Whether transformers, tracing without a padding mask, may have put "the same packed sequence" on top.
+
+    It cannot look at position_ids then, so it always does. Functions that a model adds of its own are told apart by
+    ``use_vmap``, and refused.
+    """
+    return padding is None and mask_function is not None and nq == nk and not kwargs.get("use_vmap", True)
+
+
+def _check_causal(mask_function: Callable[..., Any], batch: int, n: int, device: torch.device) -> None:
+    """Make the graph raise UnsupportedCallError unless the function is causality and nothing else, by O(n) pairs.
+
+    Beside causality, transformers' own functions only take away pairs far apart (windows, chunks, packed sequences:
+    then some row loses key 0) or add blocks of neighbours (then some row sees the next key).
+    """
+    element, rows = torch.arange(batch, device=device)[:, None], torch.arange(n, device=device)[None, :]
+    head = torch.zeros((), dtype=torch.int64, device=device)
+    sees_first = mask_function(element, head, rows, torch.zeros_like(rows))
+    sees_next = mask_function(element, head, rows[:, :-1], rows[:, 1:])
+    require(sees_first.all() & ~sees_next.any(), UnsupportedCallError(_BEYOND))

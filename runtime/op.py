@@ -24,6 +24,7 @@ class Registered:
 
 
 _REGISTRY: dict[str, Registered] = {}
+"""Kept as long as the process: a captured graph may call any program by its key. An entry takes a few kilobytes."""
 
 
 def register(engine: str, program: object) -> str:

@@ -7,6 +7,8 @@ none, and is refused.
 
 from __future__ import annotations
 
+from weakref import ref
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,34 @@ def require(condition: Tensor, error: AttachError) -> None:
         torch._assert_async(condition, str(error))
     elif not bool(condition):
         raise error
+
+
+class _Latest:
+    """The mask that was turned into spans last: all layers of a forward get the same tensor."""
+
+    known: tuple[ref[Tensor], tuple[int, int, bool], Tensor] | None = None
+
+
+def spans_in(mask: Tensor | None, nq: int, *, causal: bool) -> Tensor | None:
+    """int32 [B, 2] from what an attention function is given: 2D padding, a 4D mask, or None for no padding.
+
+    Raises UnsupportedCallError for a 4D mask that is more than causality and padding.
+    """
+    if mask is None:
+        return None
+    if torch.compiler.is_compiling() or mask.is_inference():  # without a version, a change in place would pass unseen
+        return _read_spans(mask, nq, causal=causal)
+    state = (mask._version, nq, causal)
+    known = _Latest.known
+    if known is not None and known[0]() is mask and known[1] == state:
+        return known[2]
+    spans = _read_spans(mask, nq, causal=causal)
+    _Latest.known = (ref(mask), state, spans)
+    return spans
+
+
+def _read_spans(mask: Tensor, nq: int, *, causal: bool) -> Tensor:
+    return spans_of(mask.to(torch.bool) if mask.dim() == 2 else padding_of(mask, nq, causal=causal))
 
 
 def spans_of(mask: Tensor) -> Tensor:

@@ -14,17 +14,10 @@ from torch import Tensor
 from ..compiler import launch
 from ..compiler.kernel_file import kernels
 from ..compiler.program import Program
+from .errors import EngineUnavailable
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _LARGEST_GRID_Y = 65535
-
-
-class EngineError(RuntimeError):
-    """An engine cannot run here or with these arguments; the message states the remedy."""
-
-
-class EngineUnavailable(EngineError):
-    """The engine has no device to run on."""
 
 
 class TritonEngine:
@@ -34,6 +27,8 @@ class TritonEngine:
     strides; fp32, bf16 or fp16. ``spans`` is None or int32 [B, 2], the physical key rows [start, end) that exist in
     each batch element; row r of q stands at physical row ``query_offset + r`` of the key axis.
     """
+
+    name = "triton"
 
     @torch.no_grad()
     def forward(

@@ -55,6 +55,44 @@ class TestCheck:
         assert run("check", f"{file}::good", "-p", "l=9").exit_code == 0
         assert run("check", f"{file}::bad").exit_code == 1
 
+    def test_the_whole_library(self) -> None:
+        done = run("check", "library:")
+        assert done.exit_code == 0
+        assert len(re.findall(r"^library:\w+: ", done.stdout, re.MULTILINE)) >= 12
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("plan p { layers all : nonexistent }", "P215"),
+            ("pattern a(l: int = 4) causal { require l > 1 step block(l) } plan p { layers 0 : a(l = 1) }", "P208"),
+            ("rule idle(w: int) = lcoal(w) pattern a causal { step self }", "P201"),
+            ("rule idle = local(1, 2) pattern a causal { step self }", "P204"),
+            ("rule idle = not idle pattern a causal { step self }", "P213"),
+            ("pattern a causal { step self } pattern a causal { step self }", "P202"),
+            ("pattern a causal { step self\0 }", "P101"),
+        ],
+    )
+    def test_what_no_pattern_uses_is_checked_too(self, text: str, code: str, tmp_path: Path) -> None:
+        path = tmp_path / "x.pat"
+        path.write_text(text, encoding="utf-8")
+        done = run("check", path)
+        assert (done.exit_code, done.stdout.count(f"error[{code}]")) == (1, 1)
+
+    @pytest.mark.parametrize("ending", ["\n", "\r\n", ""])
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    def test_line_ends_and_byte_order_marks(self, ending: str, mark: str, tmp_path: Path) -> None:
+        path = tmp_path / "x.pat"
+        lines = ["pattern p causal {", "\tstep local(3) # \u2264", "prove nonempty }"]
+        path.write_bytes((mark + (ending or "\n").join(lines) + ending).encode())
+        assert run("check", path).exit_code == 0
+
+    def test_a_file_that_is_not_utf8_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "latin.pat"
+        path.write_bytes(b"# \xe9")
+        done = run("check", path)
+        assert done.exit_code == 2
+        assert "latin.pat is not UTF-8" in done.stderr
+
     def test_quiet_prints_failures_only(self, file: Path) -> None:
         done = run("check", "--quiet", f"{file}::good")
         assert (done.exit_code, done.output) == (0, "")
@@ -140,6 +178,12 @@ class TestShow:
 
 
 class TestExplain:
+    def test_a_pattern_without_pairs(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.pat"
+        path.write_text("pattern p causal { step { (i, j) : i < j } }", encoding="utf-8")
+        done = run("explain", path, "-n", "9", "--query", "3")
+        assert done.exit_code == 0
+
     def test_text(self) -> None:
         done = run("explain", "library:strided_factorized", "-n", "16384", "--query", "300")
         assert done.exit_code == 0

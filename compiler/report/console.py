@@ -47,7 +47,10 @@ def failures(*refusals: type[Exception]) -> Iterator[None]:
     except PatternError as error:
         say(str(error))
         raise typer.Exit(1) from None
-    except (UsageError, UnknownPattern, OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        say(f"error: {error.filename}: {error.strerror}" if error.filename and error.strerror else f"error: {error}")
+        raise typer.Exit(2) from None
+    except (UsageError, UnknownPattern, UnicodeDecodeError) as error:
         say(f"error: {error}")
         raise typer.Exit(2) from None
     except refusals as error:

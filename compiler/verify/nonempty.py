@@ -9,6 +9,7 @@ import numpy as np
 
 from ...patterns_dsl.syntax import Nonempty
 from ..presburger import IntegerSet
+from .result import Witness
 from .subject import Mask, Subject
 
 
@@ -27,3 +28,9 @@ def violated(claim: Nonempty, subject: Subject, n: int) -> Mask:
     for mask in subject.step_masks(n):
         empty |= ~mask.any(axis=1)
     return empty
+
+
+def confirmed(claim: Nonempty, subject: Subject, found: Witness) -> bool:
+    """Whether brute force finds the query of the witness without a key in some step."""
+    row = [found.query]
+    return not all(subject.mask(step.body, found.n, found.keys, queries=row).any() for step in subject.pattern.steps)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
 
 from ...patterns_dsl.syntax import Causal, Claim, Equal, Integer, Nonempty, Reach, Subset
+from ..bruteforce import TooLong
 from ..pattern import Pattern
-from ..presburger import BudgetExceeded, IntegerSet, budget
+from ..presburger import BudgetExceeded, IntegerSet, budget, quote
 from ..relation import lengths
 from . import causal, inclusion, nonempty, reach, witness
 from .result import Result, Status, Witness
 from .subject import Mask, Subject
-
-LARGEST_CONFIRMED = 4096
-"""Witnesses at lengths up to this are confirmed by brute force; an unconfirmed one is never called a refutation."""
 
 _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
@@ -74,29 +72,58 @@ def _without_violation(claim: Claim, subject: Subject) -> Result:
 
 def _with_violation(claim: Claim, subject: Subject, found: Witness) -> Result:
     verdict = _Verdict(claim, subject)
-    if found.n > LARGEST_CONFIRMED:
-        return verdict(Status.UNKNOWN, note=f"a counterexample at {found} is too long to confirm by brute force")
-    mask = _violated(claim, subject, found.n)
-    if not mask[found.query] if found.key is None else not mask[found.query, found.key]:
+    try:
+        confirmed = _confirmed(claim, subject, found)
+    except TooLong:
+        note = f"a counterexample at {found} is too long to confirm by brute force; try it with smaller parameters"
+        return verdict(Status.UNKNOWN, note=note)
+    if not confirmed:
         raise Disagreement(f"{claim.span.text!r}: brute force does not confirm the counterexample at {found}")
     return verdict(Status.PROVED if _negated(claim) else Status.REFUTED, found)
 
 
 def _at_length(claim: Claim, subject: Subject, n: int) -> Result:
-    found = _first(_violated(claim, subject, n), n)
+    try:
+        found = _first(_violated(claim, subject, n), n)
+    except TooLong:
+        return _at_great_length(claim, subject, n)
     holds = (found is None) != _negated(claim)
     note = "" if found is not None else "every pair is connected" if _negated(claim) else ""
     return _Verdict(claim, subject)(Status.CHECKED if holds else Status.REFUTED, found, note)
 
 
+def _at_great_length(claim: Claim, subject: Subject, n: int) -> Result:
+    """At a stated length that is too long for brute force: the same relations as a proof, at that length."""
+    if isinstance(claim, Reach) and not reach.complete(claim):
+        return _Verdict(claim, subject)(Status.UNKNOWN, note=f"n = {n} is too long to follow every path; name K steps")
+    names = lengths(subject.direction)
+    formula = " and ".join(f"{quote(name)} = {n}" for name in names)
+    try:
+        with budget():
+            found = _violations(claim, subject)
+            point = (found & IntegerSet.parse(found.dims, formula, names)).smallest(names)
+    except BudgetExceeded:
+        return _Verdict(claim, subject)(Status.UNKNOWN, note="the proof ran out of its budget")
+    if point is not None:
+        result = _with_violation(claim, subject, _witness(point))
+        return replace(result, status=Status.CHECKED) if result.status is Status.PROVED else result
+    note = "every pair is connected" if _negated(claim) else ""
+    return _Verdict(claim, subject)(Status.REFUTED if _negated(claim) else Status.CHECKED, note=note)
+
+
 def _scan(claim: Claim, subject: Subject, why: str) -> Result:
     """No proof for every length: look for a violation at small ones, which refutes a claim and proves its negation."""
     verdict = _Verdict(claim, subject)
+    longest = 0
     for n in _SCANNED:
-        found = _first(_violated(claim, subject, n), n)
+        try:
+            found = _first(_violated(claim, subject, n), n)
+        except TooLong:
+            break
+        longest = n
         if found is not None:
             return verdict(Status.PROVED if _negated(claim) else Status.REFUTED, found)
-    return verdict(Status.UNKNOWN, note=f"{why}; no violation at the lengths up to {_SCANNED[-1]} that were tried")
+    return verdict(Status.UNKNOWN, note=f"{why}; no violation at the lengths up to {longest} that were tried")
 
 
 def _violations(claim: Claim, subject: Subject) -> IntegerSet:
@@ -127,14 +154,27 @@ def _violated(claim: Claim, subject: Subject, n: int) -> Mask:
             assert_never(claim)
 
 
+def _confirmed(claim: Claim, subject: Subject, found: Witness) -> bool:
+    match claim:
+        case Nonempty():
+            return nonempty.confirmed(claim, subject, found)
+        case Causal():
+            return causal.confirmed(claim, subject, found)
+        case Reach():
+            return reach.confirmed(claim, subject, found)
+        case Subset() | Equal():
+            return inclusion.confirmed(claim, subject, found)
+        case _:
+            assert_never(claim)
+
+
 def _negated(claim: Claim) -> bool:
     return isinstance(claim, Reach) and claim.negated
 
 
 def _witness(point: dict[str, int]) -> Witness:
-    return Witness(
-        n=max(point.get("n", 0), point.get("nq", 0), point.get("nk", 0)), query=point["i"], key=point.get("j")
-    )
+    queries, keys = (point["nq"], point["nk"]) if "nq" in point else (point["n"], None)
+    return Witness(queries, point["i"], point.get("j"), keys)
 
 
 def _first(mask: Mask, n: int) -> Witness | None:

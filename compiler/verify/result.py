@@ -22,10 +22,13 @@ class Witness:
     n: int
     query: int
     key: int | None = None
+    keys: int | None = None
+    """The number of keys, in a cross pattern; ``n`` is then that of queries."""
 
     def __str__(self) -> str:
+        length = f"n = {self.n}" if self.keys is None else f"nq = {self.n}, nk = {self.keys}"
         key = "" if self.key is None else f", j = {self.key}"
-        return f"n = {self.n}, i = {self.query}{key}"
+        return f"{length}, i = {self.query}{key}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from .. import bruteforce
+from ..bruteforce import Positions
 from ..denote import denote
 from ..relation import Relation, identity, universe
 
@@ -48,12 +49,27 @@ class Subject:
     def relation(self, expression: Expression) -> Relation:
         return denote(expression, self.direction)
 
-    def mask(self, expression: Expression, n: int) -> Mask:
-        """Brute force: which keys (columns) each query (row) attends to at length n."""
-        return bruteforce.mask(expression, self.direction, n)
+    def mask(
+        self,
+        expression: Expression,
+        n: int,
+        nk: int | None = None,
+        *,
+        queries: Positions | None = None,
+        keys: Positions | None = None,
+    ) -> Mask:
+        """Brute force: which keys (columns) each query (row) attends to at length n; of all or of some of them.
 
-    def step_masks(self, n: int) -> list[Mask]:
-        return [self.mask(step.body, n) for step in self.pattern.steps]
+        Raises TooLong where that would take too long.
+        """
+        work = bruteforce.LARGEST_WORK
+        return bruteforce.block(expression, self.direction, n, nk, queries=queries, keys=keys, work=work)
+
+    def step_masks(self, n: int, nk: int | None = None) -> list[Mask]:
+        return [self.mask(step.body, n, nk) for step in self.pattern.steps]
+
+    def universe_mask_at(self, query: int, key: int) -> bool:
+        return key <= query or self.direction is not Direction.CAUSAL
 
     def universe_mask(self, n: int) -> Mask:
         square = np.ones((n, n), dtype=np.bool_)

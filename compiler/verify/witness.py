@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...patterns_dsl.syntax import Causal, Claim, Equal, Nonempty, Reach, Subset
+from ...patterns_dsl.syntax import Causal, Claim, Direction, Equal, Nonempty, Reach, Subset
+from ..bruteforce import TooLong
 from ..presburger import BudgetExceeded, budget
 from ..relation import Relation
-from . import reach
+from . import inclusion, reach
 from .result import Witness
 from .subject import Mask, Subject
 
 if TYPE_CHECKING:
     import networkx as nx
+
+MOST_HOPS = 5
+"""Of a longer path the first and the last two hops are named."""
 
 MOST_EXTRA_STEPS = 2
 """A repair that takes more steps than this beyond the claimed ones is not offered."""
@@ -29,15 +33,18 @@ def explain(claim: Claim, subject: Subject, found: Witness) -> str:
         case Causal():
             return f"query {found.query} attends to the later key {found.key}"
         case Reach():
-            return _broken_path(claim, subject, found)
+            try:
+                return _broken_path(claim, subject, found)
+            except TooLong:
+                return f"{found.query} does not hear of {found.key}"
         case Subset() | Equal():
-            where = "left" if subject.mask(claim.left, found.n)[found.query, found.key] else "right"
+            where = "left" if inclusion.sides(claim, subject, found)[0] else "right"
             return f"the pair ({found.query}, {found.key}) is on the {where} side only"
 
 
 def _empty_rows(subject: Subject, found: Witness) -> str:
-    for step, mask in zip(subject.pattern.steps, subject.step_masks(found.n), strict=True):
-        if not mask[found.query].any():
+    for step in subject.pattern.steps:
+        if not subject.mask(step.body, found.n, found.keys, queries=[found.query]).any():
             name = f" in step {step.name}" if step.name else ""
             return f"query {found.query} attends to no key{name}"
     raise AssertionError("the witness was confirmed")
@@ -59,7 +66,8 @@ def _broken_path(claim: Reach, subject: Subject, found: Witness) -> str:
 
     path = nx.shortest_path(graph, (found.key, 0), (nearest, arrival))
     hops = [(a, b, layer) for (a, _), (b, layer) in pairwise(path) if a != b]
-    told = ", ".join(f"{a} reaches {b} at step {layer}" for a, b, layer in hops)
+    words = [f"{a} reaches {b} at step {layer}" for a, b, layer in hops]
+    told = ", ".join([*words[:2], "...", *words[-2:]] if len(words) > MOST_HOPS else words)
     return f"{told}; nothing carries it on to {found.query}"
 
 
@@ -86,9 +94,14 @@ def repair(claim: Claim, subject: Subject) -> str:
     """A change that was checked to make the claim true, or an empty string where none was found."""
     match claim:
         case Nonempty():
-            return "add `| self`"
+            # True whatever the pattern: each token is its own key, and where there are keys there is a first.
+            return "add `| columns(first(1))`" if subject.direction is Direction.CROSS else "add `| self`"
         case Causal():
-            return "declare the pattern `causal`: every rule is then meant within j <= i"
+            return (
+                ""
+                if subject.direction is Direction.CROSS
+                else "declare the pattern `causal`: every rule is then meant within j <= i"
+            )
         case Reach(_, False):
             return _reach_repair(claim, subject)
         case Reach() | Subset() | Equal():

@@ -265,6 +265,8 @@ FILES = [
     ("P215", f"{SELF} plan x {{ layers 3 : q }}"),
     ("P215", "pattern q causal { step self }"),
     ("P216", "pattern p(d: ratio = 200%) causal { step self }"),
+    ("P217", "pattern p cross { step local(2) @ local(2) }"),
+    ("P217", "pattern p cross { step local(2) prove reach in 2 steps }"),
 ]
 
 CASES = [*((code, inside(statement)) for code, statement in STATEMENTS), *FILES]

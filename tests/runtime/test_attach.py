@@ -171,9 +171,32 @@ def test_the_bfloat16_model_runs_under_its_own_dtype(patterns, tokens):
 
 
 @torch.no_grad()
-def test_autocast_changes_the_dtype_of_the_program(llama, patterns, tokens):
-    with attach(llama, patterns("window")), torch.autocast("cpu", torch.bfloat16):
-        assert llama(tokens).logits.isfinite().all()
+@both_engines
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_autocast_casts_as_for_the_models_own_attention(llama, patterns, tokens, use_cache, engine):
+    exact = llama(tokens).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs = llama(tokens, use_cache=use_cache).logits
+        with attach(llama, patterns("dense"), engine):
+            mine = llama(tokens, use_cache=use_cache).logits
+    assert mine.dtype == theirs.dtype
+    assert (mine - exact).abs().max() <= 2 * (theirs - exact).abs().max()
+
+
+def test_training_under_autocast_and_torch_compile(llama, patterns, tokens):
+    torch.compiler.reset()
+    attach(llama.train(), patterns("factorized"), "compose")
+
+    def loss(ids):
+        with torch.autocast("cpu", torch.bfloat16):
+            return llama(input_ids=ids, labels=ids, use_cache=False).loss
+
+    loss(tokens).backward()
+    theirs = {name: parameter.grad.clone() for name, parameter in llama.named_parameters()}
+    llama.zero_grad()
+    torch.compile(loss, fullgraph=True, backend="aot_eager")(tokens).backward()
+    for name, parameter in llama.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[name], rtol=0.05, atol=0.01)
 
 
 def test_the_handle_describes_and_verifies(llama, patterns):

@@ -11,14 +11,16 @@ from patternc.runtime import op
 
 @pytest.fixture
 def inputs():
+    # Grouped heads, and none of the three contiguous: heads behind tokens, every other token, features apart.
     q = torch.randn(2, 9, 4, 8).transpose(1, 2).requires_grad_()
-    k, v = (torch.randn(2, 2, 9, 8, requires_grad=True) for _ in range(2))
+    k = torch.randn(2, 2, 18, 8)[:, :, ::2].requires_grad_()
+    v = torch.randn(2, 2, 8, 9).mT.requires_grad_()
     return q, k, v
 
 
-@pytest.fixture
-def program(patterns):
-    return pc.compile(patterns("window"), head_dim=8, engine="reference")
+@pytest.fixture(params=["reference", "compose"])
+def program(patterns, request):
+    return pc.compile(patterns("window"), head_dim=8, engine=request.param)
 
 
 @pytest.mark.parametrize("spans", [None, [[0, 9], [3, 9]]])
@@ -70,7 +72,7 @@ def test_equal_programs_share_a_key_and_others_do_not(patterns):
 def test_a_colliding_key_is_an_error(monkeypatch, program):
     monkeypatch.setitem(op._REGISTRY, program.key, op.Registered(op._REGISTRY[program.key].engine, "another"))
     with pytest.raises(RuntimeError, match="two programs share the key"):
-        op.register("reference", program.meaning)
+        op.register(program.engine, program.meaning if program.engine == "reference" else program.program)
 
 
 def test_an_unknown_key_says_what_to_do(inputs):

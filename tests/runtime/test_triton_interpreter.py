@@ -18,17 +18,20 @@ torch = pytest.importorskip("torch")
 FOLDER = Path(__file__).parent / "interpreter"
 
 
-def test_generated_kernels_in_the_interpreter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("selection", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_generated_kernels_in_the_interpreter(tmp_path: Path, selection: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"TRITON_INTERPRET": "1", "PATTERNC_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", str(FOLDER), "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command += ["-m", selection]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=FOLDER.parents[2])
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_without_a_gpu_or_the_interpreter_the_remedy_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     from patternc.compiler.program import Program, Tile
-    from patternc.runtime.triton_engine import EngineUnavailable, TritonEngine
+    from patternc.runtime.errors import EngineUnavailable
+    from patternc.runtime.triton_engine import TritonEngine
 
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     x = torch.zeros(1, 1, 4, 16)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 if os.environ.get("TRITON_INTERPRET") == "1":
-    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     collect_ignore_glob: list[str] = []
 else:
     collect_ignore_glob = ["test_*.py"]

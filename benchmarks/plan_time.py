@@ -1,0 +1,172 @@
+"""Planning at a million tokens, for every stock pattern: from text to program, and from program to blocks.
+
+    python benchmarks/plan_time.py [-n 131072,1048576] [--runs 5]
+
+Lowering does not know the length: it ends in a program that is confirmed for every n. A plan for one n is what the
+compose engine builds at its first call of that length. What the plan then holds must not grow with n; the peak while
+it is built is reported beside it. Each pattern is measured in a process of its own, whose memory is limited: one that
+needs more is reported as such, and ends nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from record import RESULTS, Spread, Target, machine, write
+
+from patternc import library
+from patternc.compiler.lower import lower
+from patternc.compiler.pattern import loads
+from patternc.compiler.program import Program
+from patternc.library.catalogue import text
+from patternc.runtime import compose
+
+LIMIT_MS = 50.0
+SLOW = 5.0  # seconds after which a measurement is not repeated
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", dest="lengths", default="131072,1048576", help="lengths, separated by commas")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
+    parser.add_argument("--memory", type=float, default=2.0, help="GiB that one pattern may use")
+    parser.add_argument("--seconds", type=float, default=60.0, help="that one pattern may take")
+    parser.add_argument("--out", type=Path, default=RESULTS / "plan_time.json")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)  # FILE PATTERN: measure here, print JSON
+    options = parser.parse_args()
+    options.lengths = [int(n) for n in options.lengths.split(",")]
+    if options.one:
+        print(json.dumps(measure(*options.one, options.lengths, options.runs, options.memory)))
+        return
+    where, rows = machine(), []
+    print(f"{'pattern':24}{'lower ms':>10}{'first':>8}  per length: plan ms, held bytes, peak bytes, blocks")
+    chosen = options.patterns.split(",") if options.patterns else [""]
+    for file in library.names():
+        for name in library.load(file):
+            if any(part in name for part in chosen):
+                rows.append(_apart(file, name, options))
+                print(line(rows[-1]), flush=True)
+    targets = [target for row in rows for target in targets_of(row)]
+    print("\n" + "\n".join(target.as_text() for target in targets if not target.met))
+    print(f"{sum(target.met for target in targets)} of {len(targets)} targets met")
+    settings = {"lengths": options.lengths, "runs": options.runs, "memory_gib": options.memory}
+    write(options.out, "plan_time", settings, targets, where, patterns=rows)
+
+
+def _apart(file: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--one", file, name, "--runs", str(options.runs)]
+    command += ["-n", ",".join(map(str, options.lengths)), "--memory", str(options.memory)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=options.seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return {"pattern": name, "failed": f"took more than {options.seconds:g} s"}
+    if done.returncode:
+        last = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1]
+        return {"pattern": name, "failed": last[:200]}
+    return {"pattern": name, **json.loads(done.stdout)}
+
+
+def measure(file: str, name: str, lengths: list[int], runs: int, memory: float) -> dict[str, Any]:
+    """One pattern, in this process, whose memory is limited from here on."""
+    limit = int(memory * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    source, seconds = text(file), []
+    for _ in range(1 + runs):
+        begin = time.perf_counter()
+        bound = loads(source)[name].bound
+        lowered = lower(bound.union, bound.direction, name)
+        seconds.append(time.perf_counter() - begin)
+    plans = []
+    for n in lengths:
+        try:
+            plans.append(plan(lowered.program, n, runs))
+        except MemoryError as error:  # numpy's is one: it says how much it wanted
+            plans.append({"n": n, "failed": f"out of {memory:g} GiB: {error}"})
+    return {
+        "lower_first_seconds": seconds[0],
+        "lower_seconds": asdict(Spread.of(seconds[1:])),
+        "terms": len(lowered.program.terms),
+        "plans": plans,
+    }
+
+
+def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
+    """Seconds, bytes and blocks of the plan for one length."""
+    build = compose._stages.__wrapped__  # without its cache
+    seconds: list[float] = []
+    while len(seconds) < runs and sum(seconds) < SLOW:
+        begin = time.perf_counter()
+        stages = build(program, n)
+        seconds.append(time.perf_counter() - begin)
+    held = {id(table): table.nbytes for table in tables(stages)}
+    # Python's and numpy's allocations; torch's are not traced, and count where they are held.
+    tracemalloc.start()
+    build(program, n)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {
+        "n": n,
+        "seconds": asdict(Spread.of(seconds)),
+        "held_bytes": sum(held.values()),
+        "peak_bytes": max(peak, sum(held.values())),
+        "blocks": sum(len(stage.blocks) for stage in stages),
+    }
+
+
+def tables(value: object) -> Iterator[np.ndarray[Any, Any] | torch.Tensor]:
+    """Every array and tensor within dataclasses and tuples; of an expanded one, what it is a view of."""
+    if isinstance(value, np.ndarray):
+        yield value if value.base is None or not isinstance(value.base, np.ndarray) else value.base
+    elif isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tables(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tables(getattr(value, field.name))
+
+
+def targets_of(row: dict[str, Any]) -> list[Target]:
+    """Lowering, and planning at the worst of the lengths, in time; tables as large as at the shortest length."""
+    name = row["pattern"]
+    if "failed" in row or any("failed" in found for found in row["plans"]):
+        return [Target(f"{name}: FAILED; plan, ms", LIMIT_MS, float("inf"), False)]
+    plans = sorted(row["plans"], key=lambda found: found["n"])
+    worst = max(plans, key=lambda found: found["seconds"]["median"])
+    growth = max(found["held_bytes"] for found in plans) - plans[0]["held_bytes"]
+    return [
+        Target(f"{name}: text to program, ms", LIMIT_MS, 1e3 * row["lower_seconds"]["median"], False),
+        Target(f"{name}: plan at n={worst['n']}, ms", LIMIT_MS, 1e3 * worst["seconds"]["median"], False),
+        Target(f"{name}: bytes that the plan gains with n", 0, growth, False),
+    ]
+
+
+def line(row: dict[str, Any]) -> str:
+    if "failed" in row:
+        return f"{row['pattern']:24}  FAILED: {row['failed']}"
+    cells = [f"{row['pattern']:24}{1e3 * row['lower_seconds']['median']:10.1f}{1e3 * row['lower_first_seconds']:8.0f}"]
+    for found in row["plans"]:
+        if "failed" in found:
+            cells.append(f"n={found['n']} FAILED: {found['failed']}")
+            continue
+        sizes = f"{found['held_bytes']:,} B, peak {found['peak_bytes']:,} B, {found['blocks']} blocks"
+        cells.append(f"n={found['n']}: {1e3 * found['seconds']['median']:.2f} ms, {sizes}")
+    return " | ".join(cells)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Every stock pattern, with parameters small enough that short sequences have whole, partial and empty tiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+import patternc as pc
+from patternc.library import catalogue
+
+SMALL = {
+    "axial": {"width": 8},
+    "block_local": {"l": 24},
+    "dilated_window": {"w": 8, "d": 3},
+    "fixed_factorized": {"l": 16, "c": 4},
+    "logsparse": {"levels": 8},
+    "longformer": {"w": 8},
+    "prefix_lm": {"p": 20},
+    "sliding_window": {"w": 24},
+    "streaming": {"sink": 3, "w": 20},
+    "strided_factorized": {"l": 12},
+    "summary_columns": {"w": 16, "l": 16, "c": 2},
+}
+
+
+@cache
+def subjects():
+    """(file, pattern, step or None for the union) of everything in the library."""
+    found = []
+    for file in catalogue.names():
+        for name, template in pc.load(f"library:{file}").patterns.items():
+            count = len(template.bind(**SMALL.get(file, {})).bound.steps)
+            steps = [None] if count == 1 else [None, *range(count)]
+            found += [(file, name, step) for step in steps]
+    return found
+
+
+def name_of(subject):
+    """Its test id."""
+    _, name, step = subject
+    return name if step is None else f"{name}.{step}"
+
+
+def head_dim_of(subject):
+    """Powers of two and others, in turn."""
+    return (16, 24, 64, 80)[subjects().index(subject) % 4]
+
+
+def pattern_of(subject):
+    file, name, _ = subject
+    return pc.load(f"library:{file}").patterns[name].bind(**SMALL.get(file, {}))
+
+
+def compiled(subject, engine, *, head_dim, dtype=torch.float32, tile=None):
+    """The subject under an engine; ``tile`` overrides the tile that compile chooses."""
+    from patternc.compiler.lower import lower
+
+    step = subject[2]
+    result = pc.compile(pattern_of(subject), step=step, head_dim=head_dim, dtype=dtype, engine=engine)
+    if tile is None or engine == "reference":
+        return result
+    meaning = result.meaning
+    return replace(result, program=lower(meaning.expression, meaning.direction, result.name, tile).program)
+
+
+def tensors(n, *, head_dim, batch=1, heads=3, key_heads=1, rows=None, dtype=torch.float32):
+    shapes = [(batch, heads, n if rows is None else rows, head_dim), *[(batch, key_heads, n, head_dim)] * 2]
+    return [torch.randn(shape).to(dtype).requires_grad_() for shape in shapes]
+
+
+def results(program, inputs, **arguments):
+    """out, lse, dq, dk, dv under one fixed loss of out and lse."""
+    inputs = [x.detach().to(program.dtype).requires_grad_() for x in inputs]
+    out, lse = program(*inputs, return_lse=True, **arguments)
+    weight = torch.linspace(-1, 1, out.numel()).view_as(out)
+    slope = torch.linspace(-1, 2, lse.numel()).view_as(lse)
+    loss = (out.double() * weight).sum() + (lse.double() * slope)[lse.isfinite()].sum()
+    return [out, lse, *torch.autograd.grad(loss, inputs)]
+
+
+def error(mine, theirs):
+    """The largest difference, relative to the largest entry of ``theirs`` where that is over 1. -inf equals itself."""
+    mine, theirs = (x.detach().double().nan_to_num(neginf=0) for x in (mine, theirs))
+    return float((mine - theirs).abs().amax()) / max(1.0, float(theirs.abs().amax()))
+
+
+def agree(mine, theirs, *, budget):
+    """out, lse, dq, dk, dv each within ``budget``, or within the budget of its own, of the reference's."""
+    budgets = budget if isinstance(budget, list) else [budget] * len(mine)
+    for name, a, b, allowed in zip(("out", "lse", "dq", "dk", "dv"), mine, theirs, budgets, strict=True):
+        assert a.shape == b.shape, name
+        assert (a.isfinite() == b.isfinite()).all(), name
+        assert error(a, b) <= allowed, f"{name}: off by {error(a, b)}, allowed is {allowed}"
