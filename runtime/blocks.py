@@ -1,29 +1,41 @@
 """A term at one length, as a few batches of equally shaped dense blocks: what the compose engine runs.
 
-Three shapes suffice. A *triangle* is the whole term when its mask is ``b <= a - s``. A *band* is a run of query tiles
-whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of tiles: the keys that
-all of a group sees in full are one unmasked block, what is left on either side is a band over the groups.
+Three shapes suffice. A *triangle* is the whole term when its mask is ``b <= a - s``. *Bands* are runs of query tiles,
+every p-th of them, whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of
+tiles: the keys that all of a group sees in full are one unmasked block, what is left on either side is a band over
+the groups. Of bands and stack the cheaper is taken, by pairs computed and batches launched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compiler.affine import staircase
 from ..compiler.count import bounds, tile_count
-from ..compiler.integer import variables
+from ..compiler.integer import TRUE, Predicate, variables
 from ..compiler.program import Program, Sweep, Term
-from .masks import Mask, Tiles, masked
+from .masks import Mask, Tiles, masked, runs
 
-MOST_BANDS = 48
-"""A term that falls into more runs of tiles than this is stacked."""
+MOST_BANDS = 64
+"""A term that falls into more runs of tiles than this, for every period, has no bands."""
+
+PERIODS = range(1, 33)
+"""Every p-th tile is looked at for these p, the first that works: key ranges of block(100) repeat after 25 tiles."""
 
 FEWEST_STACKS, MOST_TILES_PER_STACK = 16, 32
 """Few groups waste less at the edge of a growing range; the second bounds the mask of that edge."""
+
+MOST_PIECES = 256
+"""A shape is given up when it falls into more batches than this, unless it is the only one."""
+
+BATCH_PAIRS = 1 << 15
+"""What a batch costs besides its pairs, in pairs."""
 
 Ranks = NDArray[np.int64]
 
@@ -98,13 +110,42 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: _Group, n: int) ->
     if shift is not None:
         yield from _triangle(group, shift)
         return
+    known = {"c": group.first, "n": n}
     reach = _reach(program, term, sweep, group, n)
-    runs = list(_runs(reach.lo, reach.hi))
-    if len(runs) <= MOST_BANDS:
-        for first, count in runs:
-            yield from _band(term, group, n, reach, first, count)
-    else:
-        yield from _stack(term, group, n, reach)
+    pieces = _cheapest(term.keep, [_bands(reach, group), _stack(reach, group)], known)
+    for tiles, keep, growth in pieces:
+        block = masked(tiles, keep, known)
+        if block is not None:
+            yield group.block(*block, growth=growth)
+
+
+_Piece: TypeAlias = tuple[Tiles, Predicate, int]
+"""A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
+
+
+def _cheapest(keep: Predicate, shapes: list[list[_Shape] | None], known: dict[str, int]) -> list[_Piece]:
+    """The pieces of the cheapest shape; where each falls into many, those of the first there is."""
+    found = [shape for shape in shapes if shape is not None]
+    cut = [list(islice(_pieces(keep, shape, known), MOST_PIECES + 1)) for shape in found]
+    few = [pieces for pieces in cut if len(pieces) <= MOST_PIECES]
+    return min(few, key=_cost) if few else list(_pieces(keep, found[0], known))
+
+
+def _pieces(keep: Predicate, shape: list[_Shape], known: dict[str, int]) -> Iterator[_Piece]:
+    for tiles, full, growth in shape:
+        if full:
+            yield tiles, TRUE, growth
+        else:
+            yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
+
+
+def _cost(pieces: list[_Piece]) -> int:
+    """Pairs computed, and what their batches cost; tiles that grow run one by one."""
+    total = 0
+    for tiles, _, growth in pieces:
+        more = growth * tiles.rows * tiles.count * (tiles.count - 1) // 2
+        total += tiles.pairs + more + BATCH_PAIRS * (tiles.count if growth else 1)
+    return total
 
 
 def _triangle(group: _Group, shift: int) -> Iterator[Block]:
@@ -143,6 +184,23 @@ def _reach(program: Program, term: Term, sweep: Sweep, group: _Group, n: int) ->
     return _Reach(program.tile.query, *scaled)
 
 
+_Shape: TypeAlias = tuple[Tiles, bool, int]
+"""A run of tiles, whether every pair of it is kept, and its growth."""
+
+
+def _bands(reach: _Reach, group: _Group) -> list[_Shape] | None:
+    """Runs among every p-th tile, for the smallest p that needs few."""
+    for period in PERIODS:
+        found = [
+            (start + period * first, count)
+            for start in range(min(period, len(reach.lo)))
+            for first, count in islice(_runs(reach.lo[start::period], reach.hi[start::period]), MOST_BANDS + 1)
+        ]
+        if len(found) <= MOST_BANDS:
+            return [(tiles, False, 0) for at, count in found for tiles in _band(reach, group, at, count, period)]
+    return None
+
+
 def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int, int]]:
     """(first tile, count) of maximal runs with one width and an even advance; tiles without keys are left out.
 
@@ -157,6 +215,9 @@ def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int,
     used = np.flatnonzero(hi > lo)
     first, total = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
     while first < total:
+        if growing and hi[first] <= lo[first]:  # what grows from nothing starts where there is something
+            first += 1
+            continue
         ends = [total]
         for changes, beyond in ((new_width, first), (new_advance, first + 1)):
             at = int(np.searchsorted(changes, beyond, side="right"))
@@ -167,25 +228,24 @@ def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int,
         first = stop
 
 
-def _band(term: Term, group: _Group, n: int, reach: _Reach, first: int, count: int) -> Iterator[Block]:
-    """Tiles first..first+count-1, whose key ranges have one width; a ragged last tile is a block of its own."""
-    size, last = reach.size, first + count - 1
+def _band(reach: _Reach, group: _Group, first: int, count: int, period: int) -> Iterator[Tiles]:
+    """Tiles first, first + period, ...; a ragged last tile stands alone."""
+    size, last = reach.size, first + (count - 1) * period
     short = min(size, group.rows - last * size)
-    runs: list[Tiles] = []
     if short < size:
         lo, hi = int(reach.lo[last]), int(reach.hi[last])
-        runs.append(Tiles(last * size, short, 0, lo, hi - lo, 0, 1))
+        yield Tiles(last * size, short, 0, lo, hi - lo, 0, 1)
         count -= 1
     if count:
         lo, hi = int(reach.lo[first]), int(reach.hi[first])
-        advance = int(reach.lo[first + 1]) - lo if count > 1 else 0
-        runs.append(Tiles(first * size, size, size, lo, hi - lo, advance, count))
-    for tiles in runs:
-        for run, mask in masked(term.keep, tiles, {"c": group.first, "n": n}):
-            yield group.block(run, mask)
+        advance = int(reach.lo[first + period]) - lo if count > 1 else 0
+        yield Tiles(first * size, size, period * size, lo, hi - lo, advance, count)
 
 
-def _stack(term: Term, group: _Group, n: int, reach: _Reach) -> Iterator[Block]:
+def _stack(reach: _Reach, group: _Group) -> list[_Shape] | None:
+    """Groups of tiles; nothing where no key range has a full part."""
+    if not (reach.full_hi > reach.full_lo).any():
+        return None
     per = min(-(-len(reach.lo) // FEWEST_STACKS), MOST_TILES_PER_STACK)
     starts = np.arange(0, len(reach.lo), per)
     size = reach.size * per
@@ -194,22 +254,23 @@ def _stack(term: Term, group: _Group, n: int, reach: _Reach) -> Iterator[Block]:
     full_lo, full_hi = np.maximum.reduceat(reach.full_lo, starts), np.minimum.reduceat(reach.full_hi, starts)
     empty = full_hi <= full_lo
     full_lo, full_hi = np.where(empty, lo, full_lo), np.where(empty, lo, full_hi)
+    shape: list[_Shape] = []
     for first, count in _runs(full_lo, full_hi, growing=True):
-        yield from _full(group, size, int(full_lo[first]), full_hi[first : first + count], first)
+        shape += _full(group, size, int(full_lo[first]), full_hi[first : first + count], first)
     for edge_lo, edge_hi in ((lo, full_lo), (full_hi, hi)):
         edge = _Reach(size, edge_lo, edge_hi, edge_lo, edge_lo)
         for first, count in _runs(edge_lo, edge_hi):
-            yield from _band(term, group, n, edge, first, count)
+            shape += [(tiles, False, 0) for tiles in _band(edge, group, first, count, 1)]
+    return shape
 
 
-def _full(group: _Group, size: int, lo: int, hi: Ranks, first: int) -> Iterator[Block]:
+def _full(group: _Group, size: int, lo: int, hi: Ranks, first: int) -> Iterator[_Shape]:
     """Unmasked blocks of evenly growing width over the groups from ``first``; a ragged last group stands alone."""
     count, last = len(hi), first + len(hi) - 1
     short = min(size, group.rows - last * size)
     if short < size:
-        yield group.block(Tiles(last * size, short, 0, lo, int(hi[-1]) - lo, 0, 1))
+        yield Tiles(last * size, short, 0, lo, int(hi[-1]) - lo, 0, 1), True, 0
         count -= 1
     if count:
         growth = int(hi[1] - hi[0]) if count > 1 else 0
-        tiles = Tiles(first * size, size, size, lo, int(hi[0]) - lo, 0, count)
-        yield group.block(tiles, growth=growth)
+        yield Tiles(first * size, size, size, lo, int(hi[0]) - lo, 0, count), True, growth

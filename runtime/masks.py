@@ -39,36 +39,45 @@ class Tiles:
         row, key = self.row + start * self.row_step, self.key + start * self.key_step
         return replace(self, row=row, key=key, count=count)
 
+    @property
+    def pairs(self) -> int:
+        return self.rows * self.keys * self.count
+
     def box(self) -> Box:
         """The ranks that occur."""
         rows, keys = (self.count - 1) * self.row_step + self.rows, (self.count - 1) * self.key_step + self.keys
         return {"a": (self.row, self.row + rows - 1), "b": (self.key, self.key + keys - 1)}
 
 
-def masked(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple[Tiles, Mask | None]]:
-    """The tiles in runs that share a mask [rows, keys], or None where every pair is kept.
+def runs(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple[Tiles, Predicate]]:
+    """The tiles in runs, and what the predicate leaves open on each, the same for all tiles of the run.
 
-    Rows and keys that no tile of a run uses are cut off. ``known`` gives the variables besides a and b.
+    Tiles of which nothing is kept are left out. ``known`` gives the variables besides a and b.
     """
-    box = {name: (value, value) for name, value in known.items()}
-    for run, local in _joined(_halved(keep, tiles, box)):
-        if local == TRUE:
-            yield run, None
-            continue
-        mask = _evaluated(local, run, known)
-        rows, keys = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
-            continue
-        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(keys[0]), int(keys[-1]) + 1
-        inner = mask[top:bottom, left:right]
-        cut = replace(run, row=run.row + top, rows=bottom - top, key=run.key + left, keys=right - left)
-        yield cut, None if inner.all() else inner.copy()
+    return _joined(_halved(keep, tiles, {name: (value, value) for name, value in known.items()}))
 
 
-def _joined(runs: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, Predicate]]:
+def masked(tiles: Tiles, keep: Predicate, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
+    """A run with its mask [rows, keys], or None for it where every pair is kept; nothing where none is.
+
+    Rows and keys that no tile of the run uses are cut off.
+    """
+    if keep == TRUE:
+        return tiles, None
+    mask = _evaluated(keep, tiles, known)
+    rows, keys = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(keys[0]), int(keys[-1]) + 1
+    inner = mask[top:bottom, left:right]
+    cut = replace(tiles, row=tiles.row + top, rows=bottom - top, key=tiles.key + left, keys=right - left)
+    return cut, None if inner.all() else inner.copy()
+
+
+def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, Predicate]]:
     """Neighbouring runs that share a mask as one."""
     pending: tuple[Tiles, Predicate] | None = None
-    for run, local in runs:
+    for run, local in parts:
         if pending is not None and pending[1] == local and invariant(local, run.row_step, run.key_step):
             pending = (pending[0].part(0, pending[0].count + run.count), local)
             continue
