@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .compiler.verify.result import Witness as Witness
     from .patterns_dsl.diagnostic import Diagnostic as Diagnostic
     from .patterns_dsl.diagnostic import PatternError as PatternError
-    from .runtime.attach import attach as attach
     from .runtime.compile import compile as compile
+    from .runtime.models.attach import attach as attach
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ _HOMES = {
     "Result": ".compiler.verify.result",
     "Status": ".compiler.verify.result",
     "Witness": ".compiler.verify.result",
-    "attach": ".runtime.attach",
+    "attach": ".runtime.models.attach",
     "check": ".compiler.verify.prove",
     "compile": ".runtime.compile",
     "load": ".compiler.pattern",

@@ -98,7 +98,7 @@ def show(
     quiet: Quiet = False,
 ) -> None:
     """Draw the mask, in the terminal or as a picture."""
-    from .compiler.presburger import BudgetExceeded
+    from .compiler.relations.presburger import BudgetExceeded
     from .compiler.report.draw import draw, save
     from .compiler.selection import select
 
@@ -123,7 +123,7 @@ def explain(
 ) -> None:
     """Say what the pattern costs at a length, and in which orders it runs."""
     from .compiler.explain import explain as account
-    from .compiler.presburger import BudgetExceeded
+    from .compiler.relations.presburger import BudgetExceeded
     from .compiler.report import explanation
     from .compiler.selection import select
 
@@ -146,7 +146,7 @@ def compile_(
     quiet: Quiet = False,
 ) -> None:
     """Prove, lower and write an artifact: source, manifest, proofs, plan, kernels."""
-    from .compiler.aot import BuildError
+    from .compiler.kernels.aot import BuildError
     from .compiler.selection import select
     from .runtime.build import RefutedError, Request, build
     from .runtime.errors import EngineError
@@ -174,8 +174,8 @@ def eval_(
     """Perplexity and seconds of a model under a pattern, beside its own dense attention."""
     from .compiler.selection import UsageError, select
     from .runtime.comparison import compare, load_model
-    from .runtime.demo_model import DemoError
     from .runtime.errors import AttachError
+    from .runtime.models.demo_model import DemoError
 
     with failures(AttachError, DemoError):
         chosen = select(pattern, parameter)

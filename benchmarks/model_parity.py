@@ -16,8 +16,8 @@ import torch
 from record import RESULTS, Target, machine, write
 
 import patternc as pc
-from patternc.runtime.demo_model import DemoError, demo_tokens, load_demo_model
-from patternc.runtime.evaluate import continuation
+from patternc.runtime.models.demo_model import DemoError, demo_tokens, load_demo_model
+from patternc.runtime.models.evaluate import continuation
 
 WITHIN = 1e-4
 

@@ -27,11 +27,11 @@ import torch
 from record import RESULTS, Spread, Target, machine, write
 
 from patternc import library
-from patternc.compiler.lower import lower
+from patternc.compiler.passes.lower import lower
+from patternc.compiler.passes.program import Program
 from patternc.compiler.pattern import loads
-from patternc.compiler.program import Program
 from patternc.library.catalogue import text
-from patternc.runtime import compose
+from patternc.runtime.engines import compose
 
 LIMIT_MS = 50.0
 SLOW = 5.0  # seconds after which a measurement is not repeated

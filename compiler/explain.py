@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 
 from ..patterns_dsl.syntax import Direction
-from .arrange import describe
-from .count import count_tiles
-from .lower import TILE, Lowered, lower
-from .membership import Bools, Ints, Member, membership
+from .passes.arrange import describe
+from .passes.count import count_tiles
+from .passes.lower import TILE, Lowered, lower
+from .passes.program import Sweep, Tile
+from .passes.tile import Placement
 from .pattern import Pattern
-from .program import Sweep, Tile
+from .relations.membership import Bools, Ints, Member, membership
 from .selection import UsageError, title
-from .tile import Placement
 
 _EXACT = 4096
 """Pairs are counted up to this length; beyond it, on a sample of rows."""

@@ -14,8 +14,8 @@ from ..patterns_dsl.bind import bind, bind_plan
 from ..patterns_dsl.parse import parse
 from ..patterns_dsl.source import Source
 from . import bruteforce
-from .denote import denote
-from .relation import Relation
+from .relations.denote import denote
+from .relations.relation import Relation
 
 if TYPE_CHECKING:
     import torch

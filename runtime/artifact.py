@@ -18,11 +18,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import __version__
-from ..compiler.emit import emit
 from ..compiler.examine import FileReport, Finding
-from ..compiler.lower import lower
+from ..compiler.kernels.emit import emit
+from ..compiler.passes.lower import lower
+from ..compiler.passes.program import Program, Tile
 from ..compiler.pattern import Pattern, loads
-from ..compiler.program import Program, Tile
 from ..compiler.report import formats, plan
 from ..compiler.selection import settings, spelled, title
 from ..compiler.verify.result import Result

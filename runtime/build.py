@@ -10,9 +10,9 @@ from typing import Literal, TypeVar, get_args
 
 import torch
 
-from ..compiler import aot
+from ..compiler.kernels import aot
+from ..compiler.passes.program import Program
 from ..compiler.pattern import Pattern
-from ..compiler.program import Program
 from ..compiler.selection import UsageError
 from ..compiler.verify.prove import check
 from ..compiler.verify.result import Status

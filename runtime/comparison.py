@@ -11,9 +11,9 @@ from typing import Any
 from ..compiler.pattern import Pattern, Plan
 from ..compiler.report.palette import Paint
 from ..compiler.selection import title
-from .attach import attach
-from .demo_model import load_demo_model
-from .evaluate import continuation, perplexity
+from .models.attach import attach
+from .models.demo_model import load_demo_model
+from .models.evaluate import continuation, perplexity
 
 Say = Callable[[str], None]
 

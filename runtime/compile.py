@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..compiler.program import Program
+from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
-from .engine import Meaning, check_dtype, choose_engine
+from .engines.engine import Meaning, check_dtype, choose_engine
 from .errors import EngineError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def compile(
     ``head_dim`` and ``dtype`` are those of the tensors it will be called with. ``engine`` is ``reference``,
     ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). The program is the same for
     all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
-    data type and the device (``compiler/launch.py``). Raises EngineError for an engine that does not exist or cannot
+    data type and the device (``kernels/launch.py``). Raises EngineError for an engine that does not exist or cannot
     run this, IndexError for a step that is not there.
     """
     bound = pattern.bound
@@ -54,6 +54,6 @@ def compile(
 @lru_cache(maxsize=256)
 def _lower(expression: Expression, direction: Direction, name: str) -> Program:
     # Imported on use: the reference engine must work, and be tested, without the compiler it judges.
-    from ..compiler.lower import lower
+    from ..compiler.passes.lower import lower
 
     return lower(expression, direction, name).program

@@ -9,9 +9,9 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
-from ..compiler.program import Program
+from ..compiler.passes.program import Program
 from .arguments import check_placement, check_tensors
-from .engine import Meaning, check_dtype
+from .engines.engine import Meaning, check_dtype
 from .errors import EngineError
 from .op import attention, register
 

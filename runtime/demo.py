@@ -15,7 +15,7 @@ from ..compiler.selection import title
 from ..compiler.verify.prove import check
 from .build import Request, build
 from .comparison import Comparison, compare, speaker
-from .demo_model import demo_tokens, load_demo_model
+from .models.demo_model import demo_tokens, load_demo_model
 
 OUT = Path("out/demo")
 TOKENS = 4096

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .engine import Engine, find_engine
+from .engines.engine import Engine, find_engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ ALLOWED = {
     "runtime": {"runtime", "compiler", "patterns_dsl", "library", ""},
     "": {"runtime", "compiler", "patterns_dsl", "library", ""},
 }
-DOORS = {"islpy": {"compiler/presburger.py"}, "lark": {"patterns_dsl/parse.py"}}
+DOORS = {"islpy": {"compiler/relations/presburger.py"}, "lark": {"patterns_dsl/parse.py"}}
 
 
 def imports(file: Path) -> Iterator[tuple[str, int]]:
@@ -38,7 +38,7 @@ def imports(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def room(module: str) -> str:
-    """``patternc.compiler.emit`` -> ``compiler``; ``patternc`` and ``patternc.cli`` -> the front door, ``""``."""
+    """``patternc.compiler.verify`` -> ``compiler``; ``patternc`` and ``patternc.cli`` -> the front door, ``""``."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[1] in (*ROOMS, "library") else ""
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..membership import membership
+from ..relations.membership import membership
 from ..selection import UsageError, title
 from . import terminal
 from .grid import Grid, grid

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..membership import Ints, Member
+from ..relations.membership import Ints, Member
 
 # Points tried per side of a cell that stands for more than one pair: an 8 x 8 sample shows a density to 2%.
 _SAMPLES = 8

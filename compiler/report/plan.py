@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, assert_never
 
-from ..integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
-from ..program import NATURAL, Kernel, Order, Program
+from ..passes.program import NATURAL, Kernel, Order, Program
+from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 
 def as_json(program: Program) -> str:

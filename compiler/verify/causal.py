@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...patterns_dsl.syntax import Causal, Direction
-from ..presburger import IntegerSet
-from ..relation import Relation
+from ..relations.presburger import IntegerSet
+from ..relations.relation import Relation
 from .result import Witness
 from .subject import Mask, Subject
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...patterns_dsl.syntax import Equal, Subset
-from ..presburger import IntegerSet
+from ..relations.presburger import IntegerSet
 from .result import Witness
 from .subject import Mask, Subject
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...patterns_dsl.syntax import Nonempty
-from ..presburger import IntegerSet
+from ..relations.presburger import IntegerSet
 from .result import Witness
 from .subject import Mask, Subject
 

@@ -10,8 +10,8 @@ import numpy as np
 from ...patterns_dsl.syntax import Causal, Claim, Equal, Integer, Nonempty, Reach, Subset
 from ..bruteforce import TooLong
 from ..pattern import Pattern
-from ..presburger import BudgetExceeded, IntegerSet, budget, quote
-from ..relation import lengths
+from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
+from ..relations.relation import lengths
 from . import causal, inclusion, nonempty, reach, witness
 from .result import Result, Status, Witness
 from .subject import Mask, Subject

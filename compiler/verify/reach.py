@@ -12,8 +12,8 @@ import numpy as np
 
 from ...patterns_dsl.syntax import Integer, Reach
 from .. import bruteforce
-from ..presburger import IntegerSet
-from ..relation import Relation
+from ..relations.presburger import IntegerSet
+from ..relations.relation import Relation
 from .result import Witness
 from .subject import Mask, Subject
 

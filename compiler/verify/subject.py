@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from .. import bruteforce
 from ..bruteforce import Positions
-from ..denote import denote
-from ..relation import Relation, identity, universe
+from ..relations.denote import denote
+from ..relations.relation import Relation, identity, universe
 
 Mask = NDArray[np.bool_]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...patterns_dsl.syntax import Causal, Claim, Direction, Equal, Nonempty, Reach, Subset
 from ..bruteforce import TooLong
-from ..presburger import BudgetExceeded, budget
-from ..relation import Relation
+from ..relations.presburger import BudgetExceeded, budget
+from ..relations.relation import Relation
 from . import inclusion, reach
 from .result import Witness
 from .subject import Mask, Subject

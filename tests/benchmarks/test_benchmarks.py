@@ -72,7 +72,7 @@ def test_plan_time_names_a_pattern_that_needs_too_much(tmp_path):
 
 @pytest.mark.slow
 def test_model_parity(tmp_path):
-    demo_model = pytest.importorskip("patternc.runtime.demo_model")
+    demo_model = pytest.importorskip("patternc.runtime.models.demo_model")
     try:
         demo_model.find_weights()
     except demo_model.DemoError as missing:

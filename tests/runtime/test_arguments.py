@@ -92,7 +92,7 @@ def test_a_wrong_compilation(patterns, kwargs, error, message):
 
 
 def test_auto_follows_the_device():
-    from patternc.runtime.engine import choose_engine
+    from patternc.runtime.engines.engine import choose_engine
 
     assert choose_engine("auto", "cpu") == "compose"
     assert choose_engine("auto", "cuda:1") == "triton"

@@ -6,8 +6,20 @@ import json
 
 import pytest
 
-from patternc.compiler.integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
-from patternc.compiler.program import NATURAL, Kernel, Order, Program, Range, Sweep, Term, Tile
+from patternc.compiler.passes.program import NATURAL, Kernel, Order, Program, Range, Sweep, Term, Tile
+from patternc.compiler.relations.integer import (
+    FALSE,
+    TRUE,
+    All,
+    AnyOf,
+    Binary,
+    Compare,
+    Const,
+    Expr,
+    Predicate,
+    Select,
+    Var,
+)
 from patternc.compiler.report.plan import as_json, formula, order_name
 
 N, A = Var("n"), Var("a")

@@ -8,7 +8,7 @@ import pytest
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.examine import complaint
-from patternc.compiler.presburger import PROOF_OPERATIONS, budget
+from patternc.compiler.relations.presburger import PROOF_OPERATIONS, budget
 from patternc.compiler.verify import nonempty, prove
 from patternc.compiler.verify.result import Result, Status, Witness
 

@@ -1,0 +1,1 @@
+"""Programs as Triton source, read back, and built ahead of time."""

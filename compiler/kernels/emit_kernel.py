@@ -1,0 +1,220 @@
+"""The text of one kernel. A kernel is its head, the loops of its sweeps, and its end.
+
+A stationary block of one side stays in registers while blocks of the other side are swept. Blocks are parts of tiles
+(BLOCK_Q divides tile.query, BLOCK_K divides tile.key), so that the tiles of a program say what is touched, and the
+launch what fits the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..passes.program import NATURAL, Kernel, Order, Program, Range
+
+# Lengths are not specialised: no new binary for a new length.
+_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset"]'
+_SIZES = "heads, group, Nq, Nk, query_offset, scale,"
+_CONSTANTS = (
+    "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
+    "PRECISION: tl.constexpr,",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One range of a sweep and the names of its two bound functions."""
+
+    range: Range
+    lo: str
+    hi: str
+
+
+def loops(side: str, kernels: tuple[Kernel, ...], at_kernel: int, at_sweep: int) -> Iterator[Loop]:
+    """The loops of a sweep. Bounds are named after their term, and numbered where there are several."""
+    sweep = kernels[at_kernel].sweeps[at_sweep]
+    visits = sum(other.term == sweep.term for kernel in kernels for other in kernel.sweeps)
+    prefix = f"term{sweep.term}" + ("_query" if side == "backward" else "")
+    prefix += "" if visits == 1 else f"_{at_kernel}_{at_sweep}"
+    for index, item in enumerate(sweep.ranges):
+        suffix = str(index) if len(sweep.ranges) > 1 else ""
+        yield Loop(item, f"{prefix}_lo{suffix}", f"{prefix}_hi{suffix}")
+
+
+def one_line(text: str) -> str:
+    """Source text as it can stand in a comment or docstring."""
+    return " ".join(text.split()).replace("\\", "/").replace('"', "'")
+
+
+def describe(order: Order) -> str:
+    """An order in words."""
+    if order == NATURAL:
+        return "natural"
+    if order.count == 1 and order.period == order.classes and order.start == 0:
+        return f"by residue mod {order.period}"
+    text = f"packed, {order.count} of every {order.period} from {order.start}"
+    return text if order.classes == 1 else f"{text}, {order.classes} classes"
+
+
+def forward(program: Program, index: int) -> str:
+    """The kernel that takes the keys of ``program.forward[index]`` into (out, lse)."""
+    kernel = program.forward[index]
+    start = "acc, m, z = fresh(BLOCK_Q, BLOCK_D)"
+    if index > 0:
+        start = "acc, m, z = resume(out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+    body = [
+        *_stationary_query(program, kernel.order),
+        "out_at = matrix(out_ptr, batch, head, o_b, o_h)",
+        start,
+        "score_scale = scale * LOG2_E",
+        *_swept_keys(program, index, "acc, m, z = attend_{}(acc, m, z, q, k, v,{} score_scale, PRECISION)"),
+        "",
+        "finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)",
+    ]
+    arguments = ["q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr,", *_strides("q", "k", "v", "o")]
+    return _kernel(f"forward_{index}", arguments, kernel.order, body)
+
+
+def backward_query(program: Program, index: int) -> str:
+    """The kernel that adds to the gradient of q over the keys of ``program.forward[index]``."""
+    kernel = program.forward[index]
+    body = [
+        *_stationary_query(program, kernel.order),
+        "do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)",
+        "lse = load_lse(lse_at, rows, live)",
+        "delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)",
+        "dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)",
+        "score_scale = scale * LOG2_E",
+        *_swept_keys(program, index, "dq = query_gradient_{}(dq, q, k, v, do, lse, delta,{} score_scale, PRECISION)"),
+        "",
+        "dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)",
+        f"store_gradient(dq_at, rows, dq * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
+    ]
+    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr,"]
+    return _kernel(f"backward_query_{index}", arguments + _strides("q", "k", "v", "do"), kernel.order, body)
+
+
+def backward_key(program: Program, index: int) -> str:
+    """The kernel that adds to the gradients of k and v over the queries of ``program.backward[index]``, for all query
+    heads of a group."""
+    order = program.backward[index].order
+    body = [
+        "batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)",
+        f"c, block, count = key_block(n, {_constants(order)}, {order.classes}, BLOCK_K)",
+        "if block < 0:",
+        "    return",
+        f"J = block // ({program.tile.key} // BLOCK_K)",
+        "b = block * BLOCK_K + tl.arange(0, BLOCK_K)",
+        "live = b < count",
+        f"rows = token(c, b, {_constants(order)}) + first",
+        "k = load_rows(matrix(k_ptr, batch, kv_head, k_b, k_h), rows, k_n, k_d, live, HEAD_DIM, BLOCK_D)",
+        "v = load_rows(matrix(v_ptr, batch, kv_head, v_b, v_h), rows, v_n, v_d, live, HEAD_DIM, BLOCK_D)",
+        "dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)",
+        "dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)",
+        "score_scale = scale * LOG2_E",
+        "for member in range(group):",
+        "    head = kv_head * group + member",
+        "    q_at = matrix(q_ptr, batch, head, q_b, q_h)",
+        "    do_at = matrix(do_ptr, batch, head, do_b, do_h)",
+        "    lse_at = vector(lse_ptr, batch, head, heads, Nq)",
+        "    delta_at = vector(delta_ptr, batch, head, heads, Nq)",
+        *(f"    {row}" if row else "" for row in _swept_queries(program, index)),
+        "",
+        "dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
+        "dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
+        f"store_gradient(dk_at, rows, dk * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
+        f"store_gradient(dv_at, rows, dv, live, {index > 0}, HEAD_DIM, BLOCK_D)",
+    ]
+    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr,"]
+    return _kernel(f"backward_key_{index}", arguments + _strides("q", "k", "v", "do"), order, body)
+
+
+def _kernel(name: str, arguments: Iterable[str], order: Order, body: Iterable[str]) -> str:
+    head = [f"@triton.jit(do_not_specialize={_LENGTHS})", f"def {name}("]
+    head += [f"    {row}" for row in (*arguments, _SIZES, *_CONSTANTS)]
+    head += ["):", f"    # stationary: {describe(order)}"]
+    return "\n".join(head + [f"    {row}" if row else "" for row in body])
+
+
+def _constants(order: Order) -> str:
+    return f"{order.period}, {order.count}, {order.start}"
+
+
+def _strides(*names: str) -> list[str]:
+    return [" ".join(f"{name}_{axis}," for axis in "bhnd") for name in names]
+
+
+def _stationary_query(program: Program, order: Order) -> list[str]:
+    constants = _constants(order)
+    return [
+        "batch, head, first, n = sequence(spans_ptr, heads, Nk)",
+        f"c, block, begin, end = query_block(first, n, query_offset, Nq, {constants}, {order.classes}, BLOCK_Q)",
+        "if block < 0:",
+        "    return",
+        f"I = block // ({program.tile.query} // BLOCK_Q)",
+        "a = block * BLOCK_Q + tl.arange(0, BLOCK_Q)",
+        "live = (a >= begin) & (a < end)",
+        f"rows = token(c, a, {constants}) + first - query_offset",
+        "q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)",
+        "k_at = matrix(k_ptr, batch, head // group, k_b, k_h)",
+        "v_at = matrix(v_ptr, batch, head // group, v_b, v_h)",
+        "lse_at = vector(lse_ptr, batch, head, heads, Nq)",
+    ]
+
+
+def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
+    """The loops over key blocks, for a stationary query block."""
+    tile = program.tile.key
+    for at_sweep, sweep in enumerate(program.forward[index].sweeps):
+        term = program.terms[sweep.term]
+        key, classes = _constants(term.key), term.key.classes
+        load = f"k, v = load_keys(k_at, v_at, {{}}, kc, first, count, k_n, k_d, v_n, v_d, {key},"
+        load += " HEAD_DIM, BLOCK_D, BLOCK_K, {})"
+        yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
+        yield "kc = c" if classes == 1 else f"kc = (c + {term.shift % classes}) % {classes}"
+        yield f"count = ranks(kc, n, {key})"
+        yield f"T = tl.cdiv(count, {tile})"
+        for loop in loops("forward", program.forward, index, at_sweep):
+            yield f"lo = tl.maximum({loop.lo}(I, c, T, n), 0) * ({tile} // BLOCK_K)"
+            yield f"hi = tl.minimum({loop.hi}(I, c, T, n) * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
+            if loop.range.masked:
+                yield "for j in range(lo, hi):"
+                yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+                yield f"    keep = keep{sweep.term}(c, a[:, None], b[None, :], n) & (b < count)[None, :]"
+                yield f"    {load.format('j', False)}"
+                yield f"    {step.format('kept', ' keep,')}"
+            else:
+                # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
+                yield "whole = count // BLOCK_K"
+                yield "for j in range(lo, tl.minimum(hi, whole)):"
+                yield f"    {load.format('j', True)}"
+                yield f"    {step.format('full', '')}"
+                yield "if (lo <= whole) & (whole < hi):"
+                yield f"    {load.format('whole', False)}"
+                yield f"    {step.format('kept', ' present(whole, count, BLOCK_K)[None, :],')}"
+
+
+def _swept_queries(program: Program, index: int) -> Iterator[str]:
+    """The loops over query blocks, for a stationary key block. Query ranks without a row need no mask: their q and dO
+    are loaded as 0 and their lse as +inf."""
+    tile = program.tile.query
+    for at_sweep, sweep in enumerate(program.backward[index].sweeps):
+        term = program.terms[sweep.term]
+        query, classes = _constants(term.query), term.query.classes
+        yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
+        yield "qc = c" if classes == 1 else f"qc = (c + {-term.shift % classes}) % {classes}"
+        yield f"T = tl.cdiv(ranks(qc, n, {query}), {tile})"
+        yield f"begin, end = query_window(qc, first, n, query_offset, Nq, {query})"
+        for loop in loops("backward", program.backward, index, at_sweep):
+            kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
+            yield f"lo = tl.maximum({loop.lo}(J, c, T, n) * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
+            yield f"hi = tl.minimum({loop.hi}(J, c, T, n) * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
+            yield "for i in range(lo, hi):"
+            if loop.range.masked:
+                yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
+                yield f"    keep = keep{sweep.term}(qc, a[None, :], b[:, None], n)"
+            yield "    q, do, lse, delta = load_queries("
+            yield "        q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,"
+            yield f"        q_n, q_d, do_n, do_d, {query}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
+            yield "    )"
+            yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} score_scale, PRECISION)"

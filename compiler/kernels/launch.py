@@ -1,0 +1,89 @@
+"""How kernels are launched: grids, padding of the head dimension, warps and pipeline stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ..passes.program import Order, Tile
+
+Role: TypeAlias = Literal["forward", "backward_query", "backward_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Ranks per block of either side (they divide the program's tiles) and Triton's compile options."""
+
+    block_q: int
+    block_k: int
+    num_warps: int
+    num_stages: int
+
+
+def block_dim(head_dim: int) -> int:
+    """The head dimension padded to a power of two, as blocks need it."""
+    return max(16, 1 << (head_dim - 1).bit_length())
+
+
+SHARED_MEMORY = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10, "gfx942": 64 << 10}
+"""Bytes that one program instance may use; other GPUs are asked."""
+
+
+# (role, head dimension over 128, fp32): stationary ranks, swept ranks, warps. Chosen by the registers and spills of
+# ahead-of-time builds for sm_90 (aot.py reports them), not by timings. backward_key keeps two accumulators, so
+# that its swept block is small; fp32 products are split in three, and the fragments of each take registers.
+_BLOCKS: dict[tuple[Role, bool, bool], tuple[int, int, int]] = {
+    ("forward", False, False): (128, 64, 8),
+    ("forward", True, False): (128, 32, 8),
+    ("forward", False, True): (64, 32, 4),
+    ("forward", True, True): (64, 16, 8),
+    ("backward_query", False, False): (128, 64, 8),
+    ("backward_query", True, False): (64, 32, 8),
+    ("backward_query", False, True): (64, 32, 4),
+    ("backward_query", True, True): (32, 16, 8),
+    ("backward_key", False, False): (128, 32, 8),
+    ("backward_key", True, False): (64, 32, 8),
+    ("backward_key", False, True): (64, 32, 8),
+    ("backward_key", True, True): (32, 16, 8),
+}
+
+
+def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int) -> Options:
+    """Blocks that divide ``tile`` and a pipeline of two stages, reduced until they fit ``shared`` bytes."""
+    width, stages = block_dim(head_dim), 1 if itemsize > 2 else 2
+    most, swept, warps = _BLOCKS[role, width > 128, itemsize > 2]
+    still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
+    still, swept = min(most, still_limit), min(swept, swept_limit)
+    while _shared_bytes(role, still, swept, stages, width * itemsize) > shared:
+        if stages > 1:
+            stages -= 1
+        elif swept > 16:
+            swept //= 2
+        elif still > 16:
+            still //= 2
+        else:
+            break  # Triton may still find room: it keeps part of this in registers.
+    query, key = (swept, still) if role == "backward_key" else (still, swept)
+    return Options(query, key, max(1, warps * still // most), stages)
+
+
+def _shared_bytes(role: Role, still: int, swept: int, stages: int, row: int) -> int:
+    """Stationary matrices (q; or q and dO; or k and v), and two swept ones per stage, with their lse and delta."""
+    return (1 if role == "forward" else 2) * still * row + stages * swept * (2 * row + 8)
+
+
+def query_blocks(order: Order, block: int, rows: int, offset: int, n: int) -> int:
+    """Axis 0 of a grid over query blocks: classes x an upper bound of the blocks of a class that have a row in q.
+
+    Without an offset a window starts at rank 0. Elsewhere it starts anywhere, so that it may touch one block more.
+    """
+    if offset == 0:
+        return order.classes * -(-order.ranks(0, min(rows, n)) // block)
+    length = min(rows, n)
+    held = min(length, order.count * -(-length // order.period))
+    return order.classes * (-(-held // block) + 1)
+
+
+def key_blocks(order: Order, block: int, n: int) -> int:
+    """Axis 0 of a grid over key blocks."""
+    return order.classes * -(-order.ranks(0, n) // block)

@@ -1,0 +1,191 @@
+"""read: the statements of one kernel."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from ..passes.program import Order, Tile
+from . import kernel_forms as forms
+from .read_integer import ReadError, refuse
+from .source_template import Holes, match_statements, template
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLoop:
+    """The names of two bound functions, and of the mask where there is one."""
+
+    lo: str
+    hi: str
+    keep: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSweep:
+    """The loops of one term. ``shift`` leads from the stationary to the swept class."""
+
+    order: Order
+    shift: int
+    loops: tuple[ReadLoop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadKernel:
+    """A kernel as its text has it."""
+
+    tile: Tile
+    order: Order
+    sweeps: tuple[ReadSweep, ...]
+
+
+class _Statements:
+    """A place in a list of statements."""
+
+    def __init__(self, owner: ast.AST, statements: list[ast.stmt]) -> None:
+        self.owner, self.rest = owner, list(statements)
+
+    def accept(self, form: str) -> Holes | None:
+        """The holes of the next statements, or None, and no step forward, where they are not of this form."""
+        pattern = template(form)
+        holes = match_statements(pattern, self.rest[: len(pattern)])
+        if holes is not None:
+            del self.rest[: len(pattern)]
+        return holes
+
+    def take(self, form: str) -> Holes:
+        """The holes of the next statements, which must be of this form."""
+        holes = self.accept(form)
+        if holes is None:
+            # Name the first statement that is not as expected.
+            for place, expected in enumerate(template(form)):
+                if not self.rest[place:] or match_statements((expected,), self.rest[place : place + 1]) is None:
+                    found = self.rest[place] if self.rest[place:] else self.owner
+                    raise refuse(found, f"expected {ast.unparse(expected).splitlines()[0]!r}")
+            raise refuse(self.owner, "the constants of these statements contradict each other")
+        return holes
+
+
+def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
+    """A ``forward_k`` or ``backward_query_k``. ``first``: whether it must start afresh, or resume."""
+    kind = "forward" if function.name.startswith("forward") else "backward_query"
+    if kind == "forward":
+        _check_signature(function, "q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr", ("q", "k", "v", "o"))
+        middle, end = forms.FORWARD_HEAD.format(start=forms.FRESH if first else forms.RESUME), forms.FORWARD_END
+    else:
+        pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr"
+        _check_signature(function, pointers, ("q", "k", "v", "do"))
+        middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END.format(add=not first)
+    statements = _Statements(function, function.body)
+    head = statements.take(forms.QUERY_HEAD)
+    statements.take(middle)
+    order = _order(head, _integer(head, "classes"))
+    step = forms.STEPS[kind]
+    masked = forms.KEYS_MASKED.format(load=forms.LOAD.format("j", False), step=step.format("kept", "keep, "))
+    full = forms.KEYS_FULL.format(
+        load_whole=forms.LOAD.format("j", True),
+        step_whole=step.format("full", ""),
+        load_last=forms.LOAD.format("whole", False),
+        step_last=step.format("kept", "present(whole, count, BLOCK_K)[None, :], "),
+    )
+    written = _Forms("kc", forms.KEYS, forms.KEY_BOUNDS, masked, full)
+    tile, sweeps = _read_sweeps(statements, order.classes, written, end)
+    return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps)
+
+
+def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
+    """A ``backward_key_k``. ``first``: whether it must store its gradients, or add to them."""
+    pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr"
+    _check_signature(function, pointers, ("q", "k", "v", "do"))
+    statements = _Statements(function, function.body)
+    head = statements.take(forms.KEY_HEAD)
+    match statements.rest:
+        case [ast.For(orelse=[]) as loop, *_] if ast.unparse(loop).startswith("for member in range(group):\n"):
+            del statements.rest[0]
+        case _:
+            raise refuse(function, "expected the loop over the query heads of a group")
+    statements.take(forms.KEY_END.format(add=not first))
+    if statements.rest:
+        raise refuse(statements.rest[0], "unexpected statement")
+    order = _order(head, _integer(head, "classes"))
+    inner = _Statements(loop, loop.body)
+    inner.take(forms.MEMBER_HEAD)
+    written = _Forms("qc", forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
+    tile, sweeps = _read_sweeps(inner, order.classes, written, "")
+    return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """How the sweeps of one direction are written."""
+
+    swept_class: str
+    head: str
+    bounds: str
+    masked: str
+    full: str
+
+
+def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: str) -> tuple[int, tuple[ReadSweep, ...]]:
+    """The tile of the swept side and the sweeps up to the end of the kernel."""
+    tiles: set[int] = set()
+    sweeps: list[ReadSweep] = []
+    size = len(template(end))
+    while len(statements.rest) > size:
+        shift = 0
+        if statements.accept(f"{written.swept_class} = c") is None:
+            turn = statements.take(f"{written.swept_class} = (c + HOLE_shift) % HOLE_classes")
+            shift = _integer(turn, "shift")
+            if _integer(turn, "classes") != classes or not 0 <= shift < classes:
+                raise ReadError(f"generated source: a shift by {shift} in {classes} classes")
+        head = statements.take(written.head)
+        order = _order(head, classes)
+        tiles.add(_integer(head, "tile"))
+        loops: list[ReadLoop] = []
+        while bounds := statements.accept(written.bounds):
+            tiles.add(_integer(bounds, "tile"))
+            keep: str | None = None
+            body = statements.accept(written.masked)
+            if body is not None:
+                keep = _name(body, "keep")
+            else:
+                body = statements.take(written.full)
+            if _order(body, classes) != order:
+                raise ReadError("generated source: a loop loads in another order than it counts")
+            loops.append(ReadLoop(_name(bounds, "lo"), _name(bounds, "hi"), keep))
+        if not loops:
+            raise refuse(statements.rest[0] if statements.rest else statements.owner, "a sweep without a loop")
+        sweeps.append(ReadSweep(order, shift, tuple(loops)))
+    if end:
+        statements.take(end)
+    if len(tiles) != 1:
+        raise ReadError(f"generated source: a kernel's sweeps differ in their tiles, or there are none: {tiles}")
+    return tiles.pop(), tuple(sweeps)
+
+
+def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:
+    strides = ", ".join(f"{name}_{axis}" for name in tensors for axis in "bhnd")
+    wanted = ast.parse(f"def f({forms.PARAMETERS.format(pointers=pointers, strides=strides)}): pass").body[0]
+    assert isinstance(wanted, ast.FunctionDef)
+    decorators = [ast.unparse(item) for item in function.decorator_list]
+    if decorators != [forms.DECORATOR] or ast.unparse(function.args) != ast.unparse(wanted.args) or function.returns:
+        raise refuse(function, "unexpected signature")
+
+
+def _order(holes: Holes, classes: int) -> Order:
+    return Order(_integer(holes, "period"), _integer(holes, "count"), _integer(holes, "start"), classes)
+
+
+def _integer(holes: Holes, name: str) -> int:
+    match holes[name]:
+        case ast.Constant(value=int(value)) if not isinstance(value, bool):
+            return value
+        case other:
+            raise refuse(other, f"the {name} is not an integer")
+
+
+def _name(holes: Holes, name: str) -> str:
+    match holes[name]:
+        case ast.Name(id=found):
+            return found
+        case other:
+            raise refuse(other, f"the {name} is not a function")

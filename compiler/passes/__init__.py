@@ -1,0 +1,1 @@
+"""From a relation to a confirmed program, one pass a file."""

@@ -1,0 +1,157 @@
+"""arrange: choose, for each part, the order of queries and keys in which it touches the fewest tiles.
+
+Candidate orders come from the relation alone: the moduli that its divisions speak of, the residues that its keys and
+queries occupy, the differences between query and key residues. Each candidate is tiled and counted.
+
+    natural / natural            always possible
+    residue m / residue m        when (i - j) mod m takes few values d: one placement per d, key class c - d
+    natural / packed, packed / natural, packed / packed
+                                 when keys (queries) occupy few runs of the residues mod m: one placement per run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
+from .count import tiles_touched
+from .program import NATURAL, Order, Tile
+from .split import Part
+from .tile import SPACE, Placement
+
+REFERENCE_LENGTH = 16_384
+"""Orders are compared at this length, or at some periods of the relation where those are longer."""
+
+MOST_SHIFTS = 4
+"""A residue order is tried when queries and keys differ by at most this many residues."""
+
+MOST_RUNS = 4
+"""A packed order is tried when the occupied residues form at most this many runs."""
+
+PASS_TILES = 24
+"""What a further placement costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
+
+_OPERATIONS = 300_000
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The placements of one part, the tiles that they touch at ``length``, and what else was tried."""
+
+    part: Part
+    placements: tuple[Placement, ...]
+    length: int
+    tiles: int
+    rejected: tuple[tuple[str, int], ...]  # (orders, tiles)
+
+
+def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
+    """The cheapest orders for each part."""
+    return tuple(_arrange(part, tile) for part in parts)
+
+
+def _arrange(part: Part, tile: Tile) -> Arrangement:
+    formula = part.relation.formula() & IntegerSet.parse(("i", "j"), "v_i >= 0 and v_j >= 0")
+    length = max([REFERENCE_LENGTH, *(8 * m for m in formula.moduli)])
+    tried: list[tuple[int, int, tuple[Placement, ...]]] = []
+    for rank, placements in enumerate(_candidates(part, formula)):
+        try:
+            with budget(_OPERATIONS):
+                tiles = sum(tiles_touched(placement, tile, length) for placement in placements)
+        except BudgetExceeded:
+            if rank:  # the natural order stays a candidate whatever it costs
+                continue
+            tiles = (length // tile.query) * (length // tile.key)
+        tried.append((tiles + PASS_TILES * (len(placements) - 1), rank, placements))
+    cost, chosen, placements = min(tried, key=lambda entry: entry[:2])
+    rejected = tuple((describe(entry[2]), entry[0]) for entry in tried if entry[1] != chosen)
+    return Arrangement(part, placements, length, cost, rejected)
+
+
+def _candidates(part: Part, formula: IntegerSet) -> Iterator[tuple[Placement, ...]]:
+    yield (place(part, formula, NATURAL, NATURAL, 0),)
+    keys, queries = formula.onto(("j",)), formula.onto(("i",))
+    for modulus in sorted({*formula.moduli, *keys.moduli, *queries.moduli}):
+        shifts = _values(formula, f"(v_i - v_j) mod {modulus}", MOST_SHIFTS)
+        if shifts and modulus > 1:
+            order = Order(modulus, 1, 0, modulus)
+            yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
+        key_orders, query_orders = _packed(keys, "j", modulus), _packed(queries, "i", modulus)
+        for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
+            if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
+                yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
+
+
+def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, int]]) -> tuple[Placement, ...]:
+    """The placements that hold some pair."""
+    placements = (place(part, formula, *choice) for choice in orders)
+    return tuple(placement for placement in placements if not placement.pairs.empty)
+
+
+def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int) -> Placement:
+    """The pairs of the part whose query and key have ranks in these orders, in the coordinates of the orders."""
+    key_class = f"(v_c + {shift}) mod {key.classes}" if key.classes > 1 else "0"
+    pairs = formula.image(
+        SPACE,
+        f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and "
+        f"v_i = {token_formula(query, 'v_c', quote('a'))} and v_j = {token_formula(key, key_class, quote('b'))}",
+    )
+    return Placement(pairs, query, key, shift, part.label, part.line)
+
+
+def token_formula(order: Order, cls: str, rank: str) -> str:
+    """``order.token(cls, rank)`` as a formula."""
+    if order.count == 1:
+        return f"{order.period} * {rank} + {order.start} + {cls}"
+    return f"{order.period} * floor({rank} / {order.count}) + {order.start} + {cls} + ({rank} mod {order.count})"
+
+
+def _values(formula: IntegerSet, term: str, most: int) -> tuple[int, ...]:
+    """The values that a term takes, when they are at most ``most``; else nothing."""
+    rest = formula.image(("r",), f"v_r = {term}").for_some("n")
+    found: list[int] = []
+    while not rest.empty:
+        if len(found) == most:
+            return ()
+        point = rest.smallest(())
+        assert point is not None
+        found.append(point["r"])
+        rest = rest - IntegerSet.parse(("r",), f"v_r = {point['r']}")
+    return tuple(found)
+
+
+def _packed(tokens: IntegerSet, name: str, modulus: int) -> tuple[Order, ...]:
+    """One packed order per run of occupied residues mod ``modulus``; nothing when all are, or the runs are many."""
+    rest = tokens.image(("r",), f"v_r = v_{name} mod {modulus}").for_some("n")
+    unit = IntegerSet.parse(("r",), f"0 <= v_r < {modulus}")
+    if unit <= rest:
+        return ()
+    orders: list[Order] = []
+    while not rest.empty:
+        if len(orders) == MOST_RUNS:
+            return ()
+        point = rest.smallest(())
+        assert point is not None
+        start = point["r"]
+        gap = (unit - rest) & IntegerSet.parse(("r",), f"v_r > {start}")
+        beyond = gap.smallest(())
+        stop = beyond["r"] if beyond is not None else modulus
+        orders.append(Order(modulus, stop - start, start, 1))
+        rest = rest & IntegerSet.parse(("r",), f"v_r >= {stop}")
+    return tuple(orders)
+
+
+def describe(placements: Sequence[Placement]) -> str:
+    """The orders in words, for people: ``residue 128 / residue 128``."""
+    names = dict.fromkeys(f"{_name(placement.query)} / {_name(placement.key)}" for placement in placements)
+    return ", ".join(names)
+
+
+def _name(order: Order) -> str:
+    if order == NATURAL:
+        return "natural"
+    if order.classes > 1:
+        return f"residue {order.period}"
+    return f"packed {order.count} of {order.period} from {order.start}"

@@ -1,0 +1,59 @@
+"""lower: the passes, once each, in order, from an expression in core form to a confirmed program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...patterns_dsl.diagnostic import Diagnostic, PatternError
+from ...patterns_dsl.syntax import Direction, Expression
+from ..kernels.emit import emit
+from ..relations.denote import denote
+from ..relations.presburger import BudgetExceeded, budget
+from .arrange import Arrangement, arrange
+from .confirm import confirm
+from .fuse import fuse
+from .merge import merge
+from .program import Program, Tile
+from .split import split
+
+TILE = Tile(128, 128)
+
+_OPERATIONS = 3_000_000
+_COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
+_CROSS_REMEDY = "declare it causal or bidirectional; `check` and `show` work for cross patterns"
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A confirmed program, its kernels as source, and the layout search that led to it."""
+
+    program: Program
+    source: str
+    arrangements: tuple[Arrangement, ...]
+
+
+def lower(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Lowered:
+    """Compile a relation. Raises PatternError for one that cannot be compiled: P401 where the set computations run
+    out of their budget, P402 for a cross pattern. ``Unconfirmed`` would say that what was emitted is not the pattern.
+    """
+    if direction is Direction.CROSS:
+        raise PatternError([_diagnostic("P402", "a cross pattern cannot be compiled yet", expression, _CROSS_REMEDY)])
+    try:
+        with budget(_OPERATIONS):
+            return _lower(expression, direction, name, tile)
+    except BudgetExceeded as error:
+        complaint = f"the relation is too complex to compile: {error}"
+        raise PatternError([_diagnostic("P401", complaint, expression, _COMPLEX_REMEDY)]) from None
+
+
+def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Lowered:
+    arrangements = merge(arrange(split(expression, direction), tile), tile)
+    placements = [placement for arrangement in arrangements for placement in arrangement.placements]
+    program = fuse(name, direction is Direction.CAUSAL, placements, tile)
+    source = emit(program)
+    confirm(source, denote(expression, direction))
+    return Lowered(program, source, arrangements)
+
+
+def _diagnostic(code: str, message: str, expression: Expression, remedy: str) -> Diagnostic:
+    return Diagnostic(code, message, expression.span, help=(remedy,))

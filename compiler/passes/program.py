@@ -1,0 +1,115 @@
+"""The program: what the passes build and the engines run.
+
+A program computes one pattern as a chain of *terms*, disjoint relations whose union is the pattern. Each term looks
+at its queries and its keys in an *order*, a renumbering of tokens by (class, rank) in which the term is blocky, and
+touches tiles of ``tile.query`` x ``tile.key`` ranks. Which tiles is said by closed-form *ranges*, so a program has
+no table that grows with the length.
+
+Names of the variables in ranges and masks:
+
+    n      the sequence length
+    c      the class of the stationary side (query class in ``forward``, key class in ``backward``)
+    I, J   query tile and key tile:  I = a // tile.query,  J = b // tile.key
+    a, b   query rank and key rank
+    T      number of tiles of the side that is swept:  ceil(ranks / tile)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..relations.integer import TRUE, Expr, Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """token(c, t) = period * (t // count) + start + c + t % count, for classes c in 0..classes-1, ranks t >= 0.
+
+    ``NATURAL`` is Order(1, 1, 0, 1). Residue order mod m is Order(m, 1, 0, m): class r is the strided view x[r::m].
+    Packed columns ``j mod 128 in 120..127`` are Order(128, 8, 120, 1): 8 consecutive tokens of every period.
+    """
+
+    period: int
+    count: int
+    start: int
+    classes: int
+
+    def token(self, cls: int, rank: int) -> int:
+        return self.period * (rank // self.count) + self.start + cls + rank % self.count
+
+    def ranks(self, cls: int, n: int) -> int:
+        """How many tokens of the class lie in 0..n-1."""
+        full, rest = divmod(max(0, n - self.start - cls), self.period)
+        return full * self.count + min(rest, self.count)
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether every token has a (class, rank)."""
+        return self.start == 0 and self.period == (self.count if self.classes == 1 else self.classes)
+
+
+NATURAL = Order(period=1, count=1, start=0, classes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Ranks per tile, powers of two."""
+
+    query: int
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The tiles ``lo <= tile < min(hi, T)`` of the swept side. Within an unmasked range every pair of ranks belongs
+    to the term, except that ranks whose token is >= n do not exist (the ragged last tile)."""
+
+    lo: Expr
+    hi: Expr
+    masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Pairs (query rank a of class c, key rank b of class (c + shift) mod key.classes) with ``keep``.
+
+    A term whose orders have several classes has equally many on both sides. ``keep`` is over the names c (always
+    the *query* class), a, b and n; it is exact within the tiles of the ranges, and says nothing about tokens >= n.
+    """
+
+    label: str  # the source text of the rule that the term came from, for people
+    line: int  # its line in the .pat file
+    query: Order
+    key: Order
+    shift: int
+    keep: Predicate = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One term seen from the stationary side of a kernel: the ranges of the other side's tiles, disjoint."""
+
+    term: int  # index into Program.terms
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One launch. In ``Program.forward`` a query tile I of ``order`` is stationary and the ranges are key tiles J, in
+    the variables (I, c, T, n); in ``Program.backward`` a key tile J is stationary and the ranges are query tiles."""
+
+    order: Order
+    sweeps: tuple[Sweep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Forward kernels run in order, each resuming the softmax from the (out, lse) of the one before. The gradient of
+    q uses the forward kernels again, that of k and v the backward kernels; all start from the final (out, lse)."""
+
+    name: str
+    causal: bool
+    tile: Tile
+    terms: tuple[Term, ...]
+    forward: tuple[Kernel, ...]
+    backward: tuple[Kernel, ...]

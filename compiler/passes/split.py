@@ -1,0 +1,110 @@
+"""split: a pattern into disjoint terms, each simple enough to be arranged on its own.
+
+    A | B              ->  A, B - A                when both are terms
+    (A | B) & C        ->  A & C | B & C
+    (A | B) - C        ->  (A - C) | (B - C)
+    (A | B) @ C        ->  A @ C | B @ C           and the same on the right
+    { F or G }         ->  { F } | { G }           also under `and`
+
+One softmax over a union of disjoint terms is a chain: each term resumes from the (out, lse) of those before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...patterns_dsl.source import Span
+from ...patterns_dsl.syntax import (
+    And,
+    Composition,
+    Difference,
+    Direction,
+    Expression,
+    Formula,
+    Intersection,
+    Or,
+    Pairs,
+    Union,
+)
+from ..relations.denote import denote
+from ..relations.integer import evaluate
+from ..relations.presburger import IntegerSet
+from ..relations.relation import Relation
+
+MOST_TERMS = 24
+"""A pattern that distributes into more terms than this is kept whole where the limit is met."""
+
+_SAMPLE_LENGTH, _SAMPLE_ROWS, _SAMPLE_TILE = 8192, 16, 64
+
+
+@dataclass(frozen=True)
+class Part:
+    """One disjoint part of a pattern, with the source text it came from."""
+
+    relation: Relation
+    label: str
+    line: int
+
+
+def split(expression: Expression, direction: Direction) -> tuple[Part, ...]:
+    """Disjoint parts whose union is the expression; the blockiest first, so that the others lose their overlap."""
+    candidates = [
+        Part(relation, " ".join(term.span.text.split()), term.span.line)
+        for term in _terms(expression)
+        if not (relation := denote(term, direction)).empty
+    ]
+    parts: list[Part] = []
+    for candidate in sorted(candidates, key=lambda part: _waste(part.relation)):
+        rest = candidate.relation
+        for part in parts:
+            if not rest.pairs.disjoint(part.relation.pairs):
+                rest = rest - part.relation
+        if not rest.empty:
+            parts.append(Part(rest, candidate.label, candidate.line))
+    return tuple(parts)
+
+
+def _terms(expression: Expression) -> tuple[Expression, ...]:
+    """The union that the expression distributes into."""
+    match expression:
+        case Union(left, right):
+            found = (*_terms(left), *_terms(right))
+        case Intersection(left, right) | Composition(left, right):
+            build = type(expression)
+            found = tuple(build(a, b, span=_span(a, expression)) for a in _terms(left) for b in _terms(right))
+        case Difference(left, right):
+            found = tuple(Difference(a, right, span=_span(a, expression)) for a in _terms(left))
+        case Pairs(query, key, formula):
+            found = tuple(Pairs(query, key, part, span=expression.span) for part in _disjuncts(formula))
+        case _:
+            return (expression,)
+    return found if len(found) <= MOST_TERMS else (expression,)
+
+
+def _span(part: Expression, whole: Expression) -> Span:
+    """Where people find the term: in their own file, not in the prelude that a rule was expanded from."""
+    return part.span if part.span.source == whole.span.source else whole.span
+
+
+def _disjuncts(formula: Formula) -> tuple[Formula, ...]:
+    match formula:
+        case Or(left, right):
+            return (*_disjuncts(left), *_disjuncts(right))
+        case And(left, right):
+            return tuple(And(a, b, span=formula.span) for a in _disjuncts(left) for b in _disjuncts(right))
+        case _:
+            return (formula,)
+
+
+def _waste(relation: Relation) -> float:
+    """Keys of the tiles that a sampled query touches in natural order, per key that it attends to."""
+    formula = relation.formula()
+    keep = formula.predicate(IntegerSet.parse(formula.dims, "v_i >= 0 and v_j >= 0"))
+    query = np.linspace(0, _SAMPLE_LENGTH - 1, _SAMPLE_ROWS, dtype=np.int64)[:, None]
+    key = np.arange(_SAMPLE_LENGTH, dtype=np.int64)[None, :]
+    lengths = dict.fromkeys(("n", "nq", "nk"), _SAMPLE_LENGTH)
+    inside = np.broadcast_to(evaluate(keep, {"i": query, "j": key, **lengths}, np), (_SAMPLE_ROWS, _SAMPLE_LENGTH))
+    tiles = inside.reshape(_SAMPLE_ROWS, -1, _SAMPLE_TILE).any(axis=-1).sum()
+    return float(tiles * _SAMPLE_TILE / max(1, inside.sum()))

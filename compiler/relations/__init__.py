@@ -1,0 +1,1 @@
+"""Sets of pairs: what a pattern means, for every length at once."""

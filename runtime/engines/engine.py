@@ -1,0 +1,118 @@
+"""What an engine is, and which there are.
+
+Every engine computes the same function: softmax attention over exactly the pairs of a pattern. ``program`` is what the
+engine runs: a lowered ``Program``, or for ``reference`` the ``Meaning`` itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from ...patterns_dsl.syntax import Direction, Expression
+from ..errors import EngineError
+
+ProgramT = TypeVar("ProgramT", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A relation as the source states it: a core-form expression and the direction of its pattern."""
+
+    expression: Expression
+    direction: Direction
+
+
+class Engine(Protocol[ProgramT]):
+    """Forward and backward of one program.
+
+    Shapes: q, out, grad_out [B, Hq, Nq, D]; k, v [B, Hkv, Nk, D] with Hq a multiple of Hkv (query head h reads
+    key head ``h // (Hq // Hkv)``); lse, grad_lse [B, Hq, Nq], float32 (float64 for float64 inputs), natural
+    logarithm. Any strides. Any lengths, 0 and 1 included.
+
+    ``spans`` is int32 [B, 2], the half-open range [start, end) of the keys of each batch element that exist; None
+    means all. The pattern sees length ``n = end - start`` and positions counted from ``start``, so left and right
+    padding do not shift it. Query row r stands at physical position ``query_offset + r`` of the key axis (decode,
+    chunked prefill). A row outside its span, or without a key, has out 0, lse -inf and no gradient. Rows of q, k
+    and v outside the span have no influence, whatever they hold, NaN included. Inside the span they are finite: a pair
+    that the pattern leaves out may be multiplied by 0.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def forward(
+        self,
+        program: ProgramT,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        scale: float,
+        spans: Tensor | None,
+        query_offset: int,
+    ) -> tuple[Tensor, Tensor]:
+        """(out, lse)."""
+        ...
+
+    def backward(
+        self,
+        program: ProgramT,
+        grad_out: Tensor,
+        grad_lse: Tensor | None,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        *,
+        scale: float,
+        spans: Tensor | None,
+        query_offset: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(dq, dk, dv), from the gradients of out and, where it has one, of lse."""
+        ...
+
+
+ENGINES: dict[str, tuple[str, str]] = {
+    "reference": (".reference", "ReferenceEngine"),
+    "compose": (".compose", "ComposeEngine"),
+    "triton": (".triton_engine", "TritonEngine"),
+}
+"""Engine name -> module of this package, class in it. Imported on first use: triton is heavy."""
+
+
+def find_engine(name: str) -> Engine[Any]:
+    """The engine of that name. Raises :class:`EngineError`, listing the choices, when there is none."""
+    if name not in ENGINES:
+        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join([*ENGINES, 'auto'])}")
+    module, kind = ENGINES[name]
+    try:
+        home = import_module(module, package=__package__)
+    except ImportError as error:
+        raise EngineError(f"engine {name!r} cannot be loaded here ({error}); use engine='compose'") from error
+    return cast("Engine[Any]", getattr(home, kind)())
+
+
+def choose_engine(name: str, device: torch.device | str | None = None) -> str:
+    """``auto`` resolved: triton on a CUDA or ROCm device, compose elsewhere. ``device`` None: where torch would run."""
+    if name == "auto":
+        kind = torch.device(device).type if device is not None else ("cuda" if torch.cuda.is_available() else "cpu")
+        return "triton" if kind == "cuda" else "compose"
+    if name not in ENGINES:
+        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join([*ENGINES, 'auto'])}")
+    return name
+
+
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def check_dtype(engine: str, dtype: torch.dtype) -> None:
+    """Raise EngineError unless the engine computes in the dtype; float64 is for the CPU engines alone."""
+    if dtype not in _DTYPES and not (dtype == torch.float64 and engine != "triton"):
+        choices = ", ".join(map(str, _DTYPES))
+        raise EngineError(f"engine {engine!r} does not compute in {dtype}; use one of {choices}")

@@ -1,0 +1,131 @@
+"""The masks of a run of tiles: one for many tiles where that is proved, and none where none is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.relations.affine import Box, invariant, restrict
+from ...compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
+
+Mask = NDArray[np.bool_]
+
+LARGEST_MASK = 1 << 16
+"""A single tile with more pairs than this is cut up until its parts are decided or small."""
+
+FEWEST_TILES = 4
+"""A run is halved in search of a common mask until it is this short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Evenly spaced blocks of ranks: tile t is queries row + t*row_step .. + rows, keys key + t*key_step .. + keys."""
+
+    row: int
+    rows: int
+    row_step: int
+    key: int
+    keys: int
+    key_step: int
+    count: int
+
+    def part(self, start: int, count: int) -> Tiles:
+        """``count`` tiles from tile ``start``."""
+        row, key = self.row + start * self.row_step, self.key + start * self.key_step
+        return replace(self, row=row, key=key, count=count)
+
+    @property
+    def pairs(self) -> int:
+        return self.rows * self.keys * self.count
+
+    def box(self) -> Box:
+        """The ranks that occur."""
+        rows, keys = (self.count - 1) * self.row_step + self.rows, (self.count - 1) * self.key_step + self.keys
+        return {"a": (self.row, self.row + rows - 1), "b": (self.key, self.key + keys - 1)}
+
+
+def runs(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple[Tiles, Predicate]]:
+    """The tiles in runs, and what the predicate leaves open on each, the same for all tiles of the run.
+
+    Tiles of which nothing is kept are left out. ``known`` gives the variables besides a and b.
+    """
+    return _joined(_halved(keep, tiles, {name: (value, value) for name, value in known.items()}))
+
+
+def masked(tiles: Tiles, keep: Predicate, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
+    """A run with its mask [rows, keys], or None for it where every pair is kept; nothing where none is.
+
+    Rows and keys that no tile of the run uses are cut off.
+    """
+    if keep == TRUE:
+        return tiles, None
+    mask = _evaluated(keep, tiles, known)
+    rows, keys = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(keys[0]), int(keys[-1]) + 1
+    inner = mask[top:bottom, left:right]
+    cut = replace(tiles, row=tiles.row + top, rows=bottom - top, key=tiles.key + left, keys=right - left)
+    return cut, None if inner.all() else inner.copy()
+
+
+def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, Predicate]]:
+    """Neighbouring runs that share a mask as one."""
+    pending: tuple[Tiles, Predicate] | None = None
+    for run, local in parts:
+        if pending is not None and pending[1] == local and invariant(local, run.row_step, run.key_step):
+            pending = (pending[0].part(0, pending[0].count + run.count), local)
+            continue
+        if pending is not None:
+            yield pending
+        pending = (run, local)
+    if pending is not None:
+        yield pending
+
+
+def _halved(keep: Predicate, tiles: Tiles, known: Box) -> Iterator[tuple[Tiles, Predicate]]:
+    """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile."""
+    keep = restrict(keep, {**known, **tiles.box()})
+    if keep == FALSE:
+        return
+    small = tiles.rows * tiles.keys <= LARGEST_MASK
+    if keep == TRUE or (small if tiles.count == 1 else invariant(keep, tiles.row_step, tiles.key_step)):
+        yield tiles, keep
+        return
+    for part in _quartered(keep, tiles, known) if tiles.count == 1 else _parts(tiles):
+        yield from _halved(keep, part, known)
+
+
+def _parts(tiles: Tiles) -> Iterator[Tiles]:
+    """Half of the tiles and the other half; near a border, tile by tile."""
+    parts = 2 if tiles.count > FEWEST_TILES else tiles.count
+    edges = [tiles.count * part // parts for part in range(parts + 1)]
+    return (tiles.part(start, stop - start) for start, stop in pairwise(edges))
+
+
+def _quartered(keep: Predicate, tile: Tiles, known: Box) -> tuple[Tiles, Tiles]:
+    """One large tile, halved along its rows or its keys: where that decides a half, else along the longer side."""
+    half, rest = tile.rows // 2, tile.keys // 2
+    rows = (replace(tile, rows=half), replace(tile, row=tile.row + half, rows=tile.rows - half))
+    keys = (replace(tile, keys=rest), replace(tile, key=tile.key + rest, keys=tile.keys - rest))
+    if not half or not rest:
+        return rows if half else keys
+    decided = [
+        any(restrict(keep, {**known, **part.box()}) in (TRUE, FALSE) for part in parts) for parts in (rows, keys)
+    ]
+    if decided[0] != decided[1]:
+        return rows if decided[0] else keys
+    return rows if tile.rows > tile.keys else keys
+
+
+def _evaluated(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Mask:
+    """The mask of the first tile."""
+    a = tiles.row + np.arange(tiles.rows, dtype=np.int64)[:, None]
+    b = tiles.key + np.arange(tiles.keys, dtype=np.int64)[None, :]
+    mask: Any = evaluate(keep, {"a": a, "b": b, **known}, np)
+    return np.broadcast_to(np.asarray(mask, dtype=np.bool_), (tiles.rows, tiles.keys))

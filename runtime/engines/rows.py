@@ -1,0 +1,192 @@
+"""Some queries of a sequence against its keys: decoding, and prefill in chunks.
+
+The program's ranges say which keys can matter, so that the work of a row grows with the keys that it attends to and
+not with the length. What rows see is found once per decoding step and shared by all layers that run the program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...compiler.passes.count import tile_count
+from ...compiler.passes.program import Order, Program, Sweep
+from ...compiler.relations.integer import evaluate
+from . import flash
+from .sequences import Sequence
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The keys that some of the rows attend to, ascending, and bool [rows, keys]; no mask: every row, every key."""
+
+    keys: slice | Tensor
+    count: int
+    mask: Tensor | None
+
+    def take(self, x: Tensor) -> Tensor:
+        """[B, H, count, D] of [B, H, n, D]; a run of keys is not copied."""
+        if isinstance(self.keys, slice):
+            return x[:, :, self.keys]
+        return x.index_select(2, self.keys)
+
+    def add(self, target: Tensor, gradient: Tensor) -> None:
+        """Add [B, H, count, D] to those keys of [B, H, n, D]."""
+        if isinstance(self.keys, slice):
+            target[:, :, self.keys].add_(gradient)
+        else:
+            target.index_add_(2, self.keys, gradient.to(target.dtype))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pinned:
+    """A program as a key of a cache, compared by identity: hashing its expressions costs more than a decoding step
+    may. The cache keeps it alive, so that no other program can take its identity."""
+
+    program: Program
+
+    def __hash__(self) -> int:
+        return id(self.program)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Pinned) and self.program is other.program
+
+
+def rows_forward(
+    program: Program, part: Sequence, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float
+) -> None:
+    """Fill out and lse of the sequence's queries, which hold 0 and -inf."""
+    seen = _seen(program, part)
+    if seen.count == 0:
+        return
+    query, key, value, bias = _batch(seen, q, k, v)
+    result, result_lse = flash.forward(query, key, value, bias, causal=False, scale=scale)
+    out.copy_(result.reshape(out.shape))
+    result_lse = result_lse.reshape(lse.shape)
+    if seen.mask is not None:
+        result_lse = result_lse.masked_fill(~seen.mask.any(dim=1), -math.inf)
+    lse.copy_(result_lse)
+
+
+def rows_backward(
+    program: Program, part: Sequence, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], scale: float
+) -> None:
+    """Add to dq, dk and dv, the last of each side."""
+    grad, q, out, lse, dq = queries
+    k, v, dk, dv = keys
+    seen = _seen(program, part)
+    if seen.count == 0:
+        return
+    query, key, value, bias = _batch(seen, q, k, v)
+    grad, out, lse = (_grouped(x, query.shape[1:3]) for x in (grad, out, lse))
+    parts = flash.backward(grad, query, key, value, out, lse, bias, causal=False, scale=scale)
+    dq.add_(parts[0].reshape(dq.shape))
+    seen.add(dk, parts[1].sum(dim=2))
+    seen.add(dv, parts[2].sum(dim=2))
+
+
+def _batch(seen: Seen, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """q [B, Hkv, G, rows, D]; k and v [B, Hkv, G, keys, D], expanded; the additive mask, expanded.
+
+    Without a mask the query heads of a group are rows of one head: its keys are then read once, and G is 1.
+    """
+    group = 1 if seen.mask is None else q.shape[1] // k.shape[1]
+    query = _grouped(q, (k.shape[1], group))
+    key, value = (seen.take(x).unsqueeze(2).expand(-1, -1, group, -1, -1) for x in (k, v))
+    key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (key, value))
+    bias = None if seen.mask is None else flash.bias(seen.mask, q.dtype).expand(*query.shape[:3], -1, -1)
+    return query, key, value, bias
+
+
+def _grouped(x: Tensor, groups: tuple[int, ...]) -> Tensor:
+    """[B, Hq, rows, ...] as [B, Hkv, G, Hq / (Hkv G) * rows, ...], contiguous."""
+    return x.reshape(x.shape[0], *groups, -1, *x.shape[3:]).contiguous()
+
+
+# Which keys -------------------------------------------------------------------------------------------------------
+
+
+def _seen(program: Program, part: Sequence) -> Seen:
+    find = _seen_by_one if part.rows == 1 else _seen_by_many
+    return find(_Pinned(program), part.first_position, part.rows, part.length)
+
+
+def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
+    """What the queries at positions first .. first + rows - 1 attend to in a sequence of length n."""
+    positions = np.arange(first, first + rows, dtype=np.int64)
+    near = _candidates(program, positions, n)
+    mask = _mask(program, positions, near, n)
+    used = mask.any(axis=0)
+    keys, mask = near[used], mask[:, used]
+    count = len(keys)
+    run = count > 0 and int(keys[-1]) - int(keys[0]) + 1 == count
+    return Seen(
+        slice(int(keys[0]), int(keys[-1]) + 1) if run else torch.from_numpy(keys),
+        count,
+        None if mask.all() else torch.from_numpy(np.ascontiguousarray(mask)),
+    )
+
+
+def _find_pinned(pinned: _Pinned, first: int, rows: int, n: int) -> Seen:
+    return find_seen(pinned.program, first, rows, n)
+
+
+# A decoding step asks for one row of each sequence of the batch, in layer after layer; a chunk's mask is large.
+_seen_by_one = lru_cache(maxsize=64)(_find_pinned)
+_seen_by_many = lru_cache(maxsize=2)(_find_pinned)
+
+
+def _mask(program: Program, positions: Positions, keys: Positions, n: int) -> NDArray[np.bool_]:
+    """bool [positions, keys]: whether the query attends to the key in a sequence of length n."""
+    mask = np.zeros((len(positions), len(keys)), dtype=np.bool_)
+    for term in program.terms:
+        query_class, query_rank, query_there = _locate(term.query, positions[:, None])
+        key_class, key_rank, key_there = _locate(term.key, keys[None, :])
+        keep = evaluate(term.keep, {"a": query_rank, "b": key_rank, "c": query_class, "n": n}, np)
+        same = (query_class + term.shift) % term.key.classes == key_class if term.key.classes > 1 else True
+        mask |= query_there & key_there & same & keep
+    return mask
+
+
+def _candidates(program: Program, positions: Positions, n: int) -> Positions:
+    """The keys, ascending, of all tiles that the program's ranges give to the tiles of these queries."""
+    found = np.zeros(n, dtype=np.bool_)
+    for kernel in program.forward:
+        for sweep in kernel.sweeps:
+            for tokens in _swept(program, sweep, positions, n):
+                found[tokens] = True
+    return np.flatnonzero(found)
+
+
+def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iterator[Positions]:
+    term, size = program.terms[sweep.term], program.tile.key
+    classes, ranks, there = _locate(term.query, positions)
+    tiles = np.unique(np.stack([classes, ranks // program.tile.query], axis=1)[there], axis=0)
+    for cls, tile in tiles.tolist():
+        key_class = (cls + term.shift) % term.key.classes
+        last = term.key.ranks(key_class, n)
+        most = tile_count(term.key, key_class, n, size)
+        values = {"I": tile, "c": cls, "T": most, "n": n}
+        for span in sweep.ranges:
+            lo, hi = max(0, evaluate(span.lo, values)), min(evaluate(span.hi, values), most)
+            b = np.arange(lo * size, min(hi * size, last), dtype=np.int64)
+            order = term.key
+            yield order.period * (b // order.count) + order.start + key_class + b % order.count
+
+
+def _locate(order: Order, tokens: Positions) -> tuple[Positions, Positions, NDArray[np.bool_]]:
+    """(class, rank, whether the token has one)."""
+    shifted = tokens - order.start
+    period, within = shifted // order.period, shifted % order.period
+    if order.classes > 1:
+        return within, period, shifted >= 0
+    return np.zeros_like(within), period * order.count + within, (shifted >= 0) & (within < order.count)

@@ -1,0 +1,225 @@
+"""The triton engine: launches the kernels that the compiler generates for a program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...compiler.kernels import launch
+from ...compiler.kernels.kernel_file import kernels
+from ...compiler.passes.program import Program
+from ..errors import EngineUnavailable
+
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+_LARGEST_GRID_Y = 65535
+
+
+class TritonEngine:
+    """Attention over a program by generated Triton kernels, on a GPU or in Triton's interpreter.
+
+    q is [B, Hq, Nq, D], k and v [B, Hkv, Nk, D] with Hkv dividing Hq (head h reads key head h // (Hq / Hkv)); any
+    strides; fp32, bf16 or fp16. ``spans`` is None or int32 [B, 2], the physical key rows [start, end) that exist in
+    each batch element; row r of q stands at physical row ``query_offset + r`` of the key axis.
+    """
+
+    name = "triton"
+
+    @torch.no_grad()
+    def forward(
+        self,
+        program: Program,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        scale: float,
+        spans: Tensor | None = None,
+        query_offset: int = 0,
+    ) -> tuple[Tensor, Tensor]:
+        """(out, lse): out as q, lse fp32 [B, Hq, Nq] in natural log. A row with no key, or outside its span, has
+        out 0 and lse -inf.
+
+        Raises EngineUnavailable on a CPU without the interpreter, ValueError where shapes or dtypes do not fit.
+        """
+        _check(q, k, v, spans)
+        q, scale = _positive_scale(q, scale)
+        out = torch.zeros_like(q)
+        lse = torch.full(q.shape[:3], -torch.inf, dtype=torch.float32, device=q.device)
+        with _device(q):
+            for part in _batches(q):
+                tensors = {"q": q[part], "k": k[part], "v": v[part], "o": out[part]}
+                pointers = {"q_ptr": q[part], "k_ptr": k[part], "v_ptr": v[part], "out_ptr": out[part]}
+                pointers["lse_ptr"] = lse[part]
+                arguments = _arguments(pointers, tensors, scale, spans, part, query_offset)
+                for index in range(len(program.forward)):
+                    _launch(program, "forward", index, arguments, q[part], k[part], query_offset)
+        return out, lse
+
+    @torch.no_grad()
+    def backward(
+        self,
+        program: Program,
+        grad_out: Tensor,
+        grad_lse: Tensor | None,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        *,
+        scale: float,
+        spans: Tensor | None = None,
+        query_offset: int = 0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(dq, dk, dv), contiguous, given the final (out, lse) of ``forward``."""
+        _check(q, k, v, spans)
+        flipped = scale < 0
+        q, scale = _positive_scale(q, scale)
+        grad_out, lse = grad_out.to(q.dtype), lse.contiguous()
+        delta = (grad_out.float() * out.float()).sum(-1)
+        if grad_lse is not None:
+            # d lse / d score is p, so that ds = p * (dp - delta + dlse). A row with no key has no gradient.
+            delta = delta - grad_lse.float().masked_fill(lse == -torch.inf, 0.0)
+        dq = _gradient(q, len(program.forward))
+        dk, dv = (_gradient(x, len(program.backward)) for x in (k, v))
+        with _device(q):
+            for part in _batches(q):
+                tensors = {"q": q[part], "k": k[part], "v": v[part], "do": grad_out[part]}
+                pointers = {"q_ptr": q[part], "k_ptr": k[part], "v_ptr": v[part], "do_ptr": grad_out[part]}
+                pointers |= {"lse_ptr": lse[part], "delta_ptr": delta[part]}
+                common = _arguments(pointers, tensors, scale, spans, part, query_offset)
+                for index in range(len(program.forward)):
+                    arguments = common | {"dq_ptr": dq[part]}
+                    _launch(program, "backward_query", index, arguments, q[part], k[part], query_offset)
+                for index in range(len(program.backward)):
+                    arguments = common | {"dk_ptr": dk[part], "dv_ptr": dv[part]}
+                    _launch(program, "backward_key", index, arguments, q[part], k[part], query_offset)
+        dq = dq.neg() if flipped else dq
+        return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
+
+
+def interpreted() -> bool:
+    """Whether Triton runs its kernels in its interpreter. Triton reads the variable when a kernel is defined."""
+    return os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "on", "yes", "y")
+
+
+def precision(backend: str) -> str:
+    """How fp32 blocks are multiplied. tf32x3 splits each factor in three tensor-core products, and keeps fp32's
+    accuracy to a few units in the last place; AMD's compiler multiplies in fp32 itself, and so does the interpreter."""
+    return {"cuda": "tf32x3", "hip": "ieee"}.get(backend, "fp32")
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:
+    if not q.is_cuda and not interpreted():
+        raise EngineUnavailable(
+            f"the triton engine cannot run on device {q.device}: move the tensors to a GPU, choose engine='compose', "
+            "or set TRITON_INTERPRET=1 before the first import of triton (slow; for tests)"
+        )
+    if q.dim() != 4 or k.dim() != 4 or k.shape != v.shape or q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
+        raise ValueError(
+            f"shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected [B, Hq, Nq, D] and twice "
+            "[B, Hkv, Nk, D]"
+        )
+    if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
+        raise ValueError(f"{q.shape[1]} query heads are not a multiple of {k.shape[1]} key heads")
+    if q.dtype not in _DTYPES or not q.dtype == k.dtype == v.dtype:
+        raise ValueError(f"dtypes {q.dtype}, {k.dtype}, {v.dtype}: expected one of fp32, bf16, fp16 for all three")
+    if not q.device == k.device == v.device:
+        raise ValueError(f"devices differ: {q.device}, {k.device}, {v.device}")
+    if spans is not None and (spans.shape != (q.shape[0], 2) or spans.dtype != torch.int32 or spans.device != q.device):
+        raise ValueError(f"spans must be int32 [{q.shape[0]}, 2] on {q.device}")
+    if q.shape[3] > 256:
+        raise ValueError(f"head dimension {q.shape[3]} is over 256")
+
+
+def _positive_scale(q: Tensor, scale: float) -> tuple[Tensor, float]:
+    """Kernels take the maximum before the scale, which needs scale >= 0: (-q).k * s = q.k * -s."""
+    return (q.neg(), -scale) if scale < 0 else (q, scale)
+
+
+def _gradient(like: Tensor, kernels_in_chain: int) -> Tensor:
+    """Zeros, contiguous; in fp32 where several kernels add up."""
+    dtype = torch.float32 if kernels_in_chain > 1 else like.dtype
+    return torch.zeros(like.shape, dtype=dtype, device=like.device)
+
+
+def _device(tensor: Tensor) -> Any:
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
+
+
+def _batches(q: Tensor) -> Iterator[slice]:
+    """Slices of the batch that fit axis 1 of a grid."""
+    step = max(1, _LARGEST_GRID_Y // max(1, q.shape[1]))
+    for start in range(0, q.shape[0], step):
+        yield slice(start, start + step)
+
+
+def _arguments(
+    pointers: dict[str, Tensor],
+    strided: dict[str, Tensor],
+    scale: float,
+    spans: Tensor | None,
+    part: slice,
+    query_offset: int,
+) -> dict[str, Any]:
+    q, k = strided["q"], strided["k"]
+    strides = {f"{name}_{axis}": x.stride(at) for name, x in strided.items() for at, axis in enumerate("bhnd")}
+    sizes = {"heads": q.shape[1], "group": q.shape[1] // k.shape[1], "Nq": q.shape[2], "Nk": k.shape[2]}
+    return {
+        **pointers,
+        **strides,
+        **sizes,
+        "spans_ptr": None if spans is None else spans[part].contiguous(),
+        "query_offset": query_offset,
+        "scale": float(scale),
+    }
+
+
+@lru_cache
+def _machine(device: torch.device) -> tuple[str, int]:
+    """(backend, bytes of shared memory that a program instance may use)."""
+    if device.type == "cpu" or interpreted():
+        return "interpreter", 1 << 30
+    if torch.version.hip:
+        return "hip", launch.SHARED_MEMORY["gfx942"]
+    properties: Any = torch.cuda.get_device_properties(device)  # torch's stub lacks the attribute
+    return "cuda", int(properties.shared_memory_per_block_optin)
+
+
+def _launch(
+    program: Program,
+    role: launch.Role,
+    index: int,
+    arguments: dict[str, Any],
+    q: Tensor,
+    k: Tensor,
+    query_offset: int,
+) -> None:
+    batch, heads, rows, head_dim = q.shape
+    keys = k.shape[2]
+    backend, shared = _machine(q.device)
+    chosen = launch.options(role, program.tile, head_dim, q.element_size(), shared)
+    if role == "backward_key":
+        order, heads = program.backward[index].order, k.shape[1]
+        blocks = launch.key_blocks(order, chosen.block_k, keys)
+    else:
+        order = program.forward[index].order
+        blocks = launch.query_blocks(order, chosen.block_q, rows, query_offset, keys)
+    if blocks * batch * heads == 0:
+        return
+    getattr(kernels(program), f"{role}_{index}")[(blocks, batch * heads)](
+        **arguments,
+        HEAD_DIM=head_dim,
+        BLOCK_D=launch.block_dim(head_dim),
+        BLOCK_Q=chosen.block_q,
+        BLOCK_K=chosen.block_k,
+        PRECISION=precision(backend),
+        num_warps=chosen.num_warps,
+        num_stages=chosen.num_stages,
+    )

@@ -1,0 +1,1 @@
+"""Patterns inside transformers models."""

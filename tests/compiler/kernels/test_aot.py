@@ -1,0 +1,68 @@
+"""Kernels are built ahead of time for every target, with no GPU."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("triton")
+
+from patternc.compiler.kernels.aot import TARGETS, BuildError, build
+from patternc.compiler.kernels.launch import Options
+
+PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"
+CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
+
+
+@pytest.fixture(autouse=True)
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTERNC_CACHE_DIR", str(tmp_path / "kernels"))
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "triton"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target(target: Any) -> None:
+    built = build(CASES["strided"]().program, head_dim=32, dtype="bf16", target=target)
+    assert sorted(built) == sorted(
+        f"{role}_{index}" for role in ("forward", "backward_query", "backward_key") for index in (0, 1)
+    )
+    code, binary = ("amdgcn", "hsaco") if target == "gfx942" else ("ptx", "cubin")
+    for name, stages in built.items():
+        assert name in stages[code]
+        assert stages[binary][1:4] == b"ELF"
+        assert all(stages[stage] for stage in ("ttir", "ttgir", "llir"))
+        assert stages["report"].registers > 0
+        assert stages["report"].tensor_cores
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_every_program_compiles(name: str) -> None:
+    """The interpreter accepts more than the compiler: constants as bounds, values of no fixed type."""
+    program = CASES[name]().program
+    assert build(program, head_dim=16, dtype="bf16", target="sm_80", spans=True, options=Options(16, 16, 1, 1))
+
+
+def test_one_kernel() -> None:
+    """Also a head dimension that is no power of two, padded batches and fp32."""
+    program = CASES["dense_causal"]().program
+    built = build(program, head_dim=24, dtype="fp32", target="sm_80", spans=True, roles=("forward",))
+    report = built["forward_0"]["report"]
+    assert (report.spills, report.tensor_cores) == (0, ("mma",))
+    assert "forward_0 sm_80" in str(report)
+
+
+def test_a_kernel_that_does_not_fit_is_named() -> None:
+    program = CASES["dense_causal"]().program
+    with pytest.raises(BuildError, match="forward_0 does not compile for sm_80"):
+        build(program, head_dim=16, dtype="bf16", target="sm_80", roles=("forward",), options=Options(3, 16, 1, 1))
+
+
+def test_unknown_targets_are_refused() -> None:
+    unknown: Any = "sm_75"
+    with pytest.raises(ValueError, match="sm_80, sm_90, sm_100, gfx942"):
+        build(CASES["dense_causal"]().program, head_dim=16, dtype="bf16", target=unknown)

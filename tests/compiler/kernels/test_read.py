@@ -1,0 +1,147 @@
+"""Generated source is read back as what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patternc.compiler.kernels.emit import emit
+from patternc.compiler.kernels.read import ReadError, read
+from patternc.compiler.passes.program import NATURAL, Kernel, Program, Range, Sweep, Term, Tile
+from patternc.compiler.relations.integer import (
+    All,
+    AnyOf,
+    Binary,
+    Compare,
+    Const,
+    Expr,
+    Predicate,
+    Select,
+    Var,
+    evaluate,
+)
+
+PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"
+CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_reading_undoes_emitting(name: str) -> None:
+    program = CASES[name]().program
+    assert read(emit(program)) == program
+
+
+def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
+    leaves: st.SearchStrategy[Expr] = st.builds(Const, st.integers(-40, 40)) | st.sampled_from([Var(x) for x in names])
+
+    def grow(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
+        divisors = st.builds(Const, st.integers(1, 9))
+        return (
+            st.builds(Binary, st.sampled_from(["+", "-", "*", "min", "max"]), inner, inner)
+            | st.builds(Binary, st.sampled_from(["//", "%"]), inner, divisors)
+            | st.builds(Select, comparisons(inner), inner, inner)
+        )
+
+    return st.recursive(leaves, grow, max_leaves=8)
+
+
+def comparisons(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Predicate]:
+    return st.builds(Compare, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner, inner)
+
+
+def predicates(names: tuple[str, ...]) -> st.SearchStrategy[Predicate]:
+    def grow(inner: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]:
+        parts = st.lists(inner, max_size=3).map(tuple)
+        return st.builds(All, parts) | st.builds(AnyOf, parts)
+
+    return st.recursive(comparisons(expressions(names)), grow, max_leaves=4)
+
+
+@given(expressions(("I", "c", "T", "n")), predicates(("c", "a", "b", "n")), st.data())
+def test_any_bound_and_mask_comes_back_with_its_meaning(bound: Expr, keep: Predicate, data: st.DataObject) -> None:
+    term = Term("any", 1, NATURAL, NATURAL, 0, keep)
+    forward = Kernel(NATURAL, (Sweep(0, (Range(bound, Var("T"), True),)),))
+    backward = Kernel(NATURAL, (Sweep(0, (Range(Const(0), Var("T"), True),)),))
+    back = read(emit(Program("any", False, Tile(16, 32), (term,), (forward,), (backward,))))
+    values = {name: data.draw(st.integers(0, 50)) for name in ("I", "c", "T", "n", "a", "b")}
+    assert evaluate(back.forward[0].sweeps[0].ranges[0].lo, values) == evaluate(bound, values)
+    assert bool(evaluate(back.terms[0].keep, values)) == bool(evaluate(keep, values))
+
+
+# What someone changed is seen ---------------------------------------------------------------------------------------
+
+SEEN = [
+    ("a bound", "def term0_lo(I, c, T, n):\n    return I", "def term0_lo(I, c, T, n):\n    return I + 1"),
+    ("a mask", "return (b <= a) & ", "return (b < a) & "),
+    ("a tile", "T = tl.cdiv(count, 16)", "T = tl.cdiv(count, 32)"),
+    ("an order, everywhere", "16, 4, 12", "16, 4, 11"),
+    ("an order, once", "count = ranks(kc, n, 16, 4, 12)", "count = ranks(kc, n, 16, 4, 8)"),
+    ("a mask left out", "keep = keep1(c, a[:, None], b[None, :], n) & (b < count)", "keep = (b < count)"),
+    ("existence left out", " & (b < count)[None, :]", ""),
+    ("a range taken whole", "tl.minimum(hi, whole)", "hi"),
+    ("axes exchanged", "keep0(qc, a[None, :], b[:, None], n)", "keep0(qc, b[:, None], a[None, :], n)"),
+    ("the wrong class", "keep0(qc, a[None, :]", "keep0(c, a[None, :]"),
+    ("a fresh start", "acc, m, z = fresh(BLOCK_Q, BLOCK_D)", "acc, m, z = resume(BLOCK_Q, BLOCK_D)"),
+    (
+        "a function twice",
+        "@triton.jit\ndef keep1",
+        "def keep0(c, a, b, n):\n    return n == n\n\n\n@triton.jit\ndef keep1",
+    ),
+    ("the library shadowed", "@triton.jit\ndef keep1", "def present(x):\n    return x\n\n\n@triton.jit\ndef keep1"),
+    ("a statement", "@triton.jit\ndef keep1", "tl.minimum = max\n\n\n@triton.jit\ndef keep1"),
+    ("another library", "from patternc.runtime.engines.tiles import (", "from elsewhere import ("),
+    ("truncating division", "return (4 * I) // 16", "return (I - 4) // 16"),
+    ("an early return", "score_scale = scale * LOG2_E\n", "score_scale = scale * LOG2_E\n    return\n"),
+    ("not Python", "def keep0", "def def"),
+]
+
+
+@pytest.mark.parametrize("old, new", [pytest.param(old, new, id=name) for name, old, new in SEEN])
+def test_a_changed_kernel_is_seen(old: str, new: str) -> None:
+    program = CASES["fixed"]().program
+    text = emit(program)
+    assert old in text
+    with contextlib.suppress(ReadError):
+        assert read(text.replace(old, new)) != program
+
+
+def loops_of(text: str) -> list[int]:
+    lines = text.splitlines()
+    return [at for at, line in enumerate(lines) if line.strip().startswith(("for i in", "for j in", "if (lo <="))]
+
+
+@pytest.mark.parametrize("name", ["sliding_window", "strided"])
+def test_every_dropped_loop_is_seen(name: str) -> None:
+    program = CASES[name]().program
+    lines = emit(program).splitlines()
+    for at in loops_of("\n".join(lines)):
+        indent = len(lines[at]) - len(lines[at].lstrip())
+        end = at + 1
+        while lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > indent:
+            end += 1
+        with pytest.raises(ReadError):
+            read("\n".join(lines[:at] + lines[end:]))
+
+
+def test_kernels_that_disagree_are_refused() -> None:
+    text = emit(CASES["strided"]().program)
+    with pytest.raises(ReadError, match="visit different tiles"):
+        read(text.replace("term1_hi(I, c, T, n) *", "term1_lo(I, c, T, n) *", 1))
+    both = text.replace("term1_hi(I, c, T, n) *", "term1_lo(I, c, T, n) *")
+    assert read(both).forward[1].sweeps[0].ranges[0].hi == Const(0)
+
+
+def test_a_shift_is_read_from_both_sides() -> None:
+    program = CASES["shifted"]().program
+    text = emit(program)
+    assert "kc = (c + 3) % 4" in text
+    assert "qc = (c + 1) % 4" in text
+    with pytest.raises(ReadError, match="shift"):
+        read(text.replace("kc = (c + 3) % 4", "kc = (c + 2) % 4"))
+    assert read(text.replace("c + 3)", "c + 2)").replace("c + 1)", "c + 2)")).terms[0].shift == 2

@@ -1,0 +1,125 @@
+"""The passes, on patterns from the papers and on random ones. ``lower`` proves each program on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from expressions import directions, expressions, pattern
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import patternc as pc
+from patternc.compiler import bruteforce
+from patternc.compiler.passes.arrange import describe
+from patternc.compiler.passes.count import bounds, tile_count
+from patternc.compiler.passes.lower import lower
+from patternc.compiler.passes.program import Kernel, Program, Tile
+from patternc.compiler.passes.split import split
+from patternc.compiler.relations.integer import evaluate
+from patternc.patterns_dsl.syntax import Direction
+
+
+def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) -> np.ndarray:
+    """How often the kernels compute each pair, by walking their tiles one by one."""
+    counts = np.zeros((n, n), dtype=int)
+    for kernel in kernels:
+        for sweep in kernel.sweeps:
+            term = program.terms[sweep.term]
+            for cls in range(term.query.classes):
+                key_class = (cls + term.shift) % term.key.classes
+                sides = {
+                    "I": (term.query, cls, program.tile.query),
+                    "J": (term.key, key_class, program.tile.key),
+                }
+                tiles = {name: tile_count(order, c, n, size) for name, (order, c, size) in sides.items()}
+                swept = "J" if still == "I" else "I"
+                for span in sweep.ranges:
+                    lo, hi = bounds(span, tiles[still], sides[still][1], tiles[swept], n, still)
+                    for tile in range(tiles[still]):
+                        for other in range(int(lo[tile]), int(hi[tile])):
+                            where = {still: tile, swept: other}
+                            _count(counts, program, sweep.term, cls, where["I"], where["J"], span.masked)
+    return counts
+
+
+def _count(
+    counts: np.ndarray, program: Program, index: int, cls: int, query_tile: int, key_tile: int, masked: bool
+) -> None:
+    term, n = program.terms[index], len(counts)
+    key_class = (cls + term.shift) % term.key.classes
+    for a in range(query_tile * program.tile.query, (query_tile + 1) * program.tile.query):
+        for b in range(key_tile * program.tile.key, (key_tile + 1) * program.tile.key):
+            i, j = term.query.token(cls, a), term.key.token(key_class, b)
+            keep = not masked or evaluate(term.keep, {"a": a, "b": b, "c": cls, "n": n})
+            if i < n and j < n and keep:
+                counts[i, j] += 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(expressions, directions, st.integers(1, 40))
+def test_programs_compute_each_pair_once(expression: str, direction: Direction, n: int) -> None:
+    drawn = pattern(expression, direction)
+    try:
+        program = lower(drawn.bound.union, direction, "drawn", Tile(16, 16)).program
+    except pc.PatternError as error:
+        if [diagnostic.code for diagnostic in error.diagnostics] != ["P401"]:
+            raise
+        assume(False)
+    expected = bruteforce.mask(drawn.bound.union, direction, n).astype(int)
+    assert np.array_equal(run(program, program.forward, n, still="I"), expected)
+    assert np.array_equal(run(program, program.backward, n, still="J"), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(expressions, directions, st.integers(1, 20))
+def test_split_is_a_partition(expression: str, direction: Direction, n: int) -> None:
+    drawn = pattern(expression, direction)
+    parts = split(drawn.bound.union, direction)
+    total = drawn.relation - drawn.relation
+    for part in parts:
+        assert total.pairs.disjoint(part.relation.pairs)
+        total = total | part.relation
+    assert total.equals(drawn.relation)
+
+
+@pytest.mark.parametrize(
+    ("expression", "direction", "orders", "tiles"),
+    [
+        # The table of tile counts at n = 8192 with 128 x 128 tiles; natural order touches all 2080 causal tiles.
+        ("strided(128)", Direction.CAUSAL, "residue 128 / residue 128", 128),
+        ("local(4096) & strided(4)", Direction.CAUSAL, "residue 4 / residue 4", 432),
+        ("columns({ j : j mod 128 >= 120 })", Direction.CAUSAL, "natural / packed 8 of 128 from 120", 160),
+        ("local(129)", Direction.CAUSAL, "natural / natural", 127),
+        ("rows({ j : j mod 128 >= 120 })", Direction.BIDIRECTIONAL, "packed 8 of 128 from 120 / natural", 256),
+    ],
+)
+def test_orders_are_found_from_the_relation(expression: str, direction: Direction, orders: str, tiles: int) -> None:
+    from patternc.compiler.passes.count import tiles_touched
+
+    lowered = lower(pattern(expression, direction).bound.union, direction, "p", Tile(128, 128))
+    (arrangement,) = lowered.arrangements
+    assert describe(arrangement.placements) == orders
+    touched = sum(tiles_touched(placement, Tile(128, 128), 8192) for placement in arrangement.placements)
+    assert touched == pytest.approx(tiles, abs=2)
+
+
+def test_a_grid_is_split_into_its_row_and_its_column() -> None:
+    formula = "{ (i, j) : i div 64 = j div 64 or (i - j) mod 64 = 0 }"
+    lowered = lower(pattern(formula).bound.union, Direction.CAUSAL, "grid", Tile(128, 128))
+    assert [describe(a.placements) for a in lowered.arrangements] == ["natural / natural", "residue 64 / residue 64"]
+
+
+def test_terms_of_one_query_order_share_a_kernel() -> None:
+    fixed = lower(pattern("block(128) | fixed(128, 8)").bound.union, Direction.CAUSAL, "fixed", Tile(128, 128)).program
+    assert len(fixed.terms) == 2
+    assert len(fixed.forward) == 1
+    strided = lower(
+        pattern("local(128) | strided(128)").bound.union, Direction.CAUSAL, "strided", Tile(128, 128)
+    ).program
+    assert [kernel.order.classes for kernel in strided.forward] == [1, 128]
+
+
+def test_nearby_diagonals_become_one_term() -> None:
+    diagonals = "{ (i, j) : i = j or exists k in 0..11 : i - j = 2^k }"
+    lowered = lower(pattern(diagonals).bound.union, Direction.CAUSAL, "logs", Tile(128, 128))
+    assert len(lowered.program.terms) < 8

@@ -1,0 +1,84 @@
+"""What is claimed of a mask holds for every rank that it is claimed for."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from patternc.compiler.relations.affine import invariant, restrict, staircase
+from patternc.compiler.relations.integer import (
+    All,
+    AnyOf,
+    Binary,
+    Compare,
+    Const,
+    Expr,
+    Predicate,
+    Select,
+    Var,
+    evaluate,
+)
+
+_constants = st.builds(Const, st.integers(-6, 6))
+_divisors = st.builds(Const, st.integers(1, 5))
+_exprs: st.SearchStrategy[Expr] = st.recursive(
+    st.one_of(_constants, st.builds(Var, st.sampled_from("ab"))),
+    lambda inner: st.one_of(
+        st.builds(Binary, st.sampled_from(["+", "-", "min", "max"]), inner, inner),
+        st.builds(Binary, st.just("*"), _constants, inner),
+        st.builds(Binary, st.sampled_from(["//", "%"]), inner, _divisors),
+        st.builds(Select, st.builds(Compare, st.just(">="), inner, inner), inner, inner),
+    ),
+    max_leaves=4,
+)
+_compares = st.builds(Compare, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), _exprs, _exprs)
+_predicates: st.SearchStrategy[Predicate] = st.recursive(
+    _compares,
+    lambda inner: st.one_of(
+        st.builds(lambda x, y: All((x, y)), inner, inner), st.builds(lambda x, y: AnyOf((x, y)), inner, inner)
+    ),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_predicates, st.integers(0, 12), st.integers(0, 12))
+def test_invariant_means_that_nothing_changes(predicate: Predicate, query_step: int, key_step: int) -> None:
+    if invariant(predicate, query_step, key_step):
+        for a, b in itertools.product(range(12), repeat=2):
+            here = bool(evaluate(predicate, {"a": a, "b": b}))
+            assert here == bool(evaluate(predicate, {"a": a + query_step, "b": b + key_step}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_predicates, st.integers(0, 9), st.integers(0, 5), st.integers(0, 9), st.integers(0, 5))
+def test_restrict_agrees_inside_the_box(predicate: Predicate, a: int, wide: int, b: int, high: int) -> None:
+    local = restrict(predicate, {"a": (a, a + wide), "b": (b, b + high)})
+    for x, y in itertools.product(range(a, a + wide + 1), range(b, b + high + 1)):
+        assert bool(evaluate(local, {"a": x, "b": y})) == bool(evaluate(predicate, {"a": x, "b": y}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_compares)
+def test_staircase_is_a_shifted_triangle(predicate: Predicate) -> None:
+    shift = staircase(predicate)
+    if shift is not None:
+        for a, b in itertools.product(range(12), repeat=2):
+            assert bool(evaluate(predicate, {"a": a, "b": b})) == (b <= a - shift)
+
+
+@pytest.mark.parametrize(
+    ("predicate", "shift"),
+    [
+        (Compare(">=", Var("a"), Var("b")), 0),
+        (Compare(">=", Var("a"), Binary("+", Var("b"), Const(3))), 3),
+        (Compare("<=", Binary("+", Var("b"), Const(1)), Var("a")), 1),
+        (Compare(">=", Binary("+", Var("a"), Const(1)), Var("b")), None),
+        (Compare(">=", Binary("*", Const(2), Var("a")), Var("b")), None),
+    ],
+)
+def test_staircase_is_found(predicate: Predicate, shift: int | None) -> None:
+    assert staircase(predicate) == shift

@@ -1,0 +1,142 @@
+"""The compose engine: its blocks hold each pair once, and its results are those of the reference."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import patternc as pc
+from patternc.compiler import bruteforce
+from patternc.compiler.passes.lower import lower
+from patternc.compiler.passes.program import Program, Tile
+from patternc.runtime.engines.blocks import Block, blocks
+from patternc.runtime.engines.compose import ComposeEngine
+from patternc.runtime.engines.engine import Meaning
+from patternc.runtime.engines.reference import ReferenceEngine
+from patternc.runtime.errors import EngineError
+
+ENGINE, REFERENCE = ComposeEngine(), ReferenceEngine()
+TILE = Tile(16, 16)
+
+# Every order, and masks that are shared by tiles, differ at a border, or differ in each tile.
+EXPRESSIONS = {
+    "dense": ("causal", "everything"),
+    "everything": ("bidirectional", "everything"),
+    "window": ("causal", "local(20)"),
+    "strided": ("causal", "local(16) | strided(16)"),
+    "shifted": ("bidirectional", "{ (i, j) : (i - j) mod 7 = 3 }"),
+    "fixed": ("causal", "block(16) | fixed(16, 4)"),
+    "streaming": ("causal", "local(40) | columns(first(3))"),
+    "global": ("bidirectional", "local(9) | global(first(1))"),
+    "rows": ("bidirectional", "rows({ j : j mod 16 >= 14 })"),
+    "both packed": ("bidirectional", "rows({ j : j mod 16 >= 14 }) & columns({ j : j mod 8 > 3 })"),
+    "prefix": ("bidirectional", "{ (i, j) : j <= i or j < 20 }"),
+    "last": ("bidirectional", "columns(last(4)) | self"),
+    "dilated": ("causal", "local(40) & strided(4)"),
+    "two residues": ("causal", "{ (i, j) : (i - j) mod 16 = 3 or (i - j) mod 16 = 7 }"),
+    "skewed": ("bidirectional", "{ (i, j) : (i + 2 * j) mod 5 = 1 and 3 * j <= 2 * i + 7 }"),
+    "half": ("causal", "{ (i, j) : 2 * j <= i }"),
+    "block": ("causal", "block(32)"),
+    "odd block": ("bidirectional", "block(20)"),
+    "summary": ("causal", "local(32) | columns({ j : j mod 32 = 31 })"),
+    "ramp": ("causal", "{ (i, j) : j >= i - i mod 300 }"),
+    "nothing": ("causal", "self - local(1)"),
+}
+
+
+def _pattern(name: str) -> pc.Pattern:
+    direction, expression = EXPRESSIONS[name]
+    return pc.loads(f"pattern p {direction} {{ step {expression} }}")["p"]
+
+
+def _program(name: str, tile: Tile = TILE) -> Program:
+    pattern = _pattern(name)
+    return lower(pattern.bound.union, pattern.direction, name, tile).program
+
+
+def _count(program: Program, n: int) -> np.ndarray:
+    counts = np.zeros((n, n), dtype=int)
+    for kernel in program.forward:
+        for sweep in kernel.sweeps:
+            term = program.terms[sweep.term]
+            for block in blocks(program, sweep, n):
+                for even in block.even():
+                    _add(counts, term, even)
+    return counts
+
+
+def _add(counts: np.ndarray, term: object, block: Block) -> None:
+    t = block.tiles
+    inside = np.ones((t.rows, t.keys), dtype=bool) if block.mask is None else block.mask
+    inside = np.tril(inside) if block.triangle else inside
+    for cls in range(block.classes):
+        for tile in range(t.count):
+            a = t.row + tile * t.row_step + np.arange(t.rows)
+            b = t.key + tile * t.key_step + np.arange(t.keys)
+            i = [term.query.token(block.first_class + cls, int(rank)) for rank in a]
+            j = [term.key.token(block.key_class + cls, int(rank)) for rank in b]
+            counts[np.ix_(i, j)] += inside
+
+
+@pytest.mark.parametrize("n", [1, 17, 129, 1000])
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_blocks_hold_each_pair_once(name: str, n: int) -> None:
+    pattern = _pattern(name)
+    expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
+    assert np.array_equal(_count(_program(name), n), expected.astype(int))
+
+
+@pytest.mark.parametrize(("heads", "kv_heads"), [(6, 2), (2, 2)])
+@pytest.mark.parametrize("n", [1, 33, 200])
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_forward_and_backward_equal_the_reference(name: str, n: int, heads: int, kv_heads: int) -> None:
+    pattern, program = _pattern(name), _program(name, Tile(32, 16))
+    q, grad = torch.randn(2, 2, heads, n, 8)
+    # Keys and values as a model projects them: heads behind tokens in memory.
+    k, v = torch.randn(2, 2, n, kv_heads, 8).transpose(2, 3)
+    grad_lse = torch.randn(2, heads, n)
+    where = {"scale": 0.3, "spans": None, "query_offset": 0}
+    out, lse = ENGINE.forward(program, q, k, v, **where)
+    double = [x.double() for x in (q, k, v)]
+    meaning = Meaning(pattern.bound.union, pattern.direction)
+    expected, expected_lse = REFERENCE.forward(meaning, *double, **where)
+    torch.testing.assert_close(out, expected.float(), atol=2e-5, rtol=0)
+    torch.testing.assert_close(lse, expected_lse.float(), atol=2e-5, rtol=0)
+    grad_lse = grad_lse.masked_fill(lse == -math.inf, 0.0)
+    grads = ENGINE.backward(program, grad, grad_lse, q, k, v, out, lse, **where)
+    exact = REFERENCE.backward(meaning, grad.double(), grad_lse.double(), *double, expected, expected_lse, **where)
+    for got, want in zip(grads, exact, strict=True):
+        torch.testing.assert_close(got, want.float(), atol=1e-4, rtol=0)
+
+
+def test_a_plan_does_not_grow_with_the_length() -> None:
+    """Masks and blocks are as many at a million tokens as at a hundred thousand."""
+    for name in (
+        "strided",
+        "fixed",
+        "streaming",
+        "prefix",
+        "dilated",
+        "window",
+        "global",
+        "block",
+        "odd block",
+        "summary",
+    ):
+        program = _program(name, Tile(128, 128))
+        sizes = []
+        for n in (1 << 17, 1 << 20):
+            parts = [b for kernel in program.forward for sweep in kernel.sweeps for b in blocks(program, sweep, n)]
+            sizes.append((len(parts), sum(block.mask.size for block in parts if block.mask is not None)))
+        # But for the ragged last tile, which depends on the length.
+        assert sizes[1][0] <= sizes[0][0] + 4, name
+        assert sizes[1][1] <= sizes[0][1] + 2 * 128 * 128, name
+
+
+def test_it_is_refused_off_the_cpu() -> None:
+    x = torch.empty(1, 1, 4, 8, device="meta")
+    with pytest.raises(EngineError, match="engine='triton'"):
+        ENGINE.forward(_program("window"), x, x, x, scale=1.0, spans=None, query_offset=0)

@@ -1,0 +1,39 @@
+"""Runs tests/runtime/engines/interpreter in a process of its own.
+
+Triton decides when a kernel is defined whether it is interpreted; this process may need compiled kernels elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton")
+torch = pytest.importorskip("torch")
+
+FOLDER = Path(__file__).parent / "interpreter"
+
+
+@pytest.mark.parametrize("selection", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_generated_kernels_in_the_interpreter(tmp_path: Path, selection: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"TRITON_INTERPRET": "1", "PATTERNC_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", str(FOLDER), "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command += ["-m", selection]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=FOLDER.parents[3])
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_without_a_gpu_or_the_interpreter_the_remedy_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    from patternc.compiler.passes.program import Program, Tile
+    from patternc.runtime.engines.triton_engine import TritonEngine
+    from patternc.runtime.errors import EngineUnavailable
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    x = torch.zeros(1, 1, 4, 16)
+    with pytest.raises(EngineUnavailable, match="TRITON_INTERPRET=1"):
+        TritonEngine().forward(Program("none", True, Tile(16, 16), (), (), ()), x, x, x, scale=1.0)

@@ -1,0 +1,191 @@
+"""What cannot be attached, and calls that an attached model cannot serve: refused by name, never ignored."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from runtime_models import make
+from torch import nn
+
+import patternc as pc
+from patternc.runtime.errors import AttachError, UnsupportedCallError
+from patternc.runtime.models.dispatch import attention_forward
+
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture
+def tokens():
+    return torch.randint(3, 97, (2, 9))
+
+
+@pytest.fixture
+def attached(patterns):
+    model = make("llama")
+    pc.attach(model, patterns("window"), engine="reference")
+    return model
+
+
+def attach(model, pattern):
+    return pc.attach(model, pattern, engine="reference")
+
+
+def build(model, config, **arguments):
+    return getattr(transformers, model)(getattr(transformers, config)(**arguments))
+
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 50}
+
+
+@pytest.mark.parametrize(
+    ("build_model", "message"),
+    [
+        (lambda: nn.Linear(2, 2), "Linear is not a transformers model"),
+        (lambda: build("T5ForConditionalGeneration", "T5Config", d_model=16, d_ff=16, num_layers=1), "cross-attention"),
+        (lambda: build("GPT2LMHeadModel", "GPT2Config", n_embd=16, n_layer=1, n_head=2, add_cross_attention=True),
+         "cross-attention"),
+        (lambda: build("BloomForCausalLM", "BloomConfig", hidden_size=16, n_layer=1, n_head=2), "AttentionInterface"),
+        (lambda: build("MambaForCausalLM", "MambaConfig", hidden_size=16, num_hidden_layers=1, state_size=4),
+         "no attention module"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_be_attached(patterns, build_model, message):
+    with pytest.raises(AttachError, match=message):
+        attach(build_model(), patterns("window"))
+
+
+def test_attaching_twice(attached, patterns):
+    with pytest.raises(AttachError, match=r"already has a pattern attached; call detach\(\)"):
+        attach(attached, patterns("window"))
+
+
+def test_a_bidirectional_pattern_on_a_causal_model(patterns):
+    with pytest.raises(AttachError, match="'both' is bidirectional, but layer 0 is causal"):
+        attach(make("llama"), patterns("both"))
+
+
+@torch.no_grad()
+def test_a_bidirectional_pattern_on_an_encoder(patterns, tokens):
+    torch.manual_seed(1)
+    model = build("BertModel", "BertConfig", **SMALL | {"vocab_size": 97}).eval()
+    mask = patterns("both").mask(9)[None, None].expand(2, -1, -1, -1)
+    theirs = model(tokens, attention_mask=mask).last_hidden_state
+    with attach(model, patterns("both")):
+        torch.testing.assert_close(model(tokens).last_hidden_state, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mistral", "qwen2"])
+def test_a_model_that_wants_its_own_window(patterns, kind):
+    changes = {"sliding_window": 4} if kind == "mistral" else {
+        "sliding_window": 4, "use_sliding_window": True, "max_window_layers": 1,
+    }  # fmt: skip
+    model = make(kind, **changes)
+    with pytest.raises(
+        UnsupportedCallError, match=r"sliding_window=4 is not implemented; .* config.sliding_window = None"
+    ):
+        attach(model, patterns("dense"))
+    assert model.config._attn_implementation == "sdpa"
+
+
+@torch.no_grad()
+def test_windowed_layers_may_stay_the_models_own(plans, tokens):
+    model = make("qwen2", sliding_window=4, use_sliding_window=True, max_window_layers=1)
+    theirs = model(tokens).logits
+    continued = model.generate(tokens, max_new_tokens=5, do_sample=False, pad_token_id=0)
+    with attach(model, plans("layers 0 : dense")):
+        torch.testing.assert_close(model(tokens).logits, theirs, rtol=1e-4, atol=1e-4)
+        assert torch.equal(model.generate(tokens, max_new_tokens=5, do_sample=False, pad_token_id=0), continued)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("softcap", 50.0, "softcap=50.0 is not implemented; logit soft-capping .* plan"),
+        ("s_aux", torch.zeros(6), "s_aux is not implemented; attention sinks"),
+        ("position_bias", torch.zeros(1, 6, 2, 2), "position_bias is not implemented; .* plan"),
+        ("sliding_window", 4096, "sliding_window=4096 is not implemented; .* config.sliding_window = None"),
+        ("output_attentions", True, "output_attentions=True is not implemented; drop output_attentions"),
+        ("cu_seq_lens_q", torch.zeros(3), "cu_seq_lens_q is not implemented"),
+    ],
+)
+def test_an_argument_that_no_engine_implements(attached, argument, value, message):
+    module, q, k = attached.model.layers[0].self_attn, torch.zeros(1, 6, 2, 8), torch.zeros(1, 2, 2, 8)
+    attention_forward(module, q, k, k, None, scaling=1.0, use_cache=True, **{argument: None})
+    with pytest.raises(UnsupportedCallError, match=message):
+        attention_forward(module, q, k, k, None, scaling=1.0, **{argument: value})
+
+
+def test_dropout_in_training(patterns, tokens):
+    model = make("gpt2").train()
+    attach(model, patterns("window"))
+    with pytest.raises(
+        UnsupportedCallError, match=r"dropout=0.1 is not implemented; set the model's attention dropout"
+    ):
+        model(tokens)
+
+
+def test_attention_weights(attached, tokens):
+    with pytest.raises(ValueError, match="output_attentions"):
+        attached(tokens, output_attentions=True)
+
+
+def test_a_hole_in_the_padding(attached, tokens):
+    padding = torch.ones_like(tokens)
+    padding[0, 3] = 0
+    with pytest.raises(UnsupportedCallError, match="attention_mask has a hole"):
+        attached(tokens, attention_mask=padding)
+
+
+def test_generating_after_right_padding(attached, tokens):
+    padding = torch.ones_like(tokens)
+    padding[0, -2:] = 0
+    with pytest.raises(UnsupportedCallError, match=r"on the left: tokenizer.padding_side = 'left'"):
+        attached.generate(tokens, attention_mask=padding, max_new_tokens=3, do_sample=False, pad_token_id=0)
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_packed_sequences(attached, tokens, use_cache):
+    positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]).expand(2, -1)
+    with pytest.raises(UnsupportedCallError, match="packed sequences"):
+        attached(tokens, position_ids=positions, use_cache=use_cache)
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_packed_sequences_under_a_mixed_plan(plans, tokens, use_cache):
+    model = make("llama")
+    attach(model, plans("layers 1 : window"))
+    positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]).expand(2, -1)
+    with pytest.raises(UnsupportedCallError, match="packed sequences"):
+        model(tokens, position_ids=positions, use_cache=use_cache)
+
+
+@pytest.mark.parametrize("body", ["layers all : window", "layers 1 : window"])
+def test_a_mask_of_the_callers_own(plans, tokens, body):
+    model = make("llama")
+    attach(model, plans(body))
+    mask = torch.ones(2, 1, 9, 9, dtype=torch.bool).tril().triu(-1)
+    with pytest.raises(UnsupportedCallError, match="not just causality and padding"):
+        model(tokens, attention_mask=mask)
+
+
+@pytest.mark.parametrize("body", ["layers all : window", "layers 1 : window"])
+def test_a_static_cache(plans, tokens, body):
+    model = make("llama")
+    attach(model, plans(body))
+    with pytest.raises(UnsupportedCallError, match="StaticCache"):
+        model.generate(tokens, max_new_tokens=3, do_sample=False, pad_token_id=0, cache_implementation="static")
+
+
+def test_decoding_with_a_pattern_of_the_length(patterns, tokens):
+    model = make("llama")
+    with attach(model, patterns("tail")):
+        model.generate(tokens, max_new_tokens=2, do_sample=False, pad_token_id=0, use_cache=False)
+        with pytest.raises(UnsupportedCallError, match=r"'tail' mentions the length n.* use_cache=False"):
+            model.generate(tokens, max_new_tokens=2, do_sample=False, pad_token_id=0)
+
+
+def test_the_name_without_a_binding(patterns, tokens):
+    attach(make("llama"), patterns("window")).detach()
+    model = make("llama", implementation="patternc")
+    with pytest.raises(AttachError, match=r"use patternc\.attach"):
+        model(tokens)
