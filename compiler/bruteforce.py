@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Direction, Expression, Formula, Term
-from .effort import effort, magnitude
+from .effort import TooLong, effort, magnitude
 
 Mask: TypeAlias = NDArray[np.bool_]
 Values: TypeAlias = Mapping[str, NDArray[Any]]
@@ -27,10 +27,6 @@ LARGEST_WORK = 2**25
 
 PRODUCT_WORK = 2**10
 """How many multiplications of a boolean product take the time of one such pair."""
-
-
-class TooLong(Exception):
-    """A length at which brute force would take too long."""
 
 
 def mask(expression: Expression, direction: Direction, n: int, nk: int | None = None) -> Mask:

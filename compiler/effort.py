@@ -8,6 +8,10 @@ from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Formula, Term
 
 
+class TooLong(Exception):
+    """A length at which brute force would take too long."""
+
+
 def effort(formula: Formula, positions: int) -> float:
     """The time that a formula takes at one pair; a comparison takes a quarter, no formula less than 1."""
 

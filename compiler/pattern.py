@@ -13,7 +13,6 @@ from ..patterns_dsl import syntax
 from ..patterns_dsl.bind import bind, bind_plan
 from ..patterns_dsl.parse import parse
 from ..patterns_dsl.source import Source
-from . import bruteforce
 from .relations.denote import denote
 from .relations.relation import Relation
 
@@ -157,7 +156,10 @@ class Step:
 
     def mask(self, n: int, nk: int | None = None) -> torch.Tensor:
         """torch.bool [n, nk], by brute force from the formula."""
-        import torch  # not needed by anything that only checks
+        # Neither is needed by anything that only checks.
+        import torch
+
+        from . import bruteforce
 
         return torch.from_numpy(bruteforce.mask(self.expression, self.direction, n, nk))
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-import numpy as np
-
 from ...patterns_dsl.syntax import Causal, Claim, Equal, Integer, Nonempty, Reach, Subset
-from ..bruteforce import TooLong
+from ..effort import TooLong
 from ..pattern import Pattern
 from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
 from ..relations.relation import lengths
-from . import causal, inclusion, nonempty, reach, witness
+from . import causal, inclusion, nonempty, reach
 from .result import Result, Status, Witness
-from .subject import Mask, Subject
+from .subject import Subject
 
 _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
@@ -53,10 +51,13 @@ class _Verdict:
     subject: Subject
 
     def __call__(self, status: Status, found: Witness | None = None, note: str = "") -> Result:
-        # A violation refutes a claim and proves its negation: both are worth explaining, only one needs repair.
-        if found is not None and not note:
-            note = witness.explain(self.claim, self.subject, found)
-        repair = witness.repair(self.claim, self.subject) if status is Status.REFUTED and found is not None else ""
+        repair = ""
+        if found is not None:
+            from . import witness
+
+            # A violation refutes a claim and proves its negation: both are worth explaining, only one needs repair.
+            note = note or witness.explain(self.claim, self.subject, found)
+            repair = witness.repair(self.claim, self.subject) if status is Status.REFUTED else ""
         text = " ".join(self.claim.span.text.split()).removeprefix("prove ")
         return Result(self.claim, text, status, found, note, repair)
 
@@ -64,6 +65,9 @@ class _Verdict:
 def _without_violation(claim: Claim, subject: Subject) -> Result:
     verdict = _Verdict(claim, subject)
     if isinstance(claim, Reach) and not reach.complete(claim):
+        steps = reach.enough(subject)
+        if steps is not None:
+            return verdict(Status.REFUTED, note=f"every pair is connected after {steps} steps, for every length")
         return _scan(claim, subject, "an upper bound of the transitive closure is full")
     if _negated(claim):
         return verdict(Status.REFUTED, note="every pair is connected, for every length")
@@ -73,7 +77,9 @@ def _without_violation(claim: Claim, subject: Subject) -> Result:
 def _with_violation(claim: Claim, subject: Subject, found: Witness) -> Result:
     verdict = _Verdict(claim, subject)
     try:
-        confirmed = _confirmed(claim, subject, found)
+        from . import oracle  # arrays, which a claim that is simply proved does without
+
+        confirmed = oracle.confirms(claim, subject.pattern, found)
     except TooLong:
         note = f"a counterexample at {found} is too long to confirm by brute force; try it with smaller parameters"
         return verdict(Status.UNKNOWN, note=note)
@@ -84,7 +90,7 @@ def _with_violation(claim: Claim, subject: Subject, found: Witness) -> Result:
 
 def _at_length(claim: Claim, subject: Subject, n: int) -> Result:
     try:
-        found = _first(_violated(claim, subject, n), n)
+        found = _first_violation(claim, subject, n)
     except TooLong:
         return _at_great_length(claim, subject, n)
     holds = (found is None) != _negated(claim)
@@ -117,13 +123,19 @@ def _scan(claim: Claim, subject: Subject, why: str) -> Result:
     longest = 0
     for n in _SCANNED:
         try:
-            found = _first(_violated(claim, subject, n), n)
+            found = _first_violation(claim, subject, n)
         except TooLong:
             break
         longest = n
         if found is not None:
             return verdict(Status.PROVED if _negated(claim) else Status.REFUTED, found)
     return verdict(Status.UNKNOWN, note=f"{why}; no violation at the lengths up to {longest} that were tried")
+
+
+def _first_violation(claim: Claim, subject: Subject, n: int) -> Witness | None:
+    from . import oracle
+
+    return oracle.first_violation(claim, subject.pattern, n)
 
 
 def _violations(claim: Claim, subject: Subject) -> IntegerSet:
@@ -140,34 +152,6 @@ def _violations(claim: Claim, subject: Subject) -> IntegerSet:
             assert_never(claim)
 
 
-def _violated(claim: Claim, subject: Subject, n: int) -> Mask:
-    match claim:
-        case Nonempty():
-            return nonempty.violated(claim, subject, n)
-        case Causal():
-            return causal.violated(claim, subject, n)
-        case Reach():
-            return reach.violated(claim, subject, n)
-        case Subset() | Equal():
-            return inclusion.violated(claim, subject, n)
-        case _:
-            assert_never(claim)
-
-
-def _confirmed(claim: Claim, subject: Subject, found: Witness) -> bool:
-    match claim:
-        case Nonempty():
-            return nonempty.confirmed(claim, subject, found)
-        case Causal():
-            return causal.confirmed(claim, subject, found)
-        case Reach():
-            return reach.confirmed(claim, subject, found)
-        case Subset() | Equal():
-            return inclusion.confirmed(claim, subject, found)
-        case _:
-            assert_never(claim)
-
-
 def _negated(claim: Claim) -> bool:
     return isinstance(claim, Reach) and claim.negated
 
@@ -175,11 +159,6 @@ def _negated(claim: Claim) -> bool:
 def _witness(point: dict[str, int]) -> Witness:
     queries, keys = (point["nq"], point["nk"]) if "nq" in point else (point["n"], None)
     return Witness(queries, point["i"], point.get("j"), keys)
-
-
-def _first(mask: Mask, n: int) -> Witness | None:
-    hits = np.argwhere(mask)
-    return Witness(n, *(int(index) for index in hits[0])) if len(hits) else None
 
 
 def _value(term: object) -> int:

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...patterns_dsl.syntax import Integer, Reach
-from .. import bruteforce
-from ..relations.presburger import IntegerSet
+from ..relations.presburger import BudgetExceeded, IntegerSet, budget
 from ..relations.relation import Relation
-from .result import Witness
-from .subject import Mask, Subject
+from .subject import Subject
 
 
 def violations(claim: Reach, subject: Subject) -> IntegerSet:
@@ -30,33 +26,6 @@ def violations(claim: Reach, subject: Subject) -> IntegerSet:
 def complete(claim: Reach) -> bool:
     """Whether ``violations`` holds all the violating pairs, so that an empty set is a proof."""
     return claim.steps is not None
-
-
-def violated(claim: Reach, subject: Subject, n: int) -> Mask:
-    """The same at one length, by brute force: [n, n]."""
-    steps, rounds = count(claim), n * len(subject.pattern.steps)
-    if n**3 * min(steps or rounds, rounds) > bruteforce.LARGEST_WORK * bruteforce.PRODUCT_WORK:
-        raise bruteforce.TooLong(f"the paths between {n} tokens are too many to try one by one")
-    masks = subject.step_masks(n)
-    connected = bruteforce.reachable_ever(masks) if steps is None else bruteforce.hops(masks, steps)
-    return subject.universe_mask(n) & ~connected
-
-
-def confirmed(claim: Reach, subject: Subject, found: Witness) -> bool:
-    """Whether brute force finds that the query of the witness never hears of its key."""
-    assert found.key is not None
-    if not subject.universe_mask_at(found.query, found.key):
-        return False
-    steps, layers = subject.pattern.steps, count(claim)
-    heard, layer, idle = np.array([found.key]), 0, 0
-    while (layers is None or layer < layers - 1) and idle < len(steps):
-        mask = subject.mask(steps[layer % len(steps)].body, found.n, keys=heard)
-        told = np.union1d(heard, np.flatnonzero(mask.any(axis=1)))
-        heard, layer, idle = told, layer + 1, idle + 1 if len(told) == len(heard) else 0
-    if idle == len(steps) or layers is None:
-        return found.query not in heard
-    last = subject.mask(steps[(layers - 1) % len(steps)].body, found.n, queries=[found.query], keys=heard)
-    return found.query not in heard and not last.any()
 
 
 def count(claim: Reach) -> int | None:
@@ -88,3 +57,15 @@ def reached(subject: Subject, count: int | None, steps: Sequence[Relation] | Non
                 break
             before = connected
     return connected
+
+
+def enough(subject: Subject) -> int | None:
+    """A number of steps that connects every pair, for every length, if a few do."""
+    try:
+        with budget():
+            for steps in range(1, 2 * len(subject.steps) + 2):
+                if subject.universe <= reached(subject, steps):
+                    return steps
+    except BudgetExceeded:
+        pass
+    return None

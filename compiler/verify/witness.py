@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...patterns_dsl.syntax import Causal, Claim, Direction, Equal, Nonempty, Reach, Subset
-from ..bruteforce import TooLong
+from ..bruteforce import Mask
+from ..effort import TooLong
 from ..relations.presburger import BudgetExceeded, budget
 from ..relations.relation import Relation
-from . import inclusion, reach
+from . import oracle, reach
 from .result import Witness
-from .subject import Mask, Subject
+from .subject import Subject
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -38,13 +39,19 @@ def explain(claim: Claim, subject: Subject, found: Witness) -> str:
             except TooLong:
                 return f"{found.query} does not hear of {found.key}"
         case Subset() | Equal():
-            where = "left" if inclusion.sides(claim, subject, found)[0] else "right"
+            where = "left" if _on_left(claim, subject, found) else "right"
             return f"the pair ({found.query}, {found.key}) is on the {where} side only"
+
+
+def _on_left(claim: Subset | Equal, subject: Subject, found: Witness) -> bool:
+    assert found.key is not None
+    place = oracle.mask(subject.pattern, claim.left, found.n, found.keys, queries=[found.query], keys=[found.key])
+    return bool(place.any())
 
 
 def _empty_rows(subject: Subject, found: Witness) -> str:
     for step in subject.pattern.steps:
-        if not subject.mask(step.body, found.n, found.keys, queries=[found.query]).any():
+        if not oracle.mask(subject.pattern, step.body, found.n, found.keys, queries=[found.query]).any():
             name = f" in step {step.name}" if step.name else ""
             return f"query {found.query} attends to no key{name}"
     raise AssertionError("the witness was confirmed")
@@ -53,7 +60,7 @@ def _empty_rows(subject: Subject, found: Witness) -> str:
 def _broken_path(claim: Reach, subject: Subject, found: Witness) -> str:
     """Follow key j forward, layer by layer, to the token nearest to query i that hears of it."""
     assert found.key is not None
-    masks = subject.step_masks(found.n)
+    masks = oracle.step_masks(subject.pattern, found.n)
     count = reach.count(claim)
     layers = count if count is not None else found.n * len(masks)
     graph = _information_flow(masks, found.key, layers)

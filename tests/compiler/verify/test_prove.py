@@ -9,7 +9,7 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.examine import complaint
 from patternc.compiler.relations.presburger import PROOF_OPERATIONS, budget
-from patternc.compiler.verify import nonempty, prove
+from patternc.compiler.verify import oracle, prove
 from patternc.compiler.verify.result import Result, Status, Witness
 
 
@@ -110,7 +110,7 @@ def test_an_explosive_formula_ends() -> None:
 
 
 def test_disagreement_is_never_shown_as_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nonempty, "confirmed", lambda claim, subject, found: False)
+    monkeypatch.setattr(oracle, "confirms", lambda claim, pattern, found: False)
     with pytest.raises(prove.Disagreement, match="n = 1, i = 0"):
         verdict("step fixed(w, 1) prove nonempty")
 
