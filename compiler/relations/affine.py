@@ -136,7 +136,8 @@ def _range(expr: Expr, box: Box) -> tuple[int, int]:
             same = low // modulus == high // modulus
             return (low % modulus, high % modulus) if same else (0, modulus - 1)
         case Binary(operator, left, right):
-            ends = [_apply(operator, x, y) for x in _range(left, box) for y in _range(right, box)]
+            lefts, rights = _range(left, box), _range(right, box)
+            ends = [_apply(operator, x, y) for x in lefts for y in rights]
             return min(ends), max(ends)
         case Select(_, then, otherwise):
             (low, high), (other_low, other_high) = _range(then, box), _range(otherwise, box)

@@ -19,8 +19,8 @@ from ...compiler.relations.integer import TRUE, Predicate, variables
 from .masks import Mask, Tiles, masked, runs
 from .shapes import Group, Shape, bands, reach_of, stack
 
-MOST_PIECES = 256
-"""A shape is given up when it falls into more batches than this, unless it is the only one."""
+FEW_PIECES, MOST_PIECES = 32, 256
+"""A shape of few batches is taken; one of very many is given up, unless it is the only one."""
 
 BATCH_PAIRS = 1 << 15
 """What a batch costs besides its pairs, in pairs."""
@@ -84,7 +84,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int) -> 
         return
     known = {"c": group.first, "n": n}
     reach = reach_of(program, term, sweep, group, n)
-    pieces = _cheapest(term.keep, [bands(reach, group), stack(reach, group)], known)
+    pieces = _cheapest(term.keep, (shape(reach, group) for shape in (bands, stack)), known)
     for tiles, keep, growth in pieces:
         block = masked(tiles, keep, known)
         if block is not None:
@@ -95,12 +95,20 @@ _Piece: TypeAlias = tuple[Tiles, Predicate, int]
 """A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
 
 
-def _cheapest(keep: Predicate, shapes: list[list[Shape] | None], known: dict[str, int]) -> list[_Piece]:
-    """The pieces of the cheapest shape; where each falls into many, those of the first there is."""
-    found = [shape for shape in shapes if shape is not None]
-    cut = [list(islice(_pieces(keep, shape, known), MOST_PIECES + 1)) for shape in found]
-    few = [pieces for pieces in cut if len(pieces) <= MOST_PIECES]
-    return min(few, key=_cost) if few else list(_pieces(keep, found[0], known))
+def _cheapest(keep: Predicate, shapes: Iterator[list[Shape] | None], known: dict[str, int]) -> list[_Piece]:
+    """The first shape of few pieces, else the cheapest; where each falls into very many, those of the first."""
+    found: list[list[Shape]] = []
+    cheap: list[list[_Piece]] = []
+    for shape in shapes:
+        if shape is None:
+            continue
+        found.append(shape)
+        pieces = list(islice(_pieces(keep, shape, known), MOST_PIECES + 1))
+        if len(pieces) <= FEW_PIECES:
+            return pieces
+        if len(pieces) <= MOST_PIECES:
+            cheap.append(pieces)
+    return min(cheap, key=_cost) if cheap else list(_pieces(keep, found[0], known))
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -70,14 +69,25 @@ def reach_of(program: Program, term: Term, sweep: Sweep, group: Group, n: int) -
 def bands(reach: Reach, group: Group) -> list[Shape] | None:
     """Runs among every p-th tile, for the smallest p that needs few."""
     for period in PERIODS:
+        if _breaks(reach, period) > MOST_BANDS:
+            continue
         found = [
             (start + period * first, count)
             for start in range(min(period, len(reach.lo)))
-            for first, count in islice(_runs(reach.lo[start::period], reach.hi[start::period]), MOST_BANDS + 1)
+            for first, count in _runs(reach.lo[start::period], reach.hi[start::period])
         ]
         if len(found) <= MOST_BANDS:
             return [(tiles, False, 0) for at, count in found for tiles in _band(reach, group, at, count, period)]
     return None
+
+
+def _breaks(reach: Reach, period: int) -> int:
+    """At how many tiles, at least, a run of every p-th tile ends."""
+    width = reach.hi - reach.lo
+    advance = reach.lo[period:] - reach.lo[:-period]
+    changes = width[period:] != width[:-period]
+    uneven = advance[period:] != advance[:-period]
+    return int(max(np.count_nonzero(changes), np.count_nonzero(uneven) // 2))
 
 
 def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int, int]]:
