@@ -17,7 +17,7 @@ from .models.evaluate import continuation, perplexity
 
 Say = Callable[[str], None]
 
-_WARM_UP = 64  # tokens
+_WARM_UP = 256  # tokens
 
 
 @dataclass(frozen=True, slots=True)

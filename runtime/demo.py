@@ -20,7 +20,7 @@ from .models.demo_model import demo_tokens, load_demo_model
 OUT = Path("out/demo")
 TOKENS = 4096
 PROMPT, CONTINUATION = 512, 24
-PATTERNS = ("streaming", "fixed_factorized", "strided_factorized")
+PATTERNS = ("dense", "streaming", "fixed_factorized", "strided_factorized")
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     paint = Paint(sys.stdout.isatty())
     patterns = [_stock(name) for name in PATTERNS]
-    fixed = patterns[1]
+    fixed = patterns[PATTERNS.index("fixed_factorized")]
     _headline("1. What holds for every sequence length")
     file = f"library:{fixed.name}"
     print(verdicts.text(FileReport(file, (Finding(title(fixed.bound), check(fixed)),)), paint, quiet=False))
@@ -46,7 +46,7 @@ def main() -> None:
         print(f"\n{paint(row.name, 'bold')} continues the text with\n  {row.continuation!r}")
     _write("comparison.json", comparison.as_json() + "\n")
     _headline("5. The masks")
-    for pattern in [_stock("dense"), *patterns]:
+    for pattern in patterns:
         for ending in ("svg", "png"):
             draw.save(pattern, 2048 if pattern.name == "streaming" else 512, OUT / f"{pattern.name}.{ending}")
     print(draw.draw(fixed.bind(l=16, c=2), 64, paint.color))

@@ -13,9 +13,9 @@ import patternc
 HEAVY = ("torch", "triton", "transformers", "matplotlib")
 
 
-def loaded(code: str) -> set[str]:
-    """The heavy modules in memory after running ``code`` in a new interpreter."""
-    report = f"import sys, json; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+def loaded(code: str, modules: tuple[str, ...] = HEAVY) -> set[str]:
+    """Which of the modules are in memory after running ``code`` in a new interpreter."""
+    report = f"import sys, json; print(json.dumps([m for m in {modules!r} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
@@ -32,6 +32,11 @@ def loaded(code: str) -> set[str]:
 )
 def test_light(code: str) -> None:
     assert loaded(code) == set()
+
+
+def test_what_is_simply_proved_needs_no_arrays() -> None:
+    code = "from patternc import cli; cli.app(['check', 'library:fixed_factorized'], standalone_mode=False)"
+    assert loaded(code, ("numpy", "networkx")) == set()
 
 
 def test_public_names() -> None:

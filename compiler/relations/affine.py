@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each variable."""
@@ -137,26 +137,8 @@ def _range(expr: Expr, box: Box) -> tuple[int, int]:
             return (low % modulus, high % modulus) if same else (0, modulus - 1)
         case Binary(operator, left, right):
             lefts, rights = _range(left, box), _range(right, box)
-            ends = [_apply(operator, x, y) for x in lefts for y in rights]
+            ends = [apply(operator, x, y) for x in lefts for y in rights]
             return min(ends), max(ends)
         case Select(_, then, otherwise):
             (low, high), (other_low, other_high) = _range(then, box), _range(otherwise, box)
             return min(low, other_low), max(high, other_high)
-
-
-def _apply(operator: str, left: int, right: int) -> int:
-    match operator:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case "//":
-            return left // right
-        case "min":
-            return min(left, right)
-        case "max":
-            return max(left, right)
-        case _:
-            raise ValueError(f"unknown operator {operator!r}")

@@ -86,7 +86,7 @@ def evaluate(expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None) 
             case Var(name):
                 return values[name]
             case Binary(operator, left, right):
-                return _binary(operator, go(left), go(right), xp)
+                return apply(operator, go(left), go(right), xp)
             case Select(condition, then, otherwise):
                 test, yes, no = go(condition), go(then), go(otherwise)
                 if isinstance(test, bool):
@@ -110,7 +110,8 @@ def evaluate(expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None) 
     return go(expr)
 
 
-def _binary(operator: str, left: Any, right: Any, xp: Any) -> Any:
+def apply(operator: str, left: Any, right: Any, xp: Any = None) -> Any:
+    """The value of a ``Binary`` whose operands are ints, or integer arrays of the array module ``xp``."""
     match operator:
         case "+":
             return left + right
@@ -123,19 +124,11 @@ def _binary(operator: str, left: Any, right: Any, xp: Any) -> Any:
         case "%":
             return left % right
         case "min" | "max":
-            if isinstance(left, int) and isinstance(right, int):
-                return min(left, right) if operator == "min" else max(left, right)
-            array = left if not isinstance(left, int) else right
-            lower = operator == "min"
-            # Arrays broadcast against ints through where: torch.minimum takes tensors only.
-            return xp.where(array < (right if array is left else left), *_pick(array, left, right, lower))
+            small, large = (left, right) if operator == "min" else (right, left)
+            first = left < right
+            return (small if first else large) if isinstance(first, bool) else xp.where(first, small, large)
         case _:
             raise ValueError(f"unknown operator {operator!r}")
-
-
-def _pick(array: Any, left: Any, right: Any, lower: bool) -> tuple[Any, Any]:
-    other = right if array is left else left
-    return (array, other) if lower else (other, array)
 
 
 def _compare(operator: str, left: Any, right: Any) -> Any:

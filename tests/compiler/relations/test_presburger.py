@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from patternc.compiler.relations.integer import FALSE, TRUE, evaluate
@@ -78,3 +80,19 @@ def test_a_budget_stops_a_proof_and_leaves_the_context_usable() -> None:
         explode()
     with budget():
         assert IntegerSet.parse(("i",), "v_i = 3").smallest(()) == {"i": 3}
+
+
+def test_floors_of_differences_are_printed_as_they_are() -> None:
+    """isl 0.27 can turn floor((n - a - 1) / 5) into a % 5, without n, when it is asked to prefer remainders."""
+    space = IntegerSet.parse(("a", "b"), "v_a >= 0 and v_b >= 0")
+    floor = "floor((v_n - v_a - 1) / 5)"
+    pairs = IntegerSet.parse(
+        ("a", "b"),
+        f"5 * {floor} >= 5 - v_a and v_b + 3 * {floor} >= v_a + 8 * floor((v_b - v_a + 3 * {floor} - 1) / 8) + 6",
+        ("n",),
+    )
+    keep = pairs.predicate(space)
+    for n, a, b in itertools.product(range(1, 14), range(12), range(12)):
+        steps = (n - a - 1) // 5
+        expected = 5 * steps >= 5 - a and b + 3 * steps >= a + 8 * ((b - a + 3 * steps - 1) // 8) + 6
+        assert evaluate(keep, {"a": a, "b": b, "n": n}) == expected

@@ -69,6 +69,12 @@ def test_the_negation_of_a_proved_claim_is_refuted() -> None:
     assert result.explanation == "every pair is connected, for every length"
 
 
+def test_never_reaching_is_refuted_by_a_number_of_steps() -> None:
+    result = verdict("step a = block(4) step b = fixed(4, 1) | self prove not reach")
+    assert (result.status, result.witness) == (Status.REFUTED, None)
+    assert result.explanation == "every pair is connected after 2 steps, for every length"
+
+
 @pytest.mark.parametrize(
     ("claim", "status"),
     [
