@@ -74,8 +74,8 @@ def results(program, inputs, **arguments):
     """out, lse, dq, dk, dv under one fixed loss of out and lse."""
     inputs = [x.detach().to(program.dtype).requires_grad_() for x in inputs]
     out, lse = program(*inputs, return_lse=True, **arguments)
-    weight = torch.linspace(-1, 1, out.numel()).view_as(out)
-    slope = torch.linspace(-1, 2, lse.numel()).view_as(lse)
+    weight = torch.linspace(-1, 1, out.numel(), device=out.device).view_as(out)
+    slope = torch.linspace(-1, 2, lse.numel(), device=lse.device).view_as(lse)
     loss = (out.double() * weight).sum() + (lse.double() * slope)[lse.isfinite()].sum()
     return [out, lse, *torch.autograd.grad(loss, inputs)]
 

@@ -1,0 +1,39 @@
+"""Every stock pattern, scaled down, on a GPU against the reference. Run by `make gpu`; not yet run on any card."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from stock import agree, compiled, error, name_of, results, subjects, tensors
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA or ROCm device here"),
+]
+
+N = 700  # tiles of 128, the last ragged
+
+
+def on_gpu(inputs):
+    return [x.detach().cuda().requires_grad_() for x in inputs]
+
+
+@pytest.mark.parametrize("head_dim", [64, 128])
+@pytest.mark.parametrize("subject", subjects(), ids=name_of)
+def test_single_precision_equals_the_reference(subject, head_dim):
+    inputs = tensors(N, head_dim=head_dim, batch=2)
+    spans = torch.tensor([[0, N], [37, N - 5]], dtype=torch.int32)
+    exact = results(compiled(subject, "reference", head_dim=head_dim), inputs, spans=spans)
+    found = results(compiled(subject, "triton", head_dim=head_dim), on_gpu(inputs), spans=spans.cuda())
+    agree([x.cpu() for x in found], exact, budget=2e-4)
+
+
+@pytest.mark.parametrize("subject", subjects(), ids=name_of)
+def test_low_precision_is_as_good_as_compose(subject):
+    """Against the exact result for the rounded inputs: at most twice the compose engine's error, plus one rounding."""
+    inputs = tensors(N, head_dim=128, dtype=torch.bfloat16)
+    exact = results(compiled(subject, "reference", head_dim=128, dtype=torch.float64), inputs)
+    low = results(compiled(subject, "compose", head_dim=128, dtype=torch.bfloat16), inputs)
+    budget = [2 * error(a, b) + 2**-8 for a, b in zip(low, exact, strict=True)]
+    found = results(compiled(subject, "triton", head_dim=128, dtype=torch.bfloat16), on_gpu(inputs))
+    agree([x.cpu() for x in found], exact, budget=budget)
