@@ -27,7 +27,7 @@ import torch
 from record import RESULTS, Spread, Target, machine, write
 
 from patternc import library
-from patternc.compiler.passes.lower import lower
+from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program
 from patternc.compiler.pattern import loads
 from patternc.library.catalogue import text

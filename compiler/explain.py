@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from ..patterns_dsl.syntax import Direction
+from .lower import TILE, Lowered, lower
 from .passes.arrange import describe
 from .passes.count import count_tiles
-from .passes.lower import TILE, Lowered, lower
 from .passes.program import Sweep, Tile
 from .passes.tile import Placement
 from .pattern import Pattern

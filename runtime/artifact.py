@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from .. import __version__
 from ..compiler.examine import FileReport, Finding
 from ..compiler.kernels.emit import emit
-from ..compiler.passes.lower import lower
+from ..compiler.lower import lower
 from ..compiler.passes.program import Program, Tile
 from ..compiler.pattern import Pattern, loads
 from ..compiler.report import formats, plan

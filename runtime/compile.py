@@ -54,6 +54,6 @@ def compile(
 @lru_cache(maxsize=256)
 def _lower(expression: Expression, direction: Direction, name: str) -> Program:
     # Imported on use: the reference engine must work, and be tested, without the compiler it judges.
-    from ..compiler.passes.lower import lower
+    from ..compiler.lower import lower
 
     return lower(expression, direction, name).program

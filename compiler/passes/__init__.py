@@ -1,1 +1,1 @@
-"""From a relation to a confirmed program, one pass a file."""
+"""From a relation to a program, one pass a file."""

@@ -55,7 +55,7 @@ def pattern_of(subject):
 
 def compiled(subject, engine, *, head_dim, dtype=torch.float32, tile=None):
     """The subject under an engine; ``tile`` overrides the tile that compile chooses."""
-    from patternc.compiler.passes.lower import lower
+    from patternc.compiler.lower import lower
 
     step = subject[2]
     result = pc.compile(pattern_of(subject), step=step, head_dim=head_dim, dtype=dtype, engine=engine)

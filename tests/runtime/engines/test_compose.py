@@ -10,7 +10,7 @@ import torch
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.passes.lower import lower
+from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.blocks import Block, blocks
 from patternc.runtime.engines.compose import ComposeEngine

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from itertools import combinations, product
 from typing import assert_never
 
-from ..kernels.read import read
-from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
-from ..relations.presburger import IntegerSet, budget, quote
-from ..relations.relation import KEY, QUERY, Relation
-from .arrange import token_formula
-from .program import Kernel, Program, Range, Term
-from .tile import SPACE
+from .kernels.read import read
+from .passes.arrange import token_formula
+from .passes.program import Kernel, Program, Range, Term
+from .passes.tile import SPACE
+from .relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
+from .relations.presburger import IntegerSet, budget, quote
+from .relations.relation import KEY, QUERY, Relation
 
 _OPERATIONS = 3_000_000
 _ALWAYS = "0 = 0"  # isl reads `true` only where no bracket stands around it

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import patternc as pc
 from patternc.compiler import bruteforce
+from patternc.compiler.lower import lower
 from patternc.compiler.passes.arrange import describe
 from patternc.compiler.passes.count import bounds, tile_count
-from patternc.compiler.passes.lower import lower
 from patternc.compiler.passes.program import Kernel, Program, Tile
 from patternc.compiler.passes.split import split
 from patternc.compiler.relations.integer import evaluate

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...patterns_dsl.diagnostic import Diagnostic, PatternError
-from ...patterns_dsl.syntax import Direction, Expression
-from ..kernels.emit import emit
-from ..relations.denote import denote
-from ..relations.presburger import BudgetExceeded, budget
-from .arrange import Arrangement, arrange
+from ..patterns_dsl.diagnostic import Diagnostic, PatternError
+from ..patterns_dsl.syntax import Direction, Expression
 from .confirm import confirm
-from .fuse import fuse
-from .merge import merge
-from .program import Program, Tile
-from .split import split
+from .kernels.emit import emit
+from .passes.arrange import Arrangement, arrange
+from .passes.fuse import fuse
+from .passes.merge import merge
+from .passes.program import Program, Tile
+from .passes.split import split
+from .relations.denote import denote
+from .relations.presburger import BudgetExceeded, budget
 
 TILE = Tile(128, 128)
 
