@@ -63,13 +63,16 @@ def complaint(result: Result) -> Diagnostic | None:
             code, word = CODES[type(result.claim)], "does not hold"
         case Status.UNKNOWN:
             code, word = UNDECIDED, "could not be decided"
+    verdict, why = f"`{result.text}` {word}", result.explanation
+    if result.span is not None:  # the fault has a place of its own: it comes first, and what it breaks second
+        verdict, why = why, verdict
     notes = (f"witness: {result.witness}",) if result.witness is not None else ()
     return Diagnostic(
         code=code,
-        message=f"`{result.text}` {word}",
-        span=result.claim.span,
+        message=verdict,
+        span=result.span or result.claim.span,
         severity=Severity.ERROR if result.status is Status.REFUTED else Severity.WARNING,
-        notes=(*notes, *result.explanation.splitlines()),
+        notes=(*notes, *why.splitlines()),
         help=(result.help,) if result.help else (),
     )
 

@@ -51,15 +51,17 @@ class _Verdict:
     subject: Subject
 
     def __call__(self, status: Status, found: Witness | None = None, note: str = "") -> Result:
-        repair = ""
+        repair, span = "", None
         if found is not None:
             from . import witness
 
             # A violation refutes a claim and proves its negation: both are worth explaining, only one needs repair.
             note = note or witness.explain(self.claim, self.subject, found)
-            repair = witness.repair(self.claim, self.subject) if status is Status.REFUTED else ""
+            if status is Status.REFUTED:
+                repair = witness.repair(self.claim, self.subject)
+                span = witness.fault(self.claim, self.subject, found)
         text = " ".join(self.claim.span.text.split()).removeprefix("prove ")
-        return Result(self.claim, text, status, found, note, repair)
+        return Result(self.claim, text, status, found, note, repair, span)
 
 
 def _without_violation(claim: Claim, subject: Subject) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ...patterns_dsl.source import Span
 from ...patterns_dsl.syntax import Claim
 
 
@@ -42,3 +43,5 @@ class Result:
     witness: Witness | None = None
     explanation: str = ""
     help: str = ""
+    span: Span | None = None
+    """Where the fault lies, if not in the claim itself: the step in which a query attends to no key."""

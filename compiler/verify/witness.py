@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...patterns_dsl.syntax import Causal, Claim, Direction, Equal, Nonempty, Reach, Subset
+from ...patterns_dsl.source import Span
+from ...patterns_dsl.syntax import Causal, Claim, Direction, Equal, Nonempty, Reach, Step, Subset
 from ..bruteforce import Mask
 from ..effort import TooLong
 from ..relations.presburger import BudgetExceeded, budget
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MOST_HOPS = 5
 """Of a longer path the first and the last two hops are named."""
+
+ROWS_SHOWN = 1024
+"""So many queries after an empty one are looked at to say where the run of empty ones ends."""
 
 MOST_EXTRA_STEPS = 2
 """A repair that takes more steps than this beyond the claimed ones is not offered."""
@@ -49,12 +53,32 @@ def _on_left(claim: Subset | Equal, subject: Subject, found: Witness) -> bool:
     return bool(place.any())
 
 
-def _empty_rows(subject: Subject, found: Witness) -> str:
+def fault(claim: Claim, subject: Subject, found: Witness) -> Span | None:
+    """The place that the witness points at, where it is not the claim: the step in which a query has no key."""
+    return _empty_step(subject, found).body.span if isinstance(claim, Nonempty) else None
+
+
+def _empty_step(subject: Subject, found: Witness) -> Step:
     for step in subject.pattern.steps:
         if not oracle.mask(subject.pattern, step.body, found.n, found.keys, queries=[found.query]).any():
-            name = f" in step {step.name}" if step.name else ""
-            return f"query {found.query} attends to no key{name}"
+            return step
     raise AssertionError("the witness was confirmed")
+
+
+def _empty_rows(subject: Subject, found: Witness) -> str:
+    """The run of queries without a key that the witness begins, as far as it shows at a somewhat greater length."""
+    step = _empty_step(subject, found)
+    last = found.query
+    if found.keys is None:
+        rows = range(found.query, found.query + ROWS_SHOWN)
+        try:
+            mask = oracle.mask(subject.pattern, step.body, found.n + ROWS_SHOWN, queries=list(rows))
+        except TooLong:
+            mask = None
+        while mask is not None and last + 1 < rows.stop and not mask[last + 1 - found.query].any():
+            last += 1
+    which = f"query {last} attends" if last == found.query else f"queries {found.query}..{last} attend"
+    return f"{which} to no key" + (f" in step {step.name}" if step.name else "")
 
 
 def _broken_path(claim: Reach, subject: Subject, found: Witness) -> str:

@@ -166,13 +166,13 @@ def test_repairs_of_other_directions() -> None:
 
 GOLDEN = {
     "step summary = fixed(w, 1)\n    prove nonempty": """\
-error[P302]: `nonempty` does not hold
- --> p.pat:3:5
+error[P302]: queries 0..1 attend to no key in step summary
+ --> p.pat:2:20
   |
-3 |     prove nonempty
-  |     ^^^^^^^^^^^^^^
+2 |     step summary = fixed(w, 1)
+  |                    ^^^^^^^^^^^
   = witness: n = 1, i = 0
-  = query 0 attends to no key in step summary
+  = `nonempty` does not hold
   = help: add `| self`""",
     "step local(w)\n    prove reach in 2 steps": """\
 error[P303]: `reach in 2 steps` does not hold
