@@ -17,7 +17,6 @@ from itertools import combinations, product
 from typing import assert_never
 
 from .kernels.read import read
-from .passes.arrange import token_formula
 from .passes.program import Kernel, Program, Range, Term
 from .passes.tile import SPACE
 from .relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
@@ -46,14 +45,17 @@ def confirm(source: str, meaning: Relation) -> None:
 def _stated(program: Program, index: int) -> IntegerSet:
     """The ranks (c, a, b) of a term: those of its mask, or, where no range is masked, those that forward visits."""
     term = program.terms[index]
-    sweeps = [sweep for kernel in (*program.forward, *program.backward) for sweep in kernel.sweeps]
-    if any(span.masked for sweep in sweeps if sweep.term == index for span in sweep.ranges):
+    if any(span.masked for span in _ranges((*program.forward, *program.backward), index)):
         return _space(program, index, _condition(term.keep, "v_c"))
-    ranges = [r for kernel in program.forward for sweep in kernel.sweeps if sweep.term == index for r in sweep.ranges]
     visited = _space(program, index, "0 = 1")
-    for span in ranges:
+    for span in _ranges(program.forward, index):
         visited = visited | _space(program, index, _visited(program, term, span, "forward")).for_some("T")
     return visited
+
+
+def _ranges(kernels: tuple[Kernel, ...], index: int) -> list[Range]:
+    """The ranges of a term in these kernels."""
+    return [span for kernel in kernels for sweep in kernel.sweeps if sweep.term == index for span in sweep.ranges]
 
 
 def _partition(program: Program, stated: list[IntegerSet], meaning: Relation) -> None:
@@ -76,7 +78,7 @@ def _empty(pairs: IntegerSet, complaint: str) -> None:
 
 
 def _tokens(term: Term) -> str:
-    query, key = token_formula(term.query, "v_c", "v_a"), token_formula(term.key, _key_class(term), "v_b")
+    query, key = term.query.formula("v_c", "v_a"), term.key.formula(_key_class(term), "v_b")
     return f"v_i = {query} and v_j = {key} and 0 <= v_i < v_n and 0 <= v_j < v_n"
 
 
@@ -120,13 +122,7 @@ def _space(program: Program, index: int, formula: str) -> IntegerSet:
     """Ranks (c, a, b) with a formula. Only where a range or mask of the term speaks of n must the tokens lie below
     it: without, the claim is made for all ranks, which is more."""
     term = program.terms[index]
-    ranges = [
-        span
-        for kernel in (*program.forward, *program.backward)
-        for sweep in kernel.sweeps
-        if sweep.term == index
-        for span in sweep.ranges
-    ]
+    ranges = _ranges((*program.forward, *program.backward), index)
     spoken = variables(term.keep).union(*(variables(span.lo) | variables(span.hi) for span in ranges))
     tokens = f"exists (v_i, v_j : {_tokens(term)})" if "n" in spoken else "v_n >= 1"
     ranks = f"0 <= v_c < {term.query.classes} and v_a >= 0 and v_b >= 0"

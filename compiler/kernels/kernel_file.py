@@ -7,9 +7,11 @@ import importlib.util
 import os
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from ..passes.pinned import Pinned
 from ..passes.program import Program
 from .emit import emit
 
@@ -67,16 +69,9 @@ def import_source(source: str, directory: Path | None = None) -> ModuleType:
 
 def kernels(program: Program) -> ModuleType:
     """The imported kernels of a program."""
-    # A launch asks with the same object each time; hashing its expressions would cost more than the launch.
-    known = _BY_IDENTITY.get(id(program))
-    if known is not None and known[0] is program:
-        return known[1]
-    module = import_source(emit(program))
-    if len(_BY_IDENTITY) >= _KEPT:
-        _BY_IDENTITY.clear()
-    _BY_IDENTITY[id(program)] = (program, module)
-    return module
+    return _kernels(Pinned(program))
 
 
-_KEPT = 256
-_BY_IDENTITY: dict[int, tuple[Program, ModuleType]] = {}
+@lru_cache(maxsize=256)
+def _kernels(pinned: Pinned) -> ModuleType:
+    return import_source(emit(pinned.program))

@@ -55,7 +55,7 @@ def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
 def _arrange(part: Part, tile: Tile) -> Arrangement:
     formula = part.relation.formula() & IntegerSet.parse(("i", "j"), "v_i >= 0 and v_j >= 0")
     length = max([REFERENCE_LENGTH, *(8 * m for m in formula.moduli)])
-    tried: list[tuple[int, int, tuple[Placement, ...]]] = []
+    tried: list[tuple[int, int, int, tuple[Placement, ...]]] = []
     for rank, placements in enumerate(_candidates(part, formula)):
         try:
             with budget(_OPERATIONS):
@@ -64,10 +64,10 @@ def _arrange(part: Part, tile: Tile) -> Arrangement:
             if rank:  # the natural order stays a candidate whatever it costs
                 continue
             tiles = (length // tile.query) * (length // tile.key)
-        tried.append((tiles + PASS_TILES * (len(placements) - 1), rank, placements))
-    cost, chosen, placements = min(tried, key=lambda entry: entry[:2])
-    rejected = tuple((describe(entry[2]), entry[0]) for entry in tried if entry[1] != chosen)
-    return Arrangement(part, placements, length, cost, rejected)
+        tried.append((tiles + PASS_TILES * (len(placements) - 1), rank, tiles, placements))
+    _, chosen, tiles, placements = min(tried, key=lambda entry: entry[:2])
+    rejected = tuple((describe(other), count) for _, rank, count, other in tried if rank != chosen)
+    return Arrangement(part, placements, length, tiles, rejected)
 
 
 def _candidates(part: Part, formula: IntegerSet) -> Iterator[tuple[Placement, ...]]:
@@ -96,16 +96,9 @@ def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int)
     pairs = formula.image(
         SPACE,
         f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and "
-        f"v_i = {token_formula(query, 'v_c', quote('a'))} and v_j = {token_formula(key, key_class, quote('b'))}",
+        f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(key_class, quote('b'))}",
     )
     return Placement(pairs, query, key, shift, part.label, part.line)
-
-
-def token_formula(order: Order, cls: str, rank: str) -> str:
-    """``order.token(cls, rank)`` as a formula."""
-    if order.count == 1:
-        return f"{order.period} * {rank} + {order.start} + {cls}"
-    return f"{order.period} * floor({rank} / {order.count}) + {order.start} + {cls} + ({rank} mod {order.count})"
 
 
 def _values(formula: IntegerSet, term: str, most: int) -> tuple[int, ...]:

@@ -37,6 +37,12 @@ class Order:
     def token(self, cls: int, rank: int) -> int:
         return self.period * (rank // self.count) + self.start + cls + rank % self.count
 
+    def formula(self, cls: str, rank: str) -> str:
+        """``token`` as a formula over the texts of a class and a rank."""
+        if self.count == 1:
+            return f"{self.period} * {rank} + {self.start} + {cls}"
+        return f"{self.period} * floor({rank} / {self.count}) + {self.start} + {cls} + ({rank} mod {self.count})"
+
     def ranks(self, cls: int, n: int) -> int:
         """How many tokens of the class lie in 0..n-1."""
         full, rest = divmod(max(0, n - self.start - cls), self.period)

@@ -34,7 +34,7 @@ from ...patterns_dsl.syntax import (
     Union,
 )
 from .presburger import quote
-from .relation import Relation, universe
+from .relation import Relation, lengths, universe
 
 
 def denote(expression: Expression, direction: Direction) -> Relation:
@@ -72,16 +72,12 @@ def _formula(formula: Formula, direction: Direction) -> str:
             return f"(not {_formula(inner, direction)})"
         case Exists(variable, body, None):
             name = quote(variable)
-            inside = " or ".join(f"{name} < {quote(length)}" for length in _sides(direction))
+            inside = " or ".join(f"{name} < {quote(length)}" for length in lengths(direction))
             return f"(exists ({name} : 0 <= {name} and ({inside}) and {_formula(body, direction)}))"
         case Exists() | Membership():
             raise TypeError(f"{type(formula).__name__} is not a formula in core form")
         case _:
             assert_never(formula)
-
-
-def _sides(direction: Direction) -> tuple[str, ...]:
-    return ("nq", "nk") if direction is Direction.CROSS else ("n",)
 
 
 def _term(term: Term) -> str:

@@ -18,6 +18,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import NATURAL, Program
 from ..errors import EngineError
 from . import flash
@@ -44,7 +45,12 @@ class _Stage:
 
 
 @lru_cache(maxsize=128)
-def _stages(program: Program, n: int) -> tuple[_Stage, ...]:
+def _stages(pinned: Pinned, n: int) -> tuple[_Stage, ...]:
+    return plan(pinned.program, n)
+
+
+def plan(program: Program, n: int) -> tuple[_Stage, ...]:
+    """What forward and backward run for a whole sequence of length n, term by term; computed anew."""
     stages: list[_Stage] = []
     for kernel in program.forward:
         for sweep in kernel.sweeps:
@@ -156,7 +162,7 @@ def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse
     groups = q.shape[1] // k.shape[1]
     q, k, v = (_rows_contiguous(x) for x in (q, k, v))
     column = lse.unsqueeze(-1)
-    for stage in _stages(program, k.shape[2]):
+    for stage in _stages(Pinned(program), k.shape[2]):
         qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
         total, total_lse = stage.query.take(out), stage.query.take(column)
         for block, fresh in stage.batches():
@@ -192,7 +198,7 @@ def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor,
     groups = q.shape[1] // k.shape[1]
     grad, q, out, k, v = (_rows_contiguous(x) for x in (grad, q, out, k, v))
     column = lse.unsqueeze(-1)
-    for stage in _stages(program, k.shape[2]):
+    for stage in _stages(Pinned(program), k.shape[2]):
         grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
         ks, vs = stage.key.take(k), stage.key.take(v)
         dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)

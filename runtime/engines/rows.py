@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.passes.count import tile_count
+from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program, Sweep
 from ...compiler.relations.integer import evaluate
 from . import flash
@@ -45,20 +46,6 @@ class Seen:
             target[:, :, self.keys].add_(gradient)
         else:
             target.index_add_(2, self.keys, gradient.to(target.dtype))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pinned:
-    """A program as a key of a cache, compared by identity: hashing its expressions costs more than a decoding step
-    may. The cache keeps it alive, so that no other program can take its identity."""
-
-    program: Program
-
-    def __hash__(self) -> int:
-        return id(self.program)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Pinned) and self.program is other.program
 
 
 def rows_forward(
@@ -117,7 +104,7 @@ def _grouped(x: Tensor, groups: tuple[int, ...]) -> Tensor:
 
 def _seen(program: Program, part: Sequence) -> Seen:
     find = _seen_by_one if part.rows == 1 else _seen_by_many
-    return find(_Pinned(program), part.first_position, part.rows, part.length)
+    return find(Pinned(program), part.first_position, part.rows, part.length)
 
 
 def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
@@ -136,7 +123,7 @@ def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
     )
 
 
-def _find_pinned(pinned: _Pinned, first: int, rows: int, n: int) -> Seen:
+def _find_pinned(pinned: Pinned, first: int, rows: int, n: int) -> Seen:
     return find_seen(pinned.program, first, rows, n)
 
 
