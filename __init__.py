@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from .compiler.pattern import Plan as Plan
     from .compiler.pattern import load as load
     from .compiler.pattern import loads as loads
-    from .compiler.verify.prove import check as check
+    from .compiler.verify.check import check as check
     from .compiler.verify.result import Result as Result
     from .compiler.verify.result import Status as Status
     from .compiler.verify.result import Witness as Witness
-    from .patterns_dsl.diagnostic import Diagnostic as Diagnostic
-    from .patterns_dsl.diagnostic import PatternError as PatternError
+    from .patterns_dsl.diagnostics.diagnostic import Diagnostic as Diagnostic
+    from .patterns_dsl.diagnostics.diagnostic import PatternError as PatternError
     from .runtime.compile import compile as compile
     from .runtime.models.attach import attach as attach
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Diagnostic": ".patterns_dsl.diagnostic",
+    "Diagnostic": ".patterns_dsl.diagnostics.diagnostic",
     "Module": ".compiler.pattern",
     "Pattern": ".compiler.pattern",
-    "PatternError": ".patterns_dsl.diagnostic",
+    "PatternError": ".patterns_dsl.diagnostics.diagnostic",
     "Plan": ".compiler.pattern",
     "Result": ".compiler.verify.result",
     "Status": ".compiler.verify.result",
     "Witness": ".compiler.verify.result",
     "attach": ".runtime.models.attach",
-    "check": ".compiler.verify.prove",
+    "check": ".compiler.verify.check",
     "compile": ".runtime.compile",
     "load": ".compiler.pattern",
     "loads": ".compiler.pattern",

@@ -63,13 +63,28 @@ def patternc(
     """A compiler for sparse attention patterns."""
 
 
+def _explain_code(code: str | None) -> None:
+    if code is None:
+        return
+    from .compiler.report.pages import page
+
+    with failures():
+        print(page(code), end="")
+    raise typer.Exit
+
+
 @app.command()
 def check(
     files: Files,
     parameter: Parameters = [],  # noqa: B006 - typer reads the default and never changes it
     output_format: Annotated[Format, typer.Option("--output-format")] = Format.TEXT,
+    fix: Annotated[bool, typer.Option("--fix", help="First apply the fixes that the diagnostics offer.")] = False,
     color: Color = When.AUTO,
     quiet: Quiet = False,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="CODE", callback=_explain_code, is_eager=True, help="Explain a code."),
+    ] = None,
 ) -> None:
     """Prove every claim, for every sequence length."""
     from .compiler.examine import examine
@@ -77,6 +92,8 @@ def check(
 
     style, reports = paint(color), []
     with failures():
+        if fix:
+            _mend(files, parameter, quiet)
         for report in examine(files, parameter):
             reports.append(report)
             if output_format is Format.TEXT and (block := verdicts.text(report, style, quiet)):
@@ -86,6 +103,24 @@ def check(
     elif not quiet:
         say(verdicts.summary(reports, style))
     raise typer.Exit(0 if all(report.passed for report in reports) else 1)
+
+
+def _mend(files: list[str], parameter: list[str], quiet: bool) -> None:
+    from .compiler.mend import mend, rewrite
+    from .compiler.pattern import LIBRARY
+    from .compiler.selection import UsageError, every, settings
+    from .patterns_dsl.parsing.read import read
+
+    for reference in every(files):
+        if reference.file.startswith(LIBRARY):
+            raise UsageError(f"{reference.file} is a stock file: `patternc library copy` gives you one to change")
+        path = Path(reference.file)
+        source = read(path)
+        mended = mend(source, reference, settings(parameter))
+        if mended.text != source.text:
+            rewrite(path, mended.text)
+        for edit in mended.fixes:
+            say(f"fixed {reference.file}:{edit.span.line}: {edit.title}", quiet)
 
 
 @app.command()
@@ -121,15 +156,21 @@ def explain(
     output_format: Annotated[Plain, typer.Option("--output-format")] = Plain.TEXT,
     color: Color = When.AUTO,
 ) -> None:
-    """Say what the pattern costs at a length, and in which orders it runs."""
+    """Say what a pattern or plan is and costs: its kind, keys, cache, hops, and the orders it runs in."""
     from .compiler.explain import explain as account
+    from .compiler.explain import explain_plan
     from .compiler.relations.presburger import BudgetExceeded
-    from .compiler.report import explanation
-    from .compiler.selection import select
+    from .compiler.report import explanation, plan_account
+    from .compiler.selection import select, select_plan
 
-    with failures(BudgetExceeded):
-        found = account(select(file, parameter), length, head_dim=head_dim, query=query)
     as_text = output_format is Plain.TEXT
+    with failures(BudgetExceeded):
+        plan = select_plan(file, parameter)
+        if plan is not None:
+            whole = explain_plan(plan, length)
+            print(plan_account.text(whole, paint(color)) if as_text else plan_account.as_json(whole))
+            return
+        found = account(select(file, parameter), length, head_dim=head_dim, query=query)
     print(explanation.text(found, paint(color)) if as_text else explanation.as_json(found))
 
 

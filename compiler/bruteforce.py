@@ -3,40 +3,41 @@
 Every definition is evaluated pair by pair as it is written in the language's reference; nothing is simplified, and
 nothing is shared with the rest of the compiler. It is what proofs, passes and kernels are tested against, and what
 confirms a witness before it is shown.
+
+What a pattern leaves open is settled by ``choice``: ``must`` and ``may`` are the pairs that attend whatever is chosen
+and those that could; a mapping names one example for each source. Seeded tables are read exactly: a length is known.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, assert_never
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Direction, Expression, Formula, Term
-from .effort import TooLong, effort, magnitude
+from .effort import PRODUCT_WORK, effort, magnitude, spend
+from .seeded import drawn
 
 Mask: TypeAlias = NDArray[np.bool_]
 Values: TypeAlias = Mapping[str, NDArray[Any]]
 Positions: TypeAlias = Sequence[int] | NDArray[np.int64]
-
-LARGEST_WORK = 2**25
-"""Pairs, times the positions that each nested ``exists`` tries: about a second."""
-
-PRODUCT_WORK = 2**10
-"""How many multiplications of a boolean product take the time of one such pair."""
+Choice: TypeAlias = Literal["must", "may"] | Mapping[str, int]
 
 
-def mask(expression: Expression, direction: Direction, n: int, nk: int | None = None) -> Mask:
+def mask(
+    expression: Expression, direction: Direction, n: int, nk: int | None = None, *, choice: Choice = "may"
+) -> Mask:
     """Which query attends to which key, [Nq, Nk].
 
     ``n`` is the number of tokens, in a cross pattern that of queries, with ``nk`` that of keys. In a causal pattern
     every operand, those of ``@`` and ``not`` included, is meant within j <= i.
     Raises ValueError for an expression that is not in core form.
     """
-    return block(expression, direction, n, nk)
+    return block(expression, direction, n, nk, choice=choice)
 
 
 def block(
@@ -47,65 +48,79 @@ def block(
     *,
     queries: Positions | None = None,
     keys: Positions | None = None,
-    work: int | None = None,
+    choice: Choice = "may",
 ) -> Mask:
     """The rows ``queries`` and columns ``keys`` of the mask; all of them where they are not given.
 
-    Raises TooLong where more than ``work`` places would be looked at.
+    Raises TooLong where the allowance of ``effort`` is used up.
     """
     count = n if nk is None else nk
     if direction is not Direction.CROSS and count != n:
         raise ValueError(f"a {direction} pattern has as many keys as queries; got {n} and {count}")
-    limit = math.inf if work is None else work
-    rows, columns = _indices(queries, n, limit)[:, None], _indices(keys, count, limit)[None, :]
+    rows, columns = _indices(queries, n)[:, None], _indices(keys, count)[None, :]
     lengths = {"nq": n, "nk": count} if direction is Direction.CROSS else {"n": n}
 
-    def go(node: Expression, query: NDArray[np.int64], key: NDArray[np.int64]) -> Mask:
-        _afford(len(query) * key.size, limit)
+    def go(node: Expression, query: NDArray[np.int64], key: NDArray[np.int64], choice: Choice) -> Mask:
+        spend(len(query) * key.size)
         within = key <= query if direction is Direction.CAUSAL else np.ones((len(query), key.size), dtype=np.bool_)
         match node:
             case syntax.Pairs(query_name, key_name, formula):
-                _afford(within.size * effort(formula, max(n, count)), limit)
+                spend(within.size * effort(formula, max(n, count)))
                 values = {name: np.asarray(value, dtype=np.int64) for name, value in lengths.items()}
                 values |= {query_name: query, key_name: key}
                 if max(n, count, magnitude(formula, max(n, count))) >= 2**62:
                     # 64 bits would overflow: Python's own integers do not.
                     values = {name: value.astype(object) for name, value in values.items()}
-                return within & _holds(formula, values, max(n, count))
+                return within & _holds(formula, values, _Case(max(n, count), direction, choice))
             case syntax.Union(left, right):
-                return go(left, query, key) | go(right, query, key)
+                return go(left, query, key, choice) | go(right, query, key, choice)
             case syntax.Intersection(left, right):
-                return go(left, query, key) & go(right, query, key)
+                return go(left, query, key, choice) & go(right, query, key, choice)
             case syntax.Difference(left, right):
-                return go(left, query, key) & ~go(right, query, key)
+                return go(left, query, key, choice) & ~go(right, query, key, _opposite(choice))
             case syntax.Complement(operand):
-                return within & ~go(operand, query, key)
+                return within & ~go(operand, query, key, _opposite(choice))
+            case syntax.Gated(operand, gate):
+                is_open = choice == "may" if isinstance(choice, str) else bool(choice[gate])
+                return go(operand, query, key, choice) & is_open
+            case syntax.Pooled(operand):
+                return go(operand, query, key, choice)
             case syntax.Composition(left, right):
                 if n != count:
                     raise ValueError("`@` needs as many keys as queries: the tokens between are both")
-                _afford(len(query) * n * key.size, limit * PRODUCT_WORK)
+                spend(len(query) * n * key.size / PRODUCT_WORK)
                 between = np.arange(n, dtype=np.int64)
-                return compose(go(left, query, between[None, :]), go(right, between[:, None], key))
+                first, second = go(left, query, between[None, :], choice), go(right, between[:, None], key, choice)
+                return compose(first, second)
             case syntax.Positions() | syntax.Elements() | syntax.Call():
                 raise ValueError(f"not in core form: {type(node).__name__}")
             case _:
                 assert_never(node)
 
-    return go(expression, rows, columns)
+    return go(expression, rows, columns, choice)
 
 
-def _afford(work: float, limit: float) -> None:
-    if work > limit:
-        raise TooLong(f"{work:.2g} places are too many to try one by one")
-
-
-def _indices(asked: Positions | None, length: int, limit: float) -> NDArray[np.int64]:
-    _afford(length, limit)
+def _indices(asked: Positions | None, length: int) -> NDArray[np.int64]:
+    spend(length)
     return np.arange(length, dtype=np.int64) if asked is None else np.asarray(asked, dtype=np.int64)
 
 
-def _holds(formula: Formula, values: Values, positions: int) -> Mask:
-    """Where a formula is true, broadcast over the coordinates; ``exists k`` ranges over 0 <= k < positions."""
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What a formula depends on beside its values: ``exists k`` ranges over 0 <= k < positions."""
+
+    positions: int
+    direction: Direction
+    choice: Choice
+
+
+def _opposite(choice: Choice) -> Choice:
+    """Under a negation the pairs that must become those that may."""
+    return choice if not isinstance(choice, str) else "may" if choice == "must" else "must"
+
+
+def _holds(formula: Formula, values: Values, case: _Case) -> Mask:
+    """Where a formula is true, broadcast over the coordinates."""
     match formula:
         case syntax.Comparison(terms, operators):
             numbers = [_number(term, values) for term in terms]
@@ -114,17 +129,25 @@ def _holds(formula: Formula, values: Values, positions: int) -> Mask:
                 result = result & np.asarray(_compare(operator, left, right), dtype=np.bool_)
             return result
         case syntax.And(left, right):
-            return _holds(left, values, positions) & _holds(right, values, positions)
+            return _holds(left, values, case) & _holds(right, values, case)
         case syntax.Or(left, right):
-            return _holds(left, values, positions) | _holds(right, values, positions)
+            return _holds(left, values, case) | _holds(right, values, case)
         case syntax.Not(inner):
-            return ~_holds(inner, values, positions)
+            return ~_holds(inner, values, replace(case, choice=_opposite(case.choice)))
         case syntax.Exists(variable, body, None):
             result = np.asarray(False)
-            for position in range(positions):
-                result = result | _holds(body, {**values, variable: np.asarray(position, dtype=np.int64)}, positions)
+            for position in range(case.positions):
+                result = result | _holds(body, {**values, variable: np.asarray(position, dtype=np.int64)}, case)
             return result
-        case syntax.Exists() | syntax.Membership():
+        case syntax.Chosen(source, _, must, may, examples):
+            if isinstance(case.choice, str):
+                return _holds(must if case.choice == "must" else may, values, case)
+            return _holds(examples[case.choice[source]].formula, values, case)
+        case syntax.Drawn(query, key, length, count, size, seed):
+            sides = (_number(term, values) for term in (query, key, length))
+            where, what, length = sides
+            return drawn(where, what, length, count, size, seed, causal=case.direction is Direction.CAUSAL)
+        case syntax.Exists() | syntax.Membership() | syntax.PairMembership():
             raise ValueError(f"not in core form: {type(formula).__name__}")
         case _:
             assert_never(formula)
@@ -141,6 +164,8 @@ def _number(term: Term, values: Values) -> Any:
             return -_number(inner, values)
         case syntax.Arithmetic(operator, left, right):
             return _arithmetic(operator, _number(left, values), _number(right, values))
+        case syntax.Coordinate() | syntax.Function():
+            raise ValueError(f"not in core form: {type(term).__name__}")
         case _:
             assert_never(term)
 

@@ -1,15 +1,46 @@
-"""What brute force has to reckon with in a formula: its time at one pair, and the size of its numbers."""
+"""What brute force has to reckon with: the time of a formula at one pair, the size of its numbers, and an allowance."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import assert_never
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Formula, Term
 
+LARGEST_STEP = 2**25
+"""Places that are looked at in one step: memory for their coordinates, and about a second."""
+
+PRODUCT_WORK = 2**10
+"""How many multiplications of a boolean product take the time of one such place."""
+
 
 class TooLong(Exception):
     """A length at which brute force would take too long."""
+
+
+_LEFT: ContextVar[float] = ContextVar("places that brute force may still look at", default=math.inf)
+
+
+@contextmanager
+def allowance(places: float) -> Iterator[None]:
+    """Bound what brute force looks at inside, all steps together; ``spend`` raises TooLong where it is used up."""
+    token = _LEFT.set(min(places, _LEFT.get()))
+    try:
+        yield
+    finally:
+        _LEFT.reset(token)
+
+
+def spend(places: float) -> None:
+    """Before looking at so many places. Without an allowance there is no bound. Raises TooLong."""
+    left = _LEFT.get()
+    if left < math.inf and (places > LARGEST_STEP or places > left):
+        raise TooLong(f"{places:.2g} places are too many to try one by one")
+    _LEFT.set(left - places)
 
 
 def effort(formula: Formula, positions: int) -> float:
@@ -23,7 +54,11 @@ def effort(formula: Formula, positions: int) -> float:
                 return go(inner)
             case syntax.Exists(_, body, _):
                 return positions * max(1, go(body))
-            case syntax.Comparison() | syntax.Membership():
+            case syntax.Chosen(_, _, must, may, examples):
+                return max(go(must), go(may), *(go(example.formula) for example in examples))
+            case syntax.Drawn():
+                return 4
+            case syntax.Comparison() | syntax.Membership() | syntax.PairMembership():
                 return 1 / 4
             case _:
                 assert_never(node)
@@ -48,7 +83,12 @@ def magnitude(node: Formula | Term, positions: int) -> int:
             return max(1, magnitude(left, positions)) * max(1, magnitude(right, positions))
         case syntax.Arithmetic(_, left, right):
             return magnitude(left, positions) + magnitude(right, positions)
-        case syntax.Membership():
-            raise ValueError("not in core form: Membership")
+        case syntax.Chosen(_, _, must, may, examples):
+            parts = (must, may, *(example.formula for example in examples))
+            return max(magnitude(part, positions) for part in parts)
+        case syntax.Drawn(query, key, length):
+            return max(magnitude(term, positions) for term in (query, key, length))
+        case syntax.Membership() | syntax.PairMembership() | syntax.Coordinate() | syntax.Function():
+            raise ValueError(f"not in core form: {type(node).__name__}")
         case _:
             assert_never(node)

@@ -1,4 +1,4 @@
-"""examine: check every pattern of files, and collect what is wrong with each file instead of stopping at the first."""
+"""examine: check every pattern and plan of files, and collect what is wrong instead of stopping at the first."""
 
 from __future__ import annotations
 
@@ -6,27 +6,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..patterns_dsl import syntax
-from ..patterns_dsl.diagnostic import Diagnostic, PatternError, Severity
-from ..patterns_dsl.idle import idle_rules
-from .pattern import Module, Pattern, load
+from ..patterns_dsl.binding.idle import idle_rules
+from ..patterns_dsl.diagnostics import codes
+from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, Label, PatternError, Severity
+from .pattern import Module, Pattern, Plan, load
 from .selection import Reference, UsageError, every, named, parameters, settings, title
-from .verify.prove import check
+from .verify.check import check
 from .verify.result import Result, Status
 
 # One code per property, so that a code can be looked up, filtered and tested.
 CODES: dict[type[syntax.ClaimBase], str] = {
-    syntax.Causal: "P301",
-    syntax.Nonempty: "P302",
-    syntax.Reach: "P303",
-    syntax.Subset: "P304",
-    syntax.Equal: "P305",
+    syntax.Causal: codes.CAUSAL,
+    syntax.Nonempty: codes.NONEMPTY,
+    syntax.Reach: codes.REACH,
+    syntax.PlanReach: codes.REACH,
+    syntax.Subset: codes.SUBSET,
+    syntax.Equal: codes.EQUAL,
+    syntax.Disjoint: codes.DISJOINT,
+    syntax.Symmetric: codes.SYMMETRIC,
+    syntax.Keys: codes.KEYS,
+    syntax.Cache: codes.CACHE,
+    syntax.PlanCache: codes.CACHE,
+    syntax.Density: codes.DENSITY,
 }
-UNDECIDED = "P310"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The results of one pattern. ``title`` is its name with its arguments, as in ``fixed(l = 128, c = 8)``."""
+    """The results of one pattern or plan. ``title`` is its name with its arguments, as in ``fixed(l = 128, c = 8)``."""
 
     title: str
     results: tuple[Result, ...]
@@ -43,10 +50,19 @@ class FileReport:
     def diagnostics(self) -> Iterator[Diagnostic]:
         """Everything that keeps this file from passing."""
         yield from self.errors
+        for result in self._results():
+            if (diagnostic := complaint(result)) is not None:
+                yield diagnostic
+
+    def warnings(self) -> Iterator[Diagnostic]:
+        """What passes, and is still worth a thought."""
+        for result in self._results():
+            if (diagnostic := warning(result)) is not None:
+                yield diagnostic
+
+    def _results(self) -> Iterator[Result]:
         for finding in self.findings:
-            for result in finding.results:
-                if (diagnostic := complaint(result)) is not None:
-                    yield diagnostic
+            yield from finding.results
 
     @property
     def passed(self) -> bool:
@@ -62,10 +78,12 @@ def complaint(result: Result) -> Diagnostic | None:
         case Status.REFUTED:
             code, word = CODES[type(result.claim)], "does not hold"
         case Status.UNKNOWN:
-            code, word = UNDECIDED, "could not be decided"
+            code, word = codes.UNDECIDED, "could not be decided"
     verdict, why = f"`{result.text}` {word}", result.explanation
+    labels: tuple[Label, ...] = ()
     if result.span is not None:  # the fault has a place of its own: it comes first, and what it breaks second
-        verdict, why = why, verdict
+        verdict, why = why, ""
+        labels = (Label(result.claim.span, f"`{result.text}` {word}"),)
     notes = (f"witness: {result.witness}",) if result.witness is not None else ()
     return Diagnostic(
         code=code,
@@ -74,7 +92,17 @@ def complaint(result: Result) -> Diagnostic | None:
         severity=Severity.ERROR if result.status is Status.REFUTED else Severity.WARNING,
         notes=(*notes, *why.splitlines()),
         help=(result.help,) if result.help else (),
+        labels=labels,
+        fix=result.fix,
     )
+
+
+def warning(result: Result) -> Diagnostic | None:
+    """The diagnostic for a claim that holds and is still worth a thought."""
+    if not result.warning:
+        return None
+    help = "few layers pass a token on well over many hops: see `patternc check --explain P320`"
+    return Diagnostic(codes.MANY_HOPS, result.warning, result.claim.span, Severity.WARNING, help=(help,))
 
 
 def examine(references: Iterable[str], arguments: Iterable[str]) -> Iterator[FileReport]:
@@ -85,22 +113,32 @@ def examine(references: Iterable[str], arguments: Iterable[str]) -> Iterator[Fil
     """
     given = settings(arguments)
     for reference in every(references):
-        try:
-            module = load(reference.file)
-            patterns = named(reference, module)
-            _all_known(given, patterns, reference)
-        except PatternError as error:
-            yield FileReport(reference.file, errors=error.diagnostics)
-            continue
-        bound, errors = _bound(module, patterns, given, with_plans=reference.name is None)
-        if errors:
-            yield FileReport(reference.file, errors=errors)
-            continue
-        yield FileReport(reference.file, tuple(Finding(title(pattern.bound), check(pattern)) for pattern in bound))
+        yield examine_one(reference, given)
+
+
+def examine_one(reference: Reference, given: Mapping[str, str]) -> FileReport:
+    """The report on one file. Raises UsageError, OSError."""
+    try:
+        module = load(reference.file)
+    except PatternError as error:
+        return FileReport(reference.file, errors=error.diagnostics)
+    return examine_module(module, reference, given)
+
+
+def examine_module(module: Module, reference: Reference, given: Mapping[str, str]) -> FileReport:
+    """The report on a file that was read. Raises UsageError."""
+    patterns, plans = named(reference, module)
+    _all_known(given, patterns, reference)
+    bound, errors = _bound(module, patterns, plans, given, idle=reference.name is None)
+    if errors:
+        return FileReport(reference.file, errors=errors)
+    findings = [Finding(title(pattern.bound), check(pattern)) for pattern in bound]
+    findings += [Finding(f"plan {plan.name}", check(plan)) for plan in plans if plan.bound.claims]
+    return FileReport(reference.file, tuple(findings))
 
 
 def _bound(
-    module: Module, patterns: Iterable[Pattern], given: Mapping[str, str], *, with_plans: bool
+    module: Module, patterns: Iterable[Pattern], plans: Iterable[Plan], given: Mapping[str, str], *, idle: bool
 ) -> tuple[tuple[Pattern, ...], tuple[Diagnostic, ...]]:
     """The patterns with their settings, or else everything that is wrong with the patterns, plans and idle rules."""
     bound: list[Pattern] = []
@@ -110,12 +148,12 @@ def _bound(
             bound.append(_bind(pattern, given))
         except PatternError as error:
             found += error.diagnostics
-    if with_plans:
-        for plan in module.plans.values():
-            try:
-                _ = plan.assignments
-            except PatternError as error:
-                found += error.diagnostics
+    for plan in plans:
+        try:
+            _ = plan.bound
+        except PatternError as error:
+            found += error.diagnostics
+    if idle:
         found += idle_rules(module.tree)
     return tuple(bound), tuple(dict.fromkeys(found))
 

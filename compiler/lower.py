@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..patterns_dsl.diagnostic import Diagnostic, PatternError
+from ..patterns_dsl.diagnostics import codes
+from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
 from ..patterns_dsl.syntax import Direction, Expression
 from .confirm import confirm
 from .kernels.emit import emit
@@ -15,6 +16,7 @@ from .passes.program import Program, Tile
 from .passes.split import split
 from .relations.denote import denote
 from .relations.presburger import BudgetExceeded, budget
+from .runnable import refuse_open
 
 TILE = Tile(128, 128)
 
@@ -34,16 +36,19 @@ class Lowered:
 
 def lower(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Lowered:
     """Compile a relation. Raises PatternError for one that cannot be compiled: P401 where the set computations run
-    out of their budget, P402 for a cross pattern. ``Unconfirmed`` would say that what was emitted is not the pattern.
+    out of their budget, P402 for a cross pattern, P403 for what is decided at run time. ``Unconfirmed`` would say
+    that what was emitted is not the pattern.
     """
     if direction is Direction.CROSS:
-        raise PatternError([_diagnostic("P402", "a cross pattern cannot be compiled yet", expression, _CROSS_REMEDY)])
+        message = "a cross pattern cannot be compiled yet"
+        raise PatternError([_diagnostic(codes.NOT_COMPILED, message, expression, _CROSS_REMEDY)])
+    refuse_open(expression)
     try:
         with budget(_OPERATIONS):
             return _lower(expression, direction, name, tile)
     except BudgetExceeded as error:
         complaint = f"the relation is too complex to compile: {error}"
-        raise PatternError([_diagnostic("P401", complaint, expression, _COMPLEX_REMEDY)]) from None
+        raise PatternError([_diagnostic(codes.TOO_COMPLEX, complaint, expression, _COMPLEX_REMEDY)]) from None
 
 
 def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Lowered:

@@ -10,42 +10,66 @@ from typing import TYPE_CHECKING
 
 from ..library import catalogue
 from ..patterns_dsl import syntax
-from ..patterns_dsl.bind import bind, bind_plan
-from ..patterns_dsl.parse import parse
-from ..patterns_dsl.source import Source
+from ..patterns_dsl.binding.bind import bind
+from ..patterns_dsl.binding.link import ImportRefused, link
+from ..patterns_dsl.binding.plans import bind_plan
+from ..patterns_dsl.diagnostics.source import Source
+from ..patterns_dsl.parsing.parse import parse
+from ..patterns_dsl.parsing.read import read
 from .relations.denote import denote
 from .relations.relation import Relation
+from .relations.settle import Extent, Open, drawn, opens, settle
 
 if TYPE_CHECKING:
     import torch
 
+    from .bruteforce import Choice
+
 LIBRARY = "library:"
+
+
+class OpenPattern(ValueError):
+    """Something is asked of a pattern that depends on what its selections choose."""
 
 
 def load(reference: str | Path) -> Module:
     """The module in a ``.pat`` file, or a stock one: ``library:longformer``.
 
-    Raises PatternError with every syntax error of the file, OSError where it cannot be read, UnicodeDecodeError
-    where it is not UTF-8, and UnknownPattern for a stock pattern that does not exist.
+    Raises PatternError with every syntax error of the file and of those it imports, OSError where it cannot be read,
+    and UnknownPattern for a stock pattern that does not exist.
     """
     text = str(reference)
     if text.startswith(LIBRARY):
         return Module(catalogue.source(text.removeprefix(LIBRARY)))
-    try:
-        return Module(Source(text, Path(reference).read_text(encoding="utf-8-sig")))
-    except UnicodeDecodeError as error:
-        error.reason = f"{error.reason}; {text} is not UTF-8: save it as such"
-        raise
+    return Module(read(Path(reference)))
 
 
 def loads(text: str, name: str = "<string>") -> Module:
-    """The module in a string; ``name`` is what its diagnostics call it."""
+    """The module in a string; ``name`` is what its diagnostics call it. It can import stock files only."""
     return Module(Source(name, text))
+
+
+def find_import(importer: Source, path: str) -> Source:
+    """The source of an import. Raises ImportRefused, and PatternError for what is no text."""
+    if path.startswith(LIBRARY):
+        try:
+            return catalogue.source(path.removeprefix(LIBRARY))
+        except catalogue.UnknownPattern as error:
+            raise ImportRefused(str(error), "`patternc library list` names them all") from None
+    if importer.folder is None:
+        message = f"{importer.name} lies in no folder, and can import stock files only"
+        raise ImportRefused(message, 'write it to a file, or import `"library:NAME"`')
+    file = importer.folder / path
+    try:
+        return read(file)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise ImportRefused(message, f"a path starts at the importing file's folder, {importer.folder}") from None
 
 
 @lru_cache(maxsize=256)
 def _stock(name: str) -> syntax.Module | None:
-    return parse(catalogue.source(name)) if name in catalogue.names() else None
+    return link(parse(catalogue.source(name)), find_import) if name in catalogue.names() else None
 
 
 @dataclass(frozen=True)
@@ -56,7 +80,7 @@ class Module(Mapping[str, "Pattern"]):
     tree: syntax.Module = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tree", parse(self.source))
+        object.__setattr__(self, "tree", link(parse(self.source), find_import))
 
     @cached_property
     def patterns(self) -> Mapping[str, Pattern]:
@@ -129,7 +153,7 @@ class Pattern:
 
     @property
     def relation(self) -> Relation:
-        """The union of the steps, for every length."""
+        """The union of the steps, for every length. Raises OpenPattern where selections decide it."""
         return self.union.relation
 
     @property
@@ -137,9 +161,10 @@ class Pattern:
         """Whether a query's keys change when the sequence grows: such a pattern cannot decode with a cache."""
         return self.relation.depends_on_length
 
-    def mask(self, n: int, nk: int | None = None) -> torch.Tensor:
-        """torch.bool [n, nk]: True where the query (row) attends to the key (column). ``nk`` is for cross patterns."""
-        return self.union.mask(n, nk)
+    def mask(self, n: int, nk: int | None = None, *, choice: Choice | None = None) -> torch.Tensor:
+        """torch.bool [n, nk]: True where the query (row) attends to the key (column). ``nk`` is for cross patterns;
+        ``choice`` for patterns with selections: see ``Step.mask``."""
+        return self.union.mask(n, nk, choice=choice)
 
 
 @dataclass(frozen=True)
@@ -151,17 +176,43 @@ class Step:
     direction: syntax.Direction
 
     @cached_property
-    def relation(self) -> Relation:
-        return denote(self.expression, self.direction)
+    def opens(self) -> tuple[Open, ...]:
+        """What the text leaves to learned selections, gates and the data."""
+        return opens(self.expression)
 
-    def mask(self, n: int, nk: int | None = None) -> torch.Tensor:
-        """torch.bool [n, nk], by brute force from the formula."""
+    @cached_property
+    def drawn(self) -> bool:
+        """Whether a seeded table has a part in it: the relation is then known at stated lengths only."""
+        return drawn(self.expression)
+
+    @cached_property
+    def relation(self) -> Relation:
+        """Raises OpenPattern where selections or seeded tables decide it: ``bound`` gives what is known."""
+        if self.opens or self.drawn:
+            sources = ", ".join(f"`{each.source}`" for each in self.opens) or "a seeded table"
+            raise OpenPattern(f"what {self.name or 'the step'} attends to is decided by {sources}")
+        return self.bound(Extent.MAY)
+
+    def bound(self, extent: Extent) -> Relation:
+        """The pairs that attend whatever is chosen (MUST), or under some choice (MAY), for every length."""
+        return denote(settle(self.expression, extent), self.direction)
+
+    def mask(self, n: int, nk: int | None = None, *, choice: Choice | None = None) -> torch.Tensor:
+        """torch.bool [n, nk], by brute force from the formula.
+
+        Where selections decide it, ``choice`` says which mask: ``"must"`` the pairs that attend whatever is chosen,
+        ``"may"`` those that could, or a mapping from each source to the number of one of its examples. Raises
+        OpenPattern where it is needed and not given.
+        """
         # Neither is needed by anything that only checks.
         import torch
 
         from . import bruteforce
 
-        return torch.from_numpy(bruteforce.mask(self.expression, self.direction, n, nk))
+        if choice is None and self.opens:
+            sources = ", ".join(f"`{each.source}`" for each in self.opens)
+            raise OpenPattern(f'{sources} decides this mask: ask for choice="must" or choice="may"')
+        return torch.from_numpy(bruteforce.mask(self.expression, self.direction, n, nk, choice=choice or "may"))
 
 
 @dataclass(frozen=True)
@@ -172,7 +223,12 @@ class Plan:
     name: str
 
     @cached_property
+    def bound(self) -> syntax.BoundPlan:
+        """The plan with its patterns and claims in core form. Raises PatternError."""
+        return bind_plan(self.module.tree, self.name, stock=_stock)
+
+    @cached_property
     def assignments(self) -> tuple[tuple[syntax.Assignment, Pattern], ...]:
         """Raises PatternError for a pattern that neither the file nor the library has."""
-        bound = bind_plan(self.module.tree, self.name, stock=_stock)
-        return tuple((assignment, Pattern(self.module, tree.name, given=tree)) for assignment, tree in bound)
+        lines = self.bound.assignments
+        return tuple((assignment, Pattern(self.module, tree.name, given=tree)) for assignment, tree in lines)

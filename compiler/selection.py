@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..library import catalogue
 from ..patterns_dsl.syntax import Bound, BoundPattern
-from .pattern import LIBRARY, Module, Pattern, load
+from .pattern import LIBRARY, Module, Pattern, Plan, load
 
 
 class UsageError(ValueError):
@@ -79,20 +79,38 @@ def parameters(pattern: Pattern) -> frozenset[str]:
     return frozenset(parameter.name for parameter in tree.parameters)
 
 
-def named(reference: Reference, module: Module) -> tuple[Pattern, ...]:
-    """The pattern that is named, or all of the file."""
+def named(reference: Reference, module: Module) -> tuple[tuple[Pattern, ...], tuple[Plan, ...]]:
+    """The pattern or plan that is named, or all of the file. A pattern comes before a plan of the same name."""
+    name = reference.name
+    if name is None:
+        return tuple(module.patterns.values()), tuple(module.plans.values())
+    if name in module.patterns:
+        return (module.patterns[name],), ()
+    if name in module.plans:
+        return (), (module.plans[name],)
+    known = ", ".join((*module.patterns, *module.plans)) or "none"
+    raise UsageError(f"{reference.file} has no pattern or plan {name!r}; it has {known}")
+
+
+def select_plan(text: str, arguments: Iterable[str]) -> Plan | None:
+    """The plan that ``text`` names, if it names one. A plan takes no settings."""
+    reference = Reference.parse(text)
     if reference.name is None:
-        return tuple(module.patterns.values())
-    if reference.name not in module.patterns:
-        known = ", ".join(module.patterns) or "none"
-        raise UsageError(f"{reference.file} has no pattern {reference.name!r}; it has {known}")
-    return (module.patterns[reference.name],)
+        return None
+    patterns, plans = named(reference, load(reference.file))
+    if patterns or not plans:
+        return None
+    if given := settings(arguments):
+        raise UsageError(f"a plan has no parameters, and -p {next(iter(given))} is given")
+    return plans[0]
 
 
 def select(text: str, arguments: Iterable[str]) -> Pattern:
     """The one pattern that ``text`` names, bound to the settings."""
     reference = Reference.parse(text)
-    patterns = named(reference, load(reference.file))
+    patterns, plans = named(reference, load(reference.file))
+    if reference.name is not None and plans:
+        raise UsageError(f"{reference.name!r} is a plan of {reference.file}, and a pattern is wanted here")
     if len(patterns) != 1:
         names = ", ".join(pattern.name for pattern in patterns)
         if not patterns:

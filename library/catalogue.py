@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import resources
 
-from ..patterns_dsl.parse import parse
-from ..patterns_dsl.source import Source
+from ..patterns_dsl.diagnostics.source import Source
+from ..patterns_dsl.parsing.parse import parse
 
 
 class UnknownPattern(KeyError):

@@ -26,7 +26,7 @@ from ..compiler.pattern import Pattern, loads
 from ..compiler.report import formats, plan
 from ..compiler.selection import settings, spelled, title
 from ..compiler.verify.result import Result
-from ..patterns_dsl.diagnostic import PatternError
+from ..patterns_dsl.diagnostics.diagnostic import PatternError
 from .manifest import NAME, Dtype, Manifest, Summary, Verdict
 
 SOURCE, PROOFS, PLAN, KERNELS = "pattern.pat", "proofs.json", "plan.json", "kernels.py"

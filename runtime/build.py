@@ -14,7 +14,7 @@ from ..compiler.kernels import aot
 from ..compiler.passes.program import Program
 from ..compiler.pattern import Pattern
 from ..compiler.selection import UsageError
-from ..compiler.verify.prove import check
+from ..compiler.verify.check import check
 from ..compiler.verify.result import Status
 from . import artifact
 from .compile import compile

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..compiler.passes.program import Program
+from ..compiler.runnable import refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, choose_engine
@@ -32,7 +33,7 @@ def compile(
     ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). The program is the same for
     all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
     data type and the device (``kernels/launch.py``). Raises EngineError for an engine that does not exist or cannot
-    run this, IndexError for a step that is not there.
+    run this, IndexError for a step that is not there, PatternError (P403) for what is decided at run time.
     """
     bound = pattern.bound
     if bound.direction is Direction.CROSS:
@@ -46,6 +47,7 @@ def compile(
     chosen = choose_engine(engine, device)
     check_dtype(chosen, dtype)
     expression = bound.union if step is None else bound.steps[step].body
+    refuse_open(expression, tables=chosen == "reference")
     name = bound.name if step is None else f"{bound.name}.{bound.steps[step].name or step}"
     program = None if chosen == "reference" else _lower(expression, bound.direction, name)
     return Compiled(name, Meaning(expression, bound.direction), program, chosen, head_dim, dtype)

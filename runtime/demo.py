@@ -12,7 +12,7 @@ from ..compiler.pattern import Pattern, load
 from ..compiler.report import draw, explanation, verdicts
 from ..compiler.report.palette import Paint
 from ..compiler.selection import title
-from ..compiler.verify.prove import check
+from ..compiler.verify.check import check
 from .build import Request, build
 from .comparison import Comparison, compare, speaker
 from .models.demo_model import demo_tokens, load_demo_model

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from ..relations.periods import occupied
 from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
 from .count import tiles_touched
 from .program import NATURAL, Order, Tile
@@ -117,23 +118,8 @@ def _values(formula: IntegerSet, term: str, most: int) -> tuple[int, ...]:
 
 def _packed(tokens: IntegerSet, name: str, modulus: int) -> tuple[Order, ...]:
     """One packed order per run of occupied residues mod ``modulus``; nothing when all are, or the runs are many."""
-    rest = tokens.image(("r",), f"v_r = v_{name} mod {modulus}").for_some("n")
-    unit = IntegerSet.parse(("r",), f"0 <= v_r < {modulus}")
-    if unit <= rest:
-        return ()
-    orders: list[Order] = []
-    while not rest.empty:
-        if len(orders) == MOST_RUNS:
-            return ()
-        point = rest.smallest(())
-        assert point is not None
-        start = point["r"]
-        gap = (unit - rest) & IntegerSet.parse(("r",), f"v_r > {start}")
-        beyond = gap.smallest(())
-        stop = beyond["r"] if beyond is not None else modulus
-        orders.append(Order(modulus, stop - start, start, 1))
-        rest = rest & IntegerSet.parse(("r",), f"v_r >= {stop}")
-    return tuple(orders)
+    runs = occupied(tokens, name, modulus, MOST_RUNS) or ()
+    return tuple(Order(modulus, count, start, 1) for start, count in runs if count < modulus)
 
 
 def describe(placements: Sequence[Placement]) -> str:

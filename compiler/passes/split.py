@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...patterns_dsl.source import Span
+from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import (
     And,
     Composition,

@@ -6,30 +6,24 @@ Each construct is one equation. In a causal pattern every operand is meant withi
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from ...patterns_dsl.syntax import (
     And,
     Arithmetic,
-    Call,
     Comparison,
     Complement,
     Composition,
     Difference,
     Direction,
-    Elements,
     Exists,
     Expression,
     Formula,
     Integer,
     Intersection,
-    Membership,
     Name,
     Negative,
     Not,
     Or,
     Pairs,
-    Positions,
     Term,
     Union,
 )
@@ -38,10 +32,13 @@ from .relation import Relation, lengths, universe
 
 
 def denote(expression: Expression, direction: Direction) -> Relation:
-    """The relation of a core-form expression; raises TypeError for a form that ``bind`` should have expanded."""
+    """The relation of a core-form expression without open choices.
+
+    Raises TypeError for a form that ``bind`` should have expanded, or that ``settle`` should have settled.
+    """
     match expression:
         case Pairs(query, key, formula):
-            return Relation.parse(_formula(formula, direction), direction, query=query, key=key)
+            return Relation.parse(condition(formula, direction), direction, query=query, key=key)
         case Union(left, right):
             return denote(left, direction) | denote(right, direction)
         case Intersection(left, right):
@@ -52,47 +49,45 @@ def denote(expression: Expression, direction: Direction) -> Relation:
             return universe(direction) - denote(operand, direction)
         case Composition(left, right):
             return denote(left, direction) @ denote(right, direction)
-        case Positions() | Elements() | Call():
-            raise TypeError(f"{type(expression).__name__} is not a relation in core form")
         case _:
-            assert_never(expression)
+            raise TypeError(f"{type(expression).__name__} is not a settled relation in core form")
 
 
-def _formula(formula: Formula, direction: Direction) -> str:
+def condition(formula: Formula, direction: Direction) -> str:
+    """A settled core formula as isl's text over quoted names."""
     match formula:
         case Comparison(terms, operators):
-            texts = [_term(term) for term in terms]
+            texts = [number(term) for term in terms]
             links = zip(texts, operators, texts[1:], strict=False)
             return "(" + " and ".join(f"{left} {operator} {right}" for left, operator, right in links) + ")"
         case And(left, right):
-            return f"({_formula(left, direction)} and {_formula(right, direction)})"
+            return f"({condition(left, direction)} and {condition(right, direction)})"
         case Or(left, right):
-            return f"({_formula(left, direction)} or {_formula(right, direction)})"
+            return f"({condition(left, direction)} or {condition(right, direction)})"
         case Not(inner):
-            return f"(not {_formula(inner, direction)})"
+            return f"(not {condition(inner, direction)})"
         case Exists(variable, body, None):
             name = quote(variable)
             inside = " or ".join(f"{name} < {quote(length)}" for length in lengths(direction))
-            return f"(exists ({name} : 0 <= {name} and ({inside}) and {_formula(body, direction)}))"
-        case Exists() | Membership():
-            raise TypeError(f"{type(formula).__name__} is not a formula in core form")
+            return f"(exists ({name} : 0 <= {name} and ({inside}) and {condition(body, direction)}))"
         case _:
-            assert_never(formula)
+            raise TypeError(f"{type(formula).__name__} is not a settled formula in core form")
 
 
-def _term(term: Term) -> str:
+def number(term: Term) -> str:
+    """A core term as isl's text over quoted names."""
     match term:
         case Integer(value):
             return f"({value})" if value < 0 else str(value)
         case Name(name):
             return quote(name)
         case Negative(inner):
-            return f"(-{_term(inner)})"
+            return f"(-{number(inner)})"
         case Arithmetic("div", left, right):
-            return f"floor(({_term(left)}) / {_term(right)})"
+            return f"floor(({number(left)}) / {number(right)})"
         case Arithmetic("mod", left, right):
-            return f"(({_term(left)}) mod {_term(right)})"
+            return f"(({number(left)}) mod {number(right)})"
         case Arithmetic(operator, left, right):
-            return f"({_term(left)} {operator} {_term(right)})"
+            return f"({number(left)} {operator} {number(right)})"
         case _:
-            assert_never(term)
+            raise TypeError(f"{type(term).__name__} is not a term in core form")

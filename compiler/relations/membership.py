@@ -14,37 +14,49 @@ from .denote import denote
 from .integer import evaluate
 from .presburger import BudgetExceeded, budget
 from .relation import lengths, universe
+from .settle import Extent, drawn, settle
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Member: TypeAlias = Callable[[Ints, Ints], Bools]
-"""Whether query i attends to key j, over arrays of equal shape."""
+"""Whether query i attends to key j: [Nq] queries and [Nk] keys to [Nq, Nk]."""
 
 _LONGEST_MASK = 4096
 
 
-def membership(expression: Expression, direction: Direction, queries: int, keys: int) -> Member:
-    """The closed form of the relation, evaluated pointwise: it draws a million tokens as fast as a hundred.
+def membership(
+    expression: Expression, direction: Direction, queries: int, keys: int, extent: Extent = Extent.MAY
+) -> Member:
+    """The closed form of the relation, evaluated place by place: it draws a million tokens as fast as a hundred.
 
-    A relation without a closed form within the budget is drawn from its brute-force mask; raises BudgetExceeded when
-    it is too long for one.
+    ``extent`` settles what selections decide. A seeded table, and a relation without a closed form within the budget,
+    are evaluated by brute force; raises BudgetExceeded where that would take too long.
     """
-    sizes = {"nq": queries, "nk": keys} if direction is Direction.CROSS else {"n": queries}
+    cross = direction is Direction.CROSS
+    sizes = {"nq": queries, "nk": keys} if cross else {"n": queries}
     assert set(sizes) == set(lengths(direction))
+
+    def by_brute_force(i: Ints, j: Ints) -> Bools:
+        choice: bruteforce.Choice = "must" if extent is Extent.MUST else "may"
+        nk = keys if cross else None
+        return bruteforce.block(expression, direction, queries, nk, queries=i, keys=j, choice=choice)
+
+    if drawn(expression):
+        return by_brute_force
     try:
         with budget():
             inside = universe(direction).pairs
-            closed = denote(expression, direction).pairs.predicate(inside)
+            closed = denote(settle(expression, extent), direction).pairs.predicate(inside)
     except BudgetExceeded:
         if max(queries, keys) > _LONGEST_MASK:
             raise
-        mask = bruteforce.mask(expression, direction, *sizes.values())
-        return lambda i, j: mask[i, j]
+        return by_brute_force
 
     def member(i: Ints, j: Ints) -> Bools:
-        values = {"i": i, "j": j, **sizes}
-        hit = np.broadcast_to(evaluate(closed, values, np), i.shape)
+        row, column = i[:, None], j[None, :]
+        values = {"i": row, "j": column, **sizes}
+        hit = np.broadcast_to(evaluate(closed, values, np), (len(i), len(j)))
         # The closed form is exact within the pattern's universe, of which only this bound can be broken here.
-        return hit & (j <= i) if direction is Direction.CAUSAL else hit
+        return hit & (column <= row) if direction is Direction.CAUSAL else hit
 
     return member

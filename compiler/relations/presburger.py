@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from typing import Any
 
 import islpy as isl
 
-from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from .closed_form import expression, predicate
+from .integer import FALSE, TRUE, Expr, Predicate
 
 _CONTEXT = isl.Context()
 _CONTEXT.set_ast_build_detect_min_max(1)
@@ -84,6 +86,18 @@ class IntegerSet:
     def parse(cls, dims: Sequence[str], formula: str, parameters: Sequence[str] = ()) -> IntegerSet:
         """``{ [dims] : formula }``; names in ``formula`` are quoted (see ``quote``)."""
         return cls(dims, _set(_space(parameters, f"[{_list(dims)}] : {formula or 'true'}")))
+
+    @classmethod
+    def from_parameters(cls, dims: Sequence[str], raw: isl.Set) -> IntegerSet:
+        """The inverse of ``as_parameters``, for a raw set of parameters alone."""
+        raw = raw.from_params()
+        for place, dim in enumerate(dims):
+            position = raw.find_dim_by_name(isl.dim_type.param, quote(dim))
+            if position < 0:
+                raw = raw.insert_dims(isl.dim_type.set, place, 1)
+            else:
+                raw = raw.move_dims(isl.dim_type.set, place, isl.dim_type.param, position, 1)
+        return cls(dims, raw)
 
     # --- algebra; operands are aligned by the names of their dimensions ---
 
@@ -196,7 +210,7 @@ class IntegerSet:
         if self.empty:
             return True
         try:
-            self._as_parameters([d for d in self.dims if d != dim]).dim_max(0)
+            self.as_parameters([d for d in self.dims if d != dim]).dim_max(0)
         except isl.Error as error:
             # isl's own dim_has_upper_bound counts bounds through existential variables that bound nothing.
             if "unbounded" not in str(error):
@@ -212,8 +226,8 @@ class IntegerSet:
         ``context`` (over the other dims) says which values of those are asked for.
         """
         others = [d for d in self.dims if d != dim]
-        raw = self._as_parameters(others)
-        known = context.onto(others)._as_parameters(others).params()
+        raw = self.as_parameters(others)
+        known = context.onto(others).as_parameters(others).params()
         lo, hi = raw.dim_min(0), raw.dim_max(0).add_constant_val(isl.Val.one(_CONTEXT))
         nothing = known.subtract(raw.params())
         if not nothing.is_empty():
@@ -224,23 +238,22 @@ class IntegerSet:
             else:
                 zero = isl.PwAff.zero_on_domain(isl.LocalSpace.from_space(nothing.get_space()))
                 lo, hi = (bound.union_add(zero.intersect_params(nothing)) for bound in (lo, hi))
-        build = isl.AstBuild.from_context(known)
-        lo, hi = (_expr(build.expr_from_pw_aff(bound.gist_params(known).coalesce())) for bound in (lo, hi))
+        lo, hi = (expression(code(bound, known)) for bound in (lo, hi))
         return lo, hi
 
     def predicate(self, context: IntegerSet) -> Predicate:
         """Membership as a predicate over the dims and parameters, exact within ``context``."""
-        raw = self.simplify(context)._as_parameters(self.dims)
-        known = context.onto(self.dims)._as_parameters(self.dims).params()
+        raw = self.simplify(context).as_parameters(self.dims)
+        known = context.onto(self.dims).as_parameters(self.dims).params()
         params = raw.params()
         if params.is_empty():
             return FALSE
         if known.is_subset(params):
             return TRUE
-        return _predicate(isl.AstBuild.from_context(known).expr_from_set(params))
+        return predicate(isl.AstBuild.from_context(known).expr_from_set(params))
 
-    def _as_parameters(self, dims: Sequence[str]) -> isl.Set:
-        """The raw set with ``dims`` turned into parameters; what stays is in the old order."""
+    def as_parameters(self, dims: Sequence[str]) -> isl.Set:
+        """The raw set with ``dims`` turned into parameters; what stays is in the old order. For this room only."""
         raw = self._set
         remaining = list(self.dims)
         for dim in dims:
@@ -252,6 +265,26 @@ class IntegerSet:
 
     def __repr__(self) -> str:
         return f"IntegerSet({str(self._set).replace('v_', '')})"
+
+
+def value(number: int) -> isl.Val:
+    """A number as isl's own. For this room only."""
+    return isl.Val.int_from_si(_CONTEXT, number)
+
+
+def function(names: Sequence[str], formula: str) -> isl.PwAff:
+    """A raw function of parameters, from isl's text over quoted names. For this room only."""
+    return isl.PwAff.read_from_str(_CONTEXT, f"[{_list(names)}] -> {{ [({formula})] }}")
+
+
+def graph(raw: isl.PwAff) -> isl.Set:
+    """The raw set of the values of a raw function of parameters. For this room only."""
+    return isl.Set.from_pw_aff(raw)
+
+
+def code(raw: isl.PwAff, known: isl.Set) -> Any:
+    """The syntax tree of a raw function, simplified where the parameters are in ``known``. For this room only."""
+    return isl.AstBuild.from_context(known).expr_from_pw_aff(raw.gist_params(known).coalesce())
 
 
 def _list(names: Sequence[str]) -> str:
@@ -266,74 +299,3 @@ def _extended(bound: isl.PwAff) -> isl.PwAff | None:
     """The same formula without its domain, when it is a single one."""
     pieces = bound.coalesce().get_pieces()
     return isl.PwAff.from_aff(pieces[0][1]) if len(pieces) == 1 else None
-
-
-_ARITHMETIC = {
-    isl.ast_expr_op_type.add: "+",
-    isl.ast_expr_op_type.sub: "-",
-    isl.ast_expr_op_type.mul: "*",
-    isl.ast_expr_op_type.div: "//",
-    isl.ast_expr_op_type.fdiv_q: "//",
-    isl.ast_expr_op_type.pdiv_q: "//",
-    isl.ast_expr_op_type.pdiv_r: "%",
-    isl.ast_expr_op_type.zdiv_r: "%",
-    isl.ast_expr_op_type.min: "min",
-    isl.ast_expr_op_type.max: "max",
-}
-_COMPARISONS = {
-    isl.ast_expr_op_type.eq: "==",
-    isl.ast_expr_op_type.le: "<=",
-    isl.ast_expr_op_type.lt: "<",
-    isl.ast_expr_op_type.ge: ">=",
-    isl.ast_expr_op_type.gt: ">",
-}
-_CONJUNCTIONS = (isl.ast_expr_op_type.and_, isl.ast_expr_op_type.and_then)
-_DISJUNCTIONS = (isl.ast_expr_op_type.or_, isl.ast_expr_op_type.or_else)
-_CHOICES = (isl.ast_expr_op_type.cond, isl.ast_expr_op_type.select)
-
-
-def _expr(node: isl.AstExpr) -> Expr:
-    if node.get_type() == isl.ast_expr_type.int:
-        return Const(node.get_val().to_python())
-    if node.get_type() == isl.ast_expr_type.id:
-        return Var(node.get_id().get_name().removeprefix("v_"))
-    kind = node.get_op_type()
-    operands = [node.get_op_arg(k) for k in range(node.get_op_n_arg())]
-    if kind == isl.ast_expr_op_type.minus:
-        return Binary("-", Const(0), _expr(operands[0]))
-    if kind in _CHOICES:
-        return Select(_predicate(operands[0]), _expr(operands[1]), _expr(operands[2]))
-    result = _expr(operands[0])
-    for operand in operands[1:]:
-        result = Binary(_ARITHMETIC[kind], result, _expr(operand))
-    return result
-
-
-def _predicate(node: isl.AstExpr) -> Predicate:
-    if node.get_type() == isl.ast_expr_type.int:
-        return TRUE if node.get_val().to_python() else FALSE
-    kind = node.get_op_type()
-    operands = [node.get_op_arg(k) for k in range(node.get_op_n_arg())]
-    if kind in _CONJUNCTIONS:
-        parts = (_predicate(operand) for operand in operands)
-        return All(tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, All) else (part,))))
-    if kind in _DISJUNCTIONS:
-        parts = (_predicate(operand) for operand in operands)
-        return AnyOf(tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, AnyOf) else (part,))))
-    if kind in _CHOICES:
-        test, then, otherwise = (_predicate(operand) for operand in operands)
-        return AnyOf((All((test, then)), All((_negate(test), otherwise))))
-    return Compare(_COMPARISONS[kind], _expr(operands[0]), _expr(operands[1]))
-
-
-_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
-
-
-def _negate(predicate: Predicate) -> Predicate:
-    match predicate:
-        case Compare(operator, left, right):
-            return Compare(_OPPOSITE[operator], left, right)
-        case All(parts):
-            return AnyOf(tuple(_negate(part) for part in parts))
-        case AnyOf(parts):
-            return All(tuple(_negate(part) for part in parts))

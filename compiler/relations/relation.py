@@ -47,6 +47,10 @@ class Relation:
         second = other.pairs.rename({QUERY: "k"}).onto((QUERY, "k", KEY))
         return Relation((first & second).onto(_PAIR), self.direction)
 
+    def transposed(self) -> Relation:
+        """(i, j) for each (j, i)."""
+        return Relation(self.pairs.rename({QUERY: KEY, KEY: QUERY}).onto(_PAIR), self.direction)
+
     def __le__(self, other: Relation) -> bool:
         return self.pairs <= other.pairs
 

@@ -39,7 +39,7 @@ def failures(*refusals: type[Exception]) -> Iterator[None]:
     ``refusals`` are the further errors by which the command says that something cannot be done.
     """
     from ...library.catalogue import UnknownPattern
-    from ...patterns_dsl.diagnostic import PatternError
+    from ...patterns_dsl.diagnostics.diagnostic import PatternError
     from ..selection import UsageError
 
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..relations.membership import membership
+from ..relations.settle import Extent, opens
 from ..selection import UsageError, title
 from . import terminal
 from .grid import Grid, grid
@@ -44,7 +45,12 @@ def save(pattern: Pattern, n: int, path: Path) -> None:
 
 def _cells(pattern: Pattern, n: int, limit: int) -> Grid:
     bound = pattern.bound
-    return grid([membership(step.body, bound.direction, n, n) for step in bound.steps], n, n, limit)
+    members = []
+    for step in bound.steps:
+        may = membership(step.body, bound.direction, n, n, Extent.MAY)
+        must = membership(step.body, bound.direction, n, n, Extent.MUST) if opens(step.body) else may
+        members.append((must, may))
+    return grid(members, n, n, limit)
 
 
 def _steps(pattern: Pattern) -> list[str]:
@@ -56,7 +62,7 @@ def _one_line(text: str) -> str:
 
 
 def _page(pattern: Pattern, drawing: str) -> str:
-    from ..verify.prove import check
+    from ..verify.check import check
 
     bound = pattern.bound
     return page(title(bound), bound.documentation or "", drawing, check(pattern), bound.span.text)

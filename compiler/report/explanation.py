@@ -1,33 +1,47 @@
-"""The account of `patternc explain` as a table for people and as JSON."""
+"""The account of `patternc explain` as text for people and as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .palette import Paint
 
 if TYPE_CHECKING:
     from ..explain import Account
+    from ..explain.counts import Bound
+    from ..explain.hops import Hops
 
 _INTERVALS = 12  # of a query's keys, before the rest is only counted
+_HOPS = 6  # of a histogram, before the rest is added up
 
 
 def as_json(account: Account) -> str:
     """Every number, the derived ones included. ``version`` rises when a field changes its meaning."""
-    derived = {
-        "tiles": account.tiles,
-        "density": account.density,
-        "waste": account.waste,
-        "kernels": account.kernels,
-        "flops": account.flops(account.tiles),
-        "dense_flops": account.flops(account.dense_tiles),
-        "bytes": account.bytes_moved(account.tiles, account.kernels),
-        "dense_bytes": account.bytes_moved(account.dense_tiles, 1),
-    }
-    return json.dumps({"version": 1, **asdict(account), **derived}, indent=2)
+    found = _plain(account)
+    found["terms"] = [
+        {"step": term.step, "term": term.text, "line": term.line, "kind": str(term.kind)} for term in account.terms
+    ]
+    found |= {"density": account.density, "waste": account.waste}
+    if account.cost is not None:
+        price = account.cost
+        found["cost"] |= {
+            "tiles": price.tiles,
+            "kernels": price.kernels,
+            "flops": price.flops(price.tiles),
+            "dense_flops": price.flops(price.dense_tiles),
+            "bytes": price.bytes_moved(price.tiles, price.kernels),
+            "dense_bytes": price.bytes_moved(price.dense_tiles, 1),
+        }
+    return json.dumps({"version": 2, **found}, indent=2)
+
+
+def _plain(account: Account) -> dict[str, Any]:
+    from dataclasses import replace
+
+    return asdict(replace(account, terms=()))
 
 
 def text(account: Account, paint: Paint) -> str:
@@ -36,31 +50,93 @@ def text(account: Account, paint: Paint) -> str:
 
 
 def _lines(account: Account, paint: Paint) -> Iterator[str]:
+    yield paint(f"{account.pattern} at n = {account.length:,}", "bold") + f", {account.direction}, per head"
+    yield f"  kind     {account.kind}"
     about = "" if account.exact else "about "
-    tiles, dense = account.tiles, account.dense_tiles
-    yield paint(f"{account.pattern} at n = {account.length:,}", "bold") + f", head_dim {account.head_dim}, per head"
-    yield f"  kind     {account.kind}; index tables {account.table_bytes} bytes"
-    yield f"  pairs    {about}{account.pairs:,} of {account.dense_pairs:,} ({account.density:.2%})"
-    yield (
-        f"  tiles    {tiles:,} of {dense:,} that a dense kernel computes ({_times(dense, tiles)} fewer), "
-        f"{account.tile.query} x {account.tile.key}; waste {account.waste:.1%}"
-    )
-    yield f"  FLOPs    {_si(account.flops(tiles))} beside {_si(account.flops(dense))} dense, forward"
-    moved, dense_moved = account.bytes_moved(tiles, account.kernels), account.bytes_moved(dense, 1)
-    yield f"  bytes    {_si(moved)} beside {_si(dense_moved)} dense, forward, 2-byte elements"
+    possible = f"; up to {about}{account.possible:,} if selected" if account.possible > account.pairs else ""
+    yield f"  pairs    {about}{account.pairs:,} of {account.dense_pairs:,} ({account.density:.2%}){possible}"
+    yield f"  keys     {bound_in_words(account.most_keys)} per query"
+    if account.cache is not None:
+        yield f"  KV cache {bound_in_words(account.cache)} stay live"
+    if account.hops is not None:
+        yield f"  reach    {hops_in_words(account.hops)}"
+    for advice in account.advice:
+        yield paint(f"  advice   {advice}", "cyan")
+    yield from _cost(account)
     yield ""
-    rows = [("kernel", "term", "line", "queries / keys in order", "full tiles", "masked tiles")]
-    rows += [
-        (str(s.kernel), s.label, str(s.line), s.orders, f"{s.full_tiles:,}", f"{s.masked_tiles:,}")
-        for s in account.shares
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        yield "  " + (paint(line, "dim") if number == 0 else line)
+    yield from table(
+        ("step", "term", "line", "kind"),
+        [(term.step, term.text, str(term.line), str(term.kind)) for term in account.terms],
+        paint,
+    )
+    if account.cost is not None:
+        yield ""
+        yield from table(
+            ("kernel", "term", "line", "queries / keys in order", "full tiles", "masked tiles"),
+            [
+                (str(s.kernel), s.label, str(s.line), s.orders, f"{s.full_tiles:,}", f"{s.masked_tiles:,}")
+                for s in account.cost.shares
+            ],
+            paint,
+        )
     if account.query is not None:
         yield ""
         yield f"  query {account.query} attends to {_keys(account.keys)}"
+        if account.possible_keys != account.keys:
+            yield f"  and could attend to {_keys(account.possible_keys)}"
+
+
+def _cost(account: Account) -> Iterator[str]:
+    price = account.cost
+    if price is None:
+        yield f"  cost     {account.no_cost}"
+        return
+    tiles, dense = price.tiles, price.dense_tiles
+    yield (
+        f"  tiles    {tiles:,} of {dense:,} that a dense kernel computes ({_times(dense, tiles)} fewer), "
+        f"{price.tile.query} x {price.tile.key}; waste {price.waste(account.pairs):.1%}"
+    )
+    yield f"  FLOPs    {_si(price.flops(tiles))} beside {_si(price.flops(dense))} dense, forward"
+    moved, dense_moved = price.bytes_moved(tiles, price.kernels), price.bytes_moved(dense, 1)
+    yield (
+        f"  bytes    {_si(moved)} beside {_si(dense_moved)} dense, forward, head_dim {price.head_dim}, "
+        f"2-byte elements; index tables {price.table_bytes}"
+    )
+
+
+def bound_in_words(bound: Bound) -> str:
+    """``at most min(n, 1028), for every length: 1,028 here``."""
+    most = "at most" if bound.exact else "no more than"
+    here = "not counted here" if bound.at is None else f"{bound.at:,} here"
+    if bound.formula is None:
+        return f"{most} {bound.at:,}" if bound.at is not None else "not counted"
+    if bound.formula.isdecimal():
+        return f"{most} {bound.formula}"
+    return f"{most} {bound.formula}, {bound.when}: {here}"
+
+
+def hops_in_words(hops: Hops) -> str:
+    """How many layers connect every pair, and how many pairs each adds."""
+    query, key, layers = hops.worst
+    if hops.proved is not None:
+        head = f"every pair within {hops.proved} layer{'s' * (hops.proved > 1)}, for every length"
+    elif hops.never:
+        head = f"{hops.never:,} pairs never, such as ({query}, {key})"
+    else:
+        head = f"every pair within {layers} layer{'s' * (layers > 1)} at n = {hops.length:,}, last ({query}, {key})"
+    shown = [f"{number}: {count:,}" for number, count in enumerate(hops.histogram, start=1)]
+    if len(shown) > _HOPS:
+        rest = sum(hops.histogram[_HOPS - 1 :])
+        shown = [*shown[: _HOPS - 1], f"{_HOPS}..{len(hops.histogram)}: {rest:,}"]
+    return f"{head}; pairs by layers at n = {hops.length:,}: {', '.join(shown)}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], paint: Paint) -> Iterator[str]:
+    """Rows under a head, in columns."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for number, row in enumerate((head, *rows)):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield "  " + (paint(line, "dim") if number == 0 else line)
 
 
 def _keys(intervals: tuple[tuple[int, int], ...]) -> str:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...patterns_dsl.diagnostic import Diagnostic, Severity
-from ...patterns_dsl.source import Span
+from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, Severity
+from ...patterns_dsl.diagnostics.source import Span
 from ..examine import FileReport
 from ..verify.result import Result, Witness
 

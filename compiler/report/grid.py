@@ -17,10 +17,12 @@ _SAMPLES = 8
 @dataclass(frozen=True)
 class Grid:
     """``owner[row, column]`` is 0 for an empty cell, else 1 + the first step with a pair in it; ``density`` is the
-    share of the cell's pairs that attend, in [0, 1]. ``exact`` says that each cell is one pair."""
+    share of the cell's pairs that attend, in [0, 1]. In a cell that is ``open`` no pair attends for certain, and some
+    could. ``exact`` says that each cell is one pair."""
 
     owner: npt.NDArray[np.uint8]
     density: npt.NDArray[np.float64]
+    open: npt.NDArray[np.bool_]
     queries: int
     keys: int
     exact: bool
@@ -34,24 +36,26 @@ class Grid:
         return int(self.owner.shape[1])
 
 
-def grid(steps: Sequence[Member], queries: int, keys: int, limit: int) -> Grid:
-    """Draw ``queries`` x ``keys`` pairs on at most ``limit`` x ``limit`` cells.
+def grid(steps: Sequence[tuple[Member, Member]], queries: int, keys: int, limit: int) -> Grid:
+    """Draw ``queries`` x ``keys`` pairs on at most ``limit`` x ``limit`` cells; of each step the pairs that attend
+    whatever is selected, and those that could.
 
     A cell that stands for many pairs is sampled at fixed places, so that the picture of a pattern is always the same
     and a length of a million costs no more than one of a thousand.
     """
     cells_q, cells_k = min(queries, limit), min(keys, limit)
     rows, columns = _places(queries, cells_q), _places(keys, cells_k)
-    i, j = np.meshgrid(rows.ravel(), columns.ravel(), indexing="ij")
     shape = (cells_q, rows.shape[1], cells_k, columns.shape[1])
     owner = np.zeros((cells_q, cells_k), dtype=np.uint8)
-    union = np.zeros(shape, dtype=np.bool_)
-    for number, member in enumerate(steps, start=1):
-        hit = np.asarray(member(i, j), dtype=np.bool_).reshape(shape)
-        owner[(owner == 0) & hit.any(axis=(1, 3))] = number
-        union |= hit
-    density = union.mean(axis=(1, 3), dtype=np.float64)
-    return Grid(owner, density, queries, keys, exact=cells_q == queries and cells_k == keys)
+    certain, possible = (np.zeros(shape, dtype=np.bool_) for _ in range(2))
+    for whole, side in ((certain, 0), (possible, 1)):
+        for number, members in enumerate(steps, start=1):
+            hit = np.asarray(members[side](rows.ravel(), columns.ravel()), dtype=np.bool_).reshape(shape)
+            owner[(owner == 0) & hit.any(axis=(1, 3))] = number
+            whole |= hit
+    undecided = np.logical_and(possible.any(axis=(1, 3)), ~certain.any(axis=(1, 3)))
+    density = np.where(undecided, possible.mean(axis=(1, 3)), certain.mean(axis=(1, 3)))
+    return Grid(owner, density, undecided, queries, keys, exact=cells_q == queries and cells_k == keys)
 
 
 def _places(length: int, cells: int) -> Ints:

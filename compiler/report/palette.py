@@ -8,6 +8,9 @@ from dataclasses import dataclass
 STEPS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STEPS_XTERM = (25, 166, 36, 175, 178, 74)
 GLYPHS = "█▒░#+x"  # steps where there is no colour
+OPEN = "?"  # a pair that could attend, where there is no colour
+OPEN_COLOR = "#bbbbbb"
+OPEN_XTERM = 250
 PAPER = "#ffffff"
 INK = "#222222"
 

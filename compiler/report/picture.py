@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .grid import Grid
-from .palette import INK, PAPER, STEPS, blend, channels
+from .palette import INK, OPEN_COLOR, PAPER, STEPS, blend, channels
 
 _SIDE = 512  # pixels of the longer side
 _SHADES = 4  # a sampled cell is drawn in one of so many strengths
@@ -21,7 +21,7 @@ def svg(grid: Grid, steps: Sequence[str], title: str) -> str:
     """One path per step and shade; runs of equal cells are one rectangle, and equal runs of consecutive rows too."""
     scale = _SIDE / max(grid.rows, grid.columns)
     width, height = round(grid.columns * scale), round(grid.rows * scale)
-    legend = 24 * len(steps)
+    legend = 24 * (len(steps) + bool(grid.open.any()))
     size = f'width="{width + 20}" height="{height + 50 + legend}"'
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="14" fill="{INK}">',
@@ -32,9 +32,11 @@ def svg(grid: Grid, steps: Sequence[str], title: str) -> str:
         "</g>",
         f'<rect x="10" y="34" width="{width}" height="{height}" fill="none" stroke="{INK}"/>',
     ]
-    for number, step in enumerate(steps):
+    entries = [(STEPS[number % len(STEPS)], step) for number, step in enumerate(steps)]
+    entries += [(OPEN_COLOR, "if selected")] if grid.open.any() else []
+    for number, (color, step) in enumerate(entries):
         y = height + 44 + 24 * number
-        out.append(f'<rect x="10" y="{y}" width="14" height="14" fill="{STEPS[number % len(STEPS)]}"/>')
+        out.append(f'<rect x="10" y="{y}" width="14" height="14" fill="{color}"/>')
         out.append(f'<text x="32" y="{y + 12}">{escape(step)}</text>')
     return "\n".join([*out, "</svg>", ""])
 
@@ -67,9 +69,10 @@ def _runs(row: list[str]) -> set[tuple[int, int, str]]:
 def _inks(grid: Grid) -> list[list[str]]:
     """The colour of every cell: its step's, paler where fewer of the cell's pairs attend."""
     ramp = [0.4 + 0.6 * shade / _SHADES for shade in range(_SHADES + 1)]
-    shades = [[PAPER] * len(ramp), *([blend(color, share) for share in ramp] for color in STEPS)]
+    shades = [[PAPER] * len(ramp), *([blend(color, share) for share in ramp] for color in (*STEPS, OPEN_COLOR))]
     strength = np.ceil(grid.density * _SHADES).astype(int).tolist()
-    owners = np.where(grid.owner > 0, (grid.owner.astype(int) - 1) % len(STEPS) + 1, 0).tolist()
+    owners = np.where(grid.owner > 0, (grid.owner.astype(int) - 1) % len(STEPS) + 1, 0)
+    owners = np.where(grid.open, len(STEPS) + 1, owners).tolist()
     return [
         [shades[owner][shade] for owner, shade in zip(owners[row], strength[row], strict=True)]
         for row in range(grid.rows)

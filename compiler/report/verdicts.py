@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...patterns_dsl.diagnostic import Diagnostic, Severity
-from ..examine import FileReport, Finding, complaint
+from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, Severity
+from ..examine import FileReport, Finding, complaint, warning
 from ..verify.result import Status
 from .palette import Paint
 
@@ -30,15 +30,18 @@ def text(report: FileReport, paint: Paint, quiet: bool) -> str:
 def summary(reports: Iterable[FileReport], paint: Paint) -> str:
     """One line that counts the verdicts, such as ``3 proved, 1 refuted``."""
     counts = dict.fromkeys(Status, 0)
-    broken = 0
+    broken = warned = 0
     for report in reports:
         broken += len(report.errors)
+        warned += len(tuple(report.warnings()))
         for finding in report.findings:
             for result in finding.results:
                 counts[result.status] += 1
     parts = [paint(f"{count} {status}", *_STYLES[status]) for status, count in counts.items() if count]
     if broken:
         parts.append(paint(f"{broken} error{'s' if broken > 1 else ''}", "red", "bold"))
+    if warned:
+        parts.append(paint(f"{warned} warning{'s' if warned > 1 else ''}", "yellow", "bold"))
     return ", ".join(parts) or "no claims"
 
 
@@ -48,7 +51,7 @@ def _finding(file: str, finding: Finding, paint: Paint) -> Iterator[str]:
         yield "  no claims; say what must hold with `prove ...`"
     for result in finding.results:
         yield f"  {paint(f'{result.status.upper():8}', *_STYLES[result.status])} {result.text}"
-        failed = complaint(result)
+        failed = complaint(result) or warning(result)
         if failed is not None:
             yield "\n".join(f"  {line}" for line in diagnostic(failed, paint).splitlines())
         elif result.witness is not None:
@@ -56,12 +59,6 @@ def _finding(file: str, finding: Finding, paint: Paint) -> Iterator[str]:
 
 
 def diagnostic(one: Diagnostic, paint: Paint) -> str:
-    """The rendered diagnostic with its first line and its carets in colour."""
-    head, *rest = one.render().splitlines()
+    """The rendered diagnostic with its first line and its marks in colour."""
     hue = "red" if one.severity is Severity.ERROR else "yellow"
-    mark, colon, message = head.partition(": ")
-    lines = [paint(mark, hue, "bold") + colon + message]
-    for line in rest:
-        body = line.lstrip(" |")
-        lines.append(line.replace(body, paint(body, hue, "bold")) if body and not body.strip("^~") else line)
-    return "\n".join(lines)
+    return one.render(lambda text, role: paint(text, "cyan" if role == "-" else hue, "bold"))

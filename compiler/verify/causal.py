@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ...patterns_dsl.syntax import Causal, Direction
-from ..relations.presburger import IntegerSet
 from ..relations.relation import Relation
+from ..relations.settle import Extent
 from .subject import Subject
+from .violations import Violations
 
 
-def violations(claim: Causal, subject: Subject) -> IntegerSet:
+def violations(claim: Causal, subject: Subject) -> Violations:
     """The pairs that look ahead, over (i, j)."""
+    attended = subject.union(Extent.MAY)
     if subject.direction is Direction.CAUSAL:
-        return (subject.union - subject.universe).pairs
-    return (subject.union & Relation.parse("v_j > v_i", subject.direction)).pairs
+        return Violations((attended - subject.universe).pairs)
+    return Violations((attended & Relation.parse("v_j > v_i", subject.direction)).pairs)

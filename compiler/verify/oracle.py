@@ -2,19 +2,26 @@
 
 The only file of this room that computes with arrays, imported where a claim needs it: a file that is simply right is
 proved without.
+
+``choice`` settles what the pattern leaves open (see ``bruteforce``). Without one each side of a claim gets the bound
+that speaks against the claim: what must attend for `reach`, what may attend for `not reach`.
 """
 
 from __future__ import annotations
 
+from itertools import islice, permutations
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...patterns_dsl.syntax import BoundPattern, Causal, Claim, Direction, Equal, Expression, Nonempty, Reach, Subset
+from ...patterns_dsl import syntax
+from ...patterns_dsl.syntax import BoundPattern, Claim, Direction, Expression
 from .. import bruteforce
-from ..bruteforce import Mask, Positions
-from ..effort import TooLong
-from .reach import count
+from ..bruteforce import Choice, Mask, Positions
+from ..effort import PRODUCT_WORK, spend
+from .bounds import value
+from .reach import MOST_ORDERS, count
 from .result import Witness
 
 
@@ -24,90 +31,217 @@ def mask(
     n: int,
     nk: int | None = None,
     *,
+    choice: Choice = "may",
     queries: Positions | None = None,
     keys: Positions | None = None,
 ) -> Mask:
     """Which keys (columns) each query (row) attends to at length n; of all or of some of them. Raises TooLong."""
-    work = bruteforce.LARGEST_WORK
-    return bruteforce.block(expression, pattern.direction, n, nk, queries=queries, keys=keys, work=work)
+    return bruteforce.block(expression, pattern.direction, n, nk, queries=queries, keys=keys, choice=choice)
 
 
-def step_masks(pattern: BoundPattern, n: int) -> list[Mask]:
-    """The mask [n, n] of each step. Raises TooLong."""
-    return [mask(pattern, step.body, n) for step in pattern.steps]
+def step_masks(pattern: BoundPattern, n: int, nk: int | None = None, *, choice: Choice = "may") -> list[Mask]:
+    """The mask [n, nk] of each step. Raises TooLong."""
+    return [mask(pattern, step.body, n, nk, choice=choice) for step in pattern.steps]
 
 
-def first_violation(claim: Claim, pattern: BoundPattern, n: int) -> Witness | None:
+# --- all places of a length ---
+
+
+def first_violation(
+    claim: Claim, pattern: BoundPattern, n: int, nk: int | None = None, choice: Choice | None = None
+) -> Witness | None:
     """The first query (and key) that violate the claim at length n. Raises TooLong."""
-    hits = np.argwhere(_violated(claim, pattern, n))
-    return Witness(n, *(int(index) for index in hits[0])) if len(hits) else None
+    if isinstance(claim, syntax.Density):
+        violated = density(pattern, n, nk, choice or "may") > _share(claim.most)
+        return Witness(n, keys=nk) if violated else None
+    hits = np.argwhere(_violated(claim, pattern, n, nk, choice))
+    if not len(hits):
+        return None
+    query, *key = (int(index) for index in hits[0])
+    return Witness(n, query, key[0] if key else None, nk)
 
 
-def _violated(claim: Claim, pattern: BoundPattern, n: int) -> Mask:
-    """Over queries [n], or over pairs [n, n]."""
+def _violated(claim: Claim, pattern: BoundPattern, n: int, nk: int | None, choice: Choice | None) -> NDArray[np.bool_]:
+    """Over queries [n], or over pairs [n, nk]."""
+    must, may = choice or "must", choice or "may"
     match claim:
-        case Nonempty():
-            empty = np.zeros(n, dtype=np.bool_)
-            for step in step_masks(pattern, n):
-                empty |= ~step.any(axis=1)
-            return empty
-        case Causal():
-            ahead = np.triu(np.ones((n, n), dtype=np.bool_), k=1)
-            return ahead & np.stack(step_masks(pattern, n)).any(axis=0)
-        case Reach():
-            return _unreached(claim, pattern, n)
-        case Subset() | Equal():
-            left, right = mask(pattern, claim.left, n), mask(pattern, claim.right, n)
-            return left ^ right if isinstance(claim, Equal) else left & ~right
+        case syntax.Nonempty():
+            filled = np.stack([step.any(axis=1) for step in step_masks(pattern, n, nk, choice=must)])
+            return np.logical_not(filled.all(axis=0))
+        case syntax.Causal():
+            ahead = np.arange(nk or n)[None, :] > np.arange(n)[:, None]
+            return ahead & np.stack(step_masks(pattern, n, nk, choice=may)).any(axis=0)
+        case syntax.Symmetric():
+            there = mask(pattern, pattern.union, n, choice=may)
+            return there & ~mask(pattern, pattern.union, n, choice=must).T
+        case syntax.Reach():
+            return _unreached(claim, pattern, n, may if claim.negated else must)
+        case syntax.Subset(left, right):
+            return mask(pattern, left, n, nk, choice=may) & ~mask(pattern, right, n, nk, choice=must)
+        case syntax.Equal(left, right):
+            more = mask(pattern, left, n, nk, choice=may) & ~mask(pattern, right, n, nk, choice=must)
+            return more | (mask(pattern, right, n, nk, choice=may) & ~mask(pattern, left, n, nk, choice=must))
+        case syntax.Disjoint(left, right):
+            return mask(pattern, left, n, nk, choice=may) & mask(pattern, right, n, nk, choice=may)
+        case syntax.Keys(most):
+            return key_counts(pattern, n, nk, choice=may) > value(most, n, nk)
+        case syntax.Cache(most):
+            return live_counts(pattern, n, choice=may) > value(most, n, nk)
+        case syntax.Density():
+            raise TypeError("a density is of a whole length")
         case _:
             assert_never(claim)
 
 
-def _unreached(claim: Reach, pattern: BoundPattern, n: int) -> Mask:
-    steps, rounds = count(claim), n * len(pattern.steps)
-    if n**3 * min(steps or rounds, rounds) > bruteforce.LARGEST_WORK * bruteforce.PRODUCT_WORK:
-        raise TooLong(f"the paths between {n} tokens are too many to try one by one")
-    masks = step_masks(pattern, n)
-    connected = bruteforce.reachable_ever(masks) if steps is None else bruteforce.hops(masks, steps)
-    square = np.ones((n, n), dtype=np.bool_)
-    return (np.tril(square) if pattern.direction is Direction.CAUSAL else square) & ~connected
+def _unreached(claim: syntax.Reach, pattern: BoundPattern, n: int, choice: Choice) -> Mask:
+    steps, rounds = count(claim, len(pattern.steps)), n * len(pattern.steps)
+    spend(n**3 * min(steps or rounds, rounds) / PRODUCT_WORK)
+    masks = step_masks(pattern, n, choice=choice)
+    allowed = allowed_pairs(pattern.direction, n)
+    if steps is None:
+        return allowed & ~bruteforce.reachable_ever(masks)
+    if not claim.any_order:
+        return allowed & ~bruteforce.hops(masks, steps)
+    connected = [bruteforce.hops(order, steps) for order in islice(permutations(masks), MOST_ORDERS)]
+    return allowed & ~np.stack(connected).all(axis=0)
 
 
-def confirms(claim: Claim, pattern: BoundPattern, found: Witness) -> bool:
+def allowed_pairs(direction: Direction, n: int, nk: int | None = None) -> Mask:
+    """The pairs that a pattern of this direction may hold."""
+    square = np.ones((n, n if nk is None else nk), dtype=np.bool_)
+    return np.tril(square) if direction is Direction.CAUSAL else square
+
+
+# --- counts ---
+
+
+def key_counts(
+    pattern: BoundPattern, n: int, nk: int | None = None, *, choice: Choice = "may", queries: Positions | None = None
+) -> NDArray[np.int64]:
+    """How many keys each query reads; a summary counts as one."""
+    return _count(pattern, [mask(pattern, each, n, nk, choice=choice, queries=queries) for each in _spaces(pattern)])
+
+
+def live_counts(pattern: BoundPattern, n: int, *, choice: Choice = "may") -> NDArray[np.int64]:
+    """How many keys are live at each query: those that exist and that some query from there on reads."""
+    live = []
+    for each in _spaces(pattern):
+        read = mask(pattern, each, n, choice=choice)
+        live.append(np.tril(np.logical_or.accumulate(read[::-1], axis=0)[::-1]))
+    return _count(pattern, live)
+
+
+def density(pattern: BoundPattern, n: int, nk: int | None = None, choice: Choice = "may") -> float:
+    """Keys read, of the pairs that the direction allows."""
+    allowed = n * (n + 1) // 2 if pattern.direction is Direction.CAUSAL else n * (n if nk is None else nk)
+    return float(key_counts(pattern, n, nk, choice=choice).sum() / allowed)
+
+
+def _spaces(pattern: BoundPattern) -> dict[Expression, int]:
+    """The terms of the union that read summaries, with their size, and the rest as one (size 1)."""
+    found: dict[Expression, int] = {}
+    rest: list[Expression] = []
+
+    def visit(node: Expression, gates: tuple[str, ...]) -> None:
+        match node:
+            case syntax.Union(left, right):
+                visit(left, gates)
+                visit(right, gates)
+            case syntax.Gated(operand, gate):
+                visit(operand, (*gates, gate))
+            case _:
+                term: Expression = node
+                for gate in reversed(gates):
+                    term = syntax.Gated(term, gate, span=node.span)
+                if isinstance(node, syntax.Pooled):
+                    found[term] = node.size
+                else:
+                    rest.append(term)
+
+    visit(pattern.union, ())
+    for term in rest[1:]:
+        rest[0] = syntax.Union(rest[0], term, span=term.span)
+    return ({rest[0]: 1} if rest else {}) | found
+
+
+def _count(pattern: BoundPattern, masks: list[Mask]) -> NDArray[np.int64]:
+    total = np.zeros(len(masks[0]), dtype=np.int64)
+    for read, size in zip(masks, _spaces(pattern).values(), strict=True):
+        starts = np.arange(0, read.shape[1], size)
+        total += np.logical_or.reduceat(read, starts, axis=1).sum(axis=1)
+    return total
+
+
+def _share(most: object) -> float:
+    if not isinstance(most, syntax.Ratio):
+        raise TypeError("the density is folded by bind")
+    return most.percent / 100
+
+
+# --- one place ---
+
+
+def confirms(claim: Claim, pattern: BoundPattern, found: Witness, choice: Choice | None = None) -> bool:
     """Whether the claim is violated at the witness; looks at what the witness concerns, not at the whole mask."""
-    row, column = [found.query], [] if found.key is None else [found.key]
+    must, may = choice or "must", choice or "may"
+    row, column = [found.query or 0], [] if found.key is None else [found.key]
 
-    def holds(expression: Expression) -> bool:
-        return bool(mask(pattern, expression, found.n, found.keys, queries=row, keys=column).any())
+    def holds(expression: Expression, settled: Choice, *, mirrored: bool = False) -> bool:
+        queries, keys = (column, row) if mirrored else (row, column)
+        cell = mask(pattern, expression, found.n, found.keys, queries=queries, keys=keys, choice=settled)
+        return bool(cell.any())
 
     match claim:
-        case Nonempty():
-            rows = (mask(pattern, step.body, found.n, found.keys, queries=row) for step in pattern.steps)
-            return not all(step.any() for step in rows)
-        case Causal():
-            return column[0] > found.query and any(holds(step.body) for step in pattern.steps)
-        case Reach():
-            return _never_hears(claim, pattern, found)
-        case Subset():
-            return holds(claim.left) and not holds(claim.right)
-        case Equal():
-            return holds(claim.left) != holds(claim.right)
+        case syntax.Nonempty():
+            steps = pattern.steps
+            rows = (mask(pattern, each.body, found.n, found.keys, queries=row, choice=must) for each in steps)
+            return not all(each.any() for each in rows)
+        case syntax.Causal():
+            return column[0] > row[0] and any(holds(step.body, may) for step in pattern.steps)
+        case syntax.Symmetric():
+            return holds(pattern.union, may) and not holds(pattern.union, must, mirrored=True)
+        case syntax.Reach():
+            return _never_hears(claim, pattern, found, may if claim.negated else must)
+        case syntax.Subset(left, right):
+            return holds(left, may) and not holds(right, must)
+        case syntax.Equal(left, right):
+            return (holds(left, may) and not holds(right, must)) or (holds(right, may) and not holds(left, must))
+        case syntax.Disjoint(left, right):
+            return holds(left, may) and holds(right, may)
+        case syntax.Keys(most):
+            counted = key_counts(pattern, found.n, found.keys, choice=may, queries=row)
+            return bool(counted[0] > value(most, found.n, found.keys))
+        case syntax.Cache(most):
+            return bool(live_counts(pattern, found.n, choice=may)[row[0]] > value(most, found.n, found.keys))
+        case syntax.Density():
+            return first_violation(claim, pattern, found.n, found.keys, choice) is not None
         case _:
             assert_never(claim)
 
 
-def _never_hears(claim: Reach, pattern: BoundPattern, found: Witness) -> bool:
-    """Whether the query of the witness never hears of its key: follows the key alone, layer by layer."""
-    assert found.key is not None
+def _never_hears(claim: syntax.Reach, pattern: BoundPattern, found: Witness, choice: Choice) -> bool:
+    """Whether the query of the witness never hears of its key (in some order, where the claim is about any)."""
+    assert found.key is not None and found.query is not None
     if pattern.direction is Direction.CAUSAL and found.key > found.query:
         return False
-    steps, layers = pattern.steps, count(claim)
+    bodies = [step.body for step in pattern.steps]
+    layers = count(claim, len(bodies))
+    orders = islice(permutations(bodies), MOST_ORDERS) if claim.any_order else [tuple(bodies)]
+    return any(found.query not in hearing(pattern, order, found, layers, choice) for order in orders)
+
+
+def hearing(
+    pattern: BoundPattern, steps: tuple[Expression, ...], found: Witness, layers: int | None, choice: Choice
+) -> set[int]:
+    """The tokens that have heard of the witness's key after some layers; of the last layer, only whether the query of
+    the witness has. Follows the key alone."""
+    assert found.query is not None
     heard, layer, idle = np.array([found.key]), 0, 0
-    while (layers is None or layer < layers - 1) and idle < len(steps):
-        step = mask(pattern, steps[layer % len(steps)].body, found.n, keys=heard)
-        told = np.union1d(heard, np.flatnonzero(step.any(axis=1)))
+    while (layers is None or layer < layers) and idle < len(steps):
+        asked = [found.query] if layers is not None and layer == layers - 1 else None
+        body = steps[layer % len(steps)]
+        step = mask(pattern, body, found.n, queries=asked, keys=heard, choice=choice)
+        hearing_now = np.flatnonzero(step.any(axis=1))
+        told = np.union1d(heard, hearing_now if asked is None else np.array(asked)[hearing_now])
         heard, layer, idle = told, layer + 1, idle + 1 if len(told) == len(heard) else 0
-    if idle == len(steps) or layers is None:
-        return found.query not in heard
-    last = mask(pattern, steps[(layers - 1) % len(steps)].body, found.n, queries=[found.query], keys=heard)
-    return found.query not in heard and not last.any()
+    return set(heard.tolist())

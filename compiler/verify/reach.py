@@ -6,66 +6,86 @@ residual stream carries every token along (Child et al. 2019, section 4.2; with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice, permutations
 
 from ...patterns_dsl.syntax import Integer, Reach
-from ..relations.presburger import BudgetExceeded, IntegerSet, budget
+from ..relations.presburger import BudgetExceeded, budget
 from ..relations.relation import Relation
+from ..relations.settle import Extent
 from .subject import Subject
+from .violations import Violations
+
+MOST_ORDERS = 24
+"""Orders of the steps that `in any layer order` tries: all orders of four steps."""
 
 
-def violations(claim: Reach, subject: Subject) -> IntegerSet:
+def violations(claim: Reach, subject: Subject) -> Violations:
     """Pairs (i, j) where i has not heard of j after K steps.
 
-    Without K: pairs that no number of steps connects, from an upper bound of the transitive closure. That set may
-    miss some of them but holds no others, so its being empty says nothing (``complete`` is then False).
+    What a selection could connect counts for `not reach` only. Without K: pairs that no number of steps connects, from
+    an upper bound of the transitive closure, which may miss some of them.
     """
-    return (subject.universe - reached(subject, count(claim))).pairs
+    extent = Extent.MAY if claim.negated else Extent.MUST
+    steps = subject.steps_within(extent)
+    if claim.any_order:
+        missing = subject.universe - subject.universe
+        for order in orders(steps):
+            missing = missing | (subject.universe - reached(subject, count(claim, len(steps)), order))
+        return Violations(missing.pairs)
+    steps_taken = count(claim, len(steps))
+    missing = subject.universe - reached(subject, steps_taken, steps)
+    return Violations(missing.pairs, complete=steps_taken is not None)
 
 
-def complete(claim: Reach) -> bool:
-    """Whether ``violations`` holds all the violating pairs, so that an empty set is a proof."""
-    return claim.steps is not None
+def orders(steps: Sequence[Relation]) -> Iterator[tuple[Relation, ...]]:
+    """Every order in which layers can take the steps in turn. Raises BudgetExceeded for too many."""
+    found = list(islice(permutations(steps), MOST_ORDERS + 1))
+    if len(found) > MOST_ORDERS:
+        raise BudgetExceeded(f"{len(steps)} steps have more than {MOST_ORDERS} orders")
+    return iter(found)
 
 
-def count(claim: Reach) -> int | None:
-    """K of ``reach in K steps`` after binding; None where the claim is about any number of steps."""
+def count(claim: Reach, steps: int) -> int | None:
+    """K after binding; None where the claim is about any number of steps. In any order, K is by default the number of
+    steps: one layer for each."""
     if claim.steps is None:
-        return None
+        return steps if claim.any_order else None
     if not isinstance(claim.steps, Integer):
         raise TypeError("the number of steps is folded by bind")
     return claim.steps.value
 
 
-def reached(subject: Subject, count: int | None, steps: Sequence[Relation] | None = None) -> Relation:
-    """The pairs connected after ``count`` steps; for None a superset of those connected after any number.
-
-    ``steps`` stands in for the pattern's own steps, to try a repair.
-    """
-    steps = subject.steps if steps is None else steps
+def reached(subject: Subject, count: int | None, steps: Sequence[Relation]) -> Relation:
+    """The pairs connected after ``count`` of the steps; for None a superset of those connected after any number."""
     if count is None:
         hop = subject.identity
         for step in steps:
             hop = hop | step
         return Relation(hop.pairs.transitive_superset(), subject.direction) & subject.universe
-    connected = subject.identity
-    before = connected
-    for layer in range(count):
-        connected = (steps[layer % len(steps)] | subject.identity) @ connected
-        if layer % len(steps) == len(steps) - 1:
-            if connected.equals(before):  # a round of the steps told nobody anything: nor will any later one
-                break
-            before = connected
+    return through(subject.identity, (steps[layer % len(steps)] for layer in range(count)), len(steps))
+
+
+def through(identity: Relation, layers: Iterator[Relation], period: int) -> Relation:
+    """The pairs connected by the layers in turn; stops where ``period`` of them in a row told nobody anything."""
+    connected, idle = identity, 0
+    for layer in layers:
+        further = (layer | identity) @ connected
+        idle = idle + 1 if further.equals(connected) else 0
+        connected = further
+        if idle == period:
+            break
     return connected
 
 
-def enough(subject: Subject) -> int | None:
+def enough(subject: Subject, extent: Extent = Extent.MUST, most: int | None = None) -> int | None:
     """A number of steps that connects every pair, for every length, if a few do."""
+    steps = subject.steps_within(extent)
     try:
         with budget():
-            for steps in range(1, 2 * len(subject.steps) + 2):
-                if subject.universe <= reached(subject, steps):
-                    return steps
+            for taken in range(1, (most or 2 * len(steps) + 1) + 1):
+                if subject.universe <= reached(subject, taken, steps):
+                    return taken
     except BudgetExceeded:
         pass
     return None

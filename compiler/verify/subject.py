@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from ..relations.denote import denote
 from ..relations.relation import Relation, identity, universe
+from ..relations.settle import Extent, settle
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A pattern under proof; its relations are computed once."""
+    """A pattern under proof; its relations are computed once.
+
+    What selections, the data or seeded tables decide is bounded from both sides: MUST and MAY (see ``settle``).
+    """
 
     pattern: BoundPattern
 
@@ -22,12 +26,15 @@ class Subject:
 
     @cached_property
     def steps(self) -> tuple[Relation, ...]:
-        return tuple(denote(step.body, self.direction) for step in self.pattern.steps)
+        """The pairs of each step that attend whatever is chosen."""
+        return self.steps_within(Extent.MUST)
 
-    @cached_property
-    def union(self) -> Relation:
-        whole = self.steps[0]
-        for step in self.steps[1:]:
+    def steps_within(self, extent: Extent) -> tuple[Relation, ...]:
+        return tuple(self.relation(step.body, extent) for step in self.pattern.steps)
+
+    def union(self, extent: Extent) -> Relation:
+        whole, *rest = self.steps_within(extent)
+        for step in rest:
             whole = whole | step
         return whole
 
@@ -39,5 +46,10 @@ class Subject:
     def identity(self) -> Relation:
         return identity(self.direction)
 
-    def relation(self, expression: Expression) -> Relation:
-        return denote(expression, self.direction)
+    def relation(self, expression: Expression, extent: Extent) -> Relation:
+        return _denoted(settle(expression, extent), self.direction)
+
+
+@lru_cache(maxsize=1024)
+def _denoted(expression: Expression, direction: Direction) -> Relation:
+    return denote(expression, direction)

@@ -1,20 +1,20 @@
-"""Witnesses in words: which path breaks, and what would mend it."""
+"""Witnesses in words: what a violation shows, and where its fault lies."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ...patterns_dsl.source import Span
-from ...patterns_dsl.syntax import Causal, Claim, Direction, Equal, Nonempty, Reach, Step, Subset
-from ..bruteforce import Mask
+from ...patterns_dsl import syntax
+from ...patterns_dsl.diagnostics.source import Span
+from ...patterns_dsl.syntax import Claim, Step
+from ..bruteforce import Choice, Mask
 from ..effort import TooLong
-from ..relations.presburger import BudgetExceeded, budget
-from ..relations.relation import Relation
-from . import oracle, reach
-from .result import Witness
+from . import oracle, reach, realise
+from .bounds import value
+from .realise import Realised
 from .subject import Subject
 
 if TYPE_CHECKING:
@@ -26,53 +26,74 @@ MOST_HOPS = 5
 ROWS_SHOWN = 1024
 """So many queries after an empty one are looked at to say where the run of empty ones ends."""
 
-MOST_EXTRA_STEPS = 2
-"""A repair that takes more steps than this beyond the claimed ones is not offered."""
+
+def explain(claim: Claim, subject: Subject, real: Realised) -> str:
+    """What the violation shows, with the choice under which it occurs."""
+    return " ".join(filter(None, [_what(claim, subject, real), real.words]))
 
 
-def explain(claim: Claim, subject: Subject, found: Witness) -> str:
-    """What the violation shows."""
+def _what(claim: Claim, subject: Subject, real: Realised) -> str:
+    found, pattern = real.found, subject.pattern
     match claim:
-        case Nonempty():
-            return _empty_rows(subject, found)
-        case Causal():
+        case syntax.Nonempty():
+            return _empty_rows(subject, real)
+        case syntax.Causal():
             return f"query {found.query} attends to the later key {found.key}"
-        case Reach():
+        case syntax.Symmetric():
+            return f"query {found.query} attends to key {found.key}, but not the other way round"
+        case syntax.Reach():
             try:
-                return _broken_path(claim, subject, found)
+                return _broken_path(claim, subject, real)
             except TooLong:
                 return f"{found.query} does not hear of {found.key}"
-        case Subset() | Equal():
-            where = "left" if _on_left(claim, subject, found) else "right"
+        case syntax.Subset() | syntax.Equal():
+            where = "left" if _on_left(claim, subject, real) else "right"
             return f"the pair ({found.query}, {found.key}) is on the {where} side only"
+        case syntax.Disjoint():
+            return f"the pair ({found.query}, {found.key}) is in both"
+        case syntax.Keys(most):
+            assert found.query is not None
+            counted = oracle.key_counts(pattern, found.n, found.keys, choice=real.choice, queries=[found.query])[0]
+            return f"query {found.query} attends to {counted} keys; the claim allows {value(most, found.n, found.keys)}"
+        case syntax.Cache(most):
+            live = oracle.live_counts(pattern, found.n, choice=real.choice)[found.query]
+            return f"at query {found.query}, {live} keys can still be read; the claim allows {value(most, found.n)}"
+        case syntax.Density():
+            return f"{oracle.density(pattern, found.n, found.keys, real.choice):.2%} of the pairs attend"
+        case _:
+            assert_never(claim)
 
 
-def _on_left(claim: Subset | Equal, subject: Subject, found: Witness) -> bool:
-    assert found.key is not None
-    place = oracle.mask(subject.pattern, claim.left, found.n, found.keys, queries=[found.query], keys=[found.key])
-    return bool(place.any())
-
-
-def fault(claim: Claim, subject: Subject, found: Witness) -> Span | None:
+def fault(claim: Claim, subject: Subject, real: Realised) -> Span | None:
     """The place that the witness points at, where it is not the claim: the step in which a query has no key."""
-    return _empty_step(subject, found).body.span if isinstance(claim, Nonempty) else None
+    return _empty_step(subject, real).body.span if isinstance(claim, syntax.Nonempty) else None
 
 
-def _empty_step(subject: Subject, found: Witness) -> Step:
-    for step in subject.pattern.steps:
-        if not oracle.mask(subject.pattern, step.body, found.n, found.keys, queries=[found.query]).any():
-            return step
-    raise AssertionError("the witness was confirmed")
+def empty_steps(subject: Subject, real: Realised) -> list[Step]:
+    """The steps in which the query of the witness attends to no key."""
+    found = real.found
+    return [
+        step
+        for step in subject.pattern.steps
+        if not oracle.mask(
+            subject.pattern, step.body, found.n, found.keys, queries=[found.query or 0], choice=real.choice
+        ).any()
+    ]
 
 
-def _empty_rows(subject: Subject, found: Witness) -> str:
+def _empty_step(subject: Subject, real: Realised) -> Step:
+    return empty_steps(subject, real)[0]  # the witness was confirmed: there is one
+
+
+def _empty_rows(subject: Subject, real: Realised) -> str:
     """The run of queries without a key that the witness begins, as far as it shows at a somewhat greater length."""
-    step = _empty_step(subject, found)
+    step, found = _empty_step(subject, real), real.found
+    assert found.query is not None
     last = found.query
     if found.keys is None:
         rows = range(found.query, found.query + ROWS_SHOWN)
         try:
-            mask = oracle.mask(subject.pattern, step.body, found.n + ROWS_SHOWN, queries=list(rows))
+            mask = oracle.mask(subject.pattern, step.body, found.n + ROWS_SHOWN, queries=list(rows), choice=real.choice)
         except TooLong:
             mask = None
         while mask is not None and last + 1 < rows.stop and not mask[last + 1 - found.query].any():
@@ -81,25 +102,76 @@ def _empty_rows(subject: Subject, found: Witness) -> str:
     return f"{which} to no key" + (f" in step {step.name}" if step.name else "")
 
 
-def _broken_path(claim: Reach, subject: Subject, found: Witness) -> str:
+def _on_left(claim: syntax.Subset | syntax.Equal, subject: Subject, real: Realised) -> bool:
+    found = real.found
+    assert found.key is not None and found.query is not None
+    place = oracle.mask(
+        subject.pattern,
+        claim.left,
+        found.n,
+        found.keys,
+        queries=[found.query],
+        keys=[found.key],
+        choice=real.choice,
+    )
+    return bool(place.any())
+
+
+# --- paths ---
+
+
+def _broken_path(claim: syntax.Reach, subject: Subject, real: Realised) -> str:
     """Follow key j forward, layer by layer, to the token nearest to query i that hears of it."""
-    assert found.key is not None
-    masks = oracle.step_masks(subject.pattern, found.n)
-    count = reach.count(claim)
-    layers = count if count is not None else found.n * len(masks)
-    graph = _information_flow(masks, found.key, layers)
+    found, choice = real.found, real.choice
+    assert found.key is not None and found.query is not None
+    masks = oracle.step_masks(subject.pattern, found.n, choice=choice)
+    steps = reach.count(claim, len(masks))
+    layers = steps if steps is not None else found.n * len(masks)
+    names = [step.name or "step" for step in subject.pattern.steps]
+    order = _failing_order(claim, subject, real, choice) if claim.any_order else tuple(range(len(masks)))
+    graph = _information_flow([masks[step] for step in order], found.key, layers)
+    by_order = f"in the order {', '.join(names[step] for step in order)}: " if claim.any_order else ""
+    by_learning = _only_learned(claim, subject, real)
+    return by_order + _followed(graph, found.key, found.query) + by_learning
+
+
+def _followed(graph: nx.DiGraph, key: int, query: int) -> str:
     heard = sorted({token for token, _ in graph})
-    nearest = min(heard, key=lambda token: (abs(token - found.query), token))
-    if nearest == found.key:
-        return f"no later token hears of {found.key}" if found.key < found.query else f"no token hears of {found.key}"
+    nearest = min(heard, key=lambda token: (abs(token - query), token))
+    if nearest == key:
+        return f"no later token hears of {key}" if key < query else f"no token hears of {key}"
     arrival = min(layer for token, layer in graph if token == nearest)
     import networkx as nx
 
-    path = nx.shortest_path(graph, (found.key, 0), (nearest, arrival))
+    path = nx.shortest_path(graph, (key, 0), (nearest, arrival))
     hops = [(a, b, layer) for (a, _), (b, layer) in pairwise(path) if a != b]
     words = [f"{a} reaches {b} at step {layer}" for a, b, layer in hops]
     told = ", ".join([*words[:2], "...", *words[-2:]] if len(words) > MOST_HOPS else words)
-    return f"{told}; nothing carries it on to {found.query}"
+    return f"{told}; nothing carries it on to {query}"
+
+
+def _failing_order(claim: syntax.Reach, subject: Subject, real: Realised, choice: Choice) -> tuple[int, ...]:
+    """An order of the steps in which the query does not hear of the key."""
+    from itertools import permutations
+
+    steps, found = subject.pattern.steps, real.found
+    layers = reach.count(claim, len(steps))
+    for order in permutations(range(len(steps))):
+        bodies = tuple(steps[step].body for step in order)
+        if found.query not in oracle.hearing(subject.pattern, bodies, found, layers, choice):
+            return order
+    raise AssertionError("the witness was confirmed")
+
+
+def _only_learned(claim: syntax.Reach, subject: Subject, real: Realised) -> str:
+    """Whether the pair is connected where selections choose all they may."""
+    if (
+        claim.negated
+        or not realise.sources(claim, subject.pattern)
+        or oracle.confirms(claim, subject.pattern, real.found, "may")
+    ):
+        return ""
+    return " (reachable only through learned selections)"
 
 
 def _information_flow(masks: list[Mask], source: int, layers: int) -> nx.DiGraph:
@@ -119,39 +191,3 @@ def _information_flow(masks: list[Mask], source: int, layers: int) -> nx.DiGraph
             break
         heard |= set(fresh)
     return graph
-
-
-def repair(claim: Claim, subject: Subject) -> str:
-    """A change that was checked to make the claim true, or an empty string where none was found."""
-    match claim:
-        case Nonempty():
-            # True whatever the pattern: each token is its own key, and where there are keys there is a first.
-            return "add `| columns(first(1))`" if subject.direction is Direction.CROSS else "add `| self`"
-        case Causal():
-            return (
-                ""
-                if subject.direction is Direction.CROSS
-                else "declare the pattern `causal`: every rule is then meant within j <= i"
-            )
-        case Reach(_, False):
-            return _reach_repair(claim, subject)
-        case Reach() | Subset() | Equal():
-            return ""
-
-
-def _reach_repair(claim: Reach, subject: Subject) -> str:
-    """More steps, or one neighbour more in every step."""
-    claimed = reach.count(claim) or 0
-    neighbour = Relation.parse("-1 <= v_i - v_j and v_i - v_j <= 1", subject.direction)
-    wider = tuple(step | neighbour for step in subject.steps)
-    try:
-        with budget():
-            for count in range(claimed + 1, claimed + len(subject.steps) + 1):
-                if subject.universe <= reach.reached(subject, count):
-                    return f"it holds in {count} steps"
-            for count in range(max(claimed, 1), claimed + MOST_EXTRA_STEPS + 1):
-                if subject.universe <= reach.reached(subject, count, wider):
-                    return f"add `| local(2)` to every step: it then holds in {count} steps"
-    except BudgetExceeded:
-        pass
-    return ""

@@ -43,10 +43,10 @@ def share_plan(plan: Plan, shapes: Sequence[Shape]) -> tuple[tuple[Share, ...], 
 
     Of an ``interleaved`` pattern with p steps, layer r of the assignment's layers runs step r mod p; of a pattern by
     ``heads``, head r of the assignment's heads runs step r mod p. Raises PlanError for a layer or a head that is out
-    of range or assigned twice, and for an assignment with fewer layers or heads than steps to spread over them.
+    of range, and for an assignment with fewer layers or heads than steps to spread over them. (What is assigned twice
+    is refused when the plan is bound.)
     """
     shares: list[list[Share]] = [[] for _ in shapes]
-    taken: dict[tuple[int, int], int] = {}
     for number, (assignment, pattern) in enumerate(plan.assignments, start=1):
         where = f"plan {plan.name!r}, assignment {number} ({pattern.name})"
         layers = _expand(assignment.layers, len(shapes), f"{where}: layer", "the model has layers")
@@ -54,9 +54,6 @@ def share_plan(plan: Plan, shapes: Sequence[Shape]) -> tuple[tuple[Share, ...], 
         for position, layer in enumerate(layers):
             count = shapes[layer].query_heads
             heads = _expand(assignment.heads, count, f"{where}: head", f"layer {layer} has heads")
-            for head in heads:
-                if (other := taken.setdefault((layer, head), number)) != number:
-                    raise PlanError(f"{where}: layer {layer} head {head} is assigned already, by assignment {other}")
             shares[layer] += _divide(assignment, pattern, position, len(layers), heads, count, where)
     return tuple(tuple(layer) for layer in shares)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from patternc.compiler.bruteforce import Mask, compose, hops, mask, reachable_ever
-from patternc.patterns_dsl.bind import bind
-from patternc.patterns_dsl.parse import parse
-from patternc.patterns_dsl.source import Source
+from patternc.patterns_dsl.binding.bind import bind
+from patternc.patterns_dsl.diagnostics.source import Source
+from patternc.patterns_dsl.parsing.parse import parse
 from patternc.patterns_dsl.syntax import Direction, Expression
 
 N = 17

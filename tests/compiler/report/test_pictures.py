@@ -9,12 +9,33 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from patternc.compiler.report import grid as grids
 from patternc.compiler.report import picture, terminal
-from patternc.compiler.report.grid import Grid, grid
+from patternc.compiler.report.grid import Grid
 
 LOCAL = lambda i, j: (i - j >= 0) & (i - j < 2)  # noqa: E731
 STRIDED = lambda i, j: (i - j >= 0) & ((i - j) % 4 == 0)  # noqa: E731
-EMPTY = lambda i, j: i < 0  # noqa: E731
+EMPTY = lambda i, j: (i < 0) & (j < 0)  # noqa: E731
+
+
+def grid(steps, queries: int, keys: int, limit: int) -> Grid:
+    """Steps without open choices, as functions of coordinates that broadcast."""
+    members = [lambda rows, columns, step=step: step(rows[:, None], columns[None, :]) for step in steps]
+    return grids.grid([(member, member) for member in members], queries, keys, limit)
+
+
+def test_what_is_open_is_drawn_apart() -> None:
+    must, may = (lambda i, j: i[:, None] == j[None, :]), (lambda i, j: i[:, None] >= j[None, :])
+    cells = grids.grid([(must, may)], 3, 3, 8)
+    assert cells.open.tolist() == [[False, False, False], [True, False, False], [True, True, False]]
+    assert terminal.draw(cells, ["step"], color=False).splitlines() == [
+        "█··",
+        "?█·",
+        "??█",
+        "█ step   ? if selected   (3 queries down, 3 keys across)",
+    ]
+    assert "if selected" in picture.svg(cells, ["step"], "open")
+    assert picture.png(cells).startswith(b"\x89PNG")
 
 
 def test_exact_grid_is_the_mask_with_the_first_owner() -> None:

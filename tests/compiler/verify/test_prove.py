@@ -7,9 +7,10 @@ import pytest
 
 import patternc as pc
 from patternc.compiler import bruteforce
+from patternc.compiler.effort import TooLong, allowance
 from patternc.compiler.examine import complaint
 from patternc.compiler.relations.presburger import PROOF_OPERATIONS, budget
-from patternc.compiler.verify import oracle, prove
+from patternc.compiler.verify import oracle, proof, prove
 from patternc.compiler.verify.result import Result, Status, Witness
 
 
@@ -98,7 +99,7 @@ def test_at_a_length(claim: str, status: Status | None) -> None:
 
 
 def test_a_proof_out_of_budget_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove, "budget", lambda: budget(50))
+    monkeypatch.setattr(proof, "budget", lambda operations: budget(50))
     result = verdict("step local(w) | strided(w) prove reach in 2 steps", w=2)
     assert result.status is Status.UNKNOWN
     assert result.explanation.startswith("the proof ran out of its budget; no violation at the lengths up to")
@@ -116,7 +117,7 @@ def test_an_explosive_formula_ends() -> None:
 
 
 def test_disagreement_is_never_shown_as_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle, "confirms", lambda claim, pattern, found: False)
+    monkeypatch.setattr(oracle, "confirms", lambda claim, pattern, found, choice=None: False)
     with pytest.raises(prove.Disagreement, match="n = 1, i = 0"):
         verdict("step fixed(w, 1) prove nonempty")
 
@@ -132,8 +133,8 @@ def test_a_part_of_the_mask_is_that_part() -> None:
     rows, columns = [3, 22, 0], [1, 1, 20]
     part = bruteforce.block(pattern.union, pattern.direction, 23, queries=rows, keys=columns)
     assert np.array_equal(part, whole[np.ix_(rows, columns)])
-    with pytest.raises(bruteforce.TooLong):
-        bruteforce.block(pattern.union, pattern.direction, 10**12, queries=[0], keys=[0], work=10**6)
+    with pytest.raises(TooLong), allowance(10**6):
+        bruteforce.block(pattern.union, pattern.direction, 10**12, queries=[0], keys=[0])
 
 
 @pytest.mark.parametrize(
@@ -171,8 +172,9 @@ error[P302]: queries 0..1 attend to no key in step summary
   |
 2 |     step summary = fixed(w, 1)
   |                    ^^^^^^^^^^^
+3 |     prove nonempty
+  |     -------------- `nonempty` does not hold
   = witness: n = 1, i = 0
-  = `nonempty` does not hold
   = help: add `| self`""",
     "step local(w)\n    prove reach in 2 steps": """\
 error[P303]: `reach in 2 steps` does not hold

@@ -86,7 +86,13 @@ def test_verdicts_against_brute_force(seed: int) -> None:
     for _ in range(12):
         text = author.pattern()
         pattern = pc.loads(text)["p"]
-        for result in pc.check(pattern):
+        try:
+            results = pc.check(pattern)
+        except pc.PatternError as error:
+            if {found.code for found in error.diagnostics} != {"P225"}:  # two claims that contradict each other
+                raise
+            continue
+        for result in results:
             negated = isinstance(result.claim, s.Reach) and result.claim.negated
             witness = result.witness
             if result.status is Status.UNKNOWN:

@@ -123,7 +123,6 @@ def test_merged_is_the_union(patterns, plans, tokens):
         ("layers 3 : window", r"assignment 1 \(window\): layer 3 is out of range; the model has layers 0..2"),
         ("layers 1..7 : window", "layer 7 is out of range"),
         ("layers 0 heads 6 : window", "head 6 is out of range; layer 0 has heads 0..5"),
-        ("layers 0..1 : window\nlayers 1 heads 2 : dense", "assignment 2 .dense.: layer 1 head 2 is assigned already"),
         ("layers 1 : factorized interleaved", "2 steps over 1 layers would leave a step out; .* 'merged'"),
         ("layers 1 heads 4 : factorized heads", "2 steps over 1 heads would leave a step out"),
     ],

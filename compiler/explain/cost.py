@@ -1,0 +1,88 @@
+"""What running a pattern costs at a length, in which orders of tokens it runs, and what that saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...patterns_dsl.syntax import BoundPattern, Direction
+from ..lower import TILE, Lowered, lower
+from ..passes.arrange import describe
+from ..passes.count import count_tiles
+from ..passes.program import Sweep, Tile
+from ..passes.tile import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One term. ``orders`` of queries / keys; tiles over all query tiles and classes; ``line`` of the source."""
+
+    label: str
+    line: int
+    orders: str
+    kernel: int
+    full_tiles: int
+    masked_tiles: int
+
+    @property
+    def tiles(self) -> int:
+        return self.full_tiles + self.masked_tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One head at one length. ``flops`` and ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense
+    ones are those of a causal (or full) kernel with the same tiles."""
+
+    length: int
+    head_dim: int
+    tile: Tile
+    shares: tuple[Share, ...]
+    dense_tiles: int
+    table_bytes: int
+
+    @property
+    def tiles(self) -> int:
+        return sum(share.tiles for share in self.shares)
+
+    @property
+    def kernels(self) -> int:
+        return 1 + max((share.kernel for share in self.shares), default=-1)
+
+    def waste(self, pairs: int) -> float:
+        """The share of the computed scores that are masked away."""
+        return max(0.0, 1 - pairs / max(1, self.tiles * self.tile.query * self.tile.key))
+
+    def flops(self, tiles: int) -> int:
+        """Two matrix products of 2 * query * key * head_dim each, per tile."""
+        return 4 * self.tile.query * self.tile.key * self.head_dim * tiles
+
+    def bytes_moved(self, tiles: int, kernels: int) -> int:
+        """A key and a value tile per tile; queries and outputs once per kernel."""
+        return 2 * self.head_dim * (2 * self.tile.key * tiles + 2 * self.length * kernels)
+
+
+def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile = TILE) -> Cost:
+    """Of the union of the steps. Raises PatternError for a pattern that cannot be compiled."""
+    lowered = lower(pattern.union, pattern.direction, pattern.name, tile)
+    across = -(-n // tile.key)
+    causal = pattern.direction is Direction.CAUSAL
+    rows = range(-(-n // tile.query))
+    dense = sum(min(across, -(-((row + 1) * tile.query) // tile.key)) for row in rows) if causal else across * len(rows)
+    # Positional terms carry no tables, at any length.
+    return Cost(n, head_dim, tile, _shares(lowered, n), dense, table_bytes=0)
+
+
+def _shares(lowered: Lowered, n: int) -> tuple[Share, ...]:
+    placements = [placement for arrangement in lowered.arrangements for placement in arrangement.placements]
+    return tuple(
+        _share(sweep, placements[sweep.term], number, lowered.program.tile, n)
+        for number, kernel in enumerate(lowered.program.forward)
+        for sweep in kernel.sweeps
+    )
+
+
+def _share(sweep: Sweep, placement: Placement, kernel: int, tile: Tile, n: int) -> Share:
+    counts = count_tiles(sweep.ranges, placement, tile, n)
+    full = sum(tiles for tiles, masked in counts if not masked)
+    masked = sum(tiles for tiles, masked in counts if masked)
+    return Share(placement.label, placement.line, describe([placement]), kernel, full, masked)

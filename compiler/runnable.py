@@ -1,0 +1,20 @@
+"""Which patterns the engines run so far."""
+
+from __future__ import annotations
+
+from ..patterns_dsl.diagnostics import codes
+from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
+from ..patterns_dsl.syntax import Expression
+from .relations.settle import drawn, opens, pooled
+
+
+def refuse_open(expression: Expression, *, tables: bool = False) -> None:
+    """Raises PatternError (P403) for what is decided at run time, by a seeded table (but for an engine that can read
+    ``tables``), or seen in summaries: no engine runs it yet."""
+    found = [f"what `{one.source}` decides" for one in opens(expression)]
+    found += ["a seeded table"] if drawn(expression) and not tables else []
+    found += ["a pooled term"] if pooled(expression) else []
+    if found:
+        message = f"no engine runs {' or '.join(found)} yet"
+        remedy = "`check`, `show` and `explain` work for it; compile the positional terms alone"
+        raise PatternError([Diagnostic(codes.NO_ENGINE, message, expression.span, help=(remedy,))])

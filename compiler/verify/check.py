@@ -1,0 +1,16 @@
+"""check: the verdict on every claim of a pattern or of a plan, in bounded time and memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .guard import check_within
+from .result import Result
+
+if TYPE_CHECKING:
+    from ..pattern import Pattern, Plan
+
+
+def check(subject: Pattern | Plan) -> tuple[Result, ...]:
+    """The verdicts in the order in which the claims are written. Raises PatternError where it cannot be bound."""
+    return check_within(subject.bound)

@@ -1,0 +1,183 @@
+"""Claims of plans: reach through layers and heads, and the cache of all layers together.
+
+R_0 = I,   R_(l+1) = (union of the heads of layer l | I) @ R_l
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...patterns_dsl.syntax import Integer, PlanCache, PlanClaim, PlanReach
+from ..effort import TooLong, allowance
+from ..relations.count import Uncountable
+from ..relations.functions import IntegerFunction
+from ..relations.presburger import PROOF_OPERATIONS, BudgetExceeded, budget
+from ..relations.relation import Relation, lengths
+from ..relations.settle import Extent
+from .keys import exceeding, live_count
+from .plan_subject import PlanSubject
+from .proof import Disagreement, witness_at
+from .prove import MOST_PLACES
+from .reach import through
+from .result import Result, Status, Witness
+from .violations import Violations
+
+MOST_LAYERS = 64
+"""Layers of `layers all` that are tried for a claim that names none."""
+
+_SCANNED = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
+
+def prove(claim: PlanClaim, subject: PlanSubject, operations: int = PROOF_OPERATIONS) -> Result:
+    """The verdict on one claim. Raises Disagreement when a witness is not confirmed by brute force."""
+    with allowance(MOST_PLACES):
+        return _PlanProof(claim, subject, operations).result()
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanProof:
+    claim: PlanClaim
+    subject: PlanSubject
+    operations: int
+
+    def result(self) -> Result:
+        layers = self.layers
+        if layers is None:
+            layers = self.least_depth()
+        if self.claim.at is not None:
+            return self.at_length(self.layers, *self.claim.at.values)
+        if layers is None:
+            return self.scan("no number of layers was found that connects every pair of every length", None)
+        try:
+            with budget(self.operations):
+                found = self.violations(layers)
+                point = found.points.smallest(lengths(self.subject.direction))
+        except BudgetExceeded:
+            return self.scan("the proof ran out of its budget", layers)
+        except Uncountable as error:
+            return self.scan(f"there is no closed form: {error}", layers)
+        if point is not None:
+            return self.violated(witness_at(point), layers, exact=found.exact)
+        if not self.negated:
+            return self.verdict(Status.PROVED, note="" if self.layers else f"after {layers} layers")
+        return self.all_connected(f" after {layers} layers, for every length")
+
+    @property
+    def negated(self) -> bool:
+        return isinstance(self.claim, PlanReach) and self.claim.negated
+
+    @property
+    def layers(self) -> int | None:
+        """How many layers the claim is about; None where neither it nor the plan says."""
+        if isinstance(self.claim, PlanReach) and isinstance(self.claim.layers, Integer):
+            return self.claim.layers.value
+        return self.subject.depth
+
+    def least_depth(self) -> int | None:
+        """Of `layers all`, the least number of layers that connects every pair, if one does."""
+        extent = Extent.MAY if self.negated else Extent.MUST
+        try:
+            with budget(self.operations):
+                connected, idle = self.subject.identity, 0
+                for layer in range(MOST_LAYERS):
+                    further = (self.subject.layer(layer, extent) | self.subject.identity) @ connected
+                    idle = idle + 1 if further.equals(connected) else 0
+                    connected = further
+                    if self.subject.universe <= connected:
+                        return layer + 1
+                    if idle == self.subject.period:
+                        break
+        except BudgetExceeded:
+            pass
+        return None
+
+    def violations(self, layers: int) -> Violations:
+        """Raises BudgetExceeded, Uncountable."""
+        if isinstance(self.claim, PlanCache):
+            total, exact = self.live(layers)
+            return Violations(exceeding(total, self.claim.most, self.subject.direction), exact=exact)
+        extent = Extent.MAY if self.negated else Extent.MUST
+        missing: Relation = self.subject.universe - self.subject.universe
+        done: set[tuple[object, ...]] = set()
+        for start in self.subject.starts(layers, any_run=self.claim.any_run):
+            run = tuple(self.subject.bodies(start + layer) for layer in range(layers))
+            if run not in done:
+                done.add(run)
+                relations = (self.subject.layer(start + layer, extent) for layer in range(layers))
+                missing = missing | (self.subject.universe - through(self.subject.identity, relations, layers))
+        return Violations(missing.pairs)
+
+    def live(self, layers: int) -> tuple[IntegerFunction, bool]:
+        """The live keys of all layers together, over i, and whether the count is exact."""
+        total, exact = None, True
+        for number in range(layers):
+            if not self.subject.bodies(number):
+                continue
+            counts = live_count(self.subject.layer(number, Extent.MAY))
+            total = counts.function if total is None else total + counts.function
+            exact = exact and counts.exact
+        if total is None:
+            raise Uncountable("the plan names no layer")
+        return total, exact
+
+    # --- by brute force ---
+
+    def violated(self, found: Witness, layers: int, *, exact: bool) -> Result:
+        from . import plan_oracle  # arrays: only what is not simply proved pays for them
+
+        try:
+            confirmed = plan_oracle.confirms(self.claim, self.subject, found, layers)
+        except TooLong:
+            note = f"a counterexample at {found} is too long to confirm by brute force"
+            return self.verdict(Status.UNKNOWN, note=note)
+        if not confirmed and exact:
+            raise Disagreement(f"{self.claim.span.text!r}: brute force does not confirm the counterexample at {found}")
+        if not confirmed:
+            return self.scan("the live keys are bounded from above only", layers)
+        return self.shown(found, layers)
+
+    def shown(self, found: Witness, layers: int | None, proved: Status = Status.PROVED) -> Result:
+        if self.negated:
+            return self.verdict(proved, found, f"{found.query} does not hear of {found.key}")
+        if self.subject.open:  # a violation on the bounds: no choice need lead to it
+            note = f"only what is selected at run time decides it; a place that is not guaranteed: {found}"
+            return self.verdict(Status.UNKNOWN, note=note)
+        if isinstance(self.claim, PlanCache):
+            return self.verdict(Status.REFUTED, found, f"at query {found.query} more keys can still be read")
+        which = "any number of layers" if layers is None else f"{layers} layers"
+        return self.verdict(Status.REFUTED, found, f"{found.query} does not hear of {found.key} in {which}")
+
+    def at_length(self, layers: int | None, n: int) -> Result:
+        from . import plan_oracle
+
+        try:
+            found = plan_oracle.first_violation(self.claim, self.subject, n, layers)
+        except TooLong as error:
+            return self.verdict(Status.UNKNOWN, note=str(error))
+        if found is not None:
+            return self.shown(found, layers, Status.CHECKED)
+        return self.all_connected(f" at n = {n}") if self.negated else self.verdict(Status.CHECKED)
+
+    def all_connected(self, when: str) -> Result:
+        """``not reach``, and all that may attend connects every pair."""
+        if self.subject.open:
+            return self.verdict(Status.UNKNOWN, note="some selection may connect every pair")
+        return self.verdict(Status.REFUTED, note=f"every pair is connected{when}")
+
+    def scan(self, why: str, layers: int | None) -> Result:
+        from . import plan_oracle
+
+        longest = 0
+        for n in _SCANNED:
+            try:
+                found = plan_oracle.first_violation(self.claim, self.subject, n, layers)
+            except TooLong:
+                break
+            longest = n
+            if found is not None:
+                return self.shown(found, layers)
+        return self.verdict(Status.UNKNOWN, note=f"{why}; no violation at the lengths up to {longest} that were tried")
+
+    def verdict(self, status: Status, found: Witness | None = None, note: str = "") -> Result:
+        text = " ".join(self.claim.span.text.split()).removeprefix("prove ")
+        return Result(self.claim, text, status, found, note)

@@ -1,0 +1,98 @@
+"""What a proof about a plan is about: for each layer, the relation of all its heads together.
+
+Layers and heads that a plan does not name keep the model's own attention, of which the plan knows nothing: they count
+as the residual stream alone. Layer r of an ``interleaved`` pattern runs step r mod p, where r counts the layers of its
+line; the heads of a layer hear together what any of them hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import lcm
+
+from ...patterns_dsl.binding.plans import layer_count
+from ...patterns_dsl.syntax import Assignment, BoundPattern, BoundPlan, Direction, Expression, Integration, Union
+from ..relations.relation import Relation, identity, universe
+from ..relations.settle import Extent, drawn, opens
+from .subject import Subject
+
+
+@dataclass(frozen=True)
+class PlanSubject:
+    """A plan under proof. Its patterns have one direction."""
+
+    plan: BoundPlan
+
+    @property
+    def direction(self) -> Direction:
+        return self.plan.assignments[0][1].direction
+
+    @property
+    def depth(self) -> int | None:
+        """One more than the last layer that is named; None for `layers all`."""
+        return layer_count([assignment for assignment, _ in self.plan.assignments])
+
+    @cached_property
+    def period(self) -> int:
+        """After how many layers `layers all` repeats itself."""
+        return lcm(*(len(pattern.steps) for _, pattern in self.plan.assignments))
+
+    @cached_property
+    def open(self) -> bool:
+        """Whether what a layer attends to is decided at run time, or by a seeded table."""
+        bodies = [step.body for _, pattern in self.plan.assignments for step in pattern.steps]
+        return any(opens(body) or drawn(body) for body in bodies)
+
+    @cached_property
+    def universe(self) -> Relation:
+        return universe(self.direction)
+
+    @cached_property
+    def identity(self) -> Relation:
+        return identity(self.direction)
+
+    def bodies(self, layer: int) -> tuple[tuple[BoundPattern, Expression], ...]:
+        """What the heads of a layer run: for each line that names it, the pattern and its relation in core form."""
+        found = []
+        for assignment, pattern in self.plan.assignments:
+            place = _place(assignment, layer)
+            if place is not None:
+                found.append((pattern, _body(assignment, pattern, place)))
+        return tuple(found)
+
+    def layer(self, number: int, extent: Extent) -> Relation:
+        """What the heads of a layer attend to together; nothing where no line names it."""
+        whole = self.identity - self.identity
+        for pattern, body in self.bodies(number):
+            whole = whole | Subject(pattern).relation(body, extent)
+        return whole
+
+    def starts(self, layers: int, *, any_run: bool) -> Sequence[int]:
+        """The first layers of the runs that a claim is about."""
+        if not any_run:
+            return (0,)
+        return range(self.period) if self.depth is None else range(self.depth - layers + 1)
+
+
+def _place(assignment: Assignment, layer: int) -> int | None:
+    """The how-manieth layer of its line a layer is; None where the line does not name it."""
+    if assignment.layers is None:
+        return layer
+    named = sorted({number for low, high in assignment.layers for number in range(low, high + 1)})
+    return named.index(layer) if layer in named else None
+
+
+def _body(assignment: Assignment, pattern: BoundPattern, place: int) -> Expression:
+    if assignment.integration is Integration.INTERLEAVED:
+        return pattern.steps[place % len(pattern.steps)].body
+    return pattern.union  # of `heads`, each head runs one step, and together they run all
+
+
+def union(bodies: Sequence[Expression]) -> Expression | None:
+    """The union of relations in core form; None of none."""
+    whole: Expression | None = None
+    for body in bodies:
+        whole = body if whole is None else Union(whole, body, span=whole.span)
+    return whole

@@ -1,0 +1,67 @@
+"""A claim at a stated length: by brute force, or from the same relations as a proof where it is too long for that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...patterns_dsl.syntax import Density, Reach
+from ..effort import TooLong
+from ..relations.count import Uncountable
+from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
+from ..relations.relation import lengths
+from . import density
+from .proof import Proof, witness_at
+from .result import Result, Status
+
+
+def at_length(proof: Proof, n: int, nk: int | None = None) -> Result:
+    """The verdict at this length alone: CHECKED, REFUTED or UNKNOWN."""
+    from . import oracle
+
+    if isinstance(proof.claim, Density):
+        return _density(proof, proof.claim, n, nk)
+    try:
+        bound = oracle.first_violation(proof.claim, proof.subject.pattern, n, nk)
+        real = None if bound is None else proof.at(n, nk)
+    except TooLong:
+        return _at_great_length(proof, n, nk)
+    if proof.negated:
+        return proof.all_connected(f" at n = {n}") if bound is None else proof.shown(bound, Status.CHECKED)
+    if bound is None:
+        return proof.verdict(Status.CHECKED)
+    return proof.undecided(bound) if real is None else proof.refuted(real)
+
+
+def _at_great_length(proof: Proof, n: int, nk: int | None) -> Result:
+    claim, direction = proof.claim, proof.subject.direction
+    if isinstance(claim, Reach) and claim.steps is None and not claim.any_order:
+        return proof.verdict(Status.UNKNOWN, note=f"n = {n} is too long to follow every path; name K steps")
+    names = lengths(direction)
+    stated = zip(names, (n, n if nk is None else nk), strict=False)
+    formula = " and ".join(f"{quote(name)} = {number}" for name, number in stated)
+    try:
+        with budget(proof.operations * proof.weight):
+            found = proof.violations()
+            here = found.points & IntegerSet.parse(found.points.dims, formula, names)
+            point = here.smallest(names)
+    except (BudgetExceeded, Uncountable) as error:
+        return proof.verdict(Status.UNKNOWN, note=f"no proof at n = {n}: {error}")
+    if point is None:
+        return proof.all_connected(f" at n = {n}") if proof.negated else proof.verdict(Status.CHECKED)
+    result = proof.violated(witness_at(point), exact=found.exact)
+    if result.witness is not None and result.witness.n != n:  # what holds at another length says nothing here
+        return proof.undecided(witness_at(point))
+    return replace(result, status=Status.CHECKED) if result.status is Status.PROVED else result
+
+
+def _density(proof: Proof, claim: Density, n: int, nk: int | None) -> Result:
+    try:
+        share = density.at_length(claim, proof.subject, n, nk)
+    except (TooLong, BudgetExceeded, Uncountable) as error:
+        return proof.verdict(Status.UNKNOWN, note=f"the pairs at this length were not counted: {error}")
+    if share.holds:
+        return proof.verdict(Status.CHECKED)
+    if share.realised is None:
+        return proof.verdict(Status.UNKNOWN, note=f"{share.words} at most, if {proof.named} choose all they may")
+    note = " ".join(filter(None, [share.words, share.realised.words]))
+    return proof.verdict(Status.REFUTED, share.realised.found, note)

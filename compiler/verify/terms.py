@@ -1,0 +1,80 @@
+"""The terms of a pattern's union, sorted by what one of their keys is: a token, or a summary of some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...patterns_dsl import syntax
+from ...patterns_dsl.syntax import Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Terms whose keys are alike: summaries of ``size`` tokens (1: tokens). ``most`` bounds the keys of one query
+    where a selection promises a bound."""
+
+    body: Expression
+    size: int
+    most: int | None
+
+
+def groups(expression: Expression, *, bounded: bool) -> tuple[Group, ...]:
+    """The groups of a union: one of all terms on tokens, and one of each term on summaries. ``bounded``: terms whose
+    keys a selection bounds stand alone, with their bound."""
+    tokens: Expression | None = None
+    found: list[Group] = []
+    for term, size in _terms(expression, 1):
+        most = _most(term) if bounded else None
+        if size > 1 or most is not None:
+            group = Group(term, size, most)
+            if group not in found:
+                found.append(group)
+        else:
+            tokens = term if tokens is None else syntax.Union(tokens, term, span=expression.span)
+    return ((Group(tokens, 1, None), *found)) if tokens is not None else tuple(found)
+
+
+def _terms(expression: Expression, size: int) -> Iterator[tuple[Expression, int]]:
+    match expression:
+        case syntax.Union(left, right):
+            yield from _terms(left, size)
+            yield from _terms(right, size)
+        case syntax.Gated(operand, gate):
+            for term, inner in _terms(operand, size):
+                yield syntax.Gated(term, gate, span=expression.span), inner
+        case syntax.Pooled(operand, own):
+            yield from _terms(operand, own)
+        case _:
+            yield expression, size
+
+
+def _most(term: Expression) -> int | None:
+    """What the selections in a term allow one query at most: those that every pair of the term has to pass."""
+    match term:
+        case syntax.Pairs(_, key, formula):
+            bounds = [
+                node.most
+                for node in _conjuncts(formula)
+                if isinstance(node, syntax.Chosen)
+                and node.most is not None
+                and node.terms[-1] == syntax.Name(key, span=node.span)
+            ]
+            return min(bounds, default=None)
+        case syntax.Gated(operand):
+            return _most(operand)
+        case syntax.Intersection(left, right):
+            both = [bound for bound in (_most(left), _most(right)) if bound is not None]
+            return min(both, default=None)
+        case syntax.Difference(left, _):
+            return _most(left)
+        case _:
+            return None
+
+
+def _conjuncts(formula: syntax.Formula) -> Iterator[syntax.Formula]:
+    if isinstance(formula, syntax.And):
+        yield from _conjuncts(formula.left)
+        yield from _conjuncts(formula.right)
+    else:
+        yield formula

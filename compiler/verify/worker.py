@@ -1,0 +1,27 @@
+"""The process that ``guard`` starts for proofs that may take long: claims on stdin, results on stdout, pickled."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+from .guard import proved
+
+
+def main() -> None:
+    """Reads (bound pattern or plan, numbers of claims) and writes each verdict as soon as it is known."""
+    memory = int(sys.argv[1])
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    except (ImportError, ValueError, OSError):
+        pass  # a platform without such limits: the time limit stays
+    bound, numbers = pickle.load(sys.stdin.buffer)
+    for number in numbers:
+        pickle.dump(proved(bound, bound.claims[number]), sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

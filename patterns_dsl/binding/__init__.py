@@ -1,0 +1,1 @@
+"""Parameters get values, and everything is brought to core form."""

@@ -1,0 +1,132 @@
+"""Binding of `learn` declarations: a selector with a value for every option."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import syntax
+from ..diagnostics import codes
+from ..syntax import Learn, Option, Selector
+from .expand import Expansion
+from .scope import Scope, suggestion
+from .selectors import KINDS, Kind, OptionType
+
+
+def bind_selector(learn: Learn, scope: Scope, expansion: Expansion) -> Selector | None:
+    """The selector; None, and reports, where it cannot be."""
+    findings, call = expansion.findings, learn.selector
+    kind = KINDS.get(call.name)
+    if kind is None:
+        message = f"there is no selector `{call.name}`"
+        findings.unknown(codes.SELECTOR, message, call.name, KINDS, call.span)
+        return None
+    before = len(findings.diagnostics)
+    given: dict[str, syntax.Value | syntax.Choices] = {}
+    for argument in call.arguments:
+        name = argument.name
+        if name is None:
+            help = f"the options of `{call.name}` are given by name: {signature(call.name)}"
+            findings.report(codes.OPTION, "an option without its name", argument.span, help)
+        elif name not in kind.options:
+            message = f"`{call.name}` has no option `{name}`"
+            findings.unknown(codes.OPTION, message, name, kind.options, argument.span)
+        elif name in given:
+            findings.report(codes.OPTION, f"`{name}` is given twice", argument.span)
+        else:
+            given[name] = argument.value
+    options = _values(learn, kind, given, scope, expansion)
+    if len(findings.diagnostics) > before or options is None:
+        return None
+    _check_room(learn, options, expansion)
+    return Selector(learn.name, call.name, tuple(options.items()), span=learn.span)
+
+
+def _values(
+    learn: Learn,
+    kind: Kind,
+    given: Mapping[str, syntax.Value | syntax.Choices],
+    scope: Scope,
+    expansion: Expansion,
+) -> dict[str, Option] | None:
+    options: dict[str, Option] = {}
+    cross = expansion.direction is syntax.Direction.CROSS
+    for name, wanted in kind.options.items():
+        default = wanted.cross if cross and wanted.cross is not None else wanted.default
+        if name in given:
+            value = _value(name, wanted, given[name], scope, expansion)
+        elif default is None:
+            message = f"`{learn.selector.name}` is not told its option `{name}`"
+            expansion.findings.report(codes.OPTION, message, learn.selector.span, signature(learn.selector.name))
+            value = None
+        else:
+            value = default
+        if value is None:
+            return None
+        options[name] = value
+    return options
+
+
+def _value(
+    name: str, wanted: OptionType, value: syntax.Value | syntax.Choices, scope: Scope, expansion: Expansion
+) -> Option | None:
+    findings = expansion.findings
+    match wanted.kind:
+        case "int" if isinstance(value, syntax.Term):
+            number = expansion.constant(value, scope, f"option `{name}`")
+            if number is not None and number < wanted.least:
+                message = f"option `{name}` must be at least {wanted.least}, and is {number}"
+                findings.report(codes.OPTION, message, value.span)
+            return number
+        case "ratio":
+            known = scope.values.get(value.name) if isinstance(value, syntax.Name) else value
+            if isinstance(known, syntax.Ratio):
+                if known.percent == 0:
+                    findings.report(codes.OPTION, f"option `{name}` of 0% would select nothing", value.span)
+                return known.percent / 100
+        case "word" if isinstance(value, syntax.Name):
+            if value.name in wanted.words:
+                return value.name
+            message = f"option `{name}` cannot be `{value.name}`"
+            findings.unknown(codes.OPTION, message, value.name, wanted.words, value.span)
+            return None
+        case "words" if isinstance(value, syntax.Choices):
+            if strange := [word for word in value.names if word not in wanted.words]:
+                message = f"option `{name}` cannot hold `{strange[0]}`"
+                findings.report(codes.OPTION, message, value.span, suggestion(strange[0], wanted.words))
+                return None
+            return tuple(dict.fromkeys(value.names))
+        case _:
+            pass
+    shown = {"int": "a number", "ratio": "a ratio such as `10%`", "word": "a word", "words": "a list such as `[a, b]`"}
+    message = f"option `{name}` is {shown[wanted.kind]}, and `{value.span.text}` is not"
+    help = f"it is one of {', '.join(wanted.words)}" if wanted.words else ""
+    findings.report(codes.OPTION, message, value.span, *filter(None, [help]))
+    return None
+
+
+def _check_room(learn: Learn, options: Mapping[str, Option], expansion: Expansion) -> None:
+    """What is forced must fit into the k that are chosen, and a level must be left."""
+    forced, k, levels = options.get("forced"), options.get("k"), options.get("levels")
+    span = learn.selector.span
+    if isinstance(forced, tuple) and "diagonal" in forced and expansion.direction is syntax.Direction.CROSS:
+        message = "`diagonal` means the query's own tokens, and a cross pattern has none among its keys"
+        expansion.findings.report(codes.OPTION, message, span, "leave it out of `forced`")
+    elif isinstance(forced, tuple) and isinstance(k, int) and k < len(forced):
+        message = f"k = {k} leaves no room for what is forced: {', '.join(forced)}"
+        expansion.findings.report(codes.OPTION, message, span, "choose a larger k, or force less")
+    if isinstance(levels, tuple) and not set(levels) - {"skip"}:
+        expansion.findings.report(codes.OPTION, "every level skips: nothing is left to attend to", span)
+
+
+def signature(name: str) -> str:
+    """``topk_blocks(k, block = 64, ...)``, for people."""
+    parts = []
+    for option, wanted in KINDS[name].options.items():
+        default = wanted.default
+        if default is None:
+            parts.append(option)
+        elif isinstance(default, tuple):
+            parts.append(f"{option} = [{', '.join(default)}]")
+        else:
+            parts.append(f"{option} = {f'{100 * default:g}%' if isinstance(default, float) else default}")
+    return f"{name}({', '.join(parts)})"

@@ -1,0 +1,1 @@
+"""What is said about a text: sources, spans, codes and findings."""

@@ -1,0 +1,184 @@
+"""Text to syntax tree. The only file that imports lark; the language itself is in ``grammar.lark``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+
+import lark
+
+from .. import syntax
+from ..diagnostics import codes
+from ..diagnostics.diagnostic import Diagnostic, PatternError
+from ..diagnostics.source import Source, Span
+from .build import Concrete
+from .declare import DeclarationBuilder
+from .mistakes import Mistake, explain
+
+DEEPEST = 100
+"""Levels of nesting in a text. Later passes recurse over the tree, and Python's stack is finite."""
+
+MOST_ERRORS = 50
+"""Syntax errors of one file that are reported."""
+
+_DECLARATIONS = frozenset(["RULE", "PATTERN", "PLAN", "FROM"])
+_STATEMENTS = _DECLARATIONS | {"REQUIRE", "LEARN", "STEP", "PROVE", "LAYERS"}
+_UNREADABLE = "UNREADABLE"
+
+
+def parse(source: Source) -> syntax.Module:
+    """The syntax tree of a file.
+
+    Raises PatternError with every syntax error: after an error, parsing goes on at the next statement.
+    """
+    module: syntax.Module = DeclarationBuilder(source).finish(_concrete(source, "start"))
+    return module
+
+
+def parse_value(source: Source) -> syntax.Value:
+    """The value of one argument given as text: ``64``, ``10%``, ``first(2) | {7}``. Raises PatternError."""
+    value: syntax.Value = DeclarationBuilder(source).finish(_concrete(source, "argument_text"))
+    return value
+
+
+def words() -> frozenset[str]:
+    """The words of the language, as they are written."""
+    patterns = (terminal.pattern.value for terminal in _lark().terminals)
+    return frozenset(pattern for pattern in patterns if pattern.isalpha())
+
+
+@cache
+def _lark() -> lark.Lark:
+    grammar = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
+    # The basic lexer knows no parser state: a word of the language is the same token everywhere.
+    return lark.Lark(
+        grammar,
+        parser="lalr",
+        lexer="basic",
+        propagate_positions=True,
+        maybe_placeholders=True,
+        start=["start", "argument_text"],
+    )
+
+
+@cache
+def _soft() -> frozenset[str]:
+    """The terminals that are words of the language and names too: the alternatives of the rule ``name``."""
+    alternatives = (rule.expansion for rule in _lark().rules if rule.origin.name == "name")
+    return frozenset(expansion[0].name for expansion in alternatives) - {"NAME"}
+
+
+def _concrete(source: Source, start: str) -> Concrete:
+    tokens, found = _tokens(source)
+    tree: Any = None
+    if not found or start == "start":  # an argument is one line: after its first mistake there is nothing to learn
+        tree, mistakes = _Parse(source, tokens, start).run()
+        found = sorted([*found, *mistakes], key=lambda each: each.span.start)
+    if found:
+        raise PatternError(found[:MOST_ERRORS])
+    if _depth(tree) > DEEPEST:
+        span = Span(source, 0, len(source.text))
+        help = "give the parts names with `rule`"
+        raise PatternError([Diagnostic(codes.NESTING, f"nested more than {DEEPEST} levels deep", span, help=(help,))])
+    return tree  # type: ignore[no-any-return]
+
+
+def _tokens(source: Source) -> tuple[list[lark.Token], list[Diagnostic]]:
+    """The tokens of a text. In the place of a character that begins none stands a token that fits nowhere; the first of
+    a line is a diagnostic."""
+    text, found, unreadable, lines = source.text, list[Diagnostic](), list[lark.Token](), set[int]()
+    while True:
+        tokens = list[lark.Token]()
+        try:
+            tokens.extend(_lark().lex(text))
+        except lark.exceptions.UnexpectedCharacters as error:
+            place = error.pos_in_stream or 0
+            line, column = source.position(place)
+            if line not in lines:
+                found.append(explain(source, Mistake(place, place + 1, None, frozenset())))
+                lines.add(line)
+            unreadable.append(lark.Token(_UNREADABLE, text[place], place, line, column, line, column + 1, place + 1))
+            end = len(text) if len(unreadable) == MOST_ERRORS else place + 1
+            # Spaces of the same length: every other offset stays.
+            text = text[:place] + " " * (end - place) + text[end:]
+        else:
+            return sorted([*tokens, *unreadable], key=lambda token: token.start_pos or 0), found
+
+
+class _Parse:
+    """One pass over the tokens. At an error its statement is dropped and the parser put back to where it began."""
+
+    def __init__(self, source: Source, tokens: list[lark.Token], start: str) -> None:
+        self.source, self.tokens = source, tokens
+        self.recovers = start == "start"
+        self.parser = cast("Any", _lark().parse_interactive(start=start))
+        self.begun: list[tuple[int, Any]] = [(0, self.parser.copy())]  # (token, the parser before it) of statements
+
+    def run(self) -> tuple[Any, list[Diagnostic]]:
+        """The tree, and every mistake; no tree where the last mistake was not recovered from."""
+        found: list[Diagnostic] = []
+        at = 0
+        while True:
+            try:
+                while at < len(self.tokens):
+                    if at > self.begun[-1][0] and self._starts(at):
+                        self.begun.append((at, self.parser.copy()))
+                    self.parser.feed_token(self.tokens[at])
+                    at += 1
+                return self.parser.feed_eof(self.tokens[-1] if self.tokens else None), found
+            except lark.exceptions.UnexpectedToken:
+                known = at < len(self.tokens) and self.tokens[at].type == _UNREADABLE
+                mistake = None if known else self._mistake(at)
+                if mistake is not None and (not found or mistake.start > found[-1].span.start):
+                    found.append(explain(self.source, mistake))
+                if not self.recovers or len(found) == MOST_ERRORS or not self.tokens:
+                    return None, found
+                at = self._drop(at)
+
+    def _mistake(self, at: int) -> Mistake:
+        expected = frozenset(self.parser.accepts())
+        soft = _soft() if "NAME" in expected else frozenset[str]()
+        if at == len(self.tokens):
+            end = len(self.source.text.rstrip())
+            return Mistake(end, end, "$END", expected, soft)
+        token = self.tokens[at]
+        return Mistake(token.start_pos or 0, token.end_pos or 0, str(token.type), expected, soft)
+
+    def _starts(self, at: int) -> bool:
+        """Whether a statement or declaration begins at the token, or one has just ended before it."""
+        if self._on_new_line(at) and self.tokens[at].type in _STATEMENTS:
+            return True
+        return at > 0 and self.tokens[at - 1].type == "RBRACE" and self._on_new_line(at - 1)
+
+    def _on_new_line(self, at: int) -> bool:
+        return at == 0 or self.tokens[at].line != self.tokens[at - 1].end_line
+
+    def _drop(self, at: int) -> int:
+        """Take the statement around the token away; an error in a header takes the whole declaration along, since its
+        statements mean nothing without it."""
+        while len(self.begun) > 1 and self.begun[-1][0] >= at:
+            self.begun.pop()
+        start, parser = self.begun[-1]
+        header = start == len(self.tokens) or self.tokens[start].type not in _STATEMENTS - _DECLARATIONS
+        end, depth = start, 0
+        while end < len(self.tokens):
+            kind = self.tokens[end].type
+            closes = kind == "RBRACE" and depth == 0 and not header
+            ends = closes or kind in (_DECLARATIONS if header else _STATEMENTS)
+            if ends and end >= max(at, start + 1) and self._on_new_line(end):
+                break
+            depth += (kind == "LBRACE") - (kind == "RBRACE")
+            end += 1
+        del self.tokens[start:end]
+        self.parser = parser.copy()
+        return start
+
+
+def _depth(tree: Any) -> int:
+    """Levels of the tree; a loop, since the stack is what is being protected."""
+    deepest, level = 0, [tree]
+    while level:
+        level = [child for node in level for child in node.children if isinstance(child, lark.Tree)]
+        deepest += 1
+    return deepest
