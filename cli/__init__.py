@@ -1,0 +1,49 @@
+"""The command line: thin commands, each a few calls into the compiler and the runtime.
+
+Data goes to stdout, words for people to stderr. Exit codes: 0 all proved and done, 1 something refuted or an error in
+a file, 2 usage. Each command imports what it needs when it runs: `patternc check` must stay fast and free of torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from . import library
+from .check import check
+from .look import explain, show
+from .run import compile, eval_
+
+app = typer.Typer(
+    name="patternc",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"patternc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def patternc(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """A compiler for sparse attention patterns."""
+
+
+app.command()(check)
+app.command()(show)
+app.command()(explain)
+app.command()(compile)
+app.command("eval")(eval_)
+app.add_typer(library.app, name="library")
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,60 @@
+"""patternc show and patternc explain: what a pattern looks like, is and costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..compiler.report.console import When, failures, paint, say
+from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet
+
+
+def show(
+    file: One,
+    length: Length = 64,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="x.svg, x.png or x.html instead.")] = None,
+    parameter: Parameters = [],  # noqa: B006
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the mask, in the terminal or as a picture."""
+    from ..compiler.relations.presburger import BudgetExceeded
+    from ..compiler.report.draw import draw, save
+    from ..compiler.selection import select
+
+    with failures(BudgetExceeded):
+        pattern = select(file, parameter)
+        if output is None:
+            print(draw(pattern, length, paint(color).color))
+        else:
+            save(pattern, length, output)
+            say(f"wrote {output}", quiet)
+
+
+def explain(
+    file: One,
+    length: Length = 4096,
+    query: Annotated[int | None, typer.Option("--query", min=0, help="Also list the keys of this query.")] = None,
+    head_dim: HeadDim = 64,
+    parameter: Parameters = [],  # noqa: B006
+    output_format: Annotated[Plain, typer.Option("--output-format")] = Plain.TEXT,
+    color: Color = When.AUTO,
+) -> None:
+    """Say what a pattern or plan is and costs: its kind, keys, cache, hops, and the orders it runs in."""
+    from ..compiler.explain import explain as account
+    from ..compiler.explain import explain_plan
+    from ..compiler.relations.presburger import BudgetExceeded
+    from ..compiler.report import explanation, plan_account
+    from ..compiler.selection import select, select_plan
+
+    as_text = output_format is Plain.TEXT
+    with failures(BudgetExceeded):
+        plan = select_plan(file, parameter)
+        if plan is not None:
+            whole = explain_plan(plan, length)
+            print(plan_account.text(whole, paint(color)) if as_text else plan_account.as_json(whole))
+            return
+        found = account(select(file, parameter), length, head_dim=head_dim, query=query)
+    print(explanation.text(found, paint(color)) if as_text else explanation.as_json(found))

@@ -1,0 +1,33 @@
+"""What several commands take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ..compiler.report.console import When
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+class Plain(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Paths, library:NAME, library: for all; ::NAME picks a pattern.")
+]
+One = Annotated[str, typer.Argument(metavar="FILE[::NAME]", help="A path or library:NAME; ::NAME picks a pattern.")]
+Parameters = Annotated[list[str], typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="As in -p l=64.")]
+Length = Annotated[int, typer.Option("-n", "--length", min=1, help="Sequence length.")]
+HeadDim = Annotated[int, typer.Option("--head-dim", min=1, max=256, help="Width of a head.")]
+Color = Annotated[When, typer.Option("--color", help="Colour the output; auto respects NO_COLOR.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what fails or is asked for.")]

@@ -1,0 +1,66 @@
+"""patternc compile and patternc eval: kernels, and a model that runs a pattern."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..compiler.report.console import When, failures, paint, progress
+from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet
+
+
+def compile(
+    file: One,
+    length: Length = 4096,
+    head_dim: HeadDim = 64,
+    dtype: Annotated[str, typer.Option("--dtype", help="bf16, fp16 or fp32.")] = "bf16",
+    target: Annotated[str, typer.Option("--target", help="Of cpu, sm_80, sm_90, sm_100, gfx942.")] = "cpu",
+    emit: Annotated[str, typer.Option("--emit", help="Of plan, triton, ttir, ptx, cubin, hsaco, report.")] = "",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The artifact's folder.")] = Path("out"),
+    parameter: Parameters = [],  # noqa: B006
+    quiet: Quiet = False,
+) -> None:
+    """Prove, lower and write an artifact: source, manifest, proofs, plan, kernels."""
+    from ..compiler.kernels.aot import BuildError
+    from ..compiler.selection import select
+    from ..runtime.build import RefutedError, Request, build
+    from ..runtime.errors import EngineError
+
+    with failures(RefutedError, BuildError, EngineError):
+        request = Request.parse(length=length, head_dim=head_dim, dtype=dtype, targets=target, emit=emit)
+        pattern = select(file, parameter)
+        with progress("compiling", quiet) as step:
+            written = build(pattern, request, output, step)
+    for path in written:
+        print(str(path))
+
+
+def eval_(
+    pattern: Annotated[str, typer.Option("--pattern", metavar="FILE[::NAME]")],
+    text: Annotated[Path, typer.Option("--text", help="UTF-8 text to predict.")],
+    model: Annotated[str, typer.Option("--model", help="A folder with a transformers model, or demo.")] = "demo",
+    length: Annotated[int, typer.Option("-n", "--length", min=2, help="Tokens per window.")] = 4096,
+    parameter: Parameters = [],  # noqa: B006
+    output_format: Annotated[Plain, typer.Option("--output-format")] = Plain.TEXT,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+) -> None:
+    """Perplexity and seconds of a model under a pattern, beside its own dense attention."""
+    from ..compiler.selection import UsageError, select
+    from ..runtime.comparison import compare, load_model
+    from ..runtime.errors import AttachError
+    from ..runtime.models.demo_model import DemoError
+
+    with failures(AttachError, DemoError):
+        chosen = select(pattern, parameter)
+        words = text.read_text(encoding="utf-8")
+        with progress("evaluating", quiet) as step:
+            step("loading the model")
+            subject, tokenizer = load_model(model)
+            ids = tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
+            if len(ids) < 2:
+                raise UsageError(f"{text} has {len(ids)} tokens: nothing can be predicted")
+            found = compare(subject, ids, [chosen], window=length, say=step)
+    print(found.as_json() if output_format is Plain.JSON else found.as_text(paint(color)))
