@@ -27,8 +27,9 @@ _LEFT: ContextVar[float] = ContextVar("places that brute force may still look at
 
 @contextmanager
 def allowance(places: float) -> Iterator[None]:
-    """Bound what brute force looks at inside, all steps together; ``spend`` raises TooLong where it is used up."""
-    token = _LEFT.set(min(places, _LEFT.get()))
+    """Bound what brute force looks at inside, all steps together; ``spend`` raises TooLong where it is used up. An
+    allowance inside another is one of its own."""
+    token = _LEFT.set(places)
     try:
         yield
     finally:

@@ -111,7 +111,7 @@ def bound_in_words(bound: Bound) -> str:
     if bound.formula is None:
         return f"{most} {bound.at:,}" if bound.at is not None else "not counted"
     if bound.formula.isdecimal():
-        return f"{most} {bound.formula}"
+        return f"{most} {bound.formula}, {bound.when}"
     return f"{most} {bound.formula}, {bound.when}: {here}"
 
 

@@ -8,7 +8,7 @@ from ...patterns_dsl import syntax
 from ...patterns_dsl.diagnostics.diagnostic import Fix
 from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import Claim, Direction, Reach
-from ..effort import TooLong
+from ..effort import TooLong, allowance
 from ..relations.count import Uncountable
 from ..relations.presburger import BudgetExceeded, budget
 from ..relations.relation import lengths
@@ -21,6 +21,10 @@ from .violations import Violations
 
 _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
+
+
+_WORDS = 2**26
+"""Places that may be looked at to say in words what a witness shows."""
 
 
 class Disagreement(RuntimeError):
@@ -104,9 +108,11 @@ class Proof:
             return self.verdict(Status.UNKNOWN, note=note)
         if not confirmed and exact and not self.by_table:
             raise Disagreement(f"{self.claim.span.text!r}: brute force does not confirm the counterexample at {found}")
-        if not self.negated:
-            return self.realised(found)
-        return self.shown(found) if confirmed else self.scan("the seeded table connects the pair that was found")
+        if self.negated:
+            return self.shown(found) if confirmed else self.scan("the seeded table connects the pair that was found")
+        if confirmed and not self.open:
+            return self.refuted(Realised(found, "", {}))
+        return self.realised(found)
 
     def realised(self, hint: Witness) -> Result:
         """Refuted, where some real choice fails at the hint or at a small length."""
@@ -164,15 +170,17 @@ class Proof:
         """``not reach``, by the pair that is not connected."""
         from . import witness
 
-        note = witness.explain(self.claim, self.subject, Realised(found, "", "may"))
+        with allowance(_WORDS):
+            note = witness.explain(self.claim, self.subject, Realised(found, "", "may"))
         return self.verdict(status, found, note)
 
     def refuted(self, real: Realised) -> Result:
         from . import repair, witness
 
-        what = witness.explain(self.claim, self.subject, real)
-        mended = repair.repair(self.claim, self.subject, real)
-        span = witness.fault(self.claim, self.subject, real)
+        with allowance(_WORDS):
+            what = witness.explain(self.claim, self.subject, real)
+            mended = repair.repair(self.claim, self.subject, real)
+            span = witness.fault(self.claim, self.subject, real)
         return self.verdict(Status.REFUTED, real.found, what, mended.help, span, mended.fix)
 
     def undecided(self, hint: Witness) -> Result:

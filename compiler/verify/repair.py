@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from ...patterns_dsl import syntax
 from ...patterns_dsl.diagnostics.diagnostic import Fix
+from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import Claim, Direction
+from ..effort import TooLong
 from ..relations.count import Uncountable
 from ..relations.presburger import BudgetExceeded, IntegerSet, budget
 from ..relations.relation import Relation, universe
@@ -48,13 +50,12 @@ def repair(claim: Claim, subject: Subject, real: Realised) -> Repair:
 def _nonempty(subject: Subject, real: Realised) -> Repair:
     """True whatever the pattern: each token is its own key, and where there are keys there is a first."""
     added = " | columns(first(1))" if subject.direction is Direction.CROSS else " | self"
-    step = empty_steps(subject, real)[0]
-    end = step.body.span.end
-    fix = None
-    if step.body.span.start >= step.span.start and end <= step.span.end:
-        place = type(step.span)(step.span.source, step.span.end, step.span.end)
-        fix = Fix(f"add `{added.strip()}`", place, added)
-    return Repair(f"add `{added.strip()}`", fix)
+    try:
+        step = empty_steps(subject, real)[0]
+    except TooLong:
+        return Repair(f"add `{added.strip()}` to the step")
+    end = Span(step.span.source, step.span.end, step.span.end)
+    return Repair(f"add `{added.strip()}`", Fix(f"add `{added.strip()}`", end, added))
 
 
 def _reach(claim: syntax.Reach, subject: Subject) -> Repair:

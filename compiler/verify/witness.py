@@ -28,8 +28,13 @@ ROWS_SHOWN = 1024
 
 
 def explain(claim: Claim, subject: Subject, real: Realised) -> str:
-    """What the violation shows, with the choice under which it occurs."""
-    return " ".join(filter(None, [_what(claim, subject, real), real.words]))
+    """What the violation shows, with the choice under which it occurs; the choice alone where the rest takes too long
+    to find out."""
+    try:
+        what = _what(claim, subject, real)
+    except TooLong:
+        what = ""
+    return " ".join(filter(None, [what, real.words]))
 
 
 def _what(claim: Claim, subject: Subject, real: Realised) -> str:
@@ -42,10 +47,7 @@ def _what(claim: Claim, subject: Subject, real: Realised) -> str:
         case syntax.Symmetric():
             return f"query {found.query} attends to key {found.key}, but not the other way round"
         case syntax.Reach():
-            try:
-                return _broken_path(claim, subject, real)
-            except TooLong:
-                return f"{found.query} does not hear of {found.key}"
+            return _broken_path(claim, subject, real)
         case syntax.Subset() | syntax.Equal():
             where = "left" if _on_left(claim, subject, real) else "right"
             return f"the pair ({found.query}, {found.key}) is on the {where} side only"
@@ -66,11 +68,14 @@ def _what(claim: Claim, subject: Subject, real: Realised) -> str:
 
 def fault(claim: Claim, subject: Subject, real: Realised) -> Span | None:
     """The place that the witness points at, where it is not the claim: the step in which a query has no key."""
-    return _empty_step(subject, real).body.span if isinstance(claim, syntax.Nonempty) else None
+    if not isinstance(claim, syntax.Nonempty):
+        return None
+    step = _empty_step(subject, real)
+    return None if step is None else step.body.span
 
 
 def empty_steps(subject: Subject, real: Realised) -> list[Step]:
-    """The steps in which the query of the witness attends to no key."""
+    """The steps in which the query of the witness attends to no key. Raises TooLong."""
     found = real.found
     return [
         step
@@ -81,13 +86,18 @@ def empty_steps(subject: Subject, real: Realised) -> list[Step]:
     ]
 
 
-def _empty_step(subject: Subject, real: Realised) -> Step:
-    return empty_steps(subject, real)[0]  # the witness was confirmed: there is one
+def _empty_step(subject: Subject, real: Realised) -> Step | None:
+    """A step in which the query has no key: there is one, since the witness was confirmed. None where finding out
+    which takes too long."""
+    try:
+        return empty_steps(subject, real)[0]
+    except TooLong:
+        return None
 
 
 def _empty_rows(subject: Subject, real: Realised) -> str:
     """The run of queries without a key that the witness begins, as far as it shows at a somewhat greater length."""
-    step, found = _empty_step(subject, real), real.found
+    step, found = empty_steps(subject, real)[0], real.found
     assert found.query is not None
     last = found.query
     if found.keys is None:
@@ -164,13 +174,18 @@ def _failing_order(claim: syntax.Reach, subject: Subject, real: Realised, choice
 
 
 def _only_learned(claim: syntax.Reach, subject: Subject, real: Realised) -> str:
-    """Whether the pair is connected where selections choose all they may."""
+    """Whether the pair is connected where selections choose all they may, and documents are one."""
     if (
         claim.negated
         or not realise.sources(claim, subject.pattern)
         or oracle.confirms(claim, subject.pattern, real.found, "may")
     ):
         return ""
+    selections = {selector.name for selector in subject.pattern.selectors}
+    data = [one.source for one in realise.sources(claim, subject.pattern) if one.source not in selections]
+    documents = [source for source in data if source.isidentifier()]  # a gate is called by its whole text
+    if documents:
+        return f" (reachable only where `{documents[0]}` allows it)"
     return " (reachable only through learned selections)"
 
 

@@ -102,21 +102,18 @@ def _topk_blocks(values: Values, direction: Direction) -> Contract:
 
 
 def _topk_keys(values: Values, direction: Direction) -> Contract:
+    """The queries of a tile share their keys, chosen among those up to its end; each sees the ones up to itself."""
     k, forced = _int(values, "k"), _words(values, "forced")
     must = {"first": "j = 0", "diagonal": "i = j"}
-    other, behind = k - ("diagonal" in forced), k - len(forced)
+    other = k - ("diagonal" in forced)
+    # Alone in its tile, a query has itself among its nearest keys.
+    behind = k - ("first" in forced) - ("diagonal" in forced and _int(values, "tile") > 1)
     always = " or ".join(must[word] for word in forced) or NEVER
-    past = f"(i div tile * tile - {behind} <= j and j < i div tile * tile)"
-    return Contract(
-        always,
-        (
-            ("chooses the first {k} keys", f"{always} or j < {other}"),
-            ("chooses the nearest {k} keys", f"{always} or {past}"),
-        )
-        if direction is not Direction.CROSS
-        else (("chooses the first {k} keys", f"{always} or j < {k}"),),
-        k,
-    )
+    end = "(i div tile * tile + tile - 1)"
+    nearest = f"{always} or ({end} - {behind} < j and j <= {end})"
+    first = ("chooses the first {k} keys", f"{always} or j < {other if direction is not Direction.CROSS else k}")
+    examples = (first,) if direction is Direction.CROSS else (first, ("chooses the nearest {k} keys", nearest))
+    return Contract(always, examples, k)
 
 
 def _granularity(values: Values, direction: Direction) -> Contract:

@@ -1,0 +1,53 @@
+"""Proofs are bounded: what is large, or has taken long, is decided in a process with limits."""
+
+from __future__ import annotations
+
+import pytest
+
+import patternc as pc
+from patternc.compiler.verify import guard
+from patternc.compiler.verify.result import Status
+
+TEXT = """
+pattern p causal { step near = local(3) step far = strided(3)
+    prove nonempty prove reach in 2 steps prove keys <= 2 prove not reach }
+plan x { layers all : p interleaved prove reach in 2 layers prove reach in 1 layer }
+"""
+
+
+def test_a_process_of_its_own_gives_the_same_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pc.loads(TEXT.replace("prove not reach }", "}"))
+    here = [pc.check(module["p"]), pc.check(module.plans["x"])]
+    monkeypatch.setattr(guard, "LARGE", 0)
+    apart = [pc.check(module["p"]), pc.check(module.plans["x"])]
+    assert apart == here
+    assert [result.status for result in here[0]] == [Status.PROVED, Status.PROVED, Status.REFUTED]
+
+
+def test_what_is_left_goes_to_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pc.loads(TEXT.replace("prove not reach }", "}"))
+    here = pc.check(module["p"])
+    monkeypatch.setattr(guard, "PATIENCE", -1.0)
+    assert pc.check(module["p"]) == here
+
+
+def test_a_process_that_is_stopped_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
+    results = pc.check(pc.loads(TEXT.replace("prove not reach }", "}"))["p"])
+    assert [result.status for result in results] == [Status.UNKNOWN] * 3
+    assert all("stopped after" in result.explanation for result in results)
+    assert [result.text for result in results] == ["nonempty", "reach in 2 steps", "keys <= 2"]
+
+
+def test_a_process_without_memory_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    text = "pattern p causal { step local(3) prove nonempty at n = 3000 }"  # nine million pairs
+    assert [result.status for result in pc.check(pc.loads(text)["p"])] == [Status.CHECKED]
+    monkeypatch.setattr(guard, "MEMORY_LIMIT", 1 << 20)
+    assert [result.status for result in pc.check(pc.loads(text)["p"])] == [Status.UNKNOWN]
+
+
+def test_size_counts_nodes() -> None:
+    small, large = (pc.loads(f"pattern p causal {{ step {text} }}")["p"].bound for text in ("self", "self | self"))
+    assert 0 < guard.size(small) < guard.size(large)
