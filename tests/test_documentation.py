@@ -10,8 +10,10 @@ import pytest
 import patternc as pc
 from patternc.compiler.examine import CODES
 from patternc.compiler.report.draw import save
+from patternc.patterns_dsl.binding import natives, selectors
 from patternc.patterns_dsl.binding.prelude import prelude
 from patternc.patterns_dsl.diagnostics import codes
+from patternc.patterns_dsl.parsing.parse import words
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -30,18 +32,27 @@ def _codes(room: Path) -> set[str]:
     return {code for text in texts for code in re.findall(r'"(P[1-4]\d\d)"', text)}
 
 
-def test_the_language_reference_is_true() -> None:
-    text = (ROOT / "docs/language.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["language.md", "tutorial.md"])
+def test_the_language_reference_is_true(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     blocks = re.findall(r"```pat\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == {"language.md": 7, "tutorial.md": 2}[name]
     for block in blocks:
-        module = pc.loads(block, "docs/language.md")
-        for plan in module.plans.values():
-            assert plan.assignments
-        for pattern in module.patterns.values():
-            assert {result.status for result in pc.check(pattern)} <= {pc.Status.PROVED, pc.Status.CHECKED}
-    for rule in prelude().rules:
-        assert f"`{rule.name}" in text, rule.name
+        module = pc.loads(block, name)
+        for checked in (*module.patterns.values(), *module.plans.values()):
+            assert {result.status for result in pc.check(checked)} <= {pc.Status.PROVED, pc.Status.CHECKED}, (
+                checked.name
+            )
+
+
+def test_the_language_reference_is_whole() -> None:
+    text = (ROOT / "docs/language.md").read_text(encoding="utf-8")
+    for name in (*(rule.name for rule in prelude().rules), *natives.NATIVES, *selectors.KINDS):
+        assert f"`{name}" in text, name
+    for kind in selectors.KINDS.values():
+        assert all(f"`{option}`" in text for option in kind.options)
+    grammar = text[text.index("## The grammar") :]
+    assert {word for word in words() if f'"{word}"' not in grammar} == set()
 
 
 def test_the_picture_is_what_show_draws(tmp_path: Path) -> None:
