@@ -5,7 +5,8 @@ R_0 = I,   R_(l+1) = (union of the heads of layer l | I) @ R_l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 from ...patterns_dsl.syntax import Integer, PlanCache, PlanClaim, PlanReach
 from ..effort import TooLong, allowance
@@ -14,9 +15,10 @@ from ..relations.functions import IntegerFunction
 from ..relations.presburger import PROOF_OPERATIONS, BudgetExceeded, budget
 from ..relations.relation import Relation, lengths
 from ..relations.settle import Extent
+from .depth import FEW
 from .keys import exceeding, live_count
 from .plan_subject import PlanSubject
-from .proof import Disagreement, witness_at
+from .proof import COUNTING, Disagreement, witness_at
 from .prove import MOST_PLACES
 from .reach import through
 from .result import Result, Status, Witness
@@ -30,8 +32,9 @@ _SCANNED = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 def prove(claim: PlanClaim, subject: PlanSubject, operations: int = PROOF_OPERATIONS) -> Result:
     """The verdict on one claim. Raises Disagreement when a witness is not confirmed by brute force."""
+    proof = _PlanProof(claim, subject, operations)
     with allowance(MOST_PLACES):
-        return _PlanProof(claim, subject, operations).result()
+        return proof.with_warning(proof.result())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class _PlanProof:
         if layers is None:
             return self.scan("no number of layers was found that connects every pair of every length", None)
         try:
-            with budget(self.operations):
+            weight = COUNTING if isinstance(self.claim, PlanCache) else 1
+            with budget(self.operations * weight):
                 found = self.violations(layers)
                 point = found.points.smallest(lengths(self.subject.direction))
         except BudgetExceeded:
@@ -61,6 +65,28 @@ class _PlanProof:
         if not self.negated:
             return self.verdict(Status.PROVED, note="" if self.layers else f"after {layers} layers")
         return self.all_connected(f" after {layers} layers, for every length")
+
+    def with_warning(self, result: Result) -> Result:
+        """The result, with a warning where a reach that holds takes more than a few layers."""
+        layers = self.layers
+        holds = result.status in (Status.PROVED, Status.CHECKED) and isinstance(self.claim, PlanReach)
+        if not holds or self.negated or layers is None or layers <= FEW or self.in_few():
+            return result
+        return replace(result, warning=f"`{result.text}` holds, but not in {FEW} layers")
+
+    def in_few(self) -> bool:
+        from . import plan_oracle
+
+        if self.claim.at is not None:
+            try:
+                return plan_oracle.first_violation(self.claim, self.subject, self.claim.at.values[0], FEW) is None
+            except TooLong:
+                return False
+        try:
+            with budget(self.operations):
+                return self.violations(FEW).points.empty
+        except BudgetExceeded:
+            return False
 
     @property
     def negated(self) -> bool:
@@ -109,13 +135,15 @@ class _PlanProof:
 
     def live(self, layers: int) -> tuple[IntegerFunction, bool]:
         """The live keys of all layers together, over i, and whether the count is exact."""
+        alike = Counter(self.subject.bodies(number) for number in range(layers))
+        first = {self.subject.bodies(number): number for number in reversed(range(layers))}
         total, exact = None, True
-        for number in range(layers):
-            if not self.subject.bodies(number):
-                continue
-            counts = live_count(self.subject.layer(number, Extent.MAY))
-            total = counts.function if total is None else total + counts.function
-            exact = exact and counts.exact
+        for bodies, times in alike.items():
+            if bodies:
+                counts = live_count(self.subject.layer(first[bodies], Extent.MAY))
+                function = counts.function * times
+                total = function if total is None else total + function
+                exact = exact and counts.exact
         if total is None:
             raise Uncountable("the plan names no layer")
         return total, exact

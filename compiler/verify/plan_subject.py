@@ -64,9 +64,10 @@ class PlanSubject:
 
     def layer(self, number: int, extent: Extent) -> Relation:
         """What the heads of a layer attend to together; nothing where no line names it."""
-        whole = self.identity - self.identity
-        for pattern, body in self.bodies(number):
-            whole = whole | Subject(pattern).relation(body, extent)
+        relations = [Subject(pattern).relation(body, extent) for pattern, body in self.bodies(number)]
+        whole = relations[0] if relations else self.identity - self.identity
+        for relation in relations[1:]:
+            whole = whole | relation
         return whole
 
     def starts(self, layers: int, *, any_run: bool) -> Sequence[int]:

@@ -23,6 +23,9 @@ _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
 
 
+COUNTING = 20
+"""Counting keys on a grid takes many small set operations, no hard ones: so many times the budget of a proof."""
+
 _WORDS = 2**26
 """Places that may be looked at to say in words what a witness shows."""
 
@@ -54,8 +57,7 @@ class Proof:
 
     @property
     def weight(self) -> int:
-        """Counting keys on a grid takes many small set operations, no hard ones."""
-        return 20 if isinstance(self.claim, syntax.Keys | syntax.Cache) else 1
+        return COUNTING if isinstance(self.claim, syntax.Keys | syntax.Cache) else 1
 
     def violations(self) -> Violations:
         """The places where the claim fails. Raises BudgetExceeded, and Uncountable where keys have no closed form."""

@@ -96,3 +96,14 @@ def test_the_witness_of_a_plan_is_unreached() -> None:
         compose(layers[s + 1] | np.eye(found.n, dtype=bool), layers[s] | np.eye(found.n, dtype=bool)) for s in (0, 1)
     ]
     assert any(not run[found.query, found.key] for run in runs)
+
+
+def test_many_layers_are_worth_a_warning() -> None:
+    few, many, stated = verdicts(
+        "layers 0..5 : fixed interleaved prove reach prove reach in any 4 layers prove reach in 4 layers at n = 9"
+    )
+    assert (few.warning, many.warning, stated.warning) == ("", "", "")
+    found = verdict("layers 0..4 : window(w = 2) prove reach at n = 5")
+    assert (found.status, found.warning) == (Status.CHECKED, "`reach at n = 5` holds, but not in 3 layers")
+    found = verdict("layers 0..3 : window layers 4 : full prove reach")
+    assert (found.status, found.warning) == (Status.PROVED, "`reach` holds, but not in 3 layers")
