@@ -57,13 +57,19 @@ def _mend(files: list[str], parameter: list[str], quiet: bool) -> None:
     from ..compiler.mend import mend, rewrite
     from ..compiler.pattern import LIBRARY
     from ..compiler.selection import UsageError, every, settings
+    from ..patterns_dsl.diagnostics.diagnostic import PatternError
     from ..patterns_dsl.parsing.read import read
 
-    for reference in every(files):
+    references = every(files)
+    for reference in references:
         if reference.file.startswith(LIBRARY):
             raise UsageError(f"{reference.file} is a stock file: `patternc library copy` gives you one to change")
+    for reference in references:
         path = Path(reference.file)
-        source = read(path)
+        try:
+            source = read(path)
+        except PatternError:
+            continue  # it is no text; the check will say so
         mended = mend(source, reference, settings(parameter))
         if mended.text != source.text:
             rewrite(path, mended.text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.binding.idle import idle_rules
+from ..patterns_dsl.binding.slips import slips
 from ..patterns_dsl.diagnostics import codes
 from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, Label, PatternError, Severity
 from .pattern import Module, Pattern, Plan, load
@@ -72,6 +73,7 @@ class FileReport:
 
 def complaint(result: Result) -> Diagnostic | None:
     """The diagnostic for a claim that does not hold or is not decided; None for one that holds."""
+    help = result.help
     match result.status:
         case Status.PROVED | Status.CHECKED:
             return None
@@ -79,6 +81,7 @@ def complaint(result: Result) -> Diagnostic | None:
             code, word = CODES[type(result.claim)], "does not hold"
         case Status.UNKNOWN:
             code, word = codes.UNDECIDED, "could not be decided"
+            help = help or f"what can be done about it: `patternc check --explain {code}`"
     verdict, why = f"`{result.text}` {word}", result.explanation
     labels: tuple[Label, ...] = ()
     if result.span is not None:  # the fault has a place of its own: it comes first, and what it breaks second
@@ -91,7 +94,7 @@ def complaint(result: Result) -> Diagnostic | None:
         span=result.span or result.claim.span,
         severity=Severity.ERROR if result.status is Status.REFUTED else Severity.WARNING,
         notes=(*notes, *why.splitlines()),
-        help=(result.help,) if result.help else (),
+        help=(help,) if help else (),
         labels=labels,
         fix=result.fix,
     )
@@ -127,14 +130,23 @@ def examine_one(reference: Reference, given: Mapping[str, str]) -> FileReport:
 
 def examine_module(module: Module, reference: Reference, given: Mapping[str, str]) -> FileReport:
     """The report on a file that was read. Raises UsageError."""
-    patterns, plans = named(reference, module)
-    _all_known(given, patterns, reference)
-    bound, errors = _bound(module, patterns, plans, given, idle=reference.name is None)
+    bound, plans, errors = bind_all(module, reference, given)
     if errors:
         return FileReport(reference.file, errors=errors)
     findings = [Finding(title(pattern.bound), check(pattern)) for pattern in bound]
     findings += [Finding(f"plan {plan.name}", check(plan)) for plan in plans if plan.bound.claims]
     return FileReport(reference.file, tuple(findings))
+
+
+def bind_all(
+    module: Module, reference: Reference, given: Mapping[str, str]
+) -> tuple[tuple[Pattern, ...], tuple[Plan, ...], tuple[Diagnostic, ...]]:
+    """The patterns, with their settings, and plans of a file that are asked for; and everything that is wrong with
+    them and with the rules that none of them uses. Raises UsageError."""
+    patterns, plans = named(reference, module)
+    _all_known(given, patterns, reference)
+    bound, errors = _bound(module, patterns, plans, given, idle=reference.name is None)
+    return bound, plans, errors
 
 
 def _bound(
@@ -154,7 +166,7 @@ def _bound(
         except PatternError as error:
             found += error.diagnostics
     if idle:
-        found += idle_rules(module.tree)
+        found += [*idle_rules(module.tree), *slips(module.tree)]
     return tuple(bound), tuple(dict.fromkeys(found))
 
 

@@ -1,4 +1,7 @@
-"""What `patternc check` says to other programs: JSON, SARIF 2.1.0 and GitHub workflow commands."""
+"""What `patternc check` says to other programs: JSON, and GitHub workflow commands. SARIF has a file of its own.
+
+docs/check-output.md describes all three. Lines and columns count from 1, columns in characters; an end is exclusive.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, Severity
-from ...patterns_dsl.diagnostics.source import Span
+from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, Fix, Label, Severity
+from ...patterns_dsl.diagnostics.source import Source, Span
 from ..examine import FileReport
+from ..pattern import LIBRARY
 from ..verify.result import Result, Witness
+from .sarif import as_sarif
 
 JSON_VERSION = 1
 
@@ -38,6 +43,7 @@ def as_json(reports: Sequence[FileReport]) -> str:
                 {"pattern": finding.title, "claims": [_claim(result) for result in finding.results]}
                 for finding in report.findings
             ],
+            "diagnostics": [_diagnostic(one) for one in (*report.diagnostics(), *report.warnings())],
         }
         for report in reports
     ]
@@ -52,11 +58,14 @@ def _claim(result: Result) -> dict[str, Any]:
         "witness": _witness(result.witness),
         "explanation": result.explanation,
         "help": result.help,
+        "warning": result.warning,
     }
 
 
 def _witness(witness: Witness | None) -> dict[str, int | None] | None:
-    return None if witness is None else {"n": witness.n, "query": witness.query, "key": witness.key}
+    if witness is None:
+        return None
+    return {"n": witness.n, "nk": witness.keys, "query": witness.query, "key": witness.key}
 
 
 def _diagnostic(one: Diagnostic) -> dict[str, Any]:
@@ -67,7 +76,17 @@ def _diagnostic(one: Diagnostic) -> dict[str, Any]:
         "location": _location(one.span),
         "notes": list(one.notes),
         "help": list(one.help),
+        "labels": [_label(label) for label in one.labels],
+        "fix": None if one.fix is None else _fix(one.fix),
     }
+
+
+def _label(label: Label) -> dict[str, Any]:
+    return {"location": _location(label.span), "text": label.text}
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {"title": fix.title, "location": _location(fix.span), "replacement": fix.replacement}
 
 
 def _location(span: Span) -> dict[str, Any]:
@@ -81,13 +100,39 @@ def _location(span: Span) -> dict[str, Any]:
     }
 
 
+# --- GitHub ---
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
 def as_github(reports: Sequence[FileReport]) -> Iterator[str]:
     """Workflow commands, which GitHub shows beside the lines of a pull request."""
     for report in reports:
-        for one in report.diagnostics():
-            place = f"file={_property(one.span.source.name)},line={one.span.line},col={one.span.column}"
+        for one in (*report.diagnostics(), *report.warnings()):
             details = "\n".join([one.message, *one.notes, *(f"help: {text}" for text in one.help)])
-            yield f"::{one.severity} {place},title={_property(one.code)}::{_data(details)}"
+            place = ",".join([*_place(one.span, report), f"title={_property(one.code)}"])
+            yield f"::{_COMMANDS[one.severity]} {place}::{_data(details)}"
+
+
+def _place(span: Span, report: FileReport) -> Iterator[str]:
+    """Columns only within one line: GitHub drops a command's place that has both."""
+    if not is_file(span.source):
+        if not report.file.startswith(LIBRARY):
+            yield f"file={_property(report.file)}"
+        return
+    end_line, end_column = span.source.position(span.end)
+    yield f"file={_property(span.source.name)}"
+    yield f"line={span.line}"
+    if end_line == span.line:
+        yield f"col={span.column}"
+    yield f"endLine={end_line}"
+    if end_line == span.line:
+        yield f"endColumn={max(end_column, span.column + 1)}"
+
+
+def is_file(source: Source) -> bool:
+    """Whether a source lies in a folder: the text of an argument does not, nor does a stock file."""
+    return source.folder is not None
 
 
 def _data(text: str) -> str:
@@ -96,37 +141,3 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def as_sarif(reports: Sequence[FileReport], version: str) -> str:
-    """Static Analysis Results Interchange Format (OASIS SARIF 2.1.0): findings only, no passed claims."""
-    found = [one for report in reports for one in report.diagnostics()]
-    rules = sorted({one.code for one in found})
-    run = {
-        "tool": {"driver": {"name": "patternc", "version": version, "rules": [{"id": code} for code in rules]}},
-        "results": [
-            {
-                "ruleId": one.code,
-                "ruleIndex": rules.index(one.code),
-                "level": "error" if one.severity is Severity.ERROR else str(one.severity),
-                "message": {"text": "\n".join([one.message, *one.notes, *one.help])},
-                "locations": [{"physicalLocation": _physical(one.span)}],
-            }
-            for one in found
-        ],
-    }
-    schema = "https://json.schemastore.org/sarif-2.1.0.json"
-    return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
-
-
-def _physical(span: Span) -> dict[str, Any]:
-    place = _location(span)
-    return {
-        "artifactLocation": {"uri": place["file"]},
-        "region": {
-            "startLine": place["line"],
-            "startColumn": place["column"],
-            "endLine": place["end_line"],
-            "endColumn": place["end_column"],
-        },
-    }

@@ -19,19 +19,19 @@ _STYLES = {
 
 def text(report: FileReport, paint: Paint, quiet: bool) -> str:
     """The verdicts on one file; ``quiet`` keeps what failed."""
-    if quiet:
-        blocks = [diagnostic(one, paint) for one in report.diagnostics()]
-    else:
-        blocks = [diagnostic(error, paint) for error in report.errors]
+    shown = report.diagnostics() if quiet else report.errors
+    blocks = ["\n\n".join(diagnostic(one, paint) for one in shown)]
+    if not quiet:
         blocks += ["\n".join(_finding(report.file, finding, paint)) for finding in report.findings]
-    return "\n".join(blocks)
+    return "\n".join(filter(None, blocks))
 
 
 def summary(reports: Iterable[FileReport], paint: Paint) -> str:
-    """One line that counts the verdicts, such as ``3 proved, 1 refuted``."""
+    """One line that counts the verdicts, such as ``3 proved, 1 refuted``, and what `--fix` can do about it."""
     counts = dict.fromkeys(Status, 0)
-    broken = warned = 0
+    broken = warned = mendable = 0
     for report in reports:
+        mendable += sum(one.fix is not None for one in (*report.diagnostics(), *report.warnings()))
         broken += len(report.errors)
         warned += len(tuple(report.warnings()))
         for finding in report.findings:
@@ -42,7 +42,8 @@ def summary(reports: Iterable[FileReport], paint: Paint) -> str:
         parts.append(paint(f"{broken} error{'s' if broken > 1 else ''}", "red", "bold"))
     if warned:
         parts.append(paint(f"{warned} warning{'s' if warned > 1 else ''}", "yellow", "bold"))
-    return ", ".join(parts) or "no claims"
+    fixes = f" ({mendable} with a fix: --fix applies {'them' if mendable > 1 else 'it'})" if mendable else ""
+    return (", ".join(parts) or "no claims") + fixes
 
 
 def _finding(file: str, finding: Finding, paint: Paint) -> Iterator[str]:

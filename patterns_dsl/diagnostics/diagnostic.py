@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .render import Mark, Style, excerpt, plain
+from .render import Mark, Style, excerpt, plain, shortened
 from .source import Span
 
 
@@ -51,10 +51,10 @@ class Diagnostic:
         marks = [Mark(self.span, "^", ""), *(Mark(label.span, "-", label.text) for label in self.labels)]
         lines, gutter = excerpt(marks, style)
         rows = [
-            style(f"{self.severity}[{self.code}]", str(self.severity)) + f": {self.message}",
+            style(f"{self.severity}[{self.code}]", str(self.severity)) + f": {shortened(self.message)}",
             *lines,
-            *(f"{gutter} = {note}" for note in self.notes),
-            *(f"{gutter} = help: {help}" for help in self.help),
+            *(f"{gutter} = {shortened(note)}" for note in self.notes),
+            *(f"{gutter} = help: {shortened(help)}" for help in self.help),
         ]
         return "\n".join(row.rstrip() for row in rows)
 

@@ -37,19 +37,19 @@ def rendered(statement: str) -> str:
 
 GOLDEN = {
     "step { (i, j) : i == j }": """
-        error[P101]: expected a number or a name, found `=`
-         --> fixed.pat:2:24
+        error[P101]: expected a number or a name, found `==`
+         --> fixed.pat:2:23
           |
         2 |     step { (i, j) : i == j }
-          |                        ^
+          |                       ^^
           = help: equality is written `=`
         """,
     "step { (i, j) : i // l = j // l }": """
-        error[P101]: unexpected `/`
+        error[P101]: unexpected `//`
          --> fixed.pat:2:23
           |
         2 |     step { (i, j) : i // l = j // l }
-          |                       ^
+          |                       ^^
           = help: integer division is written `div`
         """,
     "step { (i, j) : }": """
@@ -136,7 +136,7 @@ GOLDEN = {
           |
         2 |     step columns(3)
           |                  ^
-          = help: `{3}` is a set
+          = help: `{3}` is the set with this one position, `first(3)` that of the first 3
         """,
     "step g": """
         error[P207]: `g` is a set of positions, and a relation is expected here
@@ -162,6 +162,7 @@ GOLDEN = {
         2 |     require 1 <= l and l < 3 step self
           |             ^^^^^^^^^^^^^^^^
           = here l = 8
+          = help: give other values with `-p`, or change the defaults
         """,
     "step { (i, j) : i * j < 3 }": """
         error[P210]: a product of two unknowns is not linear
