@@ -8,19 +8,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
+from ...library.catalogue import names as stock_names
 from .. import syntax
+from ..builtin.prelude import prelude
 from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic, Label, PatternError
 from ..diagnostics.source import Span
 from ..syntax import Argument, BoundPattern, Module, Pattern, Step
+from ..syntax.node import levels
 from .claims import bind_claim, contradictions
 from .expand import Expansion
 from .fold import truth
 from .given import Given, from_outside, header
 from .learned import bind_selector
-from .prelude import prelude
 from .scope import Closure, Findings, Meaning, Scope, closest, suggestion
 from .terms import LENGTHS, BoundAxis, TooLarge
+
+DEEPEST = 150
+"""Levels of a bound tree: the passes recurse over it, by a few calls of Python for each level."""
 
 Stock: TypeAlias = Callable[[str], Module | None]
 """Finds the module of a stock pattern by its name."""
@@ -50,6 +55,8 @@ def find_pattern(module: Module, name: str, stock: Stock | None, span: Span) -> 
         if home is not None and pattern.name == name:
             return pattern, home
     known = [pattern.name for pattern in module.patterns] + [link.name for link in module.links]
+    if stock is not None:
+        known += stock_names()
     help, close = suggestion(name, known), closest(name, known)
     findings = Findings(prelude().span.source)
     fix = close + span.text[len(name) :] if close and span.text.startswith(name) else None
@@ -80,6 +87,8 @@ def bind_pattern(
         claims = tuple(bind_claim(claim, scope, expansion) for claim in pattern.claims)
         contradictions(claims, findings)
         bound = tuple((name, _value(value, expansion)) for name, value in values.items())
+        if max(levels(part) for part in (*steps, *claims)) > DEEPEST:
+            raise RecursionError
     return BoundPattern(
         pattern.name,
         pattern.direction,
@@ -171,10 +180,11 @@ def _check_requirements(
             for name, value in values.items()
             if isinstance(value, syntax.Integer) and re.search(rf"\b{name}\b", text)
         ]
-        asked = () if span.source is pattern.span.source else (f"asked for by `{span.text}`",)
         here = (f"here {', '.join(shown)}",) if shown else ()
         message = f"pattern `{pattern.name}` requires {text}"
-        findings.report(codes.REQUIREMENT, message, requirement.span, notes=(*here, *asked))
+        elsewhere = [] if span == header(pattern) else [Label(span, "asked for here")]
+        help = "pass arguments that fit" if elsewhere else "give other values with `-p`, or change the defaults"
+        findings.report(codes.REQUIREMENT, message, requirement.span, help, notes=here, labels=elsewhere)
 
 
 def _axes(grid: syntax.Grid | None, scope: Scope, expansion: Expansion) -> tuple[BoundAxis, ...]:
@@ -185,7 +195,8 @@ def _axes(grid: syntax.Grid | None, scope: Scope, expansion: Expansion) -> tuple
         first = grid is not None and axis is grid.axes[0]
         if first and axis.extent is not None:
             message = f"the first axis, `{axis.name}`, runs on with the sequence and has no extent"
-            expansion.findings.report(codes.COORDINATE, message, axis.span, f"write `{axis.name}` alone")
+            help = f"write `{axis.name}` alone"
+            expansion.findings.report(codes.COORDINATE, message, axis.span, help, fix=axis.name)
         elif not first and axis.extent is None:
             message = f"axis `{axis.name}` has no extent"
             help = f"write `{axis.name} = 64`: only the first axis runs on with the sequence"

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any, assert_never
 
+from ..builtin.natives import NATIVES
 from ..diagnostics import codes
+from ..diagnostics.diagnostic import Label
 from ..diagnostics.source import Span
 from ..parsing.kinds import as_expression, as_term
 from ..syntax import Argument, Call, Choices, Node, Parameter, ParameterType, Ratio, Rule, Value
-from .natives import NATIVES
 from .scope import Closure, Frame, Meaning, Scope
 from .terms import Terms
 
@@ -40,7 +41,7 @@ class Calls(Terms):
         name, span = call.name, call.span
         if name in scope.steps and not call.arguments:
             step = scope.steps[name]
-            return Frame(name, span, step.body), step.scope
+            return Frame(call, step.body), step.scope
         found = scope.rule(name)
         if found is None:
             self.unknown_relation(call, scope)
@@ -48,11 +49,15 @@ class Calls(Terms):
         rule, inner = found
         # Meeting a rule inside itself may be fine: a set that is passed to it can call it too.
         if any(frame.body is rule.body for frame in self.findings.frames) and recursive(rule, inner):
-            message = f"rule `{rule.name}` is defined through itself"
-            self.findings.report(codes.RECURSION, message, rule.span, "a rule may call only rules that end without it")
+            message, labels = (
+                f"rule `{rule.name}` is defined through itself",
+                (Label(span, "here it comes back to itself"),),
+            )
+            help = "a rule may call only rules that end without it"
+            self.findings.report(codes.RECURSION, message, rule.span, help, labels=labels)
             return None
         values = self.passed(f"`{name}`", rule.parameters, call.arguments, scope, inner, span)
-        return None if values is None else (Frame(name, span, rule.body, values), inner.having(**values))
+        return None if values is None else (Frame(call, rule.body, values), inner.having(**values))
 
     def unknown_relation(self, call: Call, scope: Scope) -> None:
         name = call.name
@@ -148,7 +153,10 @@ class Calls(Terms):
             case _:
                 assert_never(parameter.type)
         message = f"parameter `{parameter.name}` is {A_TYPE[parameter.type]}, and `{value.span.text}` is not"
-        help = f"`{{{value.span.text}}}` is a set" if parameter.type is ParameterType.SET else ""
+        help = ""
+        if parameter.type is ParameterType.SET and as_term(value) is not None:
+            text = value.span.text
+            help = f"`{{{text}}}` is the set with this one position, `first({text})` that of the first {text}"
         self.findings.report(codes.ARGUMENT_TYPE, message, value.span, *filter(None, [help]))
         return None
 

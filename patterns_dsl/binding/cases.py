@@ -1,13 +1,15 @@
 """Cases: comparisons of ``abs``, ``min`` and ``max`` as comparisons of linear terms.
 
 abs(t)     ->  t when t >= 0,  -t when t < 0
-min(s, t)  ->  s when s <= t,   t when t < s
+min(s, t)  ->  s when s <= t,   t when t < s      and so on for more
 max(s, t)  ->  s when s >= t,   t when t > s
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import TypeAlias, assert_never
 
 from ..syntax import Arithmetic, Comparison, Coordinate, Function, Integer, Name, Negative, Term
@@ -39,21 +41,39 @@ def cases(term: Term) -> tuple[Case, ...]:
                     ((*when, _compare(value, "<", zero)), negative(value, term.span)),
                 )
             )
-        case Function(name, (first, *rest)):
-            found = cases(first)
-            for other in rest:
-                found = tuple(case for one, two in product(found, cases(other)) for case in _either(name, one, two))
-            return found
+        case Function(name, arguments) if arguments:
+            found = product(*(cases(argument) for argument in arguments))
+            return tuple(case for choice in found for case in _extremes(name, choice))
         case Function() | Coordinate():
             raise TypeError(f"not in core form: {term}")
         case _:
             assert_never(term)
 
 
-def _either(name: str, one: Case, two: Case) -> tuple[Case, Case]:
-    (when, a), (also, b) = one, two
-    keeps, leaves = ("<=", ">") if name == "min" else (">=", "<")
-    return ((*when, *also, _compare(a, keeps, b)), a), ((*when, *also, _compare(a, leaves, b)), b)
+def _extremes(name: str, choice: tuple[Case, ...]) -> Iterator[Case]:
+    """Each of the values where it is the least, or the greatest; of equal ones, the first."""
+    keeps, before = ("<=", "<") if name == "min" else (">=", ">")
+    given = tuple(guard for when, _ in choice for guard in when)
+    for place, (_, value) in enumerate(choice):
+        others = (
+            _compare(value, before if number < place else keeps, other)
+            for number, (_, other) in enumerate(choice)
+            if number != place
+        )
+        yield (*given, *others), value
+
+
+def count(term: Term) -> int:
+    """How many cases there are."""
+    match term:
+        case Negative(inner):
+            return count(inner)
+        case Arithmetic(_, left, right):
+            return count(left) * count(right)
+        case Function(name, arguments):
+            return (2 if name == "abs" else len(arguments)) * prod(count(argument) for argument in arguments)
+        case _:
+            return 1
 
 
 def _compare(left: Term, operator: str, right: Term) -> Comparison:

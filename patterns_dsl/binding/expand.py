@@ -15,11 +15,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from .. import syntax
+from ..builtin.natives import LONE, NATIVES
 from ..diagnostics import codes
 from ..diagnostics.source import Span
+from ..formatting.spell import spell
 from ..syntax import Expression, Formula, Term
 from .formulas import Formulas, false
-from .natives import LONE, NATIVES
 from .scope import Closure, Scope
 
 
@@ -62,9 +63,9 @@ class Expansion(Formulas):
                 assert_never(expression)
 
     def gate(self, term: syntax.Gated) -> str:
-        """What the gate of a term is called: the text of the term, inside that of the calls that led to it."""
-        texts = dict.fromkeys(" ".join(span.text.split()) for span in (self.findings.place(term.span), term.span))
-        return ": ".join(texts)
+        """What the gate of a term is called: the term spelled out, inside the call that led to it. How the text is laid
+        out makes no difference: what was learned for a gate is stored under its name."""
+        return ": ".join(dict.fromkeys([*(spell(frame.call) for frame in self.findings.frames[:1]), spell(term)]))
 
     def called_relation(self, call: syntax.Call, scope: Scope, alone: bool) -> Expression:
         value = scope.values.get(call.name)

@@ -103,12 +103,14 @@ def _value(operator: str, left: int, right: int) -> int:
             if right < 0:
                 raise Unfoldable(codes.OUT_OF_RANGE, "a negative power is no integer", "keep the exponent at least 0")
             if abs(left) > 1 and right > 62:
-                raise Unfoldable(codes.NUMBER_SIZE, "numbers go up to 2^62", "use a smaller exponent")
+                raise Unfoldable(
+                    codes.NUMBER_SIZE, f"numbers go up to 2^62, and this is {left}^{right}", "use a smaller exponent"
+                )
             value = left**right
         case _:
             raise ValueError(f"unknown operator {operator!r}")
     if abs(value) > LARGEST:
-        raise Unfoldable(codes.NUMBER_SIZE, "numbers go up to 2^62", "use smaller numbers")
+        raise Unfoldable(codes.NUMBER_SIZE, f"numbers go up to 2^62, and this is {value}", "use smaller numbers")
     return value
 
 

@@ -7,15 +7,17 @@ from itertools import product
 from typing import assert_never
 
 from .. import syntax
+from ..builtin.natives import NATIVES
 from ..diagnostics import codes
 from ..diagnostics.source import Span
 from ..syntax import Direction, Expression, Formula, Term
 from .cases import Case, cases
 from .fold import Unfoldable
-from .natives import NATIVES
 from .scope import Closure, Scope
 from .selections import Selections
 from .terms import LARGEST_EXPANSION, LENGTHS
+
+LONG_ROW = 16
 
 
 class Formulas(Selections):
@@ -81,7 +83,11 @@ class Formulas(Selections):
         return syntax.Or(self.any_of(parts[:middle], span), self.any_of(parts[middle:], span), span=span)
 
     def conjunction(self, parts: Sequence[Formula], span: Span) -> Formula:
-        """The conjunction of at least one formula."""
+        """The conjunction of at least one formula; of many, as a balanced tree."""
+        if len(parts) > LONG_ROW:
+            middle = len(parts) // 2
+            halves = (self.conjunction(part, span) for part in (parts[:middle], parts[middle:]))
+            return syntax.And(*halves, span=span)
         whole = parts[0]
         for part in parts[1:]:
             whole = syntax.And(whole, part, span=span)
@@ -93,7 +99,7 @@ class Formulas(Selections):
             return range(0)
         if high - low >= LARGEST_EXPANSION:
             span, help = bounds[0].span.to(bounds[1].span), "`exists k : ...` without bounds ranges over the positions"
-            self.findings.report(codes.INTERVAL, f"{high - low + 1} values are too many", span, help)
+            self.findings.report(codes.INTERVAL, f"{high - low + 1:,} values are too many to write out", span, help)
             return range(0)
         return range(low, high + 1)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..builtin.natives import NATIVES
+from ..builtin.prelude import prelude
 from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic
+from ..parsing.kinds import as_term
 from ..syntax import Module, ParameterType, Rule
 from .calls import calls_in, recursive
-from .natives import NATIVES
-from .prelude import prelude
 from .scope import Scope, suggestion
 
 
@@ -39,6 +40,8 @@ def _findings(rule: Rule, scope: Scope) -> Iterator[Diagnostic]:
     for call in calls_in(rule.body):
         if call.name in own and not call.arguments:
             continue  # as an argument a call without arguments may be any parameter
+        if as_term(call) is not None:
+            continue  # `max(m, 1)` in an argument is a number
         found = scope.rule(call.name)
         if found is None and call.name in NATIVES:
             continue

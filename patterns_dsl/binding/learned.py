@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from .. import syntax
+from ..builtin.selectors import KINDS, Kind, OptionType
 from ..diagnostics import codes
+from ..parsing.kinds import as_term
 from ..syntax import Learn, Option, Selector
 from .expand import Expansion
-from .scope import Scope, suggestion
-from .selectors import KINDS, Kind, OptionType
+from .scope import Scope, closest, suggestion
 
 
 def bind_selector(learn: Learn, scope: Scope, expansion: Expansion) -> Selector | None:
@@ -71,8 +73,8 @@ def _value(
 ) -> Option | None:
     findings = expansion.findings
     match wanted.kind:
-        case "int" if isinstance(value, syntax.Term):
-            number = expansion.constant(value, scope, f"option `{name}`")
+        case "int" if not isinstance(value, syntax.Choices) and (term := as_term(value)) is not None:
+            number = expansion.constant(term, scope, f"option `{name}`")
             if number is not None and number < wanted.least:
                 message = f"option `{name}` must be at least {wanted.least}, and is {number}"
                 findings.report(codes.OPTION, message, value.span)
@@ -92,7 +94,9 @@ def _value(
         case "words" if isinstance(value, syntax.Choices):
             if strange := [word for word in value.names if word not in wanted.words]:
                 message = f"option `{name}` cannot hold `{strange[0]}`"
-                findings.report(codes.OPTION, message, value.span, suggestion(strange[0], wanted.words))
+                close, text = closest(strange[0], wanted.words), value.span.text
+                fix = re.sub(rf"\b{strange[0]}\b", close, text) if close else None
+                findings.report(codes.OPTION, message, value.span, suggestion(strange[0], wanted.words), fix=fix)
                 return None
             return tuple(dict.fromkeys(value.names))
         case _:

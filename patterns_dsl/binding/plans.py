@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import assert_never
 
 from .. import syntax
+from ..builtin.prelude import prelude
 from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic, Label, PatternError
 from ..syntax import Assignment, BoundPattern, BoundPlan, Direction, Module, Plan, PlanClaim
 from .bind import Stock, bind_pattern, find_pattern, refusal
 from .claims import bind_lengths
 from .expand import Expansion
-from .prelude import prelude
 from .scope import Findings, Scope, suggestion
 
 Intervals = tuple[tuple[int, int], ...]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..diagnostics.diagnostic import Diagnostic, Fix, Label
 from ..diagnostics.source import Source, Span
-from ..syntax import Expression, Module, Ratio, Rule, Selector, Term
+from ..syntax import Call, Expression, Module, Ratio, Rule, Selector, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Scope:
                             return rule, Scope((link.module, *self.modules[place + 1 :]))
         return None
 
-    def having(self, **values: Meaning) -> Scope:
+    def having(self, /, **values: Meaning) -> Scope:
         return replace(self, values={**self.values, **values})
 
     @property
@@ -64,10 +64,17 @@ class Scope:
 class Frame:
     """A rule or step under expansion and the call that asked for it."""
 
-    name: str
-    span: Span
+    call: Call
     body: Expression
     values: Mapping[str, Meaning] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.call.name
+
+    @property
+    def span(self) -> Span:
+        return self.call.span
 
 
 class Findings:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 from .. import syntax
+from ..builtin.natives import NAMED, NATIVES, SIGNATURES
+from ..builtin.selectors import ALWAYS, KINDS, NEVER, Contract, Role
 from ..diagnostics import codes
 from ..diagnostics.source import Source, Span
+from ..parsing.kinds import as_term
 from ..parsing.parse import parse
 from ..syntax import Expression, Formula, Selector, Term
 from .calls import Calls
 from .fold import arithmetic
-from .natives import NAMED, NATIVES, SIGNATURES
 from .scope import Closure, Scope
-from .selectors import ALWAYS, KINDS, NEVER, Contract, Role
 
 
 class Selections(Calls):
@@ -67,8 +68,9 @@ class Selections(Calls):
         """The value of a number that one of the language's own relations is given; it must be known."""
         given = self.matched(f"`{call.name}`", NATIVES[call.name], call.arguments, call.span)
         parameter = next(each for each in NATIVES[call.name] if each.name == name)
-        value = given.get(name, parameter.default)
-        if not isinstance(value, syntax.Term):
+        given_value = given.get(name, parameter.default)
+        value = None if given_value is None else as_term(given_value)
+        if value is None:
             return 1  # reported where the arguments are passed
         if name == "seed":
             return max(0, self.constant(value, scope, "a seed") or 0)

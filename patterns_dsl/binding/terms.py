@@ -11,13 +11,17 @@ from .. import syntax
 from ..diagnostics import codes
 from ..diagnostics.source import Span
 from ..syntax import Direction, Term
+from .cases import count
 from .fold import Unfoldable, arithmetic, function, negative
-from .scope import Closure, Findings, Scope, suggestion
+from .scope import Closure, Findings, Scope, closest, suggestion
 
 LENGTHS = ("n", "nq", "nk")
 
 LARGEST_EXPANSION = 20_000
 """Formulas and relations that one pattern may grow to; more is a slip, and would only be slow later."""
+
+MOST_CASES = 100
+"""Linear terms that one term with `abs`, `min` and `max` may stand for."""
 
 
 class TooLarge(Exception):
@@ -96,7 +100,11 @@ class Terms:
                 case syntax.Arithmetic(operator, left, right):
                     return arithmetic(operator, self.term(left, scope), self.term(right, scope), term.span)
                 case syntax.Function(name, arguments):
-                    return function(name, tuple(self.term(each, scope) for each in arguments), term.span)
+                    value = function(name, tuple(self.term(each, scope) for each in arguments), term.span)
+                    if count(value) > MOST_CASES:
+                        message = f"this term is a choice of more than {MOST_CASES} others"
+                        raise Unfoldable(codes.INTERVAL, message, "use fewer `abs`, `min` and `max` inside each other")
+                    return value
                 case syntax.Coordinate(position, axis):
                     return self.coordinate(self.term(position, scope), axis, term.span)
                 case _:
@@ -109,8 +117,11 @@ class Terms:
         """``i.row`` is ``i div stride mod extent`` (the first axis: without the ``mod``)."""
         axis = next((axis for axis in self.axes if axis.name == name), None)
         if axis is None and self.axes:
-            help = suggestion(name, (axis.name for axis in self.axes))
-            self.findings.report(codes.COORDINATE, f"the grid has no axis `{name}`", span, help)
+            known = [axis.name for axis in self.axes]
+            close, written = closest(name, known), span.text.endswith(f".{name}")
+            fix = f"{span.text.removesuffix(name)}{close}" if close and written else None
+            message = f"the grid has no axis `{name}`"
+            self.findings.report(codes.COORDINATE, message, span, suggestion(name, known), fix=fix)
         elif axis is None:
             help = "give the pattern one: `causal grid(row, column = 64) {`"
             self.findings.report(codes.COORDINATE, f"`.{name}` is a coordinate, and there is no grid", span, help)
@@ -143,7 +154,8 @@ class Terms:
             there = " and ".join(f"`{length}`" for length in self.lengths)
             message = f"there is no `{name.name}` in a {self.direction} pattern"
             meaning = "the numbers of queries and keys" if len(self.lengths) == 2 else "the length of the sequence"
-            self.findings.report(codes.LENGTH_NAME, message, name.span, f"write {there}, {meaning}")
+            fix = self.lengths[0] if len(self.lengths) == 1 else None
+            self.findings.report(codes.LENGTH_NAME, message, name.span, f"write {there}, {meaning}", fix=fix)
         elif name.name in scope.relation_names:
             message = f"`{name.name}` is a relation or a set, and a number is expected here"
             self.findings.report(codes.KIND, message, name.span)

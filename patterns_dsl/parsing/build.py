@@ -70,7 +70,7 @@ class Builder:
         if expression is None:
             kind = "ratio" if isinstance(value, syntax.Ratio) else "number"
             message = f"a relation or a set of positions is expected here, and `{value.span.text}` is a {kind}"
-            example = "`{7}` is the set with the single position 7" if isinstance(value, syntax.Integer) else ""
+            example = f"`{{{value.span.text}}}` is the set with this one position" if kind == "number" else ""
             self.report(codes.KIND, message, value.span, *filter(None, [example]))
             return syntax.Elements((), span=value.span)
         return expression
@@ -101,7 +101,8 @@ class Builder:
     def literal(self, digits: str, span: Span) -> int:
         digits = digits.replace("_", "")
         if len(digits) > 19 or int(digits) > LARGEST:
-            self.report(codes.NUMBER_SIZE, "numbers go up to 2^62", span)
+            message = f"numbers go up to 2^62, and this one has {len(digits)} digits"
+            self.report(codes.NUMBER_SIZE, message, span, "a window as wide as any sequence is `everything`")
             return 1
         return int(digits)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from .. import syntax
 from ..diagnostics import codes
 from ..diagnostics.source import Span
 from .build import Builder
+from .kinds import as_expression
 
 
 class ClaimBuilder(Builder):
@@ -63,6 +65,12 @@ class ClaimBuilder(Builder):
         return syntax.Reach(steps, negated=True, any_order=any_order, span=span)
 
     def subset(self, span: Span, children: list[Any]) -> syntax.Subset:
+        name = children[0].name if isinstance(children[0], syntax.Name) else ""
+        meant = get_close_matches(name, ("keys", "cache", "density"), n=1)
+        if meant and as_expression(children[1]) is None:  # a bound is a number or a ratio: no relation was meant
+            message, help = f"there is no claim `{name}`", f"did you mean `{meant[0]}`?"
+            self.report(codes.KIND, message, children[0].span, help, fix=meant[0])
+            return syntax.Subset(syntax.Elements((), span=span), syntax.Elements((), span=span), span=span)
         return syntax.Subset(self.relation(children[0]), self.relation(children[1]), span=span)
 
     def equal(self, span: Span, children: list[Any]) -> syntax.Equal:

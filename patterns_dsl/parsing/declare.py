@@ -113,7 +113,8 @@ class DeclarationBuilder(ClaimBuilder):
             help, fix = f"write {last}..{first}", f"{last}..{first}"
             self.report(codes.INTERVAL, f"no number lies in {first}..{last}", span, help, fix=fix)
         elif last > LAST_LAYER:
-            self.report(codes.OUT_OF_RANGE, f"layers and heads are numbered up to {LAST_LAYER}", span)
+            message = f"layers and heads are numbered up to {LAST_LAYER}, and this is {last}"
+            self.report(codes.OUT_OF_RANGE, message, span, "`layers all` speaks of every layer, however many there are")
         return first, min(last, LAST_LAYER)
 
     def use(self, span: Span, children: list[Any]) -> syntax.Call:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ..diagnostics import codes
-from ..diagnostics.diagnostic import Diagnostic, Fix
+from ..diagnostics.diagnostic import Diagnostic, Fix, Label
 from ..diagnostics.source import Source, Span
+from .spellings import BETWEEN_RELATIONS, CLAIMS, IN_FORMULAS, SIGNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Mistake:
 
 
 RELATION = "a relation or a set, such as `local(64)` or `{ (i, j) : j <= i }`"
-CLAIMS = "a claim, such as `nonempty`, `reach in 2 steps`, `keys <= 64` or `R <= S`"
+CLAIM = "a claim, such as `nonempty`, `reach in 2 steps`, `keys <= 64` or `R <= S`"
 
 EXPECTATIONS: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(terminals.split()), words)
@@ -33,7 +35,7 @@ EXPECTATIONS: tuple[tuple[frozenset[str], str], ...] = tuple(
         ("RULE PATTERN PLAN", "`rule`, `pattern` or `plan`"),
         ("REQUIRE LEARN STEP PROVE RBRACE", "`require`, `learn`, `step`, `prove` or `}`"),
         ("CAUSAL BIDIRECTIONAL CROSS", "a direction: `causal`, `bidirectional` or `cross`"),
-        ("NONEMPTY REACH NOT GATED NAME LBRACE LPAR INTEGER PERCENT MINUS", CLAIMS),
+        ("NONEMPTY REACH NOT GATED NAME LBRACE LPAR INTEGER PERCENT MINUS", CLAIM),
         ("LBRACE NOT GATED NAME LPAR INTEGER PERCENT MINUS", RELATION),
         ("EXISTS NOT NAME LPAR INTEGER MINUS", "a formula, such as `j <= i`"),
         ("INTEGER NAME LPAR MINUS", "a number or a name"),
@@ -65,43 +67,41 @@ EXPECTATIONS: tuple[tuple[frozenset[str], str], ...] = tuple(
 )
 """Groups of terminals in order; a group is named when all of it could stand there, and takes its terminals away."""
 
-SPELLINGS: tuple[tuple[str, str, str | None], ...] = (
-    ("==", "equality is written `=`", "="),
-    ("&&", "write `and` in a formula, `&` between relations", None),
-    ("||", "write `or` in a formula, `|` between relations", None),
-    ("**", "a power is written `^`", "^"),
-    ("//", "integer division is written `div`", "div"),
-    ("/", "integer division is written `div`", "div"),
-    ("%", "the remainder is written `mod`", "mod"),
-    ("!", "negation is written `not`, inequality `!=`", None),
-    ("~", "the complement is written `not`", "not"),
-    (";", "statements need no separator", ""),
-    ("\N{LESS-THAN OR EQUAL TO}", "write `<=`", "<="),
-    ("\N{GREATER-THAN OR EQUAL TO}", "write `>=`", ">="),
-    ("\N{NOT EQUAL TO}", "write `!=`", "!="),
-    ("\N{THERE EXISTS}", "write `exists k : ...`", "exists"),
-    ("\N{UNION}", "a union is written `|`", "|"),
-    ("\N{INTERSECTION}", "an intersection is written `&`", "&"),
-    ('"', 'documentation stands between `"""` and `"""`; a comment begins with `#`', None),
-    (".", "an interval is written `0..9`, a ratio `10%`, a coordinate `i.row`", None),
-    ("|", "in a formula write `or`; `|` stands between relations", "or"),
-    ("&", "in a formula write `and`; `&` stands between relations", "and"),
-    ("[", "a body and a set stand in `{` and `}`; only an option takes a list", None),
-)
-"""What people write, what the language has instead, and the replacement where there is one."""
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to do about a mistake. ``place`` is what is wrong, where that is not the token alone; ``message`` is what is
+    said of it, where that is not what was expected."""
+
+    help: str
+    instead: str | None = None
+    place: Span | None = None
+    message: str = ""
+    label: Label | None = None
 
 
 def explain(source: Source, mistake: Mistake) -> Diagnostic:
     """The diagnostic of one mistake."""
     span = Span(source, mistake.start, mistake.end)
-    if mistake.token is None:
+    remedy = next((known for look in LOOKS if (known := look(source, mistake)) is not None), Remedy(""))
+    span = remedy.place or span
+    if remedy.message:
+        message = remedy.message
+    elif mistake.token is None:
         unclosed = source.text.startswith('"""', mistake.start)
         message = "this documentation is not closed" if unclosed else f"unexpected {_visible(span.text)}"
     else:
         found = "the end of the file" if mistake.token == "$END" else f"`{span.text.splitlines()[0]}`"
         message = f"expected {_expected(mistake.expected - mistake.soft)}, found {found}"
-    help, fix = _remedy(source, mistake)
-    return Diagnostic(codes.SYNTAX, message, span, help=help, fix=fix)
+    fix = None
+    if remedy.instead is not None:
+        fix = Fix(remedy.help if span.start == span.end else _title(remedy.instead), span, remedy.instead)
+    labels = () if remedy.label is None else (remedy.label,)
+    return Diagnostic(codes.SYNTAX, message, span, help=(remedy.help,) if remedy.help else (), labels=labels, fix=fix)
+
+
+def _title(instead: str) -> str:
+    return f"write `{instead.strip()}`" if instead.strip() else "remove it"
 
 
 def _expected(terminals: frozenset[str]) -> str:
@@ -121,29 +121,98 @@ def _expected(terminals: frozenset[str]) -> str:
     raise AssertionError
 
 
-def _remedy(source: Source, mistake: Mistake) -> tuple[tuple[str, ...], Fix | None]:
+# --- remedies, the surest first ---
+
+
+def _sign(source: Source, mistake: Mistake) -> Remedy | None:
+    """A sign of another language."""
+    for sign in SIGNS:
+        back = mistake.start - 1
+        if sign.half and back >= 0 and source.text.startswith(sign.sign, back):
+            start = back
+        elif source.text.startswith(sign.sign, mistake.start) and not (sign.half and sign.sign[0] == "="):
+            start = mistake.start
+        else:
+            continue
+        instead = sign.instead
+        if start == mistake.start and "AND" in mistake.expected:
+            instead = IN_FORMULAS.get(sign.sign, instead)
+        whole = Span(source, start, start + len(sign.sign))
+        return Remedy(sign.remedy, instead if instead is None else _apart(whole, instead), whole)
+    return None
+
+
+def _joint(source: Source, mistake: Mistake) -> Remedy | None:
+    """What joins relations in a formula, or formulas among relations; and an interval written with a dash."""
     span = Span(source, mistake.start, mistake.end)
-    rest = source.text[mistake.start :]
-    for spelling, remedy, replacement in SPELLINGS:
-        # `i == j` is read as `=`, `=`: the parser stops at the second, so look one character back too.
-        for start in (mistake.start, mistake.start - 1) if len(spelling) == 2 else (mistake.start,):
-            if source.text.startswith(spelling, max(0, start)):
-                whole = Span(source, start, start + len(spelling))
-                return (remedy,), None if replacement is None else Fix(remedy, whole, _apart(whole, replacement))
-    word = re.match(r"[A-Za-z_]+", rest)
-    if word and mistake.token == "NAME":
-        meant = get_close_matches(word.group(), [terminal.lower() for terminal in mistake.expected], n=1)
-        if meant:
-            return (f"did you mean `{meant[0]}`?",), Fix(f"write `{meant[0]}`", span, meant[0])
-    if mistake.token in ("$END", "RBRACE") and "RPAR" in mistake.expected:
-        return ("close the parenthesis with `)`",), None
+    if span.text in IN_FORMULAS and "AND" in mistake.expected:
+        word = IN_FORMULAS[span.text]
+        return Remedy(f"in a formula write `{word}`; `{span.text}` stands between relations", _apart(span, word))
+    if span.text in BETWEEN_RELATIONS and "VBAR" in mistake.expected:
+        sign = BETWEEN_RELATIONS[span.text]
+        return Remedy(f"between relations write `{sign}`; `{span.text}` joins formulas", sign)
+    if mistake.token == "MINUS" and "DOTS" in mistake.expected:
+        return Remedy("an interval is written `0..9`", "..")
+    if mistake.token == "COLON" and "EQUAL" in mistake.expected and "LESS" not in mistake.expected:
+        spaced = span.start > 0 and source.text[span.start - 1].isspace()
+        return Remedy("a name is given to something with `=`", "=" if spaced else " =")
+    pair = re.search(r"\{\s*(\w+\s*,\s*\w+)\s*$", source.text[: mistake.start])
+    if mistake.token == "COLON" and pair:
+        message = f"expected a pair or a position, found `{pair[1]}`"
+        return Remedy("pairs are written `{ (i, j) : ... }`", f"({pair[1]})", Span(source, *pair.span(1)), message)
+    return None
+
+
+def _word(source: Source, mistake: Mistake) -> Remedy | None:
+    """A word that is misspelled, or that cannot be a name."""
+    span = Span(source, mistake.start, mistake.end)
+    claim = re.search(r"\bprove\s+(?:not\s+)?([A-Za-z_]+)\s*$", source.text[: mistake.start])
+    meant = get_close_matches(claim[1], CLAIMS, n=1) if claim else []
+    if claim and meant and claim[1] not in CLAIMS:
+        message = f"there is no claim `{claim[1]}`"
+        return Remedy(f"did you mean `{meant[0]}`?", meant[0], Span(source, *claim.span(1)), message)
+    if mistake.token in (None, "$END") or not re.fullmatch(r"[A-Za-z_]+", span.text):
+        return None
+    if mistake.token != "NAME" and "NAME" in mistake.expected:
+        return Remedy(f"`{span.text}` is a word of the language: choose another name")
+    words = [terminal.lower() for terminal in mistake.expected - mistake.soft]
+    if close := get_close_matches(span.text.lower(), words, n=1):
+        return Remedy(f"did you mean `{close[0]}`?", close[0])
+    return None
+
+
+def _bracket(source: Source, mistake: Mistake) -> Remedy | None:
+    """A bracket that is not closed."""
+    ended = mistake.token in ("$END", "RBRACE", "RULE", "PATTERN", "PLAN", "STEP", "PROVE", "LEARN", "REQUIRE")
+    opened = _opened(source, mistake.start)
+    label = None if opened is None else Label(opened, "opened here")
+    if ended and "RPAR" in mistake.expected:
+        return Remedy("close the parenthesis with `)`", label=label)
     if mistake.token == "$END" and "RBRACE" in mistake.expected:
-        return ("close the declaration with `}`",), Fix("close the declaration", span, "\n}\n")
-    if word and mistake.token not in (None, "NAME", "$END") and "NAME" in mistake.expected:
-        return (f"`{word.group()}` is a word of the language: choose another name",), None
+        return Remedy("close the declaration with `}`", "\n}\n", label=label)
+    return None
+
+
+def _direction(source: Source, mistake: Mistake) -> Remedy | None:
     if {"CAUSAL", "BIDIRECTIONAL", "CROSS"} <= mistake.expected:
-        return ("say which keys a query may see: `causal` for the earlier ones, `bidirectional` for all",), None
-    return (), None
+        return Remedy("say which keys a query may see: `causal` for the earlier ones, `bidirectional` for all")
+    return None
+
+
+LOOKS: tuple[Callable[[Source, Mistake], Remedy | None], ...] = (_sign, _joint, _word, _bracket, _direction)
+
+_BRACKETS = re.compile(r'"""(?:.|\n)*?"""|"[^"\n]*"|#[^\n]*|[(){}]')
+
+
+def _opened(source: Source, end: int) -> Span | None:
+    """The innermost bracket before ``end`` that is not closed there."""
+    stack: list[Span] = []
+    for found in _BRACKETS.finditer(source.text, 0, end):
+        if found[0] in ("(", "{"):
+            stack.append(Span(source, *found.span()))
+        elif found[0] in (")", "}") and stack:
+            stack.pop()
+    return stack[-1] if stack else None
 
 
 def _apart(span: Span, word: str) -> str:

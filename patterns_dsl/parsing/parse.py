@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cache
 from importlib import resources
 from typing import Any, cast
@@ -9,15 +12,13 @@ from typing import Any, cast
 import lark
 
 from .. import syntax
-from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic, PatternError
-from ..diagnostics.source import Source, Span
+from ..diagnostics.source import Source
 from .build import Concrete
 from .declare import DeclarationBuilder
+from .lexeme import COMMENT, Lexeme
+from .limits import refuse_depth, refuse_excess
 from .mistakes import Mistake, explain
-
-DEEPEST = 100
-"""Levels of nesting in a text. Later passes recurse over the tree, and Python's stack is finite."""
 
 MOST_ERRORS = 50
 """Syntax errors of one file that are reported."""
@@ -25,6 +26,7 @@ MOST_ERRORS = 50
 _DECLARATIONS = frozenset(["RULE", "PATTERN", "PLAN", "FROM"])
 _STATEMENTS = _DECLARATIONS | {"REQUIRE", "LEARN", "STEP", "PROVE", "LAYERS"}
 _UNREADABLE = "UNREADABLE"
+_COMMENT = re.compile(r"#[^\n]*")  # as in the grammar, where the lexer drops them
 
 
 def parse(source: Source) -> syntax.Module:
@@ -46,6 +48,49 @@ def words() -> frozenset[str]:
     """The words of the language, as they are written."""
     patterns = (terminal.pattern.value for terminal in _lark().terminals)
     return frozenset(pattern for pattern in patterns if pattern.isalpha())
+
+
+def lexemes(source: Source) -> Iterator[Lexeme]:
+    """The tokens of a text and the comments between them, in order.
+
+    Raises PatternError where a character begins no token.
+    """
+    tokens, found = _tokens(source)
+    if found:
+        raise PatternError(found)
+    yield from _with_comments(source.text, tokens)
+
+
+def readable(source: Source) -> tuple[Lexeme, ...]:
+    """The same of a text that is being written: a character that begins no token has a kind that is no terminal."""
+    return tuple(_with_comments(source.text, _tokens(source)[0]))
+
+
+def _with_comments(text: str, tokens: list[lark.Token]) -> Iterator[Lexeme]:
+    end = 0
+    for token in (*tokens, None):
+        start = len(text) if token is None else token.start_pos or 0
+        for comment in _COMMENT.finditer(text, end, start):
+            yield Lexeme(COMMENT, comment.group().rstrip(), comment.start(), text.count("\n", end, comment.start()))
+            end = comment.end()
+        if token is not None:
+            yield Lexeme(token.type, str(token), start, text.count("\n", end, start))
+            end = start + len(token)
+
+
+def following(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """What can stand after a text that is being written: the words of the language, and the other terminals by name.
+
+    Words that are names too are left out where a name can stand. Statements with mistakes are passed over.
+    """
+    source = Source("text", text)
+    accepted = _Parse(source, _tokens(source)[0], "start").run(lambda parser: frozenset(parser.accepts()))[0]
+    terminals: frozenset[str] = accepted or frozenset()
+    if "NAME" in terminals:
+        terminals -= _soft()
+    spelled = {terminal.name: terminal.pattern.value for terminal in _lark().terminals}
+    found = frozenset(spelled[name] for name in terminals & spelled.keys() if spelled[name].isalpha())
+    return found, frozenset(name for name in terminals if spelled.get(name) not in found)
 
 
 @cache
@@ -71,25 +116,23 @@ def _soft() -> frozenset[str]:
 
 def _concrete(source: Source, start: str) -> Concrete:
     tokens, found = _tokens(source)
+    refuse_excess(source, tokens)
     tree: Any = None
     if not found or start == "start":  # an argument is one line: after its first mistake there is nothing to learn
-        tree, mistakes = _Parse(source, tokens, start).run()
+        last = tokens[-1] if tokens else None
+        tree, mistakes = _Parse(source, tokens, start).run(lambda parser: parser.feed_eof(last))
         found = sorted([*found, *mistakes], key=lambda each: each.span.start)
     if found:
         raise PatternError(found[:MOST_ERRORS])
-    if _depth(tree) > DEEPEST:
-        span = Span(source, 0, len(source.text))
-        help = "give the parts names with `rule`"
-        raise PatternError([Diagnostic(codes.NESTING, f"nested more than {DEEPEST} levels deep", span, help=(help,))])
+    refuse_depth(source, tree)
     return tree  # type: ignore[no-any-return]
 
 
 def _tokens(source: Source) -> tuple[list[lark.Token], list[Diagnostic]]:
     """The tokens of a text. In the place of a character that begins none stands a token that fits nowhere; the first of
     a line is a diagnostic."""
-    text, found, unreadable, lines = source.text, list[Diagnostic](), list[lark.Token](), set[int]()
+    text, tokens, found, lines, unreadable = source.text, list[lark.Token](), list[Diagnostic](), set[int](), 0
     while True:
-        tokens = list[lark.Token]()
         try:
             tokens.extend(_lark().lex(text))
         except lark.exceptions.UnexpectedCharacters as error:
@@ -98,12 +141,13 @@ def _tokens(source: Source) -> tuple[list[lark.Token], list[Diagnostic]]:
             if line not in lines:
                 found.append(explain(source, Mistake(place, place + 1, None, frozenset())))
                 lines.add(line)
-            unreadable.append(lark.Token(_UNREADABLE, text[place], place, line, column, line, column + 1, place + 1))
-            end = len(text) if len(unreadable) == MOST_ERRORS else place + 1
-            # Spaces of the same length: every other offset stays.
-            text = text[:place] + " " * (end - place) + text[end:]
+            tokens.append(lark.Token(_UNREADABLE, text[place], place, line, column, line, column + 1, place + 1))
+            unreadable += 1
+            end = len(text) if unreadable == MOST_ERRORS else place + 1
+            # What was read becomes space, so that it is not read again; every other offset and line stays.
+            text = re.sub(r"[^\n]", " ", text[:end]) + text[end:]
         else:
-            return sorted([*tokens, *unreadable], key=lambda token: token.start_pos or 0), found
+            return tokens, found
 
 
 class _Parse:
@@ -113,20 +157,21 @@ class _Parse:
         self.source, self.tokens = source, tokens
         self.recovers = start == "start"
         self.parser = cast("Any", _lark().parse_interactive(start=start))
-        self.begun: list[tuple[int, Any]] = [(0, self.parser.copy())]  # (token, the parser before it) of statements
+        self.begun: list[tuple[int, Any]] = [(0, _saved(self.parser))]  # (token, the parser before it) of statements
 
-    def run(self) -> tuple[Any, list[Diagnostic]]:
-        """The tree, and every mistake; no tree where the last mistake was not recovered from."""
+    def run(self, end: Callable[[Any], Any]) -> tuple[Any, list[Diagnostic]]:
+        """What ``end`` makes of the parser after the last token, and every mistake; None where the last mistake was not
+        recovered from."""
         found: list[Diagnostic] = []
         at = 0
         while True:
             try:
                 while at < len(self.tokens):
                     if at > self.begun[-1][0] and self._starts(at):
-                        self.begun.append((at, self.parser.copy()))
+                        self.begun.append((at, _saved(self.parser)))
                     self.parser.feed_token(self.tokens[at])
                     at += 1
-                return self.parser.feed_eof(self.tokens[-1] if self.tokens else None), found
+                return end(self.parser), found
             except lark.exceptions.UnexpectedToken:
                 known = at < len(self.tokens) and self.tokens[at].type == _UNREADABLE
                 mistake = None if known else self._mistake(at)
@@ -171,14 +216,17 @@ class _Parse:
             depth += (kind == "LBRACE") - (kind == "RBRACE")
             end += 1
         del self.tokens[start:end]
-        self.parser = parser.copy()
+        self.parser = _saved(parser)
         return start
 
 
-def _depth(tree: Any) -> int:
-    """Levels of the tree; a loop, since the stack is what is being protected."""
-    deepest, level = 0, [tree]
-    while level:
-        level = [child for node in level for child in node.children if isinstance(child, lark.Tree)]
-        deepest += 1
-    return deepest
+def _saved(parser: Any) -> Any:
+    """A parser in the same state. Parsing changes in place only the lists of the trees that lie on the stack; to copy
+    all that is below them too, as lark would, takes a time that is quadratic in the length of the text."""
+    saved = parser.copy(deepcopy_values=False)
+    values = saved.parser_state.value_stack
+    values[:] = [
+        lark.Tree(value.data, list(value.children), copy(value.meta)) if isinstance(value, lark.Tree) else value
+        for value in values
+    ]
+    return saved

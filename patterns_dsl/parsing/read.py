@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 from pathlib import Path
 
 from ..diagnostics import codes
@@ -19,7 +21,7 @@ def read(path: Path, name: str | None = None) -> Source:
     """
     with path.open("rb") as file:
         content = file.read(LARGEST + 1)
-        size = max(len(content), path.stat().st_size)
+        size = max(len(content), os.fstat(file.fileno()).st_size)
     return decode(content, name or str(path), path.parent, size)
 
 
@@ -28,7 +30,11 @@ def decode(content: bytes, name: str, folder: Path | None = None, size: int | No
     size = len(content) if size is None else size
     if size > LARGEST:
         message = f"the file has {size:,} bytes, and at most {LARGEST:,} are read"
-        raise _refused(codes.FILE_SIZE, message, Source(name, "", folder), 0, "share rules between files with `import`")
+        help = "share rules between smaller files with `from ... import`"
+        raise _refused(codes.FILE_SIZE, message, Source(name, "", folder), 0, help)
+    if _wide(content):
+        message = "this is UTF-16 or UTF-32 text, or no text at all"
+        raise _refused(codes.ENCODING, message, Source(name, "", folder), 0, "save the file as UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -37,6 +43,11 @@ def decode(content: bytes, name: str, folder: Path | None = None, size: int | No
         found = f"byte 0x{content[error.start]:02x} is not UTF-8"
         raise _refused(codes.ENCODING, found, source, place, "save the file as UTF-8") from None
     return Source(name, _plain_lines(text), folder)
+
+
+def _wide(content: bytes) -> bool:
+    """Whether characters take two or four bytes: by the mark, or since every other byte of a Latin letter is 0."""
+    return content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 4 * content.count(0) > len(content) > 3
 
 
 def _plain_lines(text: str) -> str:

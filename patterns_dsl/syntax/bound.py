@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,10 +42,21 @@ class BoundPattern(Node):
     @property
     def union(self) -> Expression:
         """The union of the steps: what one merged head attends to."""
-        body = self.steps[0].body
-        for step in self.steps[1:]:
-            body = Union(body, step.body, span=body.span.to(step.span))
-        return body
+        return _joined(self.steps)
+
+
+LONG_ROW = 16
+"""More steps than this are joined as a balanced tree, since passes recurse over it."""
+
+
+def _joined(steps: Sequence[Step]) -> Expression:
+    if len(steps) > LONG_ROW:
+        first, second = (_joined(half) for half in (steps[: len(steps) // 2], steps[len(steps) // 2 :]))
+        return Union(first, second, span=first.span.to(second.span))
+    body = steps[0].body
+    for step in steps[1:]:
+        body = Union(body, step.body, span=body.span.to(step.span))
+    return body
 
 
 @dataclass(frozen=True, slots=True)

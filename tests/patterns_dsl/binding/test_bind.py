@@ -214,6 +214,6 @@ def test_rules_that_blow_up_are_refused() -> None:
     rules = "rule r0 = self " + " ".join(f"rule r{k} = r{k - 1} | r{k - 1}" for k in range(1, 30))
     with pytest.raises(PatternError, match="P214"):
         bound(f"{rules} pattern p causal {{ step r29 }}")
-    chain = "rule r0 = self " + " ".join(f"rule r{k} = not r{k - 1}" for k in range(1, 2000))
+    chain = "rule r0 = self " + " ".join(f"rule r{k} = not r{k - 1}" for k in range(1, 900))
     with pytest.raises(PatternError, match="P104"):
-        bound(f"{chain} pattern p causal {{ step r1999 }}")
+        bound(f"{chain} pattern p causal {{ step r899 }}")

@@ -1,0 +1,1 @@
+"""Tree to text, and text to well laid out text."""
