@@ -1,0 +1,1 @@
+"""Strategies that write the language: every text is well-formed and binds."""

@@ -1,0 +1,124 @@
+"""engine NAME: attention by an engine, forward and backward, is that of the reference in float64 within the budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+from torch import Tensor
+
+from ...compiler import bruteforce
+from ...compiler.pattern import Pattern, Plan
+from ...patterns_dsl.syntax import Direction, Expression
+from ...runtime.compile import compile
+from ...runtime.engines.triton_engine import interpreted
+from ..agreement import Eager, Mismatch, agree, budgets, results
+from ..arguments import LONGEST, bindings
+from ..inputs import AttentionInputs, Dtype, attention_inputs
+from .program import compilable, uncompilable
+from .property import Example, Violated, bounded
+
+DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16")
+LONGEST_INTERPRETED = 48
+"""Tokens of an example that Triton's interpreter runs: it takes milliseconds for each block."""
+
+MOST_SPOILED = 64
+"""Tokens of an example with NaN in it: the reference adds rows that are not finite one by one."""
+
+EXACT = 1e-9
+"""What two computations in float64 may differ by."""
+
+
+@dataclass(frozen=True)
+class EngineExample(Example):
+    """``spoiled``: what the tensors hold outside the spans is NaN for the engine, and must have no influence."""
+
+    inputs: AttentionInputs | None = None
+    spoiled: bool = False
+
+    def described(self) -> dict[str, Any]:
+        assert self.inputs is not None
+        shown = {field.name: getattr(self.inputs, field.name) for field in fields(self.inputs)}
+        return {**super().described(), **shown, "spoiled": self.spoiled}
+
+
+@st.composite
+def _examples(draw: DrawFn, pattern: Pattern, fixed: Collection[str], engine: str) -> EngineExample:
+    bound = draw(bindings(pattern, fixed))
+    most = LONGEST_INTERPRETED if engine == "triton" else LONGEST
+    inputs = draw(attention_inputs(bound, most=most, dtypes=DTYPES))
+    count = len(bound.bound.steps)
+    step = draw(st.sampled_from([None, *range(count)])) if count > 1 else None
+    spoiled = inputs.spans is not None and inputs.keys <= MOST_SPOILED and draw(st.booleans())
+    return EngineExample(bound, inputs.keys, None, step, inputs, spoiled)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine."""
+
+    engine: str
+
+    @property
+    def name(self) -> str:
+        return f"engine {self.engine}"
+
+    @property
+    def share(self) -> float:
+        return 0.1 if self.engine == "triton" else 1.0
+
+    def left_out(self, subject: Pattern | Plan) -> str:
+        if reason := uncompilable(subject, tables=self.engine == "reference"):
+            return reason
+        if self.engine == "triton" and not interpreted():
+            return "set TRITON_INTERPRET=1 to run its kernels in Triton's interpreter"
+        return ""
+
+    def examples(self, subject: Pattern | Plan, fixed: Collection[str]) -> SearchStrategy[EngineExample]:
+        assert isinstance(subject, Pattern)
+        return _examples(subject, fixed, self.engine)
+
+    def judge(self, example: EngineExample) -> None:
+        inputs, pattern = example.inputs, example.pattern
+        assert inputs is not None
+        form: dict[str, Any] = {"step": example.step, "head_dim": inputs.head_dim}
+        with bounded(), compilable():
+            exact_program = compile(pattern, **form, dtype=torch.float64, engine="reference")
+            program = compile(pattern, **form, dtype=inputs.torch_dtype, engine=self.engine)
+            mask = visible(example.body, pattern.direction, inputs)
+        exact = results(exact_program, inputs.tensors, **inputs.arguments)
+        double, low = (Eager(mask, dtype) for dtype in (torch.float64, inputs.torch_dtype))
+        try:
+            agree(exact, results(double, inputs.tensors, scale=inputs.scale), budget=EXACT)
+        except Mismatch as error:
+            raise Violated(f"the reference is not masked attention: {error}") from None
+        allowed = budgets(results(low, inputs.tensors, scale=inputs.scale), exact, inputs.torch_dtype)
+        given = spoil(inputs) if example.spoiled else inputs.tensors
+        try:
+            agree(results(program, given, **inputs.arguments), exact, budget=allowed)
+        except Mismatch as error:
+            raise Violated(str(error)) from None
+
+
+def visible(body: Expression, direction: Direction, inputs: AttentionInputs) -> Tensor:
+    """bool [batch, 1, queries, keys]: which query sees which key, by brute force, in physical positions."""
+    found = torch.zeros(inputs.batch, inputs.keys, inputs.keys, dtype=torch.bool)
+    for element, (start, end) in enumerate(inputs.spans or [(0, inputs.keys)] * inputs.batch):
+        found[element, start:end, start:end] = torch.from_numpy(bruteforce.mask(body, direction, end - start))
+    return found[:, None, inputs.query_offset : inputs.query_offset + inputs.queries]
+
+
+def spoil(inputs: AttentionInputs) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k and v with NaN and infinity wherever no key or query exists."""
+    q, k, v = (x.clone() for x in inputs.tensors)
+    for element, (start, end) in enumerate(inputs.spans or ()):
+        gone = [place for place in range(inputs.keys) if not start <= place < end]
+        k[element, :, gone], v[element, :, gone] = math.nan, math.inf
+        rows = [place - inputs.query_offset for place in gone]
+        q[element, :, [row for row in rows if 0 <= row < inputs.queries]] = math.nan
+    return q, k, v

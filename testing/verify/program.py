@@ -1,0 +1,143 @@
+"""program: split, arrange, tile and fuse keep the set. The kernels that are emitted, read back and proved equal for
+every length (``confirm``); and, with no proof, their tiles walked one by one at one length."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+from numpy.typing import NDArray
+
+from ...compiler import bruteforce
+from ...compiler.lower import lower
+from ...compiler.passes.count import bounds, tile_count
+from ...compiler.passes.program import Order, Program, Sweep, Tile
+from ...compiler.pattern import Pattern, Plan
+from ...compiler.relations.integer import evaluate
+from ...compiler.runnable import refuse_open
+from ...patterns_dsl.diagnostics import codes
+from ...patterns_dsl.diagnostics.diagnostic import PatternError
+from ...patterns_dsl.syntax import Direction
+from .property import Example, Undecided, Violated, bounded, first_difference, places
+
+MOST = 96
+"""Tokens of an example."""
+
+
+@dataclass(frozen=True)
+class TiledExample(Example):
+    tile: Tile = Tile(16, 16)  # noqa: RUF009 - a frozen value
+
+    def described(self) -> dict[str, Any]:
+        return {**super().described(), "tile": f"{self.tile.query} x {self.tile.key}"}
+
+
+@st.composite
+def _examples(draw: DrawFn, pattern: Pattern, fixed: Collection[str]) -> TiledExample:
+    place = draw(places(pattern, fixed, MOST))
+    tile = Tile(draw(st.sampled_from([16, 32, 128])), draw(st.sampled_from([16, 32, 128])))
+    return TiledExample(place.pattern, place.n, None, place.step, tile)
+
+
+class Lowering:
+    name = "program"
+    share = 0.5
+
+    def left_out(self, subject: Pattern | Plan) -> str:
+        return uncompilable(subject, tables=False)
+
+    def examples(self, subject: Pattern | Plan, fixed: Collection[str]) -> SearchStrategy[TiledExample]:
+        assert isinstance(subject, Pattern)
+        return _examples(subject, fixed)
+
+    def judge(self, example: TiledExample) -> None:
+        direction = example.pattern.direction
+        with bounded(), compilable():
+            program = lower(example.body, direction, example.pattern.name, example.tile).program
+            wanted = bruteforce.mask(example.body, direction, example.n).astype(np.int64)
+        for side in ("forward", "backward"):
+            found = pair_counts(program, side, example.n)
+            if not np.array_equal(found, wanted):
+                place = first_difference(found, wanted)
+                raise Violated(f"the {side} kernels do not compute each pair of the pattern once: {place}")
+
+
+def uncompilable(subject: Pattern | Plan, *, tables: bool) -> str:
+    """Why no program runs the pattern; nothing where one does. ``tables``: an engine that reads seeded tables."""
+    assert isinstance(subject, Pattern)
+    bound = subject.bound
+    if bound.direction is Direction.CROSS:
+        return "a cross pattern cannot be compiled yet"
+    try:
+        refuse_open(bound.union, tables=tables)
+    except PatternError as error:
+        return "; ".join(f"{one.code}: {one.message}" for one in error.diagnostics)
+    return ""
+
+
+@contextmanager
+def compilable() -> Iterator[None]:
+    """What is too complex to compile (P401) is Undecided."""
+    try:
+        yield
+    except PatternError as error:
+        if {one.code for one in error.diagnostics} != {codes.TOO_COMPLEX}:
+            raise
+        raise Undecided(error.diagnostics[0].message) from None
+
+
+def pair_counts(program: Program, side: str, n: int) -> NDArray[np.int64]:
+    """[n, n]: how often the kernels of a side, ``forward`` or ``backward``, compute each pair."""
+    counts = np.zeros((n, n), dtype=np.int64)
+    for kernel in program.forward if side == "forward" else program.backward:
+        for sweep in kernel.sweeps:
+            for query_class in range(program.terms[sweep.term].query.classes):
+                for query_tile, key_tile, masked in _visits(program, sweep, query_class, side, n):
+                    _compute(counts, program, sweep.term, query_class, query_tile, key_tile, masked=masked)
+    return counts
+
+
+def _visits(program: Program, sweep: Sweep, query_class: int, side: str, n: int) -> Iterator[tuple[int, int, bool]]:
+    """(query tile, key tile, masked) of every tile that the ranges of a sweep visit for a class of queries."""
+    term = program.terms[sweep.term]
+    key_class = (query_class + term.shift) % term.key.classes
+    queries = tile_count(term.query, query_class, n, program.tile.query)
+    keys = tile_count(term.key, key_class, n, program.tile.key)
+    for span in sweep.ranges:
+        if side == "forward":
+            low, high = bounds(span, queries, query_class, keys, n, "I")
+            yield from ((tile, other, span.masked) for tile in range(queries) for other in range(low[tile], high[tile]))
+        else:
+            low, high = bounds(span, keys, key_class, queries, n, "J")
+            yield from ((other, tile, span.masked) for tile in range(keys) for other in range(low[tile], high[tile]))
+
+
+def _compute(
+    counts: NDArray[np.int64],
+    program: Program,
+    index: int,
+    query_class: int,
+    query_tile: int,
+    key_tile: int,
+    *,
+    masked: bool,
+) -> None:
+    """Add one for each pair of a tile."""
+    term, n = program.terms[index], len(counts)
+    a = query_tile * program.tile.query + np.arange(program.tile.query)[:, None]
+    b = key_tile * program.tile.key + np.arange(program.tile.key)[None, :]
+    i = _tokens(term.query, query_class, a)
+    j = _tokens(term.key, (query_class + term.shift) % term.key.classes, b)
+    keep: Any = evaluate(term.keep, {"a": a, "b": b, "c": query_class, "n": n}, np) if masked else True
+    rows, columns = np.nonzero((i < n) & (j < n) & keep)
+    np.add.at(counts, (i[rows, 0], j[0, columns]), 1)
+
+
+def _tokens(order: Order, cls: int, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The tokens of a class at these ranks, as the definition of an order says (``passes/program.py``)."""
+    return order.period * (ranks // order.count) + order.start + cls + ranks % order.count
