@@ -7,7 +7,9 @@ pattern axial(width: int = 64) causal {
 
     prove nonempty
     prove causal
-    prove not reach                       # within j <= i no step goes to the left, so nothing left of j hears of it
+    prove not reach  # within j <= i no step goes to the left, so nothing left of j hears of it
+    prove keys <= width + (n - 1) div width
+    prove cache <= n - width + 1 at n = 8 * width
 }
 
 """The repair: the row runs on over the line break, and every pixel hears of all before it."""
@@ -19,4 +21,6 @@ pattern axial_wrapped(width: int = 64) causal {
     prove nonempty
     prove causal
     prove reach in 2 steps
+    prove keys <= width + (n - 1) div width
+    prove cache <= n - width + 1 at n = 8 * width
 }

@@ -1,4 +1,4 @@
-"""Blocks of l tokens, each to itself (Parmar et al. 2018, section 3.2; Qiu et al. 2020)."""
+"""Blocks of l tokens, each to itself (Parmar et al. 2018, section 3.3; Qiu et al. 2020)."""
 
 pattern block_local(l: int = 256) causal {
     require l >= 1
@@ -6,7 +6,9 @@ pattern block_local(l: int = 256) causal {
 
     prove nonempty
     prove causal
-    prove not reach                       # nothing leaves a block
+    prove not reach  # nothing leaves a block
+    prove keys <= l
+    prove cache <= l
 }
 
 """The repair: every other layer shifts the blocks by half their length, as in Swin (Liu et al. 2021, section 3.2)."""
@@ -17,5 +19,8 @@ pattern block_local_shifted(l: int = 256) causal {
 
     prove nonempty
     prove causal
-    prove reach in 3 steps at n = 2 * l
+    prove reach in 3 steps at n = l + l div 2 + 1
+    prove not reach in 2 steps at n = l + l div 2 + 1
+    prove keys <= l
+    prove cache <= l
 }

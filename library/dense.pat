@@ -6,4 +6,6 @@ pattern dense causal {
     prove nonempty
     prove causal
     prove reach in 1 step
+    prove keys <= n
+    prove cache <= n
 }

@@ -5,5 +5,8 @@ pattern longformer(w: int = 256, g: set = first(1)) bidirectional {
     step local(w) | global(g)
 
     prove nonempty
-    prove reach in 2 steps                # by way of any global token
+    prove symmetric
+    prove reach in 2 steps  # by way of any global token
+    prove not reach in 1 step
+    prove keys <= n  # of a global token; another has 2 * w - 1 and the global ones
 }

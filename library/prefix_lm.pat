@@ -7,5 +7,6 @@ pattern prefix_lm(p: int = 256) bidirectional {
     prove nonempty
     prove causal <= visible
     prove visible = causal | columns(first(p))
-    prove not reach                       # a token after the prefix is never heard by an earlier one
+    prove not reach  # a token after the prefix is never heard by an earlier one
+    prove keys <= n
 }

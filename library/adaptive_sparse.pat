@@ -1,0 +1,13 @@
+"""Adaptive sparse attention at several scales: a window, blocks chosen for each query block, and summaries of all that
+is past (the choice of Gao et al. 2024, section 3, with the summaries of Yuan et al. 2025, section 3.3)."""
+
+pattern adaptive_sparse(w: int = 256, k: int = 64, near: int = 64) causal {
+    learn hot = topk_blocks(k = k, block = 64, relax = soft_topk)
+    step local(w) | select(hot) | pooled(16)
+
+    prove nonempty
+    prove causal
+    prove reach in 1 step  # what is in no summary yet is in the block of the query, always chosen
+    prove keys <= w + 64 * k + n div 16
+    prove cache <= n + n div 16
+}

@@ -1,0 +1,12 @@
+"""DeepSpeed's BigBirdSparsityConfig: a window of blocks, the first blocks as global tokens, and blocks drawn at random
+(DeepSpeed, ops/sparse_attention/sparsity_config.py)."""
+
+pattern deepspeed_bigbird(block: int = 16, r: int = 1, window: int = 3, globals: int = 1) bidirectional {
+    require window >= 1 and globals >= 1
+    step blocks(local(window div 2 + 1) | global(first(globals)), block) | random(r, block)
+
+    prove nonempty
+    prove reach in 2 steps  # by way of the first block
+    prove not reach in 1 step at n = (globals + window + r + 1) * block
+    prove keys <= n
+}
