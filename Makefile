@@ -44,7 +44,7 @@ demo: $(VENV)/.model ## prove, compile and run patterns in SmolLM2-135M; writes 
 	$(BIN)/python -m patternc.runtime.demo
 
 bench: $(VENV)/.model ## the benchmarks, on an idle CPU: minutes; writes benchmarks/results
-	for name in attention check_time plan_time model_parity; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in attention check_time lsp_time plan_time model_parity; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 lint: $(VENV)/.installed ## ruff: style and format
 	$(BIN)/ruff check .

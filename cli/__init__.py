@@ -6,6 +6,8 @@ a file, 2 usage. Each command imports what it needs when it runs: `patternc chec
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -13,8 +15,11 @@ import typer
 from .. import __version__
 from . import library
 from .check import check
+from .fmt import fmt
 from .look import explain, show
+from .lsp import lsp
 from .run import compile, eval_
+from .verify import verify
 
 app = typer.Typer(
     name="patternc",
@@ -42,8 +47,14 @@ app.command()(show)
 app.command()(explain)
 app.command()(compile)
 app.command("eval")(eval_)
+app.command()(fmt)
+app.command()(lsp)
+app.command()(verify)
 app.add_typer(library.app, name="library")
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # quoted text may hold what a terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     app()

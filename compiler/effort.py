@@ -10,6 +10,7 @@ from typing import assert_never
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Formula, Term
+from .ceiling import take
 
 LARGEST_STEP = 2**25
 """Places that are looked at in one step: memory for their coordinates, and about a second."""
@@ -37,10 +38,11 @@ def allowance(places: float) -> Iterator[None]:
 
 
 def spend(places: float) -> None:
-    """Before looking at so many places. Without an allowance there is no bound. Raises TooLong."""
+    """Before looking at so many places. Without an allowance there is no bound. Raises TooLong, Heavier."""
     left = _LEFT.get()
     if left < math.inf and (places > LARGEST_STEP or places > left):
         raise TooLong(f"{places:.2g} places are too many to try one by one")
+    take(places)
     _LEFT.set(left - places)
 
 

@@ -16,13 +16,12 @@ from .passes.program import Program, Tile
 from .passes.split import split
 from .relations.denote import denote
 from .relations.presburger import BudgetExceeded, budget
-from .runnable import refuse_open
+from .runnable import refuse_cross, refuse_open
 
 TILE = Tile(128, 128)
 
 _OPERATIONS = 3_000_000
 _COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
-_CROSS_REMEDY = "declare it causal or bidirectional; `check` and `show` work for cross patterns"
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,15 @@ def lower(expression: Expression, direction: Direction, name: str, tile: Tile = 
     out of their budget, P402 for a cross pattern, P403 for what is decided at run time. ``Unconfirmed`` would say
     that what was emitted is not the pattern.
     """
-    if direction is Direction.CROSS:
-        message = "a cross pattern cannot be compiled yet"
-        raise PatternError([_diagnostic(codes.NOT_COMPILED, message, expression, _CROSS_REMEDY)])
+    refuse_cross(expression, direction)
     refuse_open(expression)
     try:
         with budget(_OPERATIONS):
             return _lower(expression, direction, name, tile)
     except BudgetExceeded as error:
         complaint = f"the relation is too complex to compile: {error}"
-        raise PatternError([_diagnostic(codes.TOO_COMPLEX, complaint, expression, _COMPLEX_REMEDY)]) from None
+        diagnostic = Diagnostic(codes.TOO_COMPLEX, complaint, expression.span, help=(_COMPLEX_REMEDY,))
+        raise PatternError([diagnostic]) from None
 
 
 def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Lowered:
@@ -58,7 +56,3 @@ def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) 
     source = emit(program)
     confirm(source, denote(expression, direction))
     return Lowered(program, source, arrangements)
-
-
-def _diagnostic(code: str, message: str, expression: Expression, remedy: str) -> Diagnostic:
-    return Diagnostic(code, message, expression.span, help=(remedy,))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..library import catalogue
 from ..patterns_dsl import syntax
 from ..patterns_dsl.binding.bind import bind
-from ..patterns_dsl.binding.link import ImportRefused, link
+from ..patterns_dsl.binding.link import Finder, ImportRefused, link
 from ..patterns_dsl.binding.plans import bind_plan
 from ..patterns_dsl.diagnostics.source import Source
 from ..patterns_dsl.parsing.parse import parse
@@ -49,8 +50,11 @@ def loads(text: str, name: str = "<string>") -> Module:
     return Module(Source(name, text))
 
 
-def find_import(importer: Source, path: str) -> Source:
-    """The source of an import. Raises ImportRefused, and PatternError for what is no text."""
+def find_import(importer: Source, path: str, reader: Callable[[Path], Source] = read) -> Source:
+    """The source of an import; ``reader`` reads a file, as ``read`` does, or takes its text from an editor.
+
+    Raises ImportRefused, and PatternError for what is no text.
+    """
     if path.startswith(LIBRARY):
         try:
             return catalogue.source(path.removeprefix(LIBRARY))
@@ -61,9 +65,11 @@ def find_import(importer: Source, path: str) -> Source:
         raise ImportRefused(message, 'write it to a file, or import `"library:NAME"`')
     file = importer.folder / path
     try:
-        return read(file)
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
+        if ".." in file.parts:  # or files that import each other by way of `..` would get longer names at every turn
+            file = Path(os.path.realpath(file))
+        return reader(file)
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        message = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
         raise ImportRefused(message, f"a path starts at the importing file's folder, {importer.folder}") from None
 
 
@@ -77,10 +83,12 @@ class Module(Mapping[str, "Pattern"]):
     """A file of patterns and plans. ``module["name"]`` is a pattern; ``module.plans["name"]`` a plan."""
 
     source: Source
+    find: Finder = field(default=find_import, repr=False, compare=False)
+    """Where its imports are looked up."""
     tree: syntax.Module = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tree", link(parse(self.source), find_import))
+        object.__setattr__(self, "tree", link(parse(self.source), self.find))
 
     @cached_property
     def patterns(self) -> Mapping[str, Pattern]:
@@ -113,7 +121,7 @@ class Pattern:
     settings: tuple[tuple[str, object], ...] = ()
     given: syntax.BoundPattern | None = field(default=None, repr=False)
 
-    def bind(self, **arguments: object) -> Pattern:
+    def bind(self, /, **arguments: object) -> Pattern:
         """The pattern with other parameter values: ints, ratios in [0, 1], sets as text (``g="{0, 5..9}"``).
 
         Raises PatternError for an unknown parameter, a value of the wrong type, or one that ``require`` forbids.

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from ..patterns_dsl.diagnostics import codes
 from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
-from ..patterns_dsl.syntax import Expression
+from ..patterns_dsl.syntax import Direction, Expression
 from .relations.settle import drawn, opens, pooled
+
+
+def refuse_cross(expression: Expression, direction: Direction) -> None:
+    """Raises PatternError (P402) for a cross pattern: no engine and no pass knows two sequences yet."""
+    if direction is Direction.CROSS:
+        message = "a cross pattern cannot be compiled yet"
+        remedy = "declare it `causal` or `bidirectional`; `check` and `show` work for cross patterns"
+        raise PatternError([Diagnostic(codes.NOT_COMPILED, message, expression.span, help=(remedy,))])
 
 
 def refuse_open(expression: Expression, *, tables: bool = False) -> None:

@@ -23,6 +23,8 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
+        if not text or "\0" in text:
+            raise UsageError(f"{text!r} cannot be the name of a file")
         file, separator, name = text.rpartition("::")
         if not separator:
             return cls(text, None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..compiler.passes.program import Program
-from ..compiler.runnable import refuse_open
+from ..compiler.runnable import refuse_cross, refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, choose_engine
@@ -33,13 +33,11 @@ def compile(
     ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). The program is the same for
     all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
     data type and the device (``kernels/launch.py``). Raises EngineError for an engine that does not exist or cannot
-    run this, IndexError for a step that is not there, PatternError (P403) for what is decided at run time.
+    run this, IndexError for a step that is not there, PatternError for a cross pattern (P402) and for what is
+    decided at run time (P403).
     """
     bound = pattern.bound
-    if bound.direction is Direction.CROSS:
-        raise EngineError(
-            f"pattern {bound.name!r} is a cross pattern; only causal and bidirectional ones compile so far"
-        )
+    refuse_cross(bound.union, bound.direction)
     if head_dim < 1:
         raise EngineError(f"head_dim {head_dim} is not positive")
     if step is not None and not 0 <= step < len(bound.steps):

@@ -50,7 +50,7 @@ class TestCheck:
         assert re.search(r"error\[P302\]: quer.* to no key", done.stdout)
         assert "- `nonempty` does not hold" in done.stdout
         assert "= witness: n = 1, i = 0" in done.stdout
-        assert done.stderr == "1 proved, 1 refuted\n"
+        assert done.stderr == "1 proved, 1 refuted (1 with a fix: --fix applies it)\n"
 
     def test_one_pattern_of_a_file(self, file: Path) -> None:
         assert run("check", f"{file}::good", "-p", "l=9").exit_code == 0
@@ -204,10 +204,25 @@ class TestExplain:
 
 
 class TestLibrary:
-    def test_list_names_every_pattern_with_a_sentence(self) -> None:
-        lines = run("library", "list").stdout.splitlines()
-        assert len(lines) >= 12
-        assert all(re.match(r"\w+ +\S", line) for line in lines)
+    def test_list_is_a_table_to_choose_from(self) -> None:
+        lines = run("library", "list", "--color", "never").stdout.splitlines()
+        assert re.split("  +", lines[0]) == [
+            "pattern", "kind", "direction", "keys of a query", "hops", "KV bound", "paper",
+        ]  # fmt: skip
+        assert all(len(line) <= 120 for line in lines)
+        (streaming,) = (line for line in lines if line.startswith("streaming "))
+        assert re.split("  +", streaming) == [
+            "streaming", "positional", "causal", "sink + w", "4 at n = 4097", "sink + w", "Xiao 2023",
+        ]  # fmt: skip
+
+    def test_list_as_json(self) -> None:
+        found = json.loads(run("library", "list", "--output-format", "json").stdout)
+        assert found["version"] == 1
+        assert len(found["patterns"]) >= 48
+        (fixed,) = (each for each in found["patterns"] if each["name"] == "fixed_factorized")
+        assert fixed["parameters"] == "l = 128, c = 8"
+        assert fixed["keys"] == fixed["cache"] == "l + c * ((n - 1) div l)"
+        assert fixed["hops"] == "2 for every n"
 
     def test_show_prints_the_file(self) -> None:
         assert "pattern fixed_factorized(" in run("library", "show", "fixed_factorized").stdout

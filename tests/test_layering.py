@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("patterns_dsl", "compiler", "runtime", "cli")
+ROOMS = ("patterns_dsl", "compiler", "runtime", "testing", "cli")
 INSIDE = sorted(path.relative_to(ROOT) for room in (*ROOMS, "library") for path in (ROOT / room).rglob("*.py"))
 FILES = [*INSIDE, Path("__init__.py")]
 
@@ -19,7 +20,8 @@ ALLOWED = {
     "library": {"library", "patterns_dsl", "compiler"},
     "compiler": {"compiler", "patterns_dsl", "library"},
     "runtime": {"runtime", "compiler", "patterns_dsl", "library", ""},
-    "cli": {"cli", "runtime", "compiler", "patterns_dsl", "library", ""},
+    "testing": {"testing", "runtime", "compiler", "patterns_dsl", "library", ""},
+    "cli": {"cli", "testing", "runtime", "compiler", "patterns_dsl", "library", ""},
     "": {"runtime", "compiler", "patterns_dsl", "library", ""},
 }
 DOORS = {"islpy": {"compiler/relations/presburger.py"}, "lark": {"patterns_dsl/parsing/parse.py"}}
@@ -65,3 +67,16 @@ def test_one_door_per_library(library: str) -> None:
 def test_nothing_is_named_after_nothing() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
     assert not [str(file) for file in FILES if file.stem in vague or vague & set(file.parts)]
+
+
+@pytest.mark.parametrize("top", ["patterns_dsl", "compiler", "runtime", "testing"])
+def test_the_rooms_inside_depend_on_each_other_one_way(top: str) -> None:
+    """A file that stands in no room of its own is a room."""
+    rooms: nx.DiGraph[str] = nx.DiGraph()
+    for file in INSIDE:
+        if file.parts[0] == top and file.stem != "__init__":
+            for module, _ in imports(file):
+                path = module.split(".")[1:]
+                if path[:1] == [top] and len(path) > 1 and path[1] != file.parts[1].removesuffix(".py"):
+                    rooms.add_edge(file.parts[1].removesuffix(".py"), path[1])
+    assert not list(nx.simple_cycles(rooms))

@@ -42,6 +42,8 @@ def test_data_files_are_listed() -> None:
         for file in room.rglob("*")
         if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts
     }
+    # An editor loads its extension from a folder of its own: docs/editors.md copies or links it from a checkout.
+    present -= {file for file in present if file.is_relative_to(ROOT / "patterns_dsl" / "vscode")}
     assert present <= listed
 
 

@@ -55,14 +55,15 @@ def keys_bound(pattern: BoundPattern, n: int, nk: int) -> Bound:
     )
 
 
-def cache_bound(pattern: BoundPattern, n: int) -> Bound:
-    """The most keys that can still be read at a moment of decoding."""
+def cache_bound(pattern: BoundPattern, n: int, *, counted: bool = True) -> Bound:
+    """The most keys that can still be read at a moment of decoding. ``counted``: where the closed form is a bound only,
+    they are counted by brute force; that takes a second."""
     from ..verify import oracle
 
     subject = Subject(pattern)
     return _bound(
         lambda: keys.live_counts(subject),
-        lambda: int(oracle.live_counts(pattern, n).max()),
+        (lambda: int(oracle.live_counts(pattern, n).max())) if counted else None,
         pattern.direction,
         (n, n),
         subject.union(Extent.MAY).pairs.moduli,

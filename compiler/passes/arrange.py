@@ -11,9 +11,10 @@ queries occupy, the differences between query and key residues. Each candidate i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 from ..relations.periods import occupied
 from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
@@ -21,6 +22,8 @@ from .count import tiles_touched
 from .program import NATURAL, Order, Tile
 from .split import Part
 from .tile import SPACE, Placement
+
+T = TypeVar("T")
 
 REFERENCE_LENGTH = 16_384
 """Orders are compared at this length, or at some periods of the relation where those are longer."""
@@ -35,6 +38,11 @@ PASS_TILES = 24
 """What a further placement costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
 
 _OPERATIONS = 300_000
+"""For counting the tiles of one candidate."""
+
+_SEARCH = 20_000
+"""For one question about residues, all of which stock patterns answer within half of it. Where it is not enough, the
+orders that hang on the answer are not tried: a relation of many moduli would keep the search busy for hours."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +83,26 @@ def _candidates(part: Part, formula: IntegerSet) -> Iterator[tuple[Placement, ..
     yield (place(part, formula, NATURAL, NATURAL, 0),)
     keys, queries = formula.onto(("j",)), formula.onto(("i",))
     for modulus in sorted({*formula.moduli, *keys.moduli, *queries.moduli}):
-        shifts = _values(formula, f"(v_i - v_j) mod {modulus}", MOST_SHIFTS)
+        shifts = _within_reach(_values, formula, f"(v_i - v_j) mod {modulus}", MOST_SHIFTS)
         if shifts and modulus > 1:
             order = Order(modulus, 1, 0, modulus)
             yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
-        key_orders, query_orders = _packed(keys, "j", modulus), _packed(queries, "i", modulus)
+        key_orders = _within_reach(_packed, keys, "j", modulus)
+        query_orders = _within_reach(_packed, queries, "i", modulus)
         for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
             if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
                 yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
+
+
+def _within_reach(
+    question: Callable[[IntegerSet, str, int], tuple[T, ...]], numbers: IntegerSet, of: str, number: int
+) -> tuple[T, ...]:
+    """The answer; nothing where it takes too long."""
+    try:
+        with budget(_SEARCH):
+            return question(numbers, of, number)
+    except BudgetExceeded:
+        return ()
 
 
 def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, int]]) -> tuple[Placement, ...]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from time import monotonic
 from typing import Any
 
 import islpy as isl
 
+from ..ceiling import Heavier, capped
 from .closed_form import expression, predicate
 from .integer import FALSE, TRUE, Expr, Predicate
 
@@ -32,15 +34,19 @@ class BudgetExceeded(Exception):
 
 @contextmanager
 def budget(operations: int = PROOF_OPERATIONS) -> Iterator[None]:
-    """Bound the set computations inside; raises ``BudgetExceeded`` where they run over."""
-    outer = _CONTEXT.get_max_operations()
+    """Bound the set computations inside; raises ``BudgetExceeded`` where they run over, ``Heavier`` where a ceiling
+    keeps them from going on."""
+    outer, allowed = _CONTEXT.get_max_operations(), capped(operations)
     _CONTEXT.reset_operations()
-    _CONTEXT.set_max_operations(operations)
+    _CONTEXT.set_max_operations(allowed)
+    begun = monotonic()
     try:
         yield
     except isl.Error:
         if not _spent():
             raise
+        if allowed < operations:
+            raise Heavier(f"more than {allowed} operations", monotonic() - begun) from None
         raise BudgetExceeded(f"more than {operations} operations") from None
     finally:
         _CONTEXT.reset_operations()

@@ -1,9 +1,10 @@
 """A bound in time and memory for proofs: a formula built to explode ends in a verdict, never in a hang or a crash.
 
-Most claims are decided here, within a budget of set operations that stops at the same place on every machine. But the
-operations are not equally long, and a formula of hundreds of parts can make each of them slow. So what is large, and
-what is left of a pattern that has taken long already, is decided in a process of its own, with a time limit and a limit
-of memory; what it does not decide is UNKNOWN.
+Most claims are decided here, in milliseconds. How long a proof will take cannot be told beforehand, nor from the number
+of set operations, some of which take a thousand times as long as others; and while one runs, nothing can stop it. So a
+claim is tried under a low ceiling, then under higher ones as long as each is reached quickly. What is not decided so,
+what is large, and what is left of a pattern that has taken long already, is decided in a process of its own, within a
+time and a memory; what it does not decide is UNKNOWN.
 """
 
 from __future__ import annotations
@@ -12,42 +13,67 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from threading import Timer
-from typing import Any
+from typing import Any, cast
 
 from ...patterns_dsl.syntax import BoundPattern, BoundPlan, Claim, Node, PlanClaim
+from ..ceiling import Heavier, ceiling
 from .plan_prove import prove as prove_plan
 from .plan_subject import PlanSubject
-from .prove import prove
+from .prove import Disagreement, prove
 from .result import Result, Status
 from .subject import Subject
 
 LARGE = 600
 """Nodes of a pattern's tree; the largest stock pattern has a quarter of it."""
 
-PATIENCE = 3.0
+CEILINGS = tuple((4_000 * 3**stage, 2**15 * 4**stage) for stage in range(4))
+"""(set operations, places of brute force) that a claim is tried with here, one after the other. The first is enough for
+half of the stock claims, the second for nearly all; none for a proof that uses up its own budget."""
+
+QUICK = 3e-6
+"""Seconds that a set operation usually takes, several times over: where a ceiling was reached more slowly, the next is
+not tried."""
+
+PATIENCE = 2.0
 """Seconds that a pattern's proofs may take here before the rest goes to a process of its own."""
 
 TIME_LIMIT = 6.0
-"""Seconds that this process gets."""
+"""Seconds that the processes of a pattern get, one after the other."""
+
+SHARE = 1.0
+"""Seconds that a claim gets at least, if there are any left; of more, each claim gets its share."""
 
 MEMORY_LIMIT = 4 << 30
 
 
 def check_within(bound: BoundPattern | BoundPlan) -> tuple[Result, ...]:
-    """The verdict on every claim, in order; none takes longer than the limits of this module."""
-    begun, results = time.monotonic(), list[Result]()
-    claims: Sequence[Claim | PlanClaim] = bound.claims
+    """The verdict on every claim, in order; all together take no longer than the limits of this module."""
+    begun, claims = time.monotonic(), cast("Sequence[Claim | PlanClaim]", bound.claims)
+    results: dict[int, Result] = {}
     if size(bound) <= LARGE:
-        for claim in claims:
+        for number, claim in enumerate(claims):
             if time.monotonic() - begun > PATIENCE:
                 break
-            results.append(proved(bound, claim))
-    if len(results) < len(claims):
-        results += _apart(bound, range(len(results), len(claims)))
-    return tuple(results)
+            if (result := _quickly(bound, claim)) is not None:
+                results[number] = result
+    results |= _apart(bound, [number for number in range(len(claims)) if number not in results])
+    return tuple(results[number] for number in range(len(claims)))
+
+
+def _quickly(bound: BoundPattern | BoundPlan, claim: Claim | PlanClaim) -> Result | None:
+    """The verdict on one claim, if little work leads to it."""
+    for operations, places in CEILINGS:
+        try:
+            with ceiling(operations, places):
+                return proved(bound, claim)
+        except Heavier as heavier:
+            if heavier.seconds > operations * QUICK:
+                break
+    return None
 
 
 def proved(bound: BoundPattern | BoundPlan, claim: Claim | PlanClaim) -> Result:
@@ -72,29 +98,52 @@ def size(node: Any) -> int:
     return count
 
 
-def _apart(bound: BoundPattern | BoundPlan, numbers: range) -> list[Result]:
-    """The claims of these numbers, decided by a process of its own as far as it comes."""
+def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int, Result]:
+    """The claims of these numbers, decided by processes of their own as far as they come."""
+    end, left, results = time.monotonic() + TIME_LIMIT, list(numbers), dict[int, Result]()
+    while left and time.monotonic() < end:
+        for number, result in _in_a_process(bound, tuple(left), end):
+            left.remove(number)
+            results[number] = result
+    note = f"stopped after {TIME_LIMIT:.0f} seconds for this and other claims"
+    return results | {number: _undecided(bound.claims[number], note) for number in left}
+
+
+def _in_a_process(
+    bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
+) -> Iterator[tuple[int, Result]]:
+    """The verdicts of one process, up to the first claim that it does not decide in its share of the time."""
     command = [sys.executable, "-m", f"{__package__}.worker", str(MEMORY_LIMIT)]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert worker.stdin is not None and worker.stdout is not None
-    timer = Timer(TIME_LIMIT, worker.kill)
-    timer.start()
-    results: list[Result] = []
     try:
-        worker.stdin.write(pickle.dumps((bound, tuple(numbers))))
-        worker.stdin.close()
-        while len(results) < len(numbers):
-            results.append(pickle.load(worker.stdout))
-    except (EOFError, pickle.UnpicklingError, BrokenPipeError):
-        pass  # it was stopped, or ran out of memory: what it has not said is not decided
+        with suppress(BrokenPipeError):  # it ended at once: then it says nothing, below
+            worker.stdin.write(pickle.dumps((bound, numbers)))
+            worker.stdin.close()
+        for place, number in enumerate(numbers):
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            seconds = min(left, max(SHARE, left / (len(numbers) - place)))
+            timer = Timer(seconds, worker.kill)
+            timer.start()
+            try:
+                result = pickle.load(worker.stdout)
+            except (EOFError, pickle.UnpicklingError):
+                note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
+                yield number, _undecided(bound.claims[number], note)
+                return
+            finally:
+                timer.cancel()
+            if isinstance(result, Disagreement):
+                raise result
+            yield number, result
     finally:
-        timer.cancel()
         worker.kill()
         worker.wait()
         worker.stdout.close()
-    note = f"the proof was stopped after {TIME_LIMIT:.0f} seconds, or out of memory"
-    for number in numbers[len(results) :]:
-        claim = bound.claims[number]
-        text = " ".join(claim.span.text.split()).removeprefix("prove ")
-        results.append(Result(claim, text, Status.UNKNOWN, explanation=note))
-    return results
+
+
+def _undecided(claim: Claim | PlanClaim, note: str) -> Result:
+    text = " ".join(claim.span.text.split()).removeprefix("prove ")
+    return Result(claim, text, Status.UNKNOWN, explanation=note)

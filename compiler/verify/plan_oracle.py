@@ -60,10 +60,8 @@ def first_violation(claim: PlanReach | PlanCache, subject: PlanSubject, n: int, 
 
 def live(subject: PlanSubject, number: int, n: int) -> NDArray[np.int64]:
     """How many keys of a layer are live at each query, whatever selections choose."""
-    read = layer_mask(subject, number, n, "may")
-    later: Mask = np.logical_or.accumulate(read[::-1], axis=0)[::-1]
-    counts: NDArray[np.int64] = np.tril(later).sum(axis=1)
-    return counts
+    merged = subject.merged(number)
+    return np.zeros(n, dtype=np.int64) if merged is None else oracle.live_counts(merged, n)
 
 
 def confirms(claim: PlanReach | PlanCache, subject: PlanSubject, found: Witness, layers: int) -> bool:

@@ -16,12 +16,13 @@ from ..relations.presburger import PROOF_OPERATIONS, BudgetExceeded, budget
 from ..relations.relation import Relation, lengths
 from ..relations.settle import Extent
 from .depth import FEW
-from .keys import exceeding, live_count
+from .keys import exceeding, live_counts
 from .plan_subject import PlanSubject
 from .proof import COUNTING, Disagreement, witness_at
 from .prove import MOST_PLACES
 from .reach import through
 from .result import Result, Status, Witness
+from .subject import Subject
 from .violations import Violations
 
 MOST_LAYERS = 64
@@ -124,9 +125,9 @@ class _PlanProof:
             return Violations(exceeding(total, self.claim.most, self.subject.direction), exact=exact)
         extent = Extent.MAY if self.negated else Extent.MUST
         missing: Relation = self.subject.universe - self.subject.universe
-        done: set[tuple[object, ...]] = set()
+        done: set[tuple[int, ...]] = set()
         for start in self.subject.starts(layers, any_run=self.claim.any_run):
-            run = tuple(self.subject.bodies(start + layer) for layer in range(layers))
+            run = self.subject.kinds(layers, start)
             if run not in done:
                 done.add(run)
                 relations = (self.subject.layer(start + layer, extent) for layer in range(layers))
@@ -135,12 +136,12 @@ class _PlanProof:
 
     def live(self, layers: int) -> tuple[IntegerFunction, bool]:
         """The live keys of all layers together, over i, and whether the count is exact."""
-        alike = Counter(self.subject.bodies(number) for number in range(layers))
-        first = {self.subject.bodies(number): number for number in reversed(range(layers))}
+        kinds = self.subject.kinds(layers)
         total, exact = None, True
-        for bodies, times in alike.items():
-            if bodies:
-                counts = live_count(self.subject.layer(first[bodies], Extent.MAY))
+        for kind, times in Counter(kinds).items():
+            merged = self.subject.merged(kinds.index(kind))
+            if merged is not None:
+                counts = live_counts(Subject(merged))
                 function = counts.function * times
                 total = function if total is None else total + function
                 exact = exact and counts.exact

@@ -8,12 +8,12 @@ line; the heads of a layer hear together what any of them hears.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from math import lcm
 
 from ...patterns_dsl.binding.plans import layer_count
-from ...patterns_dsl.syntax import Assignment, BoundPattern, BoundPlan, Direction, Expression, Integration, Union
+from ...patterns_dsl.syntax import Assignment, BoundPattern, BoundPlan, Direction, Expression, Integration, Step, Union
 from ..relations.relation import Relation, identity, universe
 from ..relations.settle import Extent, drawn, opens
 from .subject import Subject
@@ -62,6 +62,32 @@ class PlanSubject:
                 found.append((pattern, _body(assignment, pattern, place)))
         return tuple(found)
 
+    def kinds(self, layers: int, start: int = 0) -> tuple[int, ...]:
+        """For each layer of a run a number, the same for layers whose heads run the same."""
+        known, length = self._kinds, len(self._kinds)
+        if self.depth is None:
+            return tuple(known[layer % length] for layer in range(start, start + layers))
+        return (*known[start : start + layers], *[-1] * (start + layers - max(start, length)))
+
+    @cached_property
+    def _kinds(self) -> tuple[int, ...]:
+        numbers: dict[tuple[int, ...], int] = {}
+        found = []
+        for layer in range(self.period if self.depth is None else self.depth):
+            places = [(assignment, pattern, _place(assignment, layer)) for assignment, pattern in self.plan.assignments]
+            steps = (
+                -1 if place is None else place % len(pattern.steps) if _interleaved(assignment) else 0
+                for assignment, pattern, place in places
+            )
+            found.append(numbers.setdefault(tuple(steps), len(numbers)))
+        return tuple(found)
+
+    def merged(self, number: int) -> BoundPattern | None:
+        """What the heads of a layer run, as one pattern with a step for each line; None where no line names it."""
+        found = self.bodies(number)
+        steps = tuple(Step(None, body, span=body.span) for _, body in found)
+        return replace(found[0][0], steps=steps) if found else None
+
     def layer(self, number: int, extent: Extent) -> Relation:
         """What the heads of a layer attend to together; nothing where no line names it."""
         relations = [Subject(pattern).relation(body, extent) for pattern, body in self.bodies(number)]
@@ -81,12 +107,22 @@ def _place(assignment: Assignment, layer: int) -> int | None:
     """The how-manieth layer of its line a layer is; None where the line does not name it."""
     if assignment.layers is None:
         return layer
-    named = sorted({number for low, high in assignment.layers for number in range(low, high + 1)})
-    return named.index(layer) if layer in named else None
+    return _order(assignment.layers).get(layer)
+
+
+@lru_cache(maxsize=256)
+def _order(layers: tuple[tuple[int, int], ...]) -> dict[int, int]:
+    """The layers of a line, numbered."""
+    named = sorted({number for low, high in layers for number in range(low, high + 1)})
+    return {layer: place for place, layer in enumerate(named)}
+
+
+def _interleaved(assignment: Assignment) -> bool:
+    return assignment.integration is Integration.INTERLEAVED
 
 
 def _body(assignment: Assignment, pattern: BoundPattern, place: int) -> Expression:
-    if assignment.integration is Integration.INTERLEAVED:
+    if _interleaved(assignment):
         return pattern.steps[place % len(pattern.steps)].body
     return pattern.union  # of `heads`, each head runs one step, and together they run all
 

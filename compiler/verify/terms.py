@@ -11,8 +11,8 @@ from ...patterns_dsl.syntax import Expression
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Terms whose keys are alike: summaries of ``size`` tokens (1: tokens). ``most`` bounds the keys of one query
-    where a selection promises a bound."""
+    """Terms whose keys are alike: tokens (``size`` 1), or summaries of ``size`` tokens each. ``most`` bounds the keys
+    of one query where a selection promises a bound."""
 
     body: Expression
     size: int
@@ -24,10 +24,10 @@ def groups(expression: Expression, *, bounded: bool) -> tuple[Group, ...]:
     keys a selection bounds stand alone, with their bound."""
     tokens: Expression | None = None
     found: list[Group] = []
-    for term, size in _terms(expression, 1):
+    for term, size in _terms(expression, None):
         most = _most(term) if bounded else None
-        if size > 1 or most is not None:
-            group = Group(term, size, most)
+        if size is not None or most is not None:  # a summary of one token is a key beside that token
+            group = Group(term, size or 1, most)
             if group not in found:
                 found.append(group)
         else:
@@ -35,7 +35,8 @@ def groups(expression: Expression, *, bounded: bool) -> tuple[Group, ...]:
     return ((Group(tokens, 1, None), *found)) if tokens is not None else tuple(found)
 
 
-def _terms(expression: Expression, size: int) -> Iterator[tuple[Expression, int]]:
+def _terms(expression: Expression, size: int | None) -> Iterator[tuple[Expression, int | None]]:
+    """The terms of a union, each with the tokens of a summary; None for terms on tokens."""
     match expression:
         case syntax.Union(left, right):
             yield from _terms(left, size)

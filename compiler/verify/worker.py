@@ -6,10 +6,13 @@ import pickle
 import sys
 
 from .guard import proved
+from .prove import Disagreement
+from .result import Result
 
 
 def main() -> None:
-    """Reads (bound pattern or plan, numbers of claims) and writes each verdict as soon as it is known."""
+    """Reads (bound pattern or plan, numbers of claims) and writes each verdict as soon as it is known, or in its place
+    the Disagreement that is to be raised."""
     memory = int(sys.argv[1])
     try:
         import resource
@@ -19,7 +22,11 @@ def main() -> None:
         pass  # a platform without such limits: the time limit stays
     bound, numbers = pickle.load(sys.stdin.buffer)
     for number in numbers:
-        pickle.dump(proved(bound, bound.claims[number]), sys.stdout.buffer)
+        try:
+            found: Result | Disagreement = proved(bound, bound.claims[number])
+        except Disagreement as error:
+            found = error
+        pickle.dump(found, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 

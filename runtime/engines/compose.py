@@ -86,6 +86,7 @@ class ComposeEngine:
     ) -> tuple[Tensor, Tensor]:
         """(out, lse)."""
         _require_cpu(q)
+        q, scale, _ = _positive_scale(q, scale)
         wide = torch.promote_types(q.dtype, torch.float32)
         out = torch.zeros(q.shape, dtype=wide)
         lse = torch.full(q.shape[:-1], -math.inf, dtype=wide)
@@ -114,6 +115,7 @@ class ComposeEngine:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(dq, dk, dv)."""
         _require_cpu(q)
+        q, scale, factor = _positive_scale(q, scale)
         wide = torch.promote_types(q.dtype, torch.float32)
         # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
         lse = lse.masked_fill(lse == -math.inf, 0.0)
@@ -128,6 +130,8 @@ class ComposeEngine:
                 _backward(program, queries, keys, scale)
             else:
                 rows_backward(program, part, queries, keys, scale)
+        if factor != 1:
+            dq.mul_(factor)
         width = q.shape[-1]
         return tuple(grad[..., :width].to(q.dtype) for grad in (dq, dk, dv))  # type: ignore[return-value]
 
@@ -135,6 +139,14 @@ class ComposeEngine:
 def _require_cpu(q: Tensor) -> None:
     if q.device.type != "cpu":
         raise EngineError(f"engine 'compose' runs on cpu tensors, not on {q.device}; use engine='triton' there")
+
+
+def _positive_scale(q: Tensor, scale: float) -> tuple[Tensor, float, int]:
+    """(q, scale, factor of dq): torch's causal kernel multiplies the -inf of a later key by the scale, which must be
+    positive then: q.k * s = (-q).k * -s, and q.k * 0 = (0 * q).k * 1."""
+    if scale > 0:
+        return q, scale, 1
+    return (q.neg(), -scale, -1) if scale < 0 else (torch.zeros_like(q), 1.0, 0)
 
 
 def _carry_lse_gradient(

@@ -56,6 +56,12 @@ def test_check_time(tmp_path):
     assert set(document["seconds"]) == {"an empty Python", "one file", "the library"}
 
 
+def test_lsp_time(tmp_path):
+    document = run("lsp_time", tmp_path / "l.json", "--runs", "1", "--patterns", "axial,dense")
+    assert set(document["seconds"]) == {"opened", "a comment", "a claim", "a parameter", "a mistake"}
+    assert all(set(row["verdicts"]["files"]) == {"axial", "dense"} for row in document["seconds"].values())
+
+
 def test_plan_time(tmp_path):
     arguments = ("-n", "1024,2048", "--runs", "1", "--patterns", "dense,strided_factorized")
     document = run("plan_time", tmp_path / "p.json", *arguments)

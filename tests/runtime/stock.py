@@ -8,7 +8,9 @@ from functools import cache
 import torch
 
 import patternc as pc
-from patternc.library import catalogue
+from patternc.testing.agreement import agree as agree
+from patternc.testing.agreement import error as error
+from patternc.testing.agreement import results as results
 
 SMALL = {
     "axial": {"width": 8},
@@ -27,9 +29,9 @@ SMALL = {
 
 @cache
 def subjects():
-    """(file, pattern, step or None for the union) of everything in the library."""
+    """(file, pattern, step or None for the union) of the stock files that engines run and that are small here."""
     found = []
-    for file in catalogue.names():
+    for file in ("dense", *SMALL):
         for name, template in pc.load(f"library:{file}").patterns.items():
             count = len(template.bind(**SMALL.get(file, {})).bound.steps)
             steps = [None] if count == 1 else [None, *range(count)]
@@ -68,28 +70,3 @@ def compiled(subject, engine, *, head_dim, dtype=torch.float32, tile=None):
 def tensors(n, *, head_dim, batch=1, heads=3, key_heads=1, rows=None, dtype=torch.float32):
     shapes = [(batch, heads, n if rows is None else rows, head_dim), *[(batch, key_heads, n, head_dim)] * 2]
     return [torch.randn(shape).to(dtype).requires_grad_() for shape in shapes]
-
-
-def results(program, inputs, **arguments):
-    """out, lse, dq, dk, dv under one fixed loss of out and lse."""
-    inputs = [x.detach().to(program.dtype).requires_grad_() for x in inputs]
-    out, lse = program(*inputs, return_lse=True, **arguments)
-    weight = torch.linspace(-1, 1, out.numel(), device=out.device).view_as(out)
-    slope = torch.linspace(-1, 2, lse.numel(), device=lse.device).view_as(lse)
-    loss = (out.double() * weight).sum() + (lse.double() * slope)[lse.isfinite()].sum()
-    return [out, lse, *torch.autograd.grad(loss, inputs)]
-
-
-def error(mine, theirs):
-    """The largest difference, relative to the largest entry of ``theirs`` where that is over 1. -inf equals itself."""
-    mine, theirs = (x.detach().double().nan_to_num(neginf=0) for x in (mine, theirs))
-    return float((mine - theirs).abs().amax()) / max(1.0, float(theirs.abs().amax()))
-
-
-def agree(mine, theirs, *, budget):
-    """out, lse, dq, dk, dv each within ``budget``, or within the budget of its own, of the reference's."""
-    budgets = budget if isinstance(budget, list) else [budget] * len(mine)
-    for name, a, b, allowed in zip(("out", "lse", "dq", "dk", "dv"), mine, theirs, budgets, strict=True):
-        assert a.shape == b.shape, name
-        assert (a.isfinite() == b.isfinite()).all(), name
-        assert error(a, b) <= allowed, f"{name}: off by {error(a, b)}, allowed is {allowed}"

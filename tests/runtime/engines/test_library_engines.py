@@ -8,6 +8,8 @@ import pytest
 import torch
 from stock import agree, compiled, error, head_dim_of, name_of, pattern_of, results, subjects, tensors
 
+from patternc.testing.agreement import Eager
+
 N = 133  # two tiles, the last ragged
 SPANS = torch.tensor([[0, N], [7, N], [0, N - 9], [5, N - 3]], dtype=torch.int32)
 
@@ -33,20 +35,6 @@ def test_compose_equals_the_reference(subject, place):
     agree(results(mine, inputs, **arguments), results(theirs, inputs, **arguments), budget=2e-5)
 
 
-def eager(q, k, v, mask):
-    """Attention as a model computes it in its own dtype: out, lse, dq, dk, dv of the loss of ``results``."""
-
-    class Eager:
-        dtype = q.dtype
-
-        def __call__(self, q, k, v, return_lse):
-            k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
-            scores = (q @ k.mT * q.shape[-1] ** -0.5).masked_fill(~mask, -math.inf)
-            return scores.softmax(-1) @ v, scores.logsumexp(-1)
-
-    return results(Eager(), (q, k, v))
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("file", ["strided_factorized", "summary_columns"])
 def test_low_precision_is_as_good_as_eager(file, dtype):
@@ -54,7 +42,7 @@ def test_low_precision_is_as_good_as_eager(file, dtype):
     subject = (file, file, None)
     inputs = tensors(N, head_dim=64, dtype=dtype)
     exact = results(compiled(subject, "reference", head_dim=64, dtype=torch.float64), inputs)
-    low = eager(*inputs, pattern_of(subject).mask(N))
+    low = results(Eager(pattern_of(subject).mask(N), dtype), inputs)
     budget = [2 * error(a, b) for a, b in zip(low, exact, strict=True)]
     agree(results(compiled(subject, "compose", head_dim=64, dtype=dtype), inputs), exact, budget=budget)
 
