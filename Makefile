@@ -46,9 +46,10 @@ demo: $(VENV)/.model ## prove, compile and run patterns in SmolLM2-135M; writes 
 bench: $(VENV)/.model ## the benchmarks, on an idle CPU: minutes; writes benchmarks/results
 	for name in attention check_time lsp_time plan_time model_parity; do $(BIN)/python benchmarks/$$name.py || exit; done
 
-lint: $(VENV)/.installed ## ruff: style and format
+lint: $(VENV)/.installed ## style and format, of Python and of .pat files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/patternc fmt --check library patterns_dsl
 
 types: $(VENV)/.installed ## mypy, strict
 	$(BIN)/mypy
