@@ -14,6 +14,7 @@ def verify(
     files: Files,
     examples: Annotated[int, typer.Option("--examples", min=1, help="Examples of each property.")] = 50,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed tries the same examples.")] = 0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="At most this long for each property.")] = 60,
     parameter: Parameters = [],  # noqa: B006
     output_format: Annotated[Plain, typer.Option("--output-format")] = Plain.TEXT,
     color: Color = When.AUTO,
@@ -32,7 +33,7 @@ def verify(
         given = settings(parameter)
         with progress("verifying", quiet) as step:
             for reference in every(files):
-                report = verify(reference, given, examples=examples, seed=seed, say=step)
+                report = verify(reference, given, examples=examples, seed=seed, seconds=seconds, say=step)
                 reports.append(report)
                 if output_format is Plain.TEXT and (block := text(report, style, seed=seed, quiet=quiet)):
                     print(block)

@@ -156,6 +156,8 @@ def _joint(source: Source, mistake: Mistake) -> Remedy | None:
     if mistake.token == "COLON" and "EQUAL" in mistake.expected and "LESS" not in mistake.expected:
         spaced = span.start > 0 and source.text[span.start - 1].isspace()
         return Remedy("a name is given to something with `=`", "=" if spaced else " =")
+    if mistake.token == "EQUAL" and "COLON" in mistake.expected:
+        return Remedy("`=` gives a name to something; here write `:`", ":")
     pair = re.search(r"\{\s*(\w+\s*,\s*\w+)\s*$", source.text[: mistake.start])
     if mistake.token == "COLON" and pair:
         message = f"expected a pair or a position, found `{pair[1]}`"
@@ -194,6 +196,10 @@ def _bracket(source: Source, mistake: Mistake) -> Remedy | None:
 
 
 def _direction(source: Source, mistake: Mistake) -> Remedy | None:
+    if mistake.token in ("CAUSAL", "BIDIRECTIONAL", "CROSS") and mistake.expected == {"LBRACE"}:
+        whole = Span(source, len(source.text[: mistake.start].rstrip()), mistake.end)
+        message = f"expected `{{`, found `{whole.text.strip()}`"
+        return Remedy("a plan has the direction of its patterns", "", whole, message)
     if {"CAUSAL", "BIDIRECTIONAL", "CROSS"} <= mistake.expected:
         return Remedy("say which keys a query may see: `causal` for the earlier ones, `bidirectional` for all")
     return None

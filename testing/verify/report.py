@@ -29,8 +29,10 @@ def _row(outcome: Outcome, paint: Paint) -> str:
     if outcome.left_out:
         return f"  {paint('LEFT OUT', 'yellow', 'bold')}  {outcome.name:16}  {outcome.left_out}"
     word = paint("FAILED  ", "red", "bold") if outcome.failure else paint("HOLDS   ", "green", "bold")
+    hurried = ", then the time was up" if outcome.hurried else ""
     undecided = f", {outcome.undecided} of them beyond the budget" if outcome.undecided else ""
-    return f"  {word}  {outcome.name:16}  {outcome.examples} examples{undecided}"
+    examples = "1 example" if outcome.examples == 1 else f"{outcome.examples} examples"
+    return f"  {word}  {outcome.name:16}  {examples}{hurried}{undecided}"
 
 
 def _failure(outcome: Outcome, failure: Failure, paint: Paint, seed: int) -> Iterator[str]:
@@ -81,6 +83,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "status": status,
         "examples": outcome.examples,
         "undecided": outcome.undecided,
+        "hurried": outcome.hurried,
         "reason": outcome.left_out,
         "failure": None
         if failure is None

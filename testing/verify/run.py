@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,9 +60,11 @@ def verify(
     *,
     examples: int,
     seed: int,
+    seconds: float = math.inf,
     say: Callable[[str], None] = lambda step: None,
 ) -> FileReport:
-    """The report on one file. ``say`` is told what is tried. Raises UsageError, OSError."""
+    """The report on one file. ``seconds`` bounds each property; ``say`` is told what is tried. Raises UsageError,
+    OSError."""
     try:
         patterns, plans, errors = bind_all(load(reference.file), reference, given)
     except PatternError as error:
@@ -76,7 +79,7 @@ def verify(
         outcomes = []
         for prop in properties:
             say(f"{name}: {prop.name}")
-            outcome = search(prop, subject, fixed=given.keys(), examples=examples, seed=seed)
+            outcome = search(prop, subject, fixed=given.keys(), examples=examples, seed=seed, seconds=seconds)
             if outcome.failure is not None:
                 say(f"{name}: {prop.name} fails; looking for the smallest pattern that does")
                 outcome = replace(outcome, failure=reduced(prop, outcome.failure))

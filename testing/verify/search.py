@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import hypothesis
@@ -38,22 +40,31 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was tried of one property: so many examples, of which some took too long to decide."""
+    """What was tried of one property: so many examples, of which some took too long to decide. ``hurried``: fewer than
+    were asked for, because the time was up."""
 
     name: str
     examples: int = 0
     undecided: int = 0
+    hurried: bool = False
     left_out: str = ""
     failure: Failure | None = None
 
 
 def search(
-    prop: Property[Any], subject: Pattern | Plan, *, fixed: Collection[str], examples: int, seed: int
+    prop: Property[Any],
+    subject: Pattern | Plan,
+    *,
+    fixed: Collection[str],
+    examples: int,
+    seed: int,
+    seconds: float = math.inf,
 ) -> Outcome:
-    """The outcome for a pattern or plan; the same for the same seed. Parameters in ``fixed`` keep their values."""
+    """The outcome for a pattern or plan; the same for the same seed, unless the time is up before the examples are
+    through. Parameters in ``fixed`` keep their values."""
     if reason := prop.left_out(subject):
         return Outcome(prop.name, left_out=reason)
-    tried, undecided = 0, 0
+    tried, undecided, hurried, end = 0, 0, False, monotonic() + seconds
     failures: list[Failure] = []
 
     @hypothesis.seed(seed)
@@ -69,7 +80,10 @@ def search(
     )
     @given(prop.examples(subject, fixed))
     def run(example: Example) -> None:
-        nonlocal tried, undecided
+        nonlocal tried, undecided, hurried
+        if tried and not failures and monotonic() > end:
+            hurried = True
+            return
         tried += not failures
         try:
             judge(prop, example)
@@ -86,7 +100,7 @@ def search(
             pass  # the last failure is the smallest: it is tried once more at the end
         except Flaky as error:
             failures.append(Failure(f"it fails once, and not again: {error}", failures[-1].example))
-    return Outcome(prop.name, tried, undecided, failure=failures[-1] if failures else None)
+    return Outcome(prop.name, tried, undecided, hurried, failure=failures[-1] if failures else None)
 
 
 def judge(prop: Property[Any], example: Example) -> None:

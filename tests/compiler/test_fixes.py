@@ -56,6 +56,8 @@ FIXES = [
     ("P101", pattern("step local(2) ∪ self"), pattern("step local(2) | self")),
     ("P101", pattern("step { i, j : j = i }"), pattern("step { (i, j) : j = i }")),
     ("P101", "plan m {\n    layers 0-3 : dense\n}\n", "plan m {\n    layers 0..3 : dense\n}\n"),
+    ("P101", "plan m {\n    layers 0..3 = dense\n}\n", "plan m {\n    layers 0..3 : dense\n}\n"),
+    ("P101", "plan m causal {\n    layers 0..3 : dense\n}\n", "plan m {\n    layers 0..3 : dense\n}\n"),
     # misspelled words
     ("P101", pattern("stp self"), pattern("step self")),
     ("P101", pattern("steps self"), pattern("step self")),

@@ -219,6 +219,12 @@ def test_what_takes_too_long_is_counted_apart(monkeypatch: pytest.MonkeyPatch) -
     assert f"30 examples, {outcome.undecided} of them beyond the budget" in rows
 
 
+def test_when_the_time_is_up_the_row_says_so() -> None:
+    outcome = search(ClosedForm(), pc.loads(TEXT)["mixed"].bind(), fixed=(), examples=30, seed=0, seconds=0)
+    assert outcome == Outcome("closed form", examples=1, hurried=True)
+    assert "1 example, then the time was up" in reports.text(_file(outcome), Paint(False), seed=0, quiet=False)
+
+
 def test_a_result_that_changes_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     from patternc.testing.verify.property import Violated
 
