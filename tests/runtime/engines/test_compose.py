@@ -140,3 +140,13 @@ def test_it_is_refused_off_the_cpu() -> None:
     x = torch.empty(1, 1, 4, 8, device="meta")
     with pytest.raises(EngineError, match="engine='triton'"):
         ENGINE.forward(_program("window"), x, x, x, scale=1.0, spans=None, query_offset=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradients_are_summed_in_float32(dtype: torch.dtype) -> None:
+    """Every query reads the first key alone: dv there is the sum of all rows of dout, which nearly cancel."""
+    n, program = 148, pc.compile(pc.loads("pattern p causal { step columns(first(1)) }")["p"], head_dim=16, dtype=dtype)
+    q, k, v = (torch.ones(1, 1, n, 16, dtype=dtype).requires_grad_() for _ in range(3))
+    slope = torch.linspace(-1, 1, n * 16).view(1, 1, n, 16).to(dtype)
+    (dv,) = torch.autograd.grad(program(q, k, v), v, slope)
+    torch.testing.assert_close(dv[..., 0, :].double(), slope.double().sum(-2), atol=0, rtol=2**-7)
