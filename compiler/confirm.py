@@ -23,7 +23,7 @@ from .relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predica
 from .relations.presburger import IntegerSet, budget, quote
 from .relations.relation import KEY, QUERY, Relation
 
-_OPERATIONS = 3_000_000
+_OPERATIONS = 1_500_000
 _ALWAYS = "0 = 0"  # isl reads `true` only where no bracket stands around it
 
 

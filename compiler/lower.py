@@ -20,7 +20,7 @@ from .runnable import refuse_cross, refuse_open
 
 TILE = Tile(128, 128)
 
-_OPERATIONS = 3_000_000
+_OPERATIONS = 1_500_000
 _COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
 
 

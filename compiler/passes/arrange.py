@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TypeVar
 
@@ -41,7 +42,7 @@ _OPERATIONS = 300_000
 """For counting the tiles of one candidate."""
 
 _SEARCH = 20_000
-"""For one question about residues, all of which stock patterns answer within half of it. Where it is not enough, the
+"""For one question about moduli and residues, all of which stock patterns answer within half of it. Where it is not enough, the
 orders that hang on the answer are not tried: a relation of many moduli would keep the search busy for hours."""
 
 
@@ -81,28 +82,35 @@ def _arrange(part: Part, tile: Tile) -> Arrangement:
 
 def _candidates(part: Part, formula: IntegerSet) -> Iterator[tuple[Placement, ...]]:
     yield (place(part, formula, NATURAL, NATURAL, 0),)
-    keys, queries = formula.onto(("j",)), formula.onto(("i",))
-    for modulus in sorted({*formula.moduli, *keys.moduli, *queries.moduli}):
-        shifts = _within_reach(_values, formula, f"(v_i - v_j) mod {modulus}", MOST_SHIFTS)
+    sides = _within_reach(lambda: _sides(formula))
+    if not sides:
+        return
+    keys, queries, moduli = sides
+    for modulus in moduli:
+        shifts = _within_reach(partial(_values, formula, f"(v_i - v_j) mod {modulus}", MOST_SHIFTS))
         if shifts and modulus > 1:
             order = Order(modulus, 1, 0, modulus)
             yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
-        key_orders = _within_reach(_packed, keys, "j", modulus)
-        query_orders = _within_reach(_packed, queries, "i", modulus)
+        key_orders = _within_reach(partial(_packed, keys, "j", modulus)) or ()
+        query_orders = _within_reach(partial(_packed, queries, "i", modulus)) or ()
         for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
             if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
                 yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
 
 
-def _within_reach(
-    question: Callable[[IntegerSet, str, int], tuple[T, ...]], numbers: IntegerSet, of: str, number: int
-) -> tuple[T, ...]:
-    """The answer; nothing where it takes too long."""
+def _sides(formula: IntegerSet) -> tuple[IntegerSet, IntegerSet, list[int]]:
+    """The keys, the queries, and every modulus that they or their pairs speak of."""
+    keys, queries = formula.onto(("j",)), formula.onto(("i",))
+    return keys, queries, sorted({*formula.moduli, *keys.moduli, *queries.moduli})
+
+
+def _within_reach(question: Callable[[], T]) -> T | None:
+    """The answer; None where it takes too long."""
     try:
         with budget(_SEARCH):
-            return question(numbers, of, number)
+            return question()
     except BudgetExceeded:
-        return ()
+        return None
 
 
 def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, int]]) -> tuple[Placement, ...]:
