@@ -42,8 +42,8 @@ _OPERATIONS = 300_000
 """For counting the tiles of one candidate."""
 
 _SEARCH = 20_000
-"""For one question about moduli and residues, all of which stock patterns answer within half of it. Where it is not enough, the
-orders that hang on the answer are not tried: a relation of many moduli would keep the search busy for hours."""
+"""For one question about moduli and residues; stock patterns answer theirs within half of it. Where it is not enough,
+the orders that hang on the answer are not tried: a relation of many moduli would keep the search busy for hours."""
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,8 @@ class ComposeEngine:
         """(dq, dk, dv)."""
         _require_cpu(q)
         dtype, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
-        # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum over 148 rows was off by
-        # a third.
+        # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum of 148 rows was a third
+        # off.
         q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
         q, scale, factor = _positive_scale(q, scale)
         # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.

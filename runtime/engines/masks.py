@@ -78,10 +78,13 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, P
     """Neighbouring runs that share a mask as one."""
     pending: tuple[Tiles, Predicate] | None = None
     for run, local in parts:
-        if pending is not None and pending[1] == local and invariant(local, run.row_step, run.key_step):
-            pending = (pending[0].part(0, pending[0].count + run.count), local)
-            continue
         if pending is not None:
+            tiles = pending[0]
+            # Pieces of one large tile may share a formula too, but none is the next tile of another.
+            follows = tiles.part(tiles.count, run.count) == run
+            if follows and pending[1] == local and invariant(local, run.row_step, run.key_step):
+                pending = (tiles.part(0, tiles.count + run.count), local)
+                continue
             yield pending
         pending = (run, local)
     if pending is not None:

@@ -131,13 +131,13 @@ def _compute(
     term, n = program.terms[index], len(counts)
     a = query_tile * program.tile.query + np.arange(program.tile.query)[:, None]
     b = key_tile * program.tile.key + np.arange(program.tile.key)[None, :]
-    i = _tokens(term.query, query_class, a)
-    j = _tokens(term.key, (query_class + term.shift) % term.key.classes, b)
+    i = tokens(term.query, query_class, a)
+    j = tokens(term.key, (query_class + term.shift) % term.key.classes, b)
     keep: Any = evaluate(term.keep, {"a": a, "b": b, "c": query_class, "n": n}, np) if masked else True
     rows, columns = np.nonzero((i < n) & (j < n) & keep)
     np.add.at(counts, (i[rows, 0], j[0, columns]), 1)
 
 
-def _tokens(order: Order, cls: int, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+def tokens(order: Order, cls: int, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     """The tokens of a class at these ranks, as the definition of an order says (``passes/program.py``)."""
     return order.period * (ranks // order.count) + order.start + cls + ranks % order.count

@@ -11,6 +11,7 @@ from ...compiler.examine import bind_all
 from ...compiler.pattern import Pattern, Plan, load
 from ...compiler.selection import Reference, title
 from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
+from .batches import Batches
 from .closed_form import ClosedForm
 from .drawing import Drawing
 from .engines import Engine
@@ -23,6 +24,7 @@ from .verdicts import Verdicts
 PATTERN_PROPERTIES: tuple[Property[Any], ...] = (
     ClosedForm(),
     Lowering(),
+    Batches(),
     Verdicts(),
     Drawing(),
     Engine("reference"),

@@ -41,7 +41,7 @@ def test_what_holds_is_a_table(file: Path) -> None:
     assert "  LEFT OUT  engine compose    P403: no engine runs what `hot` decides yet" in lines
     assert lines[-2:] == [f"{file}: plan model", "  HOLDS     claims            2 examples"]
     assert "verifying: good(w = 4): engine compose" in done.stderr
-    assert done.stderr.endswith("\n10 hold, 5 left out\n")
+    assert done.stderr.endswith("\n11 hold, 6 left out\n")
 
 
 def test_json(file: Path) -> None:

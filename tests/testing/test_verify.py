@@ -13,6 +13,7 @@ import patternc as pc
 from patternc.compiler.report.palette import Paint
 from patternc.compiler.selection import Reference
 from patternc.testing.verify import report as reports
+from patternc.testing.verify.batches import Batches
 from patternc.testing.verify.closed_form import ClosedForm
 from patternc.testing.verify.drawing import Drawing
 from patternc.testing.verify.engines import Engine
@@ -36,7 +37,7 @@ pattern other bidirectional { step local(3) }
 plan model { layers 0..3 : mixed interleaved prove reach in 3 layers prove cache <= 4 * n }
 '''
 PROPERTIES: list[Any] = [
-    ClosedForm(), Lowering(), Verdicts(), Drawing(), Engine("reference"), Engine("compose"),
+    ClosedForm(), Lowering(), Batches(), Verdicts(), Drawing(), Engine("reference"), Engine("compose"),
 ]  # fmt: skip
 
 

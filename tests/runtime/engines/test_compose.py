@@ -43,6 +43,7 @@ EXPRESSIONS = {
     "odd block": ("bidirectional", "block(20)"),
     "summary": ("causal", "local(32) | columns({ j : j mod 32 = 31 })"),
     "ramp": ("causal", "{ (i, j) : j >= i - i mod 300 }"),
+    "ring": ("causal", "{ (i, j) : (i - j) mod 64 < 6 }"),  # wide tiles of one row, cut into pieces that look alike
     "nothing": ("causal", "self - local(1)"),
 }
 
@@ -87,6 +88,13 @@ def test_blocks_hold_each_pair_once(name: str, n: int) -> None:
     pattern = _pattern(name)
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
     assert np.array_equal(_count(_program(name), n), expected.astype(int))
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_wide_blocks_hold_each_pair_once(name: str) -> None:
+    pattern, n = _pattern(name), 2200
+    expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
+    assert np.array_equal(_count(_program(name, Tile(128, 128)), n), expected.astype(int))
 
 
 @pytest.mark.parametrize(("heads", "kv_heads"), [(6, 2), (2, 2)])
