@@ -29,6 +29,9 @@ T = TypeVar("T")
 REFERENCE_LENGTH = 16_384
 """Orders are compared at this length, or at some periods of the relation where those are longer."""
 
+LONGEST_PERIOD = 1 << 16
+"""No sequence is long enough for an order of a longer one to pay."""
+
 MOST_SHIFTS = 4
 """A residue order is tried when queries and keys differ by at most this many residues."""
 
@@ -64,7 +67,7 @@ def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
 
 def _arrange(part: Part, tile: Tile) -> Arrangement:
     formula = part.relation.formula() & IntegerSet.parse(("i", "j"), "v_i >= 0 and v_j >= 0")
-    length = max([REFERENCE_LENGTH, *(8 * m for m in formula.moduli)])
+    length = max([REFERENCE_LENGTH, *(8 * m for m in formula.moduli if m <= LONGEST_PERIOD)])
     tried: list[tuple[int, int, int, tuple[Placement, ...]]] = []
     for rank, placements in enumerate(_candidates(part, formula)):
         try:
@@ -99,9 +102,10 @@ def _candidates(part: Part, formula: IntegerSet) -> Iterator[tuple[Placement, ..
 
 
 def _sides(formula: IntegerSet) -> tuple[IntegerSet, IntegerSet, list[int]]:
-    """The keys, the queries, and every modulus that they or their pairs speak of."""
+    """The keys, the queries, and the moduli that they or their pairs speak of."""
     keys, queries = formula.onto(("j",)), formula.onto(("i",))
-    return keys, queries, sorted({*formula.moduli, *keys.moduli, *queries.moduli})
+    moduli = {*formula.moduli, *keys.moduli, *queries.moduli}
+    return keys, queries, sorted(modulus for modulus in moduli if modulus <= LONGEST_PERIOD)
 
 
 def _within_reach(question: Callable[[], T]) -> T | None:

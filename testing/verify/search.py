@@ -20,7 +20,16 @@ from ...compiler.selection import title
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from .property import Example, Property, Undecided, Violated
 
-_CRASHES = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, PatternError)
+_CRASHES = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    PatternError,
+)
 """What code raises that meets what it was not made for."""
 
 

@@ -123,3 +123,11 @@ def test_nearby_diagonals_become_one_term() -> None:
     diagonals = "{ (i, j) : i = j or exists k in 0..11 : i - j = 2^k }"
     lowered = lower(pattern(diagonals).bound.union, Direction.CAUSAL, "logs", Tile(128, 128))
     assert len(lowered.program.terms) < 8
+
+
+def test_a_period_beyond_every_length_is_no_order() -> None:
+    """It would be compared with others at eight periods: at 2^43 tokens here."""
+    pattern = pc.loads("pattern p causal { step { (i, j) : i div 2^40 = j div 2^40 and (i - j) mod 4 = 0 } }")["p"]
+    lowered = lower(pattern.bound.union, pattern.direction, "p")
+    assert {arrangement.length for arrangement in lowered.arrangements} == {16_384}
+    assert {placement.query.period for each in lowered.arrangements for placement in each.placements} == {4}
