@@ -11,3 +11,16 @@ pattern deepspeed_bslongformer(block: int = 16, window: int = 3, globals: set = 
     prove not reach in 1 step
     prove keys <= n
 }
+
+"""Unidirectional: the half behind of the window, and global blocks that attend to all before them."""
+pattern deepspeed_bslongformer_causal(block: int = 16, window: int = 3, globals: set = {0}) causal {
+    require window >= 3
+    step blocks(local(window div 2 + 1) | global(globals), block)
+
+    prove nonempty
+    prove causal
+    prove reach in 4 steps at n = (4 * (window div 2) + 1) * block  # by the window: the first block hears of nothing
+    prove not reach in 1 step
+    prove keys <= n
+    prove cache <= n
+}

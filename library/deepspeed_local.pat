@@ -13,3 +13,15 @@ pattern deepspeed_local(block: int = 16, window: int = 3) causal {
     prove keys <= block * (window div 2 + 1)
     prove cache <= block * (window div 2 + 1)
 }
+
+"""Bidirectional, with the half ahead as well."""
+pattern deepspeed_local_bidirectional(block: int = 16, window: int = 3) bidirectional {
+    require window >= 3
+    step blocks(local(window div 2 + 1), block)
+
+    prove nonempty
+    prove symmetric
+    prove reach in 3 steps at n = (3 * (window div 2) + 1) * block
+    prove not reach in 3 steps at n = (3 * (window div 2) + 2) * block
+    prove keys <= block * (2 * (window div 2) + 1)
+}

@@ -23,3 +23,14 @@ pattern deepspeed_variable_rows(block: int = 16, starts: set = { a : a mod 4 = 0
     prove not reach in 1 step
     prove keys <= n
 }
+
+"""Unidirectional: what leaves a window is what its global blocks tell, and other tokens stay where they are."""
+pattern deepspeed_variable_causal(block: int = 16, starts: set = { a : a mod 4 = 0 }, globals: set = {0}) causal {
+    step blocks(windows(starts) | columns(globals), block)
+
+    prove nonempty
+    prove causal
+    prove not reach
+    prove keys <= n
+    prove cache <= n
+}

@@ -12,20 +12,26 @@ from ..patterns_dsl.syntax import BoundPattern, Cache, Claim, Direction, Integer
 from .catalogue import names, source, summary
 
 NONE = "-"
-"""What a file claims nothing of."""
+"""What does not apply: hops between two sequences, a cache where nothing is decoded."""
+
+UNKNOWN = "?"
+"""What a file claims nothing of: what is learned or comes with the data decides, or a proof would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The first pattern of a stock file, with the parameters of its paper.
+    """A stock pattern, with the parameters of its paper. ``first``: it has the name of its file.
 
     ``parameters`` are these, as in ``l = 128, c = 8``. ``keys`` and ``cache`` bound the keys that a query reads, and
     those that stay live while decoding: terms of the language, and the length where they hold at one only. ``hops``
     are the layers after which every query has heard of every token it may. ``paper`` is the source as its file names
-    it, ``author`` its first author and year.
+    it, ``author`` its first author and year. ``summary`` is the sentence about the file; about a further pattern, the
+    one that says what is different.
     """
 
+    file: str
     name: str
+    first: bool
     parameters: str
     kind: str
     direction: Direction
@@ -38,33 +44,41 @@ class Entry:
 
 
 def entries() -> tuple[Entry, ...]:
-    """All stock patterns, by name."""
-    return tuple(entry(name) for name in names())
+    """All stock patterns, those of a file one after another, by the names of files."""
+    return tuple(each for name in names() for each in of_file(name))
 
 
-def entry(name: str) -> Entry:
-    """Raises UnknownPattern."""
+def of_file(name: str) -> tuple[Entry, ...]:
+    """The patterns of a stock file, the one with its name first. Raises UnknownPattern."""
     # The compiler reads the catalogue: imported at the top, each would wait for the other.
-    from ..compiler.explain.kind import terms, together
     from ..compiler.pattern import Module
-    from ..compiler.selection import spelled
 
     module = Module(source(name))
-    tree = module.tree.patterns[0]
-    bound = module[tree.name].bound
     sentence = summary(name)
+    return tuple(
+        _entry(name, tree, module[tree.name].bound, sentence, first=number == 0)
+        for number, tree in enumerate(module.tree.patterns)
+    )
+
+
+def _entry(file: str, tree: Pattern, bound: BoundPattern, sentence: str, *, first: bool) -> Entry:
+    from ..compiler.explain.kind import terms, together
+    from ..compiler.selection import spelled
+
     paper = _paper(sentence)
     return Entry(
-        name=name,
+        file=file,
+        name=tree.name,
+        first=first,
         parameters=", ".join(f"{parameter} = {spelled(value)}" for parameter, value in bound.arguments),
         kind=str(together(term.kind for term in terms(bound))),
         direction=tree.direction,
-        keys=_bound(tree, bound, Keys),
-        hops=hops(bound),
-        cache=_bound(tree, bound, Cache),
+        keys=_bound(tree, bound, Keys) or UNKNOWN,
+        hops=NONE if tree.direction is Direction.CROSS else hops(bound) or UNKNOWN,
+        cache=(_bound(tree, bound, Cache) or UNKNOWN) if tree.direction is Direction.CAUSAL else NONE,
         author=_author(paper),
         paper=paper,
-        summary=sentence,
+        summary=sentence if first else " ".join((tree.documentation or "").split()),
     )
 
 
@@ -80,20 +94,20 @@ def _bound(tree: Pattern, bound: BoundPattern, kind: type[Keys] | type[Cache]) -
     ]
     for known, text in sorted(found, key=lambda each: each[0].at is not None):
         return text + _at(known)
-    return NONE
+    return ""
 
 
 def hops(bound: BoundPattern) -> str:
-    """``2 for every n``, ``9 at n = 512``, ``never``, ``over 3 at n = 896``: the fewest that are claimed, for every
-    length if any are."""
+    """``2``, ``9 at n = 512``, ``never``, ``over 3 at n = 896``: the fewest that are claimed, for every length if any
+    are; nothing where none are."""
     claims = [claim for claim in bound.claims if isinstance(claim, Reach)]
     stated = sorted((claim for claim in claims if claim.steps), key=lambda claim: (claim.at is not None, _steps(claim)))
     for claim in stated:
         if not claim.negated:
-            return f"{_steps(claim)}{_at(claim) or ' for every n'}"
+            return f"{_steps(claim)}{_at(claim)}"
     if any(claim.negated and claim.steps is None for claim in claims):
         return "never"
-    return f"over {_steps(stated[-1])}{_at(stated[-1])}" if stated else NONE
+    return f"over {_steps(stated[-1])}{_at(stated[-1])}" if stated else ""
 
 
 def _steps(claim: Reach) -> int:

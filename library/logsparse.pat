@@ -1,5 +1,6 @@
 """LogSparse: every token attends to itself and to those 1, 2, 4, 8, ... before it (Li et al. 2019, section 4.2)."""
 
+# Distances go up to 2^(levels - 1): for sequences of up to 2^levels tokens.
 pattern logsparse(levels: int = 12) causal {
     require levels >= 8
     step { (i, j) : i = j or exists k in 0..levels - 1 : i - j = 2^k }
@@ -32,6 +33,8 @@ pattern logsparse_restart(l: int = 64, w: int = 6, levels: int = 6) causal {
 
     prove nonempty
     prove causal
+    prove reach in 3 steps at n = 3 * l
+    prove not reach in 2 steps at n = 3 * l
     prove keys <= (w + levels) * ((n - 1) div l + 1) at n = 3 * l
     prove cache <= n - l + w + 2^(levels - 1) at n = 3 * l
 }

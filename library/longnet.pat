@@ -32,3 +32,26 @@ pattern longnet_bridged(w: int = 64, h: int = 0) causal {
     prove not reach in 2 steps at n = 2 * w
     prove keys <= w + w div 2 at n = 2 * w
 }
+
+"""The same with segments so small that a length at which tokens are lost can be tried out."""
+pattern longnet_small(w: int = 64, h: int = 0) causal {
+    require w >= 16 and w mod 2 = 0 and h mod 2 = 0
+    step mixture(w, h)
+
+    prove nonempty
+    prove causal
+    prove not reach at n = w + 1
+    prove keys <= w + w div 2 - 1 at n = 2 * w
+    prove cache <= w + w div 2 - 1 at n = 2 * w
+}
+
+"""For encoders it reaches: through the first tokens of the segments, which segments of every length keep."""
+pattern longnet_bidirectional(w: int = 64, h: int = 0) bidirectional {
+    require w >= 16
+    step mixture(w, h)
+
+    prove nonempty
+    prove symmetric
+    prove reach in 3 steps at n = 4 * w
+    prove not reach in 2 steps at n = 4 * w
+}

@@ -30,3 +30,17 @@ pattern neighborhood_causal(k: int = 7) causal {
     prove keys <= k
     prove cache <= k
 }
+
+# The middle query of each group of s, and the window around it.
+rule shared(k: int, s: int) = { (i, j) : abs(j - max(k div 2, min(i div s * s + s div 2, n - 1 - k div 2))) <= k div 2 }
+
+"""Strided, the queries of a group of s share the window of the middle one (Hassani et al. 2025, section 3)."""
+pattern neighborhood_strided(k: int = 7, s: int = 2) bidirectional {
+    require k mod 2 = 1 and k >= 3 and 1 <= s and s <= k
+    step shared(k, s)
+
+    prove nonempty
+    prove shared(k, 1) = nearest(k)
+    prove reach in 4 steps at n = 2 * k
+    prove keys <= k
+}

@@ -1,6 +1,7 @@
 """PowerAttention: a block attends to the w latest blocks, to those 2, 4, 8, ... before it and to the first
 (Chen et al. 2025, section 3)."""
 
+# Distances go up to 2^(levels - 1) blocks: for sequences of up to b * 2^levels tokens.
 rule power(w: int, levels: int) = { (a, b) : a - b < w or b = 0 or exists t in 0..levels - 1 : a - b = 2^t }
 
 pattern powerattention(b: int = 256, w: int = 5, levels: int = 8) causal {

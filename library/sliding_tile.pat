@@ -19,7 +19,7 @@ rule window(r: int, length: int, height: int, width: int) = near_times(r, length
     & near_columns(r, width)
 
 # Tokens come tile by tile, as the paper reorders them: a token is number e of the b tokens of tile (t, y, x), and h by
-# l tiles are a plane.
+# l tiles are a plane. Text, which attends to all and is attended to by all, is not in this mask.
 pattern sliding_tile(w: int = 3, h: int = 6, l: int = 10, b: int = 384) bidirectional grid(t, y = h, x = l, e = b) {
     require w mod 2 = 1 and w <= h and w < l
     step window(w div 2, (n - 1) div (h * l * b) + 1, h, l)
@@ -34,7 +34,7 @@ pattern sliding_tile_map(w: int = 3, h: int = 6, l: int = 10) bidirectional grid
 
     prove nonempty
     # Along a row of tiles: w div 2 places a layer, and the last layer the w at the border.
-    prove reach in (l - w - 1) div (w div 2) + 2 steps at n = h * l
-    prove not reach in (l - w - 1) div (w div 2) + 1 steps at n = h * l
+    prove reach in (l - w - 1) div (w div 2) + 2 steps at n = 5 * h * l
+    prove not reach in (l - w - 1) div (w div 2) + 1 steps at n = 5 * h * l
     prove keys <= w * w * w at n = w * h * l
 }

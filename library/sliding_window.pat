@@ -9,6 +9,7 @@ pattern sliding_window(w: int = 512) causal {
     # A layer carries a token w - 1 places on, and no further: (n - 1) / (w - 1) steps, rounded up.
     prove local(w) @ local(w) = local(2 * w - 1)
     prove reach in 5 steps at n = 5 * (w - 1) + 1
+    prove not reach in 5 steps at n = 5 * (w - 1) + 2
     prove keys <= w
     prove cache <= w
 }

@@ -1,6 +1,6 @@
 """Attention sinks: a sliding window, and the first tokens, which softmax needs (Xiao et al. 2023, section 3.2)."""
 
-pattern streaming(sink: int = 4, w: int = 1024) causal {
+pattern streaming(sink: int = 4, w: int = 1020) causal {
     require sink >= 0 and w >= 2
     step kept = columns(first(sink)) | local(w)
 

@@ -31,8 +31,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+def run(*arguments: str | Path, columns: int = 120) -> Result:
+    environment = {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
 
 
 class TestCheck:
@@ -212,17 +213,35 @@ class TestLibrary:
         assert all(len(line) <= 120 for line in lines)
         (streaming,) = (line for line in lines if line.startswith("streaming "))
         assert re.split("  +", streaming) == [
-            "streaming", "positional", "causal", "sink + w", "4 at n = 4097", "sink + w", "Xiao 2023",
+            "streaming", "positional", "causal", "sink + w", "4 at n = 4081", "sink + w", "Xiao 2023",
         ]  # fmt: skip
+        assert lines[lines.index("  deepspeed_bslongformer_causal") + 1].split()[:2] == ["positional", "causal"]
+        assert any(line.startswith("  axial_wrapped ") for line in lines)
+        assert any("-: does not apply." in line for line in lines)
+
+    def test_a_narrow_terminal_gets_two_lines_for_a_pattern(self) -> None:
+        lines = run("library", "list", columns=80).stdout.splitlines()
+        assert all(len(line) <= 80 for line in lines)
+        row = lines.index(f"{'streaming':31} {'positional':14} {'causal':13} Xiao 2023")
+        assert lines[row + 1] == "      keys sink + w, hops 4 at n = 4081, KV bound sink + w"
+        row = lines.index(f"{'granular':31} {'content':14} {'cross':13} Zeng 2022")
+        assert lines[row + 1] == "      keys nk"
 
     def test_list_as_json(self) -> None:
         found = json.loads(run("library", "list", "--output-format", "json").stdout)
         assert found["version"] == 1
-        assert len(found["patterns"]) >= 48
+        assert len({each["file"] for each in found["patterns"]}) >= 48
         (fixed,) = (each for each in found["patterns"] if each["name"] == "fixed_factorized")
         assert fixed["parameters"] == "l = 128, c = 8"
         assert fixed["keys"] == fixed["cache"] == "l + c * ((n - 1) div l)"
-        assert fixed["hops"] == "2 for every n"
+        assert fixed["hops"] == "2"
+        (granular,) = (each for each in found["patterns"] if each["name"] == "granular")
+        assert granular["hops"] is granular["cache"] is None
+
+    def test_list_in_a_format_that_there_is_not(self) -> None:
+        done = run("library", "list", "--output-format", "xml")
+        assert done.exit_code == 2
+        assert "'xml'" in done.stderr
 
     def test_show_prints_the_file(self) -> None:
         assert "pattern fixed_factorized(" in run("library", "show", "fixed_factorized").stdout

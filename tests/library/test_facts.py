@@ -141,7 +141,7 @@ def test_a_sink_and_a_window() -> None:
 
 def test_the_sparsity_of_a_local_pattern_of_two() -> None:
     """Wang et al. 2022: Local-2 has sparsity 1 - 5 / N + 6 / N^2."""
-    pattern = stock("adaptive_axis", w=3)
+    pattern = stock("adaptive_axis")
     for n in (3, 64, 129):
         kept = mask(pattern.union, pattern.direction, n, choice="must").sum()
         assert 1 - kept / n**2 == pytest.approx(1 - 5 / n + 6 / n**2, abs=1e-12)

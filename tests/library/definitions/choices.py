@@ -24,7 +24,10 @@ DEFINITIONS = {
         lambda i, j, n: (i - j >= 0) & (i - j < 11), {"s": 8, "r": 3}, must=lambda i, j, n: (i - j >= 0) & (i - j < 3)
     ),
     "dam": Definition(lambda i, j, n: abs(i - j) < 128, must=lambda i, j, n: whole(i, j) & (i == j)),
-    "adaptive_axis": Definition(lambda i, j, n: whole(i, j), {"w": 3}, must=lambda i, j, n: abs(i - j) < 3),
+    "adaptive_axis": Definition(lambda i, j, n: whole(i, j), {"w": 3}, must=lambda i, j, n: abs(i - j) <= 3),
+    "adaptive_axis_causal": Definition(
+        lambda i, j, n: past(i, j), {"w": 3}, must=lambda i, j, n: (i - j >= 0) & (i - j <= 3)
+    ),
     "adaptive_sparse": Definition(
         lambda i, j, n: past(i, j),
         {"w": 9, "k": 2},

@@ -76,4 +76,5 @@ DEFINITIONS = {
     "image_local": Definition(
         lambda i, j, n: memory_block(i, j, (2, 4), (3, 2), 3), {"p": 2, "q": 4, "h": 3, "w": 2, "m": 3}
     ),
+    "image_small": Definition(lambda i, j, n: memory_block(i, j, (3, 2), (1, 2), 4), {"p": 3, "q": 2, "h": 1, "m": 4}),
 }

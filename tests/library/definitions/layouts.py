@@ -39,14 +39,17 @@ def ends(a: Index, b: Index, blocks: int) -> Mask:
     return np.isin(a, [0, blocks - 1]) | np.isin(b, [0, blocks - 1])
 
 
-def fixed_layout(a: Index, b: Index, blocks: int, local: int, count: int, *, causal: bool = False) -> Mask:
-    """DeepSpeed's loops over windows and their global blocks, window by window, a last one cut short included."""
+def fixed_layout(a: Index, b: Index, blocks: int, local: int, count: int, *, head: int = 0) -> Mask:
+    """DeepSpeed's loops: windows, of each whole one the head's blocks, and of a last one cut short, or at its end."""
     found = np.zeros((blocks, blocks), dtype=np.bool_)
     for start in range(0, blocks, local):
-        end = min(start + local, blocks)
-        found[start:end, start:end] = True
-        kept = start + local - count if end == start + local else max(0, min(start + local - count, blocks - count))
-        found[kept if causal else 0 :, kept : kept + count] = True
+        found[start : start + local, start : start + local] = True
+    first, whole_windows = local - (1 + head) * count, blocks - blocks % local
+    kept = [*range(first, whole_windows, local)]
+    if whole_windows < blocks:
+        kept.append(max(0, min(whole_windows + first, blocks - count)))
+    for start in kept:
+        found[:, start : start + count] = True
     return found[np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)), b]
 
 
@@ -81,9 +84,16 @@ DEFINITIONS = {
     "deepspeed_fixed": Definition(
         on_blocks(lambda a, b, blocks: fixed_layout(a, b, blocks, 4, 2), 3), {"block": 3, "globals": 2}
     ),
+    "deepspeed_fixed_head": Definition(
+        on_blocks(lambda a, b, blocks: fixed_layout(a, b, blocks, 5, 2, head=1), 3),
+        {"block": 3, "local": 5, "globals": 2},
+    ),
     "deepspeed_fixed_causal": Definition(
-        on_blocks(lambda a, b, blocks: fixed_layout(a, b, blocks, 4, 2, causal=True), 3, causal=True),
-        {"block": 3, "globals": 2},
+        on_blocks(lambda a, b, blocks: fixed_layout(a, b, blocks, 4, 2), 3, causal=True), {"block": 3, "globals": 2}
+    ),
+    "deepspeed_fixed_causal_head": Definition(
+        on_blocks(lambda a, b, blocks: fixed_layout(a, b, blocks, 6, 2, head=2), 2, causal=True),
+        {"block": 2, "local": 6, "globals": 2, "h": 2},
     ),
     "deepspeed_variable": Definition(
         on_blocks(lambda a, b, blocks: windows_of_sizes(a, b, [2, 1, 3]) | np.isin(b, [1, 4]), 3),
@@ -92,12 +102,26 @@ DEFINITIONS = {
     "deepspeed_variable_rows": Definition(
         on_blocks(lambda a, b, blocks: windows_of_sizes(a, b, [4]) | (a == 0) | (b == 0), 3), {"block": 3}
     ),
+    "deepspeed_variable_causal": Definition(
+        on_blocks(lambda a, b, blocks: windows_of_sizes(a, b, [2, 4]) | np.isin(b, [0, 3]), 3, causal=True),
+        {"block": 3, "starts": "{0} | { a : a mod 4 = 2 }", "globals": "{0, 3}"},
+    ),
     "deepspeed_bigbird": Definition(
         on_blocks(lambda a, b, blocks: (abs(a - b) <= 1) | (a < 1) | (b < 1), 4), {"block": 4}, drawn=(1, 4)
+    ),
+    "deepspeed_bigbird_causal": Definition(
+        on_blocks(lambda a, b, blocks: (abs(a - b) <= 1) | (b < 1), 4, causal=True), {"block": 4}, drawn=(1, 4)
     ),
     "deepspeed_bslongformer": Definition(
         on_blocks(lambda a, b, blocks: (abs(a - b) <= 2) | np.isin(a, [0, 3]) | np.isin(b, [0, 3]), 4),
         {"block": 4, "window": 5, "globals": "{0, 3}"},
+    ),
+    "deepspeed_bslongformer_causal": Definition(
+        on_blocks(lambda a, b, blocks: (abs(a - b) <= 1) | np.isin(a, [0, 6]) | np.isin(b, [0, 6]), 4, causal=True),
+        {"block": 4, "globals": "{0, 6}"},
+    ),
+    "deepspeed_local_bidirectional": Definition(
+        on_blocks(lambda a, b, blocks: abs(a - b) <= 2, 4), {"block": 4, "window": 5}
     ),
     "deepspeed_local": Definition(
         on_blocks(lambda a, b, blocks: (a - 2 <= b) & (b <= a), 4, causal=True), {"block": 4, "window": 5}

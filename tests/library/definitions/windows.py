@@ -38,6 +38,13 @@ def clamped(i: Index, k: int, n: int) -> Index:
     return np.clip(i, k // 2, max(k // 2, n - 1 - k // 2))
 
 
+def led(i: Index, j: Index, k: int, s: int, n: int) -> Mask:
+    """Strided NATTEN: the window of the query in the middle of a group of s, as the start and the end of a range."""
+    leader = np.minimum(i - i % s + s // 2, n - 1)
+    start = np.maximum(np.minimum(leader - k // 2, n - k), 0)
+    return (start <= j) & (j < start + k)
+
+
 def in_group(i: Index, j: Index, k: int, d: int, n: int) -> Mask:
     """Dilated NATTEN: the window among the tokens of i's residue class mod d."""
     size = (n - i % d + d - 1) // d
@@ -54,7 +61,9 @@ def ring(i: Index, j: Index, n: int) -> Mask:
 
 DEFINITIONS = {
     "dense": Definition(lambda i, j, n: j <= i),
+    "dense_bidirectional": Definition(lambda i, j, n: whole(i, j)),
     "sliding_window": Definition(lambda i, j, n: (i - j >= 0) & (i - j < 7), {"w": 7}),
+    "sliding_window_bidirectional": Definition(lambda i, j, n: 2 * abs(i - j) <= 6, {"w": 6}),
     "streaming": Definition(lambda i, j, n: (j <= i) & ((j < 3) | (i - j < 5)), {"sink": 3, "w": 5}),
     "lm_infinite": Definition(lambda i, j, n: (j <= i) & ((i - j < 9) | np.isin(j, [0, 1])), {"g": 2, "w": 9}),
     "a_shape": Definition(lambda i, j, n: (j <= i) & ((j < 6) | (j > i - 8)), {"g": 6, "w": 8}),
@@ -70,7 +79,7 @@ DEFINITIONS = {
         lambda i, j, n: (j <= i) & ((i - j < 6) | np.isin(j % 6, [4, 5])), {"w": 6, "l": 6, "c": 2}
     ),
     "longformer": Definition(
-        lambda i, j, n: (abs(i - j) <= 3) | np.isin(i, [0, 9]) | np.isin(j, [0, 9]), {"w": 4, "g": "{0, 9}"}
+        lambda i, j, n: (abs(i - j) <= 4) | np.isin(i, [0, 9]) | np.isin(j, [0, 9]), {"w": 4, "g": "{0, 9}"}
     ),
     "global_itc": Definition(lambda i, j, n: np.isin(i, [0, 5]) | np.isin(j, [0, 5]), {"g": "{0, 5}"}),
     "global_causal": Definition(lambda i, j, n: (j <= i) & ((i - j < 4) | (i < 3) | (j < 3)), {"g": 3, "w": 4}),
@@ -88,12 +97,15 @@ DEFINITIONS = {
     "longnet_bridged": Definition(
         lambda i, j, n: (j <= i) & (dilated_segments(i, j, 16, 3) | (i - j < 2)), {"w": 16, "h": 3}
     ),
+    "longnet_small": Definition(lambda i, j, n: (j <= i) & dilated_segments(i, j, 16, 2), {"w": 16, "h": 2}),
+    "longnet_bidirectional": Definition(lambda i, j, n: dilated_segments(i, j, 16, 2), {"w": 16, "h": 2}),
     "prefix_lm": Definition(lambda i, j, n: (j <= i) | (j < 9), {"p": 9}),
     "block_local": Definition(lambda i, j, n: (j <= i) & (i - i % 6 == j - j % 6), {"l": 6}),
     "block_local_shifted": Definition(
         lambda i, j, n: (j <= i) & ((i // 6 == j // 6) | ((i + 3) // 6 == (j + 3) // 6)), {"l": 6}
     ),
     "neighborhood": Definition(lambda i, j, n: abs(j - clamped(i, 5, n)) <= 2, {"k": 5}),
+    "neighborhood_strided": Definition(lambda i, j, n: led(i, j, 5, 3, n), {"k": 5, "s": 3}),
     "neighborhood_causal": Definition(lambda i, j, n: (i - j >= 0) & (i - j < 5), {"k": 5}),
     "dilated_neighborhood": Definition(lambda i, j, n: in_group(i, j, 3, 4, n), {"k": 3, "d": 4}),
     "dilated_neighborhood_in_turn": Definition(
