@@ -34,18 +34,17 @@ def at_length(claim: Density, subject: Subject, n: int, nk: int | None = None) -
 
     most, allowed = _fraction(claim), _allowed(subject.direction, n, nk)
     choices = realise.sources(claim, subject.pattern)
-    if not choices and not keys.bounded(subject):
-        try:
-            read = int(oracle.key_counts(subject.pattern, n, nk).sum())
-        except TooLong:
-            read = _total(subject, n, nk)
-        holds = read <= most * allowed
-        real = None if holds else Realised(Witness(n, keys=nk), "", {})
-        return Share(holds, _words(read, allowed), real)
-    read = _total(subject, n, nk)
+    exact = not choices and not keys.bounded(subject)
+    try:
+        read = _total(subject, n, nk) if keys.bounded(subject) else int(oracle.key_counts(subject.pattern, n, nk).sum())
+    except TooLong:
+        read = _total(subject, n, nk)
+        exact = exact and not realise.by_table(claim, subject.pattern)
     if read <= most * allowed:
         return Share(True, _words(read, allowed))
-    for picks in realise.choices(choices):
+    if exact:
+        return Share(False, _words(read, allowed), Realised(Witness(n, keys=nk), "", {}))
+    for picks in realise.choices(choices) if choices else ():
         chosen = int(oracle.key_counts(subject.pattern, n, nk, choice=picks).sum())
         if chosen > most * allowed:
             real = Realised(Witness(n, keys=nk), realise.words(choices, picks), picks)

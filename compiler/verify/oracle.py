@@ -21,6 +21,7 @@ from .. import bruteforce
 from ..bruteforce import Choice, Mask, Positions
 from ..effort import PRODUCT_WORK, spend
 from .bounds import value
+from .orders import missing_in_some_order
 from .reach import MOST_ORDERS, count
 from .result import Witness
 
@@ -102,8 +103,7 @@ def _unreached(claim: syntax.Reach, pattern: BoundPattern, n: int, choice: Choic
         return allowed & ~bruteforce.reachable_ever(masks)
     if not claim.any_order:
         return allowed & ~bruteforce.hops(masks, steps)
-    connected = [bruteforce.hops(order, steps) for order in islice(permutations(masks), MOST_ORDERS)]
-    return allowed & ~np.stack(connected).all(axis=0)
+    return missing_in_some_order(masks, steps, allowed)
 
 
 def allowed_pairs(direction: Direction, n: int, nk: int | None = None) -> Mask:

@@ -159,10 +159,11 @@ class _PlanProof:
         except TooLong:
             note = f"a counterexample at {found} is too long to confirm by brute force"
             return self.verdict(Status.UNKNOWN, note=note)
-        if not confirmed and exact:
+        if not confirmed and exact and not self.subject.by_table:
             raise Disagreement(f"{self.claim.span.text!r}: brute force does not confirm the counterexample at {found}")
         if not confirmed:
-            return self.scan("the live keys are bounded from above only", layers)
+            table = "only the seeded table decides it: state a length"
+            return self.scan(table if self.subject.by_table else "the live keys are bounded from above only", layers)
         return self.shown(found, layers)
 
     def shown(self, found: Witness, layers: int | None, proved: Status = Status.PROVED) -> Result:
@@ -189,7 +190,7 @@ class _PlanProof:
 
     def all_connected(self, when: str) -> Result:
         """``not reach``, and all that may attend connects every pair."""
-        if self.subject.open:
+        if self.subject.open or (self.subject.by_table and self.claim.at is None):
             return self.verdict(Status.UNKNOWN, note="some selection may connect every pair")
         return self.verdict(Status.REFUTED, note=f"every pair is connected{when}")
 

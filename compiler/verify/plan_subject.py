@@ -41,9 +41,13 @@ class PlanSubject:
 
     @cached_property
     def open(self) -> bool:
-        """Whether what a layer attends to is decided at run time, or by a seeded table."""
-        bodies = [step.body for _, pattern in self.plan.assignments for step in pattern.steps]
-        return any(opens(body) or drawn(body) for body in bodies)
+        """Whether what a layer attends to is decided at run time."""
+        return any(opens(step.body) for _, pattern in self.plan.assignments for step in pattern.steps)
+
+    @cached_property
+    def by_table(self) -> bool:
+        """Whether a seeded table has a part in what a layer attends to: known at a length, not to a proof for all."""
+        return any(drawn(step.body) for _, pattern in self.plan.assignments for step in pattern.steps)
 
     @cached_property
     def universe(self) -> Relation:
@@ -111,10 +115,10 @@ def _place(assignment: Assignment, layer: int) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _order(layers: tuple[tuple[int, int], ...]) -> dict[int, int]:
-    """The layers of a line, numbered."""
-    named = sorted({number for low, high in layers for number in range(low, high + 1)})
-    return {layer: place for place, layer in enumerate(named)}
+def _order(intervals: tuple[tuple[int, int], ...]) -> dict[int, int]:
+    """The layers, or the heads, of a line, numbered."""
+    named = sorted({number for low, high in intervals for number in range(low, high + 1)})
+    return {number: place for place, number in enumerate(named)}
 
 
 def _interleaved(assignment: Assignment) -> bool:
@@ -124,7 +128,10 @@ def _interleaved(assignment: Assignment) -> bool:
 def _body(assignment: Assignment, pattern: BoundPattern, place: int) -> Expression:
     if _interleaved(assignment):
         return pattern.steps[place % len(pattern.steps)].body
-    return pattern.union  # of `heads`, each head runs one step, and together they run all
+    if assignment.integration is Integration.HEADS and assignment.heads is not None:
+        count = len(_order(assignment.heads))  # head r runs step r mod p: too few heads leave steps out
+        return replace(pattern, steps=pattern.steps[:count]).union
+    return pattern.union  # of `heads` without numbers, each head runs one step, and together they run all
 
 
 def union(bodies: Sequence[Expression]) -> Expression | None:

@@ -10,7 +10,7 @@ from ..relations.count import Uncountable
 from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
 from ..relations.relation import lengths
 from . import density
-from .proof import Proof, witness_at
+from .proof import COUNTING, Proof, witness_at
 from .result import Result, Status
 
 
@@ -56,12 +56,14 @@ def _at_great_length(proof: Proof, n: int, nk: int | None) -> Result:
 
 def _density(proof: Proof, claim: Density, n: int, nk: int | None) -> Result:
     try:
-        share = density.at_length(claim, proof.subject, n, nk)
+        with budget(proof.operations * COUNTING):
+            share = density.at_length(claim, proof.subject, n, nk)
     except (TooLong, BudgetExceeded, Uncountable) as error:
         return proof.verdict(Status.UNKNOWN, note=f"the pairs at this length were not counted: {error}")
     if share.holds:
         return proof.verdict(Status.CHECKED)
     if share.realised is None:
-        return proof.verdict(Status.UNKNOWN, note=f"{share.words} at most, if {proof.named} choose all they may")
+        when = f"if {proof.named} choose all they may" if proof.open else f"whatever {proof.named} draws"
+        return proof.verdict(Status.UNKNOWN, note=f"{share.words} at most, {when}")
     note = " ".join(filter(None, [share.words, share.realised.words]))
     return proof.verdict(Status.REFUTED, share.realised.found, note)

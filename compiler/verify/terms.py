@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from ...patterns_dsl import syntax
 from ...patterns_dsl.syntax import Expression
@@ -60,6 +61,7 @@ def _most(term: Expression) -> int | None:
                 if isinstance(node, syntax.Chosen)
                 and node.most is not None
                 and node.terms[-1] == syntax.Name(key, span=node.span)
+                and not any(_speaks(term, key) for term in node.terms[:-1])  # `(j, j) in select(hot)` asks all queries
             ]
             return min(bounds, default=None)
         case syntax.Gated(operand):
@@ -71,6 +73,25 @@ def _most(term: Expression) -> int | None:
             return _most(left)
         case _:
             return None
+
+
+def _speaks(term: syntax.Term, name: str) -> bool:
+    """Whether a core term depends on a variable."""
+    match term:
+        case syntax.Name(other):
+            return other == name
+        case syntax.Negative(inner):
+            return _speaks(inner, name)
+        case syntax.Arithmetic(_, left, right):
+            return _speaks(left, name) or _speaks(right, name)
+        case syntax.Function(_, arguments):
+            return any(_speaks(each, name) for each in arguments)
+        case syntax.Integer():
+            return False
+        case syntax.Coordinate():
+            raise ValueError("not in core form: Coordinate")
+        case _:
+            assert_never(term)
 
 
 def _conjuncts(formula: syntax.Formula) -> Iterator[syntax.Formula]:

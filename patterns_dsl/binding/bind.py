@@ -14,7 +14,7 @@ from ..builtin.prelude import prelude
 from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic, Label, PatternError
 from ..diagnostics.source import Span
-from ..syntax import Argument, BoundPattern, Module, Pattern, Step
+from ..syntax import Argument, BoundPattern, Module, ParameterType, Pattern, Step
 from ..syntax.node import levels
 from .claims import bind_claim, contradictions
 from .expand import Expansion
@@ -138,13 +138,15 @@ _Named: TypeAlias = (
 
 def _check_names(home: Module, pattern: Pattern, findings: Findings) -> None:
     imported = [name for each in home.imports for name in each.names]
+    relations = [each for each in pattern.parameters if each.type in (ParameterType.SET, ParameterType.RELATION)]
+    steps = [step for step in pattern.steps if step.name is not None]
     groups: tuple[Sequence[_Named], ...] = (
         [*imported, *home.rules],
         [*imported, *home.patterns],
         home.plans,
         [*pattern.parameters, *pattern.learned],
         *(rule.parameters for rule in home.rules),
-        [step for step in pattern.steps if step.name is not None],
+        [*relations, *pattern.learned, *steps],  # or a claim about the step would speak of the parameter
         pattern.grid.axes if pattern.grid else (),
     )
     for group in groups:

@@ -51,7 +51,7 @@ def _number(name: str, value: int | float) -> Value:
     if not ratio:
         message = f"a fraction stands for a ratio, between 0 and 1, and this is {value}"
         raise PatternError([Diagnostic(codes.OUT_OF_RANGE, message, span)])
-    return Ratio(100 * value, span=span)
+    return Ratio(float(text.removesuffix("%")), span=span)  # 100 * 0.29 is less than 29
 
 
 def header(pattern: Pattern) -> Span:

@@ -86,13 +86,15 @@ def _topk_blocks(values: Values, direction: Direction) -> Contract:
     other = k - ("diagonal" in forced)  # the first block is among the first blocks
     behind = k - ("first" in forced)  # and the query's own block among the nearest
     always = " or ".join(must[word] for word in forced) or NEVER
+    # Where fewer than k blocks lie before a query's own, later ones make up the number, if they can be seen.
+    full = f"(i div block < {k - 1} and j div block < {k})"
     return Contract(
         always,
         (
-            ("chooses the first {k} blocks", f"{always} or j div block < {other}"),
+            ("chooses the first {k} blocks", f"{always} or j div block < {other} or {full}"),
             (
                 "chooses the nearest {k} blocks",
-                f"{always} or (i div block - {behind} < j div block and j div block <= i div block)",
+                f"{always} or (i div block - {behind} < j div block and j div block <= i div block) or {full}",
             ),
         )
         if direction is not Direction.CROSS
@@ -107,13 +109,18 @@ def _topk_keys(values: Values, direction: Direction) -> Contract:
     must = {"first": "j = 0", "diagonal": "i = j"}
     other = k - ("diagonal" in forced)
     # Alone in its tile, a query has itself among its nearest keys.
-    behind = k - ("first" in forced) - ("diagonal" in forced and _int(values, "tile") > 1)
+    alone = _int(values, "tile") == 1
+    shared = k if alone else other
     always = " or ".join(must[word] for word in forced) or NEVER
-    end = "(i div tile * tile + tile - 1)"
-    nearest = f"{always} or ({end} - {behind} < j and j <= {end})"
-    first = ("chooses the first {k} keys", f"{always} or j < {other if direction is not Direction.CROSS else k}")
-    examples = (first,) if direction is Direction.CROSS else (first, ("chooses the nearest {k} keys", nearest))
-    return Contract(always, examples, k)
+    end = "min(i div tile * tile + tile - 1, n - 1)"
+    nearest = f"({end} - {shared - ('first' in forced)} < j and j <= {end})"
+    # Where fewer keys lie before the end of a tile, later ones make up the number, if they can be seen.
+    nearest = f"{always} or {nearest} or ({end} < {shared - 1} and j < {shared})"
+    earliest = f"{always} or j < {other}" + (f" or (i < {k - 1} and j < {k})" if alone else "")
+    words = "chooses the first {k} keys", "chooses the nearest {k} keys"
+    if direction is Direction.CROSS:
+        return Contract(always, ((words[0], f"{always} or j < {k}"),), k)
+    return Contract(always, ((words[0], earliest), (words[1], nearest)), k)
 
 
 def _granularity(values: Values, direction: Direction) -> Contract:

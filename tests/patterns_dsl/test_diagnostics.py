@@ -318,6 +318,7 @@ FILES = [
     ("P224", "pattern p causal grid(y, x) { step self }"),
     ("P216", "pattern p causal grid(y, x = 0) { step self }"),
     ("P202", "pattern p causal grid(y, y = 3) { step self }"),
+    ("P202", "pattern p(r: relation = self) causal { step r = r | local(2) prove r <= self }"),
     ("P226", "pattern p bidirectional { step self prove cache <= 3 }"),
     ("P226", f"{SELF} plan x {{ layers all : p prove cache <= 3 }}"),
     ("P227", f"{SELF} plan x {{ layers 0..3 : p layers 2 heads 1 : p }}"),

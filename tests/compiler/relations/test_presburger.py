@@ -96,3 +96,19 @@ def test_floors_of_differences_are_printed_as_they_are() -> None:
         steps = (n - a - 1) // 5
         expected = 5 * steps >= 5 - a and b + 3 * steps >= a + 8 * ((b - a + 3 * steps - 1) // 8) + 6
         assert evaluate(keep, {"a": a, "b": b, "n": n}) == expected
+
+
+def test_a_budget_may_end_anywhere() -> None:
+    """Also while isl prints a number, which gives islpy no error but nothing to read."""
+    numbers = IntegerSet.parse(("i",), "v_i >= 5 and v_i mod 7 = 3 and v_i <= v_n", ("n",))
+    ended = 0
+    for operations in range(1, 2000):
+        try:
+            with budget(operations):
+                found = numbers.smallest(("n",))
+        except BudgetExceeded:
+            ended += 1
+        else:
+            assert found == {"n": 10, "i": 10}
+            break
+    assert ended > 100

@@ -52,6 +52,8 @@ def test_proved(text: str, direction: str) -> None:
         ("step everything prove keys <= nk - 1", "cross", "the greatest count is nk"),
         ("step strided(4) prove cache <= n - 9", "causal", "the bound that is known is n"),
         ("step local(2) prove keys <= -1", "causal", ""),
+        # Each key is asked of another query: the bound of one query says nothing.
+        ("learn a = topk_keys(k = 1, tile = 1) step { (i, j) : (j, j) in select(a) } prove keys <= 1", "causal", ""),
     ],
 )
 def test_refuted(text: str, direction: str, help: str) -> None:
@@ -107,3 +109,25 @@ def test_a_cache_holds_what_some_later_query_reads() -> None:
     text = "step { (i, j) : i = j or exists k in 0..8 : i - j = 2^k } prove cache <= 257 at n = 512"
     assert verdict(text).status is Status.CHECKED
     assert verdict(text.replace("257", "256")).status is Status.REFUTED
+
+
+def test_density_of_a_table_that_is_too_long_to_draw() -> None:
+    """What the table may draw is no more than an upper bound: it proves, and refutes nothing."""
+    at_most = verdict("step random(2) | self prove density <= 10% at n = 100000")
+    assert (at_most.status, "at most, whatever a seeded table draws" in at_most.explanation) == (Status.UNKNOWN, True)
+    assert verdict("step random(2) & local(9) prove density <= 10% at n = 100000").status is Status.CHECKED
+
+
+def test_a_density_of_what_has_no_closed_form_is_counted_one_by_one() -> None:
+    step = "step transpose(dilate(band(1, 3), 2)) | (gated dilate(fixed(5, 1), 3))"
+    small = verdict(f"{step} prove density <= 75% at nq = 2, nk = 2", "cross")
+    assert small.status is Status.CHECKED  # three of four pairs, the gate open
+    great = verdict(f"{step} prove density <= 1% at nq = 100000, nk = 100000", "cross")
+    assert great.status is Status.UNKNOWN
+
+
+def test_a_ratio_from_python_is_the_one_that_is_written() -> None:
+    text = "pattern p(d: ratio) bidirectional { step { (i, j) : 10 * i + j < 29 } prove density <= d at n = 10 }"
+    for given in (0.29, "29%"):
+        [found] = pc.check(pc.loads(text)["p"].bind(d=given))
+        assert found.status is Status.CHECKED

@@ -11,6 +11,7 @@ LEARNED = """
     learn important = importance()
     learn hot = topk_blocks(k = 2, block = 4)
     learn bare = topk_keys(k = 2, tile = 1, forced = [])
+    learn shared = topk_keys(k = 2, tile = 4, forced = [])
     learn some = topk(k = 3)
     learn detail = granularity(block = 4)
     learn coarse = granularity(block = 4, levels = [coarse, fine])
@@ -81,6 +82,10 @@ def test_refuted_by_a_choice_that_can_occur(step: str, claim: str, direction: st
         ("self", "select(hot) <= select(hot)", "causal", "hot"),
         ("self | gated everything", "not reach", "causal", "gated everything"),
         ("self | gated everything", "not reach at n = 4", "causal", "gated everything"),
+        # Two blocks are chosen where there are two, and no key that is beyond the end of the sequence.
+        ("select(hot)", "reach in 1 step at n = 8", "bidirectional", "hot"),
+        ("select(bare)", "reach in 1 step at n = 2", "bidirectional", "bare"),
+        ("select(shared)", "nonempty at n = 2", "causal", "shared"),
     ],
 )
 def test_what_only_the_selection_decides_is_not_decided(step: str, claim: str, direction: str, named: str) -> None:

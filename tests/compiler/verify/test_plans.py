@@ -16,6 +16,8 @@ pattern window(w: int = 3) causal { step local(w) }
 pattern sink(s: int = 1, w: int = 3) causal { step columns(first(s)) | local(w) }
 pattern soft(w: int = 3) causal { step self | gated local(w) }
 pattern full causal { step everything }
+pattern late causal { step local(2) step everything }
+pattern table causal { step random(64) | self }
 pattern both bidirectional { step global(first(1)) | self }
 """
 
@@ -37,6 +39,7 @@ def verdict(body: str) -> Result:
         "layers all : fixed merged prove reach in any 2 layers",
         "layers all : fixed heads prove reach in any 2 layers",
         "layers all : strided interleaved prove reach in any 2 layers",
+        "layers 0..1 heads 2, 5 : late heads prove reach in 1 layer",
         "layers all : fixed interleaved prove reach",
         "layers 0..1 : fixed interleaved prove reach",
         "layers 0, 2 : fixed interleaved layers 1 : window prove reach",  # the window in between does no harm
@@ -63,6 +66,9 @@ def test_proved(body: str) -> None:
         "layers 1 : full prove reach in 1 layer",
         "layers all : fixed merged prove reach in 1 layer",
         "layers 0..3 : window prove cache <= 11",
+        "layers 0..1 heads 0 : late heads prove reach",  # one head runs one step
+        "layers 0..1 : table prove reach in 1 layer",
+        "layers 0..1 : table prove cache <= 1",
         "layers 0..1 : fixed interleaved prove not reach",
         "layers all : fixed interleaved prove not reach",
     ],
@@ -107,3 +113,8 @@ def test_many_layers_are_worth_a_warning() -> None:
     assert (found.status, found.warning) == (Status.CHECKED, "`reach at n = 5` holds, but not in 3 layers")
     found = verdict("layers 0..3 : window layers 4 : full prove reach")
     assert (found.status, found.warning) == (Status.PROVED, "`reach` holds, but not in 3 layers")
+
+
+def test_a_table_is_known_at_a_length_only() -> None:
+    found = verdicts("layers 0..1 : table prove reach at n = 64 prove not reach at n = 64 prove not reach in 1 layer")
+    assert [result.status for result in found] == [Status.CHECKED, Status.REFUTED, Status.UNKNOWN]
