@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..compiler.report.console import When, failures, paint, progress
+from ..compiler.report.console import When, failures, paint, progress, say
 from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet
+
+if TYPE_CHECKING:
+    from ..compiler.pattern import Pattern
 
 
 def compile(
@@ -19,6 +23,9 @@ def compile(
     target: Annotated[str, typer.Option("--target", help="Of cpu, sm_80, sm_90, sm_100, gfx942.")] = "cpu",
     emit: Annotated[str, typer.Option("--emit", help="Of plan, triton, ttir, ptx, cubin, hsaco, report.")] = "",
     output: Annotated[Path, typer.Option("--output", "-o", help="The artifact's folder.")] = Path("out"),
+    gradients: Annotated[
+        bool, typer.Option("--check-gradients", help="First try every engine against float64.")
+    ] = False,
     parameter: Parameters = [],  # noqa: B006
     quiet: Quiet = False,
 ) -> None:
@@ -32,9 +39,27 @@ def compile(
         request = Request.parse(length=length, head_dim=head_dim, dtype=dtype, targets=target, emit=emit)
         pattern = select(file, parameter)
         with progress("compiling", quiet) as step:
+            if gradients:
+                _check_gradients(pattern, step, quiet=quiet)
             written = build(pattern, request, output, step)
     for path in written:
         print(str(path))
+
+
+def _check_gradients(pattern: Pattern, step: Callable[[str], None], *, quiet: bool) -> None:
+    """Outputs and gradients of every engine, on random shapes. Exits with 1, and nothing is built, where one is off."""
+    from ..compiler.selection import UsageError
+
+    try:
+        from ..testing.verify.report import subject_text
+        from ..testing.verify.run import Search, check_gradients
+    except ImportError as error:
+        raise UsageError(f"--check-gradients needs {error.name}: pip install 'patternc[testing]'") from None
+    report = check_gradients(pattern, Search(examples=50, seed=0, seconds=60, say=step))
+    for block in subject_text(report, paint(When.AUTO), seed=0, quiet=quiet):
+        say(block)
+    if not report.passed:
+        raise typer.Exit(1)
 
 
 def eval_(

@@ -27,13 +27,13 @@ def verify(
     with failures():
         try:
             from ..testing.verify.report import as_json, summary, text
-            from ..testing.verify.run import verify
+            from ..testing.verify.run import Search, verify
         except ImportError as error:
             raise UsageError(f"verify needs {error.name}: pip install 'patternc[testing]'") from None
         given = settings(parameter)
         with progress("verifying", quiet) as step:
             for reference in every(files):
-                report = verify(reference, given, examples=examples, seed=seed, seconds=seconds, say=step)
+                report = verify(reference, given, Search(examples, seed, seconds, say=step))
                 reports.append(report)
                 if output_format is Plain.TEXT and (block := text(report, style, seed=seed, quiet=quiet)):
                     print(block)

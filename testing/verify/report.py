@@ -17,12 +17,18 @@ def text(report: FileReport, paint: Paint, *, seed: int, quiet: bool) -> str:
     """The table of a file, or its errors; ``quiet`` keeps what failed."""
     blocks = [error.render() for error in report.errors]
     for subject in report.subjects:
-        rows = [_row(outcome, paint) for outcome in subject.outcomes if not quiet or outcome.failure is not None]
-        if rows:
-            blocks.append("\n".join([paint(f"{report.file}: {subject.title}", "bold"), *rows]))
-        failed = ((outcome, outcome.failure) for outcome in subject.outcomes)
-        blocks += ["\n".join(_failure(outcome, found, paint, seed)) for outcome, found in failed if found is not None]
+        blocks += subject_text(subject, paint, seed=seed, quiet=quiet, file=report.file)
     return "\n".join(blocks)
+
+
+def subject_text(subject: SubjectReport, paint: Paint, *, seed: int, quiet: bool, file: str = "") -> Iterator[str]:
+    """The table of a pattern or plan, and its failures."""
+    rows = [_row(outcome, paint) for outcome in subject.outcomes if not quiet or outcome.failure is not None]
+    if rows:
+        yield "\n".join([paint(f"{file}: {subject.title}" if file else subject.title, "bold"), *rows])
+    for outcome in subject.outcomes:
+        if outcome.failure is not None:
+            yield "\n".join(_failure(outcome, outcome.failure, paint, seed))
 
 
 def _row(outcome: Outcome, paint: Paint) -> str:

@@ -20,7 +20,7 @@ from patternc.testing.verify.engines import Engine
 from patternc.testing.verify.program import Lowering
 from patternc.testing.verify.property import Undecided
 from patternc.testing.verify.reduce import reduced
-from patternc.testing.verify.run import FileReport, verify
+from patternc.testing.verify.run import FileReport, Search, verify
 from patternc.testing.verify.search import Failure, Outcome, search
 from patternc.testing.verify.verdicts import Verdicts
 
@@ -252,7 +252,7 @@ def test_a_file_is_reported_whole(tmp_path: Path) -> None:
     path = tmp_path / "x.pat"
     path.write_text(TEXT, encoding="utf-8")
     steps: list[str] = []
-    found = verify(Reference(str(path), "other"), {}, examples=2, seed=0, say=steps.append)
+    found = verify(Reference(str(path), "other"), {}, Search(examples=2, seed=0, say=steps.append))
     assert found.passed and [subject.title for subject in found.subjects] == ["other"]
     assert steps[0] == "other: closed form"
     statuses = {o["property"]: o["status"] for o in _json(found)["files"][0]["subjects"][0]["properties"]}
@@ -281,6 +281,6 @@ def _json(report: FileReport) -> dict[str, Any]:
 def test_a_file_with_errors_is_not_tried(tmp_path: Path) -> None:
     path = tmp_path / "x.pat"
     path.write_text("pattern p causal { step nowhere(3) }", encoding="utf-8")
-    found = verify(Reference(str(path), None), {}, examples=2, seed=0)
+    found = verify(Reference(str(path), None), {}, Search(examples=2, seed=0))
     assert [error.code for error in found.errors] == ["P201"] and not found.passed
     assert "error[P201]" in reports.text(found, Paint(False), seed=0, quiet=True)
