@@ -63,9 +63,9 @@ def test_lsp_time(tmp_path):
 
 
 def test_plan_time(tmp_path):
-    arguments = ("-n", "1024,2048", "--runs", "1", "--patterns", "dense,strided_factorized")
+    arguments = ("-n", "1024,2048", "--runs", "1", "--patterns", "summary,strided_factorized")
     document = run("plan_time", tmp_path / "p.json", *arguments)
-    assert [row["pattern"] for row in document["patterns"]] == ["dense", "strided_factorized"]
+    assert [row["pattern"] for row in document["patterns"]] == ["strided_factorized", "summary_columns"]
     assert all(plan["blocks"] > 0 for row in document["patterns"] for plan in row["plans"])
 
 

