@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from ...compiler.passes.program import Program, Sweep, Term
-from ...compiler.relations.affine import staircase
+from ...compiler.relations.affine import restrict, staircase
 from ...compiler.relations.integer import TRUE, Predicate, variables
 from .masks import Mask, Tiles, masked, runs
 from .shapes import Group, Shape, bands, reach_of, stack
@@ -78,15 +78,18 @@ def _groups(term: Term, sweep: Sweep, n: int) -> Iterator[Group]:
 def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int) -> Iterator[Block]:
     if not group.rows or not group.keys:
         return
-    shift = staircase(term.keep)
+    known = {"c": group.first, "n": n}
+    # At this length the mask may say less: a window that is wider than the sequence is a triangle.
+    box = {"a": (0, group.rows - 1), "b": (0, group.keys - 1), "c": (group.first, group.first), "n": (n, n)}
+    keep = restrict(term.keep, box)
+    shift = staircase(keep)
     if shift is not None:
         yield from _triangle(group, shift)
         return
-    known = {"c": group.first, "n": n}
     reach = reach_of(program, term, sweep, group, n)
-    pieces = _cheapest(term.keep, (shape(reach, group) for shape in (bands, stack)), known)
-    for tiles, keep, growth in pieces:
-        block = masked(tiles, keep, known)
+    pieces = _cheapest(keep, (shape(reach, group) for shape in (bands, stack)), known)
+    for tiles, local, growth in pieces:
+        block = masked(tiles, local, known)
         if block is not None:
             yield _block(group, *block, growth=growth)
 

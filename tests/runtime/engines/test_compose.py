@@ -158,3 +158,11 @@ def test_gradients_are_summed_in_float32(dtype: torch.dtype) -> None:
     slope = torch.linspace(-1, 1, n * 16).view(1, 1, n, 16).to(dtype)
     (dv,) = torch.autograd.grad(program(q, k, v), v, slope)
     torch.testing.assert_close(dv[..., 0, :].double(), slope.double().sum(-2), atol=0, rtol=2**-7)
+
+
+def test_a_window_wider_than_the_sequence_is_one_triangle() -> None:
+    program = _program("window", Tile(128, 128))
+    [sweep] = program.forward[0].sweeps
+    [block] = blocks(program, sweep, 20)
+    assert block.triangle and block.mask is None
+    assert not all(block.triangle for block in blocks(program, sweep, 21))
