@@ -25,5 +25,5 @@ pattern image_small(p: int = 2, q: int = 4, h: int = 2, w: int = q, m: int = 3) 
     prove nonempty
     prove causal
     prove not reach at n = p * q * m + 1  # the last block of a row: the first of the next does not reach so far back
-    prove keys <= p * (w + q) + h * (w + q + w)
+    prove keys <= p * (w + q) + h * (w + q + w) at n = 2 * p * q * m
 }

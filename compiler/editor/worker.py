@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 from ...patterns_dsl.syntax import BoundPattern
 from ..verify import oracle as oracle  # loaded before the first refutation needs it
-from ..verify.guard import MEMORY_LIMIT, proved
+from ..verify.guard import proved
+from ..verify.process import MEMORY_LIMIT
 from .figures import cache, figures
 from .question import HEADER, Question, Task, packed, size, unpacked
 

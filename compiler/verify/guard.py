@@ -9,20 +9,17 @@ time and a memory; what it does not decide is UNKNOWN.
 
 from __future__ import annotations
 
-import pickle
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from threading import Timer
 from typing import Any, cast
 
 from ...patterns_dsl.syntax import BoundPattern, BoundPlan, Claim, Node, PlanClaim
 from ..ceiling import Heavier, ceiling
 from .plan_prove import prove as prove_plan
 from .plan_subject import PlanSubject
+from .process import Stopped, process
 from .prove import Disagreement, prove
 from .result import Result, Status
 from .subject import Subject
@@ -30,7 +27,7 @@ from .subject import Subject
 LARGE = 600
 """Nodes of a pattern's tree; the largest stock pattern has a quarter of it."""
 
-CEILINGS = tuple((4_000 * 3**stage, 2**15 * 4**stage) for stage in range(4))
+CEILINGS = tuple((4_000 * 3**stage, 2**16 * 8**stage) for stage in range(4))
 """(set operations, places of brute force) that a claim is tried with here, one after the other. The first is enough for
 half of the stock claims, the second for nearly all; none for a proof that uses up its own budget."""
 
@@ -46,8 +43,6 @@ TIME_LIMIT = 6.0
 
 SHARE = 1.0
 """Seconds that a claim gets at least, if there are any left; of more, each claim gets its share."""
-
-MEMORY_LIMIT = 4 << 30
 
 
 def check_within(bound: BoundPattern | BoundPlan) -> tuple[Result, ...]:
@@ -113,35 +108,21 @@ def _in_a_process(
     bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
 ) -> Iterator[tuple[int, Result]]:
     """The verdicts of one process, up to the first claim that it does not decide in its share of the time."""
-    command = [sys.executable, "-m", f"{__package__}.worker", str(MEMORY_LIMIT)]
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert worker.stdin is not None and worker.stdout is not None
-    try:
-        with suppress(BrokenPipeError):  # it ended at once: then it says nothing, below
-            worker.stdin.write(pickle.dumps((bound, numbers)))
-            worker.stdin.close()
+    with suppress(Stopped), process() as worker:
+        worker.send((bound, numbers))
         for place, number in enumerate(numbers):
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            seconds = min(left, max(SHARE, left / (len(numbers) - place)))
-            timer = Timer(seconds, worker.kill)
-            timer.start()
+            seconds = max(
+                0.0, min(end - time.monotonic(), max(SHARE, (end - time.monotonic()) / (len(numbers) - place)))
+            )
             try:
-                result = pickle.load(worker.stdout)
-            except (EOFError, pickle.UnpicklingError):
+                result = worker.receive(seconds)
+            except Stopped:
                 note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
                 yield number, _undecided(bound.claims[number], note)
-                return
-            finally:
-                timer.cancel()
+                raise
             if isinstance(result, Disagreement):
                 raise result
             yield number, result
-    finally:
-        worker.kill()
-        worker.wait()
-        worker.stdout.close()
 
 
 def _undecided(claim: Claim | PlanClaim, note: str) -> Result:

@@ -237,10 +237,13 @@ def hearing(
     the witness has. Follows the key alone."""
     assert found.query is not None
     heard, layer, idle = np.array([found.key]), 0, 0
+    # Of what a step has passed on before, its queries have heard: it is asked of the other keys alone.
+    passed = [np.array([], dtype=np.int64)] * len(steps)
     while (layers is None or layer < layers) and idle < len(steps):
         asked = [found.query] if layers is not None and layer == layers - 1 else None
-        body = steps[layer % len(steps)]
-        step = mask(pattern, body, found.n, queries=asked, keys=heard, choice=choice)
+        turn = layer % len(steps)
+        new, passed[turn] = np.setdiff1d(heard, passed[turn]), heard
+        step = mask(pattern, steps[turn], found.n, queries=asked, keys=new, choice=choice)
         hearing_now = np.flatnonzero(step.any(axis=1))
         told = np.union1d(heard, hearing_now if asked is None else np.array(asked)[hearing_now])
         heard, layer, idle = told, layer + 1, idle + 1 if len(told) == len(heard) else 0

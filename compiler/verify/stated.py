@@ -13,6 +13,11 @@ from . import density
 from .proof import COUNTING, Proof, witness_at
 from .result import Result, Status
 
+LONG = 768
+"""Tokens from which on products of whole masks take longer than a small proof."""
+
+_SMALL_PROOF = 20_000
+
 
 def at_length(proof: Proof, n: int, nk: int | None = None) -> Result:
     """The verdict at this length alone: CHECKED, REFUTED or UNKNOWN."""
@@ -20,11 +25,15 @@ def at_length(proof: Proof, n: int, nk: int | None = None) -> Result:
 
     if isinstance(proof.claim, Density):
         return _density(proof, proof.claim, n, nk)
+    if isinstance(proof.claim, Reach) and n >= LONG:
+        result = _by_relations(proof, n, nk, _SMALL_PROOF)
+        if result.status is not Status.UNKNOWN:
+            return result
     try:
         bound = oracle.first_violation(proof.claim, proof.subject.pattern, n, nk)
         real = None if bound is None else proof.at(n, nk)
     except TooLong:
-        return _at_great_length(proof, n, nk)
+        return _by_relations(proof, n, nk, proof.operations * proof.weight)
     if proof.negated:
         return proof.all_connected(f" at n = {n}") if bound is None else proof.shown(bound, Status.CHECKED)
     if bound is None:
@@ -32,7 +41,7 @@ def at_length(proof: Proof, n: int, nk: int | None = None) -> Result:
     return proof.undecided(bound) if real is None else proof.refuted(real)
 
 
-def _at_great_length(proof: Proof, n: int, nk: int | None) -> Result:
+def _by_relations(proof: Proof, n: int, nk: int | None, operations: int) -> Result:
     claim, direction = proof.claim, proof.subject.direction
     if isinstance(claim, Reach) and claim.steps is None and not claim.any_order:
         return proof.verdict(Status.UNKNOWN, note=f"n = {n} is too long to follow every path; name K steps")
@@ -40,7 +49,7 @@ def _at_great_length(proof: Proof, n: int, nk: int | None) -> Result:
     stated = zip(names, (n, n if nk is None else nk), strict=False)
     formula = " and ".join(f"{quote(name)} = {number}" for name, number in stated)
     try:
-        with budget(proof.operations * proof.weight):
+        with budget(operations):
             found = proof.violations()
             here = found.points & IntegerSet.parse(found.points.dims, formula, names)
             point = here.smallest(names)

@@ -198,7 +198,10 @@ def _information_flow(masks: list[Mask], source: int, layers: int) -> nx.DiGraph
     heard, idle = {source}, 0
     for layer in range(1, layers + 1):
         mask = masks[(layer - 1) % len(masks)]
-        fresh = {int(query): key for key in heard for query in np.flatnonzero(mask[:, key]) if query not in heard}
+        latest_first = np.array(sorted(heard, reverse=True))
+        told = mask[:, latest_first]
+        hearing = (int(query) for query in np.flatnonzero(told.any(axis=1)))
+        fresh = {query: int(latest_first[told[query].argmax()]) for query in hearing if query not in heard}
         graph.add_edges_from(((token, layer - 1), (token, layer)) for token in heard)
         graph.add_edges_from(((key, layer - 1), (query, layer)) for query, key in fresh.items())
         idle = 0 if fresh else idle + 1

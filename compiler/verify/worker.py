@@ -1,4 +1,4 @@
-"""The process that ``guard`` starts for proofs that may take long: claims on stdin, results on stdout, pickled."""
+"""What runs in a process of ``process.py``: claims on stdin, results on stdout, pickled."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .result import Result
 
 
 def main() -> None:
-    """Reads (bound pattern or plan, numbers of claims) and writes each verdict as soon as it is known, or in its place
-    the Disagreement that is to be raised."""
+    """Reads (bound pattern or plan, numbers of claims) again and again; writes each verdict as soon as it is known, or
+    in its place the Disagreement that is to be raised."""
     memory = int(sys.argv[1])
     try:
         import resource
@@ -20,14 +20,18 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     except (ImportError, ValueError, OSError):
         pass  # a platform without such limits: the time limit stays
-    bound, numbers = pickle.load(sys.stdin.buffer)
-    for number in numbers:
+    while True:
         try:
-            found: Result | Disagreement = proved(bound, bound.claims[number])
-        except Disagreement as error:
-            found = error
-        pickle.dump(found, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+            bound, numbers = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        for number in numbers:
+            try:
+                found: Result | Disagreement = proved(bound, bound.claims[number])
+            except Disagreement as error:
+                found = error
+            pickle.dump(found, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

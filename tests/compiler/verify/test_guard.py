@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import patternc as pc
-from patternc.compiler.verify import guard
+from patternc.compiler.verify import guard, process
 from patternc.compiler.verify.result import Status
 
 TEXT = """
@@ -44,8 +44,21 @@ def test_a_process_without_memory_decides_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(guard, "LARGE", 0)
     text = "pattern p causal { step local(3) prove nonempty at n = 3000 }"  # nine million pairs
     assert [result.status for result in pc.check(pc.loads(text)["p"])] == [Status.CHECKED]
-    monkeypatch.setattr(guard, "MEMORY_LIMIT", 1 << 20)
+    monkeypatch.setattr(process, "MEMORY_LIMIT", 1 << 20)
+    process._end_all()  # the one that waits has its memory
     assert [result.status for result in pc.check(pc.loads(text)["p"])] == [Status.UNKNOWN]
+
+
+def test_a_process_is_used_again_while_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    module = pc.loads(TEXT.replace("prove not reach }", "}"))
+    pc.check(module["p"])
+    [first] = process._waiting
+    pc.check(module.plans["x"])
+    assert process._waiting == [first]
+    first.end()  # killed from outside: the next work gets another
+    assert [result.status for result in pc.check(module["p"])] == [Status.PROVED, Status.PROVED, Status.REFUTED]
+    assert process._waiting != [first]
 
 
 def test_size_counts_nodes() -> None:

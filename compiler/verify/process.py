@@ -1,0 +1,91 @@
+"""Processes that decide claims: one that has done its work waits for more, since to start one takes a quarter of a
+second."""
+
+from __future__ import annotations
+
+import atexit
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock, Timer
+from typing import Any
+
+MEMORY_LIMIT = 4 << 30
+
+
+class Stopped(Exception):
+    """The process ran out of its time or memory, or was killed."""
+
+
+class Process:
+    """One process. It ends by itself when this one does."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", f"{__package__}.worker", str(MEMORY_LIMIT)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, work: Any) -> None:
+        """A pattern or plan, and the numbers of its claims. One that has ended gets nothing, and will not answer."""
+        with suppress(BrokenPipeError):
+            self._stdin.write(pickle.dumps(work))
+            self._stdin.flush()
+
+    def receive(self, seconds: float) -> Any:
+        """The next verdict. Raises Stopped."""
+        timer = Timer(seconds, self._process.kill)
+        timer.start()
+        try:
+            return pickle.load(self._stdout)
+        except (EOFError, pickle.UnpicklingError):
+            raise Stopped from None
+        finally:
+            timer.cancel()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        self._stdout.close()
+
+
+_waiting: list[Process] = []
+_LOCK = Lock()
+
+
+@contextmanager
+def process() -> Iterator[Process]:
+    """A process for some work. It is kept for the next if the work ends well."""
+    with _LOCK:
+        found = _waiting.pop() if _waiting else None
+    if found is not None and not found.alive:
+        found.end()
+        found = None
+    found = found or Process()
+    try:
+        yield found
+    except BaseException:
+        found.end()
+        raise
+    with _LOCK:
+        kept = not _waiting and found.alive
+        if kept:
+            _waiting.append(found)
+    if not kept:
+        found.end()
+
+
+@atexit.register
+def _end_all() -> None:
+    while _waiting:
+        _waiting.pop().end()
