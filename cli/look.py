@@ -20,7 +20,7 @@ def show(
     quiet: Quiet = False,
 ) -> None:
     """Draw the mask, in the terminal or as a picture."""
-    from ..compiler.relations.presburger import BudgetExceeded
+    from ..compiler.relations.context import BudgetExceeded
     from ..compiler.report.draw import draw, save
     from ..compiler.selection import select
 
@@ -45,7 +45,7 @@ def explain(
     """Say what a pattern or plan is and costs: its kind, keys, cache, hops, and the orders it runs in."""
     from ..compiler.explain import explain as account
     from ..compiler.explain import explain_plan
-    from ..compiler.relations.presburger import BudgetExceeded
+    from ..compiler.relations.context import BudgetExceeded
     from ..compiler.report import explanation, plan_account
     from ..compiler.selection import select, select_plan
 

@@ -19,8 +19,9 @@ from typing import assert_never
 from .kernels.read import read
 from .passes.program import Kernel, Program, Range, Term
 from .passes.tile import SPACE
+from .relations.context import budget, quote
 from .relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
-from .relations.presburger import IntegerSet, budget, quote
+from .relations.presburger import IntegerSet
 from .relations.relation import KEY, QUERY, Relation
 
 _OPERATIONS = 1_500_000

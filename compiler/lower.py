@@ -14,8 +14,8 @@ from .passes.fuse import fuse
 from .passes.merge import merge
 from .passes.program import Program, Tile
 from .passes.split import split
+from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
-from .relations.presburger import BudgetExceeded, budget
 from .runnable import refuse_cross, refuse_open
 
 TILE = Tile(128, 128)

@@ -8,7 +8,7 @@ from itertools import groupby
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from ..effort import TooLong, allowance
 from ..pattern import Plan
-from ..relations.presburger import BudgetExceeded, budget
+from ..relations.context import BudgetExceeded, budget
 from ..relations.settle import Extent
 from ..selection import title
 from ..verify.plan_oracle import hops as first_heard

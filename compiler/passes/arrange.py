@@ -17,8 +17,9 @@ from functools import partial
 from itertools import product
 from typing import TypeVar
 
+from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.periods import occupied
-from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
+from ..relations.presburger import IntegerSet
 from .count import tiles_touched
 from .program import NATURAL, Order, Tile
 from .split import Part

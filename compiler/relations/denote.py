@@ -27,7 +27,7 @@ from ...patterns_dsl.syntax import (
     Term,
     Union,
 )
-from .presburger import quote
+from .context import quote
 from .relation import Relation, lengths, universe
 
 

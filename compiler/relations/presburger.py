@@ -1,82 +1,20 @@
-"""Sets of integer tuples described by Presburger formulas: the only file that talks to isl.
+"""Sets of integer tuples described by Presburger formulas.
 
 A set has named dimensions; every other name in its formulas is a parameter, standing for any integer. All operations
-are exact and return new sets. They are bounded: inside ``budget(k)`` isl stops after k of its operations, at the same
-place on every machine, and ``BudgetExceeded`` is raised; the context stays usable.
+are exact, return new sets, and are bounded by the budgets of ``context.py``. Only these two files talk to isl.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property, lru_cache
-from time import monotonic
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import islpy as isl
 
-from ..ceiling import Heavier, capped
 from .closed_form import expression, predicate
+from .context import CONTEXT, listed, parsed_map, parsed_set, quote, space
 from .integer import FALSE, TRUE, Expr, Predicate
-
-_CONTEXT = isl.Context()
-_CONTEXT.set_ast_build_detect_min_max(1)
-# Off: rewriting floor((n - a - 1) / 5) as a remainder, isl 0.27 printed a % 5 for (a - n) % 5. confirm caught it.
-_CONTEXT.set_ast_build_prefer_pdiv(0)
-
-PROOF_OPERATIONS = 300_000
-"""The stock proofs need a small part of this; an explosive formula stops after a fraction of a second."""
-
-
-class BudgetExceeded(Exception):
-    """A set computation did not finish within its budget."""
-
-
-@contextmanager
-def budget(operations: int = PROOF_OPERATIONS) -> Iterator[None]:
-    """Bound the set computations inside; raises ``BudgetExceeded`` where they run over, ``Heavier`` where a ceiling
-    keeps them from going on."""
-    outer, allowed = _CONTEXT.get_max_operations(), capped(operations)
-    _CONTEXT.reset_operations()
-    _CONTEXT.set_max_operations(allowed)
-    begun = monotonic()
-    try:
-        yield
-    except (isl.Error, TypeError, AttributeError):  # where isl stops while it prints a number, islpy reads None
-        if not _spent():
-            raise
-        if allowed < operations:
-            raise Heavier(f"more than {allowed} operations", monotonic() - begun) from None
-        raise BudgetExceeded(f"more than {operations} operations") from None
-    finally:
-        _CONTEXT.reset_operations()
-        _CONTEXT.set_max_operations(outer)
-
-
-def _spent() -> bool:
-    """Whether the budget is used up. The error does not always tell: a text that isl stops reading half way through
-    is reported as a syntax error."""
-    try:
-        isl.Set.read_from_str(_CONTEXT, "{ [i] : i >= 0 }").is_empty()
-    except isl.Error:
-        return True
-    return False
-
-
-def quote(name: str) -> str:
-    """A name as it may stand in a formula: isl reads ``max``, ``mod`` or ``exists`` as keywords, so all are tagged."""
-    return f"v_{name}"
-
-
-# isl's objects are immutable, and the passes ask for the same few renamings and tilings again and again.
-@lru_cache(maxsize=4096)
-def _map(text: str) -> isl.Map:
-    return isl.Map.read_from_str(_CONTEXT, text)
-
-
-@lru_cache(maxsize=4096)
-def _set(text: str) -> isl.Set:
-    return isl.Set.read_from_str(_CONTEXT, text)
 
 
 class IntegerSet:
@@ -91,7 +29,7 @@ class IntegerSet:
     @classmethod
     def parse(cls, dims: Sequence[str], formula: str, parameters: Sequence[str] = ()) -> IntegerSet:
         """``{ [dims] : formula }``; names in ``formula`` are quoted (see ``quote``)."""
-        return cls(dims, _set(_space(parameters, f"[{_list(dims)}] : {formula or 'true'}")))
+        return cls(dims, parsed_set(space(parameters, f"[{listed(dims)}] : {formula or 'true'}")))
 
     @classmethod
     def from_parameters(cls, dims: Sequence[str], raw: isl.Set) -> IntegerSet:
@@ -140,8 +78,8 @@ class IntegerSet:
         """``{ dims : exists the other dimensions of this set, formula }``: rename, substitute, quantify."""
         equal = [f"{quote(dim)}' = {quote(dim)}" for dim in dims if dim in self.dims]
         target = ", ".join(quote(dim) + "'" if dim in self.dims else quote(dim) for dim in dims)
-        text = _space(parameters, f"[{_list(self.dims)}] -> [{target}] : {' and '.join([*equal, f'({formula})'])}")
-        return IntegerSet(dims, self._set.apply(_map(text)).coalesce())
+        text = space(parameters, f"[{listed(self.dims)}] -> [{target}] : {' and '.join([*equal, f'({formula})'])}")
+        return IntegerSet(dims, self._set.apply(parsed_map(text)).coalesce())
 
     def rename(self, names: Mapping[str, str]) -> IntegerSet:
         """The same set under other dimension names."""
@@ -166,7 +104,7 @@ class IntegerSet:
     def transitive_superset(self) -> IntegerSet:
         """For a set of pairs: a superset of the pairs connected by one or more of them (exact where isl can)."""
         first, second = (
-            isl.Map.read_from_str(_CONTEXT, f"{{ [a, b] -> [{dim}] }}").intersect_domain(self._set) for dim in "ab"
+            isl.Map.read_from_str(CONTEXT, f"{{ [a, b] -> [{dim}] }}").intersect_domain(self._set) for dim in "ab"
         )
         closure, _exact = first.reverse().apply_range(second).transitive_closure()
         return IntegerSet(self.dims, closure.wrap().flatten())
@@ -234,7 +172,7 @@ class IntegerSet:
         others = [d for d in self.dims if d != dim]
         raw = self.as_parameters(others)
         known = context.onto(others).as_parameters(others).params()
-        lo, hi = raw.dim_min(0), raw.dim_max(0).add_constant_val(isl.Val.one(_CONTEXT))
+        lo, hi = raw.dim_min(0), raw.dim_max(0).add_constant_val(isl.Val.one(CONTEXT))
         nothing = known.subtract(raw.params())
         if not nothing.is_empty():
             # Where no tile is touched the formulas may already say so by themselves (lo >= hi); else both become 0.
@@ -275,12 +213,12 @@ class IntegerSet:
 
 def value(number: int) -> isl.Val:
     """A number as isl's own. For this room only."""
-    return isl.Val.int_from_si(_CONTEXT, number)
+    return isl.Val.int_from_si(CONTEXT, number)
 
 
 def function(names: Sequence[str], formula: str) -> isl.PwAff:
     """A raw function of parameters, from isl's text over quoted names. For this room only."""
-    return isl.PwAff.read_from_str(_CONTEXT, f"[{_list(names)}] -> {{ [({formula})] }}")
+    return isl.PwAff.read_from_str(CONTEXT, f"[{listed(names)}] -> {{ [({formula})] }}")
 
 
 def graph(raw: isl.PwAff) -> isl.Set:
@@ -291,14 +229,6 @@ def graph(raw: isl.PwAff) -> isl.Set:
 def code(raw: isl.PwAff, known: isl.Set) -> Any:
     """The syntax tree of a raw function, simplified where the parameters are in ``known``. For this room only."""
     return isl.AstBuild.from_context(known).expr_from_pw_aff(raw.gist_params(known).coalesce())
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(quote(name) for name in names)
-
-
-def _space(parameters: Sequence[str], body: str) -> str:
-    return f"[{_list(parameters)}] -> {{ {body} }}"
 
 
 def _extended(bound: isl.PwAff) -> isl.PwAff | None:

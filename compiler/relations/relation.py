@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...patterns_dsl.syntax import Direction
-from .presburger import IntegerSet, quote
+from .context import quote
+from .presburger import IntegerSet
 
 QUERY, KEY = "i", "j"
 _PAIR = (QUERY, KEY)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from ...patterns_dsl.syntax import Density, Reach
 from ..effort import TooLong
+from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.count import Uncountable
-from ..relations.presburger import BudgetExceeded, IntegerSet, budget, quote
+from ..relations.presburger import IntegerSet
 from ..relations.relation import lengths
 from . import density
 from .proof import COUNTING, Proof, witness_at
