@@ -1,0 +1,98 @@
+"""Tiles that the compiled program computes, beside the fewest that its pairs could fill and beside FlexAttention's.
+
+    python benchmarks/tiles.py [-n 65536] [--patterns strided,longformer]
+
+needed      pairs / (128 x 128): what a program would compute that wastes nothing
+ours        tiles of the forward kernels, from their ranges
+flex        blocks of 128 x 128 in the natural order that hold a pair: what a block mask makes FlexAttention compute
+
+Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted from the formula, row by row
+in numpy, with no help from the passes that are judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from record import RESULTS, Target, machine, write
+
+import patternc as pc
+from patternc.compiler import bruteforce
+from patternc.compiler.explain.cost import cost
+from patternc.library import names
+from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
+
+SIDE = 128
+MOST_WASTE = 2.5
+"""Times as many tiles as are needed that a stock pattern may compute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    pattern: str
+    pairs: int
+    needed: float
+    ours: int
+    flex: int
+
+    @property
+    def waste(self) -> float:
+        return self.ours / self.needed
+
+    @property
+    def flex_waste(self) -> float:
+        return self.flex / self.needed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", "--length", type=int, default=65_536)
+    parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
+    parser.add_argument("--out", type=Path, default=RESULTS / "tiles.json")
+    options = parser.parse_args()
+    where, rows, refused = machine(), [], {}
+    chosen = options.patterns.split(",") if options.patterns else [""]
+    print(f"n = {options.length}\n{'pattern':32} {'needed':>9} {'ours':>9} {'flex':>9}  ours/needed  flex/needed")
+    for file in names():
+        for pattern in pc.load(f"library:{file}").patterns.values():
+            if any(part in pattern.name for part in chosen):
+                try:
+                    rows.append(row(pattern.bind(), options.length))
+                    print(as_text(rows[-1]), flush=True)
+                except PatternError as error:
+                    refused[pattern.name] = f"{error.diagnostics[0].code}: {error.diagnostics[0].message}"
+                    print(f"{pattern.name:32} {refused[pattern.name]}", file=sys.stderr)
+    targets = [Target(f"{each.pattern}: tiles / needed", MOST_WASTE, each.waste, False) for each in rows]
+    print(*[target.as_text() for target in targets if not target.met], sep="\n")
+    print(
+        f"{sum(target.met for target in targets)} of {len(targets)} compute at most {MOST_WASTE} times what is needed"
+    )
+    found = [asdict(each) | {"ours/needed": each.waste, "flex/needed": each.flex_waste} for each in rows]
+    write(options.out, "tiles", {"n": options.length, "tile": SIDE}, targets, where, patterns=found, refused=refused)
+
+
+def row(pattern: pc.Pattern, n: int) -> Row:
+    """Raises PatternError for a pattern that is not compiled."""
+    ours = cost(pattern.bound, n, 64).tiles
+    pairs, blocks = 0, 0
+    edges = np.arange(0, n, SIDE)
+    for first in edges:
+        band = bruteforce.block(
+            pattern.bound.union, pattern.direction, n, queries=np.arange(first, min(first + SIDE, n))
+        )
+        pairs += int(band.sum())
+        blocks += int(np.logical_or.reduceat(band.any(axis=0), edges).sum())
+    return Row(pattern.name, pairs, pairs / SIDE**2, ours, blocks)
+
+
+def as_text(found: Row) -> str:
+    counts = f"{found.needed:9.1f} {found.ours:9} {found.flex:9}"
+    return f"{found.pattern:32} {counts}  {found.waste:11.2f}  {found.flex_waste:11.2f}"
+
+
+if __name__ == "__main__":
+    main()
