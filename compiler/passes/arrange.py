@@ -33,7 +33,7 @@ REFERENCE_LENGTH = 16_384
 LONGEST_PERIOD = 1 << 16
 """No sequence is long enough for an order of a longer one to pay."""
 
-MOST_SHIFTS = 4
+MOST_SHIFTS = 8
 """A residue order is tried when queries and keys differ by at most this many residues."""
 
 MOST_RUNS = 4

@@ -1,15 +1,16 @@
 """A term at one length, as a few batches of equally shaped dense blocks: what the compose engine runs.
 
-Three shapes suffice. A *triangle* is the whole term when its mask is ``b <= a - s``. *Bands* are runs of query tiles,
-every p-th of them, whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of
-tiles: the keys that all of a group sees in full are one unmasked block, what is left on either side is a band over
-the groups. Of bands and stack the cheaper is taken, by pairs computed and batches launched.
+A *triangle* is the whole term when its mask is ``b <= a - s``. *Bands* are runs of query tiles, every p-th of them,
+whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of tiles: the keys that
+all of a group sees in full are one unmasked block, what is left on either side is a band over the groups. Of bands and
+stack the cheaper is taken, by pairs computed and batches launched; where there is neither, every tile stands alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from ...compiler.passes.program import Program, Sweep, Term
 from ...compiler.relations.affine import restrict, staircase
 from ...compiler.relations.integer import TRUE, Predicate, variables
 from .masks import Mask, Tiles, masked, runs
-from .shapes import Group, Shape, bands, reach_of, stack
+from .shapes import Group, Shape, bands, reach_of, singles, stack
 
 FEW_PIECES, MOST_PIECES = 32, 256
 """A shape of few batches is taken; one of very many is given up, unless it is the only one."""
@@ -87,7 +88,8 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int) -> 
         yield from _triangle(group, shift)
         return
     reach = reach_of(program, term, sweep, group, n)
-    pieces = _cheapest(keep, (shape(reach, group) for shape in (bands, stack)), known)
+    shapes = (shape(reach, group) for shape in (bands, stack))
+    pieces = _cheapest(keep, shapes, partial(singles, reach, group), known)
     for tiles, local, growth in pieces:
         block = masked(tiles, local, known)
         if block is not None:
@@ -98,8 +100,11 @@ _Piece: TypeAlias = tuple[Tiles, Predicate, int]
 """A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
 
 
-def _cheapest(keep: Predicate, shapes: Iterator[list[Shape] | None], known: dict[str, int]) -> list[_Piece]:
-    """The first shape of few pieces, else the cheapest; where each falls into very many, those of the first."""
+def _cheapest(
+    keep: Predicate, shapes: Iterator[list[Shape] | None], last: Callable[[], list[Shape]], known: dict[str, int]
+) -> list[_Piece]:
+    """The first shape of few pieces, else the cheapest; where each falls into very many, those of the first; of no
+    shape at all, those of the last."""
     found: list[list[Shape]] = []
     cheap: list[list[_Piece]] = []
     for shape in shapes:
@@ -111,7 +116,7 @@ def _cheapest(keep: Predicate, shapes: Iterator[list[Shape] | None], known: dict
             return pieces
         if len(pieces) <= MOST_PIECES:
             cheap.append(pieces)
-    return min(cheap, key=_cost) if cheap else list(_pieces(keep, found[0], known))
+    return min(cheap, key=_cost) if cheap else list(_pieces(keep, found[0] if found else last(), known))
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:

@@ -131,6 +131,17 @@ def _band(reach: Reach, group: Group, first: int, count: int, period: int) -> It
         yield Tiles(first * size, size, period * size, lo, hi - lo, advance, count)
 
 
+def singles(reach: Reach, group: Group) -> list[Shape]:
+    """Every tile by itself: what is left where nothing is even."""
+    tiles = range(len(reach.lo))
+    return [
+        (each, False, 0)
+        for tile in tiles
+        if reach.hi[tile] > reach.lo[tile]
+        for each in _band(reach, group, tile, 1, 1)
+    ]
+
+
 def stack(reach: Reach, group: Group) -> list[Shape] | None:
     """Groups of tiles; nothing where no key range has a full part."""
     if not (reach.full_hi > reach.full_lo).any():

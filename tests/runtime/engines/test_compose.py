@@ -166,3 +166,10 @@ def test_a_window_wider_than_the_sequence_is_one_triangle() -> None:
     [block] = blocks(program, sweep, 20)
     assert block.triangle and block.mask is None
     assert not all(block.triangle for block in blocks(program, sweep, 21))
+
+
+def test_where_nothing_is_even_every_tile_stands_alone() -> None:
+    pattern, n = pc.loads("pattern p causal { step { (i, j) : (i - j) mod 40 < 13 } }")["p"], 1200
+    program = lower(pattern.bound.union, pattern.direction, "p", TILE).program
+    expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
+    assert np.array_equal(_count(program, n), expected.astype(int))
