@@ -1,13 +1,13 @@
 """Tiles that the compiled program computes, beside the fewest that its pairs could fill and beside FlexAttention's.
 
-    python benchmarks/tiles.py [-n 65536] [--patterns strided,longformer]
+    python benchmarks/tiles.py [-n 16384] [--patterns strided,longformer]
 
 needed      pairs / (128 x 128): what a program would compute that wastes nothing
 ours        tiles of the forward kernels, from their ranges
 flex        blocks of 128 x 128 in the natural order that hold a pair: what a block mask makes FlexAttention compute
 
-Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted from the formula, row by row
-in numpy, with no help from the passes that are judged.
+Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted row by row in numpy, from
+the relation, with no help from the passes that are judged.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import numpy as np
 from record import RESULTS, Target, machine, write
 
 import patternc as pc
-from patternc.compiler import bruteforce
 from patternc.compiler.explain.cost import cost
+from patternc.compiler.relations.membership import membership
+from patternc.compiler.relations.settle import Extent
 from patternc.library import names
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
 
@@ -50,7 +51,7 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", "--length", type=int, default=65_536)
+    parser.add_argument("-n", "--length", type=int, default=16_384)
     parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
     parser.add_argument("--out", type=Path, default=RESULTS / "tiles.json")
     options = parser.parse_args()
@@ -78,12 +79,11 @@ def main() -> None:
 def row(pattern: pc.Pattern, n: int) -> Row:
     """Raises PatternError for a pattern that is not compiled."""
     ours = cost(pattern.bound, n, 64).tiles
-    pairs, blocks = 0, 0
+    attends = membership(pattern.bound.union, pattern.direction, n, n, Extent.MAY)
+    pairs, blocks, keys = 0, 0, np.arange(n)
     edges = np.arange(0, n, SIDE)
     for first in edges:
-        band = bruteforce.block(
-            pattern.bound.union, pattern.direction, n, queries=np.arange(first, min(first + SIDE, n))
-        )
+        band = attends(np.arange(first, min(first + SIDE, n)), keys)
         pairs += int(band.sum())
         blocks += int(np.logical_or.reduceat(band.any(axis=0), edges).sum())
     return Row(pattern.name, pairs, pairs / SIDE**2, ours, blocks)
