@@ -23,8 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from record import RESULTS, Target, machine, write
 
@@ -37,7 +36,7 @@ from patternc.testing.reading import reading
 from patternc.testing.text.scrambled import arbitrary, edited, soups
 from patternc.testing.verify.closed_form import ChosenExample, ClosedForm, chosen
 from patternc.testing.verify.property import Undecided
-from patternc.testing.verify.search import judge, nothing_written
+from patternc.testing.verify.search import judge, nothing_written, tries
 
 LIMIT = 1.0
 """Seconds that reading one text may take."""
@@ -95,17 +94,7 @@ def run(
 ) -> BaseException | None:
     """Try the examples; the error of the smallest that fails, if one does."""
 
-    @hypothesis.seed(seed)
-    @settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
+    @tries(examples, seed)
     @given(strategy)
     def each(value: Any) -> None:
         test(value)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from ...patterns_dsl.syntax import BoundPattern
 from ..verify import oracle as oracle  # loaded before the first refutation needs it
 from ..verify.guard import proved
-from ..verify.process import MEMORY_LIMIT
+from ..verify.process import MEMORY_LIMIT, limit
 from .figures import cache, figures
 from .question import HEADER, Question, Task, packed, size, unpacked
 
@@ -34,16 +34,6 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     while len(header := questions.read(HEADER)) == HEADER:
         answers.write(packed(answer(unpacked(questions.read(size(header))))))
         answers.flush()
-
-
-def limit(memory: int) -> None:
-    """Bytes that the process may have, where the platform knows such limits."""
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    except (ImportError, ValueError, OSError):
-        pass
 
 
 if __name__ == "__main__":

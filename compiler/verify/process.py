@@ -15,6 +15,16 @@ from typing import Any
 MEMORY_LIMIT = 4 << 30
 
 
+def limit(memory: int) -> None:
+    """Bytes that this process may have from now on, where the platform knows such limits."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    except (ImportError, ValueError, OSError):
+        pass  # the time limit stays
+
+
 class Stopped(Exception):
     """The process ran out of its time or memory, or was killed."""
 

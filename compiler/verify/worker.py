@@ -6,6 +6,7 @@ import pickle
 import sys
 
 from .guard import proved
+from .process import limit
 from .prove import Disagreement
 from .result import Result
 
@@ -13,13 +14,7 @@ from .result import Result
 def main() -> None:
     """Reads (bound pattern or plan, numbers of claims) again and again; writes each verdict as soon as it is known, or
     in its place the Disagreement that is to be raised."""
-    memory = int(sys.argv[1])
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    except (ImportError, ValueError, OSError):
-        pass  # a platform without such limits: the time limit stays
+    limit(int(sys.argv[1]))
     while True:
         try:
             bound, numbers = pickle.load(sys.stdin.buffer)

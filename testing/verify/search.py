@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -19,6 +19,8 @@ from ...compiler.pattern import Pattern, Plan
 from ...compiler.selection import title
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from .property import Example, Property, Undecided, Violated
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., None])
 
 _CRASHES = (
     RuntimeError,
@@ -60,6 +62,22 @@ class Outcome:
     failure: Failure | None = None
 
 
+def tries(examples: int, seed: int) -> Callable[[FunctionT], FunctionT]:
+    """How a test is tried here: the same examples for the same seed, nothing kept, nothing printed, the first failure
+    shrunk."""
+    quiet = settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    return lambda test: hypothesis.seed(seed)(quiet(test))
+
+
 def search(
     prop: Property[Any],
     subject: Pattern | Plan,
@@ -76,17 +94,7 @@ def search(
     tried, undecided, hurried, end = 0, 0, False, monotonic() + seconds
     failures: list[Failure] = []
 
-    @hypothesis.seed(seed)
-    @settings(
-        max_examples=max(1, round(examples * prop.share)),
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
+    @tries(max(1, round(examples * prop.share)), seed)
     @given(prop.examples(subject, fixed))
     def run(example: Example) -> None:
         nonlocal tried, undecided, hurried

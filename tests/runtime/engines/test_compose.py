@@ -12,11 +12,12 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
-from patternc.runtime.engines.blocks import Block, blocks
+from patternc.runtime.engines.blocks import blocks
 from patternc.runtime.engines.compose import ComposeEngine
 from patternc.runtime.engines.engine import Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.runtime.errors import EngineError
+from patternc.testing.verify.batches import batch_counts
 
 ENGINE, REFERENCE = ComposeEngine(), ReferenceEngine()
 TILE = Tile(16, 16)
@@ -58,43 +59,19 @@ def _program(name: str, tile: Tile = TILE) -> Program:
     return lower(pattern.bound.union, pattern.direction, name, tile).program
 
 
-def _count(program: Program, n: int) -> np.ndarray:
-    counts = np.zeros((n, n), dtype=int)
-    for kernel in program.forward:
-        for sweep in kernel.sweeps:
-            term = program.terms[sweep.term]
-            for block in blocks(program, sweep, n):
-                for even in block.even():
-                    _add(counts, term, even)
-    return counts
-
-
-def _add(counts: np.ndarray, term: object, block: Block) -> None:
-    t = block.tiles
-    inside = np.ones((t.rows, t.keys), dtype=bool) if block.mask is None else block.mask
-    inside = np.tril(inside) if block.triangle else inside
-    for cls in range(block.classes):
-        for tile in range(t.count):
-            a = t.row + tile * t.row_step + np.arange(t.rows)
-            b = t.key + tile * t.key_step + np.arange(t.keys)
-            i = [term.query.token(block.first_class + cls, int(rank)) for rank in a]
-            j = [term.key.token(block.key_class + cls, int(rank)) for rank in b]
-            counts[np.ix_(i, j)] += inside
-
-
 @pytest.mark.parametrize("n", [1, 17, 129, 1000])
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_blocks_hold_each_pair_once(name: str, n: int) -> None:
     pattern = _pattern(name)
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    assert np.array_equal(_count(_program(name), n), expected.astype(int))
+    assert np.array_equal(batch_counts(_program(name), n), expected.astype(int))
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_wide_blocks_hold_each_pair_once(name: str) -> None:
     pattern, n = _pattern(name), 2200
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    assert np.array_equal(_count(_program(name, Tile(128, 128)), n), expected.astype(int))
+    assert np.array_equal(batch_counts(_program(name, Tile(128, 128)), n), expected.astype(int))
 
 
 @pytest.mark.parametrize(("heads", "kv_heads"), [(6, 2), (2, 2)])
@@ -172,4 +149,4 @@ def test_where_nothing_is_even_every_tile_stands_alone() -> None:
     pattern, n = pc.loads("pattern p causal { step { (i, j) : (i - j) mod 40 < 13 } }")["p"], 1200
     program = lower(pattern.bound.union, pattern.direction, "p", TILE).program
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    assert np.array_equal(_count(program, n), expected.astype(int))
+    assert np.array_equal(batch_counts(program, n), expected.astype(int))
