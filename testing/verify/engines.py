@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -40,6 +40,13 @@ class EngineExample(Example):
 
     inputs: AttentionInputs | None = None
     spoiled: bool = False
+
+    def shortened(self, n: int) -> EngineExample:
+        inputs = self.inputs
+        assert inputs is not None
+        if inputs.spans is not None or inputs.queries != inputs.keys:
+            raise ValueError("padding and the place of the queries belong to this length")
+        return replace(self, n=n, inputs=replace(inputs, queries=n, keys=n))
 
     def described(self) -> dict[str, Any]:
         assert self.inputs is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from hypothesis import strategies as st
@@ -47,6 +47,10 @@ class Example:
         """What is looked at. Raises IndexError for a step that is not there."""
         bound = self.pattern.bound
         return bound.union if self.step is None else bound.steps[self.step].body
+
+    def shortened(self, n: int) -> Example:
+        """The same example at a smaller length. Raises ValueError where more than a length would have to change."""
+        return replace(self, n=n)
 
     def described(self) -> dict[str, Any]:
         """What one needs beside the pattern to come to this example again."""

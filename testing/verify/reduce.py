@@ -1,4 +1,4 @@
-"""reduce: the smallest text of a pattern for which a property still fails at the same example.
+"""reduce: the smallest text of a pattern for which a property still fails at the same example, or a shorter one.
 
 Hypothesis shrinks the numbers of an example, the text is ours to shrink: a declaration, claim or step is left out, an
 expression becomes one of its parts, a number becomes a smaller one, as long as the example fails.
@@ -24,6 +24,9 @@ from .search import Failure, judge
 
 MOST_TRIES = 300
 """Texts that are tried for one failure."""
+
+MOST_LENGTHS = 16
+"""Lengths that are tried for the text that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,20 @@ def reduced(prop: Property[Any], failure: Failure) -> Failure:
                 break
         else:
             break
+    best = _shortened(prop, best)
     return replace(best, text=_tidied(best.text))
+
+
+def _shortened(prop: Property[Any], failure: Failure) -> Failure:
+    """The failure at the smallest of the first few lengths: a smaller text may fail at fewer tokens."""
+    for n in range(1, min(failure.example.n, MOST_LENGTHS + 1)):
+        try:
+            example = failure.example.shortened(n)
+        except ValueError:
+            return failure
+        if (found := _attempt(prop, example, failure.text)) is not None:
+            return found
+    return failure
 
 
 def _attempt(prop: Property[Any], example: Example, text: str) -> Failure | None:
