@@ -32,8 +32,21 @@ class Counts:
 
 def violations(claim: Keys | Cache, subject: Subject) -> Violations:
     """The queries that read, or leave live, more keys than claimed, over i. Raises Uncountable."""
+    trivial = _beyond_all(claim, subject)
+    if trivial is not None and trivial.empty:
+        return Violations(trivial)  # nothing needs to be counted
     counts = key_counts(subject) if isinstance(claim, Keys) else live_counts(subject)
     return Violations(exceeding(counts.function, claim.most, subject.direction), exact=counts.exact)
+
+
+def _beyond_all(claim: Keys | Cache, subject: Subject) -> IntegerSet | None:
+    """The queries at which all the tokens that the direction allows are more than claimed: no query reads more than
+    them, and no more are live. None where summaries are keys beside the tokens."""
+    kinds = groups(subject.pattern.union, bounded=False)
+    if len(kinds) > 1 or any(kind.size > 1 for kind in kinds):
+        return None
+    allowed = universe(subject.direction)
+    return exceeding(row_counts(allowed.pairs, allowed.queries), claim.most, subject.direction)
 
 
 def bounded(subject: Subject) -> bool:

@@ -9,7 +9,7 @@ that speaks against the claim: what must attend for `reach`, what may attend for
 
 from __future__ import annotations
 
-from itertools import islice, permutations
+from itertools import permutations
 from typing import assert_never
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..bruteforce import Choice, Mask, Positions
 from ..effort import PRODUCT_WORK, spend
 from .bounds import value
 from .orders import missing_in_some_order
-from .reach import MOST_ORDERS, count
+from .reach import count
 from .result import Witness
 
 
@@ -224,10 +224,17 @@ def _never_hears(claim: syntax.Reach, pattern: BoundPattern, found: Witness, cho
     assert found.key is not None and found.query is not None
     if pattern.direction is Direction.CAUSAL and found.key > found.query:
         return False
+    return failing_order(claim, pattern, found, choice) is not None
+
+
+def failing_order(claim: syntax.Reach, pattern: BoundPattern, found: Witness, choice: Choice) -> tuple[int, ...] | None:
+    """The first order of the steps, of those that the claim is about, in which the query does not hear of the key."""
     bodies = [step.body for step in pattern.steps]
-    layers = count(claim, len(bodies))
-    orders = islice(permutations(bodies), MOST_ORDERS) if claim.any_order else [tuple(bodies)]
-    return any(found.query not in hearing(pattern, order, found, layers, choice) for order in orders)
+    layers, stated = count(claim, len(bodies)), tuple(range(len(bodies)))
+    for order in permutations(stated) if claim.any_order else [stated]:
+        if found.query not in hearing(pattern, tuple(bodies[step] for step in order), found, layers, choice):
+            return order
+    return None
 
 
 def hearing(

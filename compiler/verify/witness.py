@@ -10,7 +10,7 @@ import numpy as np
 from ...patterns_dsl import syntax
 from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import Claim, Step
-from ..bruteforce import Choice, Mask
+from ..bruteforce import Mask
 from ..effort import TooLong
 from . import oracle, reach, realise
 from .bounds import value
@@ -138,7 +138,8 @@ def _broken_path(claim: syntax.Reach, subject: Subject, real: Realised) -> str:
     steps = reach.count(claim, len(masks))
     layers = steps if steps is not None else found.n * len(masks)
     names = [step.name or "step" for step in subject.pattern.steps]
-    order = _failing_order(claim, subject, real, choice) if claim.any_order else tuple(range(len(masks)))
+    order = oracle.failing_order(claim, subject.pattern, found, choice)
+    assert order is not None, "the witness was confirmed"
     graph = _information_flow([masks[step] for step in order], found.key, layers)
     by_order = f"in the order {', '.join(names[step] for step in order)}: " if claim.any_order else ""
     by_learning = _only_learned(claim, subject, real)
@@ -158,19 +159,6 @@ def _followed(graph: nx.DiGraph, key: int, query: int) -> str:
     words = [f"{a} reaches {b} at step {layer}" for a, b, layer in hops]
     told = ", ".join([*words[:2], "...", *words[-2:]] if len(words) > MOST_HOPS else words)
     return f"{told}; nothing carries it on to {query}"
-
-
-def _failing_order(claim: syntax.Reach, subject: Subject, real: Realised, choice: Choice) -> tuple[int, ...]:
-    """An order of the steps in which the query does not hear of the key."""
-    from itertools import permutations
-
-    steps, found = subject.pattern.steps, real.found
-    layers = reach.count(claim, len(steps))
-    for order in permutations(range(len(steps))):
-        bodies = tuple(steps[step].body for step in order)
-        if found.query not in oracle.hearing(subject.pattern, bodies, found, layers, choice):
-            return order
-    raise AssertionError("the witness was confirmed")
 
 
 def _only_learned(claim: syntax.Reach, subject: Subject, real: Realised) -> str:

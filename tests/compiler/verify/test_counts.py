@@ -131,3 +131,18 @@ def test_a_ratio_from_python_is_the_one_that_is_written() -> None:
     for given in (0.29, "29%"):
         [found] = pc.check(pc.loads(text)["p"].bind(d=given))
         assert found.status is Status.CHECKED
+
+
+UNCOUNTABLE = "step blocks(block(3), 5) | { (i, j) : (3 * i + j) mod 7 in {1, 4} } | { (i, j) : (i - j) mod 11 = 3 }"
+"""Its keys have no closed form within the budget."""
+
+
+@pytest.mark.parametrize("claim", ["keys <= n", "keys <= 2 * n - 1", "cache <= n"])
+def test_a_bound_that_all_tokens_keep_to_needs_no_count(claim: str) -> None:
+    assert verdict(f"{UNCOUNTABLE} prove {claim}").status is Status.PROVED
+
+
+def test_summaries_are_keys_beside_the_tokens() -> None:
+    """All tokens and a summary of each pair of them: more keys than tokens."""
+    assert verdict("step everything | pooled(2) prove keys <= n").status is Status.REFUTED
+    assert verdict("step everything | pooled(1) prove keys <= n").status is Status.REFUTED
