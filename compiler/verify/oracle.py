@@ -9,7 +9,6 @@ that speaks against the claim: what must attend for `reach`, what may attend for
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import assert_never
 
 import numpy as np
@@ -21,6 +20,7 @@ from .. import bruteforce
 from ..bruteforce import Choice, Mask, Positions
 from ..effort import PRODUCT_WORK, spend
 from .bounds import value
+from .hearing import failing_order
 from .orders import missing_in_some_order
 from .reach import count
 from .result import Witness
@@ -201,7 +201,7 @@ def confirms(claim: Claim, pattern: BoundPattern, found: Witness, choice: Choice
         case syntax.Symmetric():
             return holds(pattern.union, may) and not holds(pattern.union, must, mirrored=True)
         case syntax.Reach():
-            return _never_hears(claim, pattern, found, may if claim.negated else must)
+            return failing_order(claim, pattern, found, may if claim.negated else must) is not None
         case syntax.Subset(left, right):
             return holds(left, may) and not holds(right, must)
         case syntax.Equal(left, right):
@@ -217,41 +217,3 @@ def confirms(claim: Claim, pattern: BoundPattern, found: Witness, choice: Choice
             return first_violation(claim, pattern, found.n, found.keys, choice) is not None
         case _:
             assert_never(claim)
-
-
-def _never_hears(claim: syntax.Reach, pattern: BoundPattern, found: Witness, choice: Choice) -> bool:
-    """Whether the query of the witness never hears of its key (in some order, where the claim is about any)."""
-    assert found.key is not None and found.query is not None
-    if pattern.direction is Direction.CAUSAL and found.key > found.query:
-        return False
-    return failing_order(claim, pattern, found, choice) is not None
-
-
-def failing_order(claim: syntax.Reach, pattern: BoundPattern, found: Witness, choice: Choice) -> tuple[int, ...] | None:
-    """The first order of the steps, of those that the claim is about, in which the query does not hear of the key."""
-    bodies = [step.body for step in pattern.steps]
-    layers, stated = count(claim, len(bodies)), tuple(range(len(bodies)))
-    for order in permutations(stated) if claim.any_order else [stated]:
-        if found.query not in hearing(pattern, tuple(bodies[step] for step in order), found, layers, choice):
-            return order
-    return None
-
-
-def hearing(
-    pattern: BoundPattern, steps: tuple[Expression, ...], found: Witness, layers: int | None, choice: Choice
-) -> set[int]:
-    """The tokens that have heard of the witness's key after some layers; of the last layer, only whether the query of
-    the witness has. Follows the key alone."""
-    assert found.query is not None
-    heard, layer, idle = np.array([found.key]), 0, 0
-    # Of what a step has passed on before, its queries have heard: it is asked of the other keys alone.
-    passed = [np.array([], dtype=np.int64)] * len(steps)
-    while (layers is None or layer < layers) and idle < len(steps):
-        asked = [found.query] if layers is not None and layer == layers - 1 else None
-        turn = layer % len(steps)
-        new, passed[turn] = np.setdiff1d(heard, passed[turn]), heard
-        step = mask(pattern, steps[turn], found.n, queries=asked, keys=new, choice=choice)
-        hearing_now = np.flatnonzero(step.any(axis=1))
-        told = np.union1d(heard, hearing_now if asked is None else np.array(asked)[hearing_now])
-        heard, layer, idle = told, layer + 1, idle + 1 if len(told) == len(heard) else 0
-    return set(heard.tolist())

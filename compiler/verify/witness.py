@@ -14,6 +14,7 @@ from ..bruteforce import Mask
 from ..effort import TooLong
 from . import oracle, reach, realise
 from .bounds import value
+from .hearing import failing_order
 from .realise import Realised
 from .subject import Subject
 
@@ -138,7 +139,7 @@ def _broken_path(claim: syntax.Reach, subject: Subject, real: Realised) -> str:
     steps = reach.count(claim, len(masks))
     layers = steps if steps is not None else found.n * len(masks)
     names = [step.name or "step" for step in subject.pattern.steps]
-    order = oracle.failing_order(claim, subject.pattern, found, choice)
+    order = failing_order(claim, subject.pattern, found, choice)
     assert order is not None, "the witness was confirmed"
     graph = _information_flow([masks[step] for step in order], found.key, layers)
     by_order = f"in the order {', '.join(names[step] for step in order)}: " if claim.any_order else ""
