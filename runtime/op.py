@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .engines.engine import Engine, find_engine
+from .engines.engine import Call, Engine, find_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ def _resolve(key: str) -> Registered:
 def attention(
     q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None, program: str, scale: float, query_offset: int
 ) -> tuple[Tensor, Tensor]:
-    """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both contiguous. Arguments as in ``Engine.forward``."""
+    """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both contiguous. Arguments as in ``Engine.forward`` and ``Call``."""
     entry = _resolve(program)
-    out, lse = entry.engine.forward(entry.program, q, k, v, scale=scale, spans=spans, query_offset=query_offset)
+    out, lse = entry.engine.forward(entry.program, q, k, v, Call(scale, spans, query_offset))
     return out.contiguous(), lse.contiguous()
 
 
@@ -85,11 +85,10 @@ def attention_backward(
     scale: float,
     query_offset: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(dq, dk, dv), contiguous. Arguments as in ``Engine.backward``."""
+    """(dq, dk, dv), contiguous. Arguments as in ``Engine.backward`` and ``Call``."""
     entry = _resolve(program)
-    gradients = entry.engine.backward(
-        entry.program, grad_out, grad_lse, q, k, v, out, lse, scale=scale, spans=spans, query_offset=query_offset
-    )
+    call = Call(scale, spans, query_offset)
+    gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
     dq, dk, dv = (gradient.contiguous() for gradient in gradients)
     return dq, dk, dv
 

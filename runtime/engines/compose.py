@@ -23,6 +23,7 @@ from ...compiler.passes.program import NATURAL, Program
 from ..errors import EngineError
 from . import flash
 from .blocks import Block, blocks
+from .engine import Call
 from .rows import rows_backward, rows_forward
 from .sequences import sequences
 from .views import BlockViews, Side
@@ -73,24 +74,14 @@ class ComposeEngine:
 
     name = "compose"
 
-    def forward(
-        self,
-        program: Program,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None,
-        query_offset: int,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         """(out, lse)."""
         _require_cpu(q)
-        q, scale, _ = _positive_scale(q, scale)
+        q, scale, _ = _positive_scale(q, call.scale)
         wide = torch.promote_types(q.dtype, torch.float32)
         out = torch.zeros(q.shape, dtype=wide)
         lse = torch.full(q.shape[:-1], -math.inf, dtype=wide)
-        for part in sequences(q, k, spans, query_offset):
+        for part in sequences(q, k, call):
             inside = (part.queries(q), part.keys(k), part.keys(v), part.queries(out), part.queries(lse))
             if part.whole:
                 _forward(program, *inside, scale)
@@ -108,10 +99,7 @@ class ComposeEngine:
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None,
-        query_offset: int,
+        call: Call,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(dq, dk, dv)."""
         _require_cpu(q)
@@ -119,14 +107,14 @@ class ComposeEngine:
         # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum of 148 rows was a third
         # off.
         q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
-        q, scale, factor = _positive_scale(q, scale)
+        q, scale, factor = _positive_scale(q, call.scale)
         # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
         lse = lse.masked_fill(lse == -math.inf, 0.0)
         grad, v_in, out_in, q_in, k_in = grad_out, v, out, q, k
         if grad_lse is not None:
             grad, q_in, k_in, v_in, out_in = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
         dq, dk, dv = (torch.zeros(x.shape, dtype=wide) for x in (q_in, k_in, v_in))
-        for part in sequences(q, k, spans, query_offset):
+        for part in sequences(q, k, call):
             queries = tuple(part.queries(x) for x in (grad, q_in, out_in, lse, dq))
             keys = tuple(part.keys(x) for x in (k_in, v_in, dk, dv))
             if part.whole:

@@ -27,6 +27,20 @@ class Meaning:
     direction: Direction
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """What a call says beside q, k and v. ``runtime/op.py`` takes it apart into an operator's arguments and back.
+
+    ``scale`` multiplies the scores. ``spans`` is int32 [B, 2], the half-open range [start, end) of the keys of each
+    batch element that exist; None means all. Query row r stands at physical position ``query_offset + r`` of the key
+    axis (decode, chunked prefill).
+    """
+
+    scale: float
+    spans: Tensor | None = None
+    query_offset: int = 0
+
+
 class Engine(Protocol[ProgramT]):
     """Forward and backward of one program.
 
@@ -34,28 +48,16 @@ class Engine(Protocol[ProgramT]):
     key head ``h // (Hq // Hkv)``); lse, grad_lse [B, Hq, Nq], float32 (float64 for float64 inputs), natural
     logarithm. Any strides. Any lengths, 0 and 1 included.
 
-    ``spans`` is int32 [B, 2], the half-open range [start, end) of the keys of each batch element that exist; None
-    means all. The pattern sees length ``n = end - start`` and positions counted from ``start``, so left and right
-    padding do not shift it. Query row r stands at physical position ``query_offset + r`` of the key axis (decode,
-    chunked prefill). A row outside its span, or without a key, has out 0, lse -inf and no gradient. Rows of q, k
-    and v outside the span have no influence, whatever they hold, NaN included. Inside the span they are finite: a pair
-    that the pattern leaves out may be multiplied by 0.
+    The pattern sees length ``n = end - start`` of a span and positions counted from ``start``, so left and right
+    padding do not shift it. A row outside its span, or without a key, has out 0, lse -inf and no gradient. Rows of q,
+    k and v outside the span have no influence, whatever they hold, NaN included. Inside the span they are finite: a
+    pair that the pattern leaves out may be multiplied by 0.
     """
 
     @property
     def name(self) -> str: ...
 
-    def forward(
-        self,
-        program: ProgramT,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None,
-        query_offset: int,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, program: ProgramT, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         """(out, lse)."""
         ...
 
@@ -69,10 +71,7 @@ class Engine(Protocol[ProgramT]):
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None,
-        query_offset: int,
+        call: Call,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(dq, dk, dv), from the gradients of out and, where it has one, of lse."""
         ...

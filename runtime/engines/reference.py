@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...compiler import bruteforce
-from .engine import Meaning
+from .engine import Call, Meaning
 
 
 @lru_cache(maxsize=32)
@@ -21,10 +21,11 @@ def _mask(meaning: Meaning, n: int) -> Tensor:
     return torch.from_numpy(bruteforce.mask(meaning.expression, meaning.direction, n))
 
 
-def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, spans: Tensor | None, query_offset: int) -> Tensor:
+def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, call: Call) -> Tensor:
     """bool [B, 1, Nq, Nk] on the CPU, in physical positions."""
     visible = torch.zeros(batch, 1, nq, nk, dtype=torch.bool)
-    bounds = [[0, nk]] * batch if spans is None else spans.tolist()
+    query_offset = call.query_offset
+    bounds = [[0, nk]] * batch if call.spans is None else call.spans.tolist()
     for element, (start, end) in enumerate(bounds):
         first, last = max(query_offset, start), min(query_offset + nq, end)
         if first < last:
@@ -53,19 +54,9 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def forward(
-        self,
-        program: Meaning,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None,
-        query_offset: int,
-    ) -> tuple[Tensor, Tensor]:
-        keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], spans, query_offset).to(q.device)
-        weights, lse = _softmax(q, k, keep, scale)
+    def forward(self, program: Meaning, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
+        keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], call).to(q.device)
+        weights, lse = _softmax(q, k, keep, call.scale)
         out = contract(weights, keep, _widen(v, q.shape[1]))
         return out.to(q.dtype), lse.to(torch.float64 if q.dtype == torch.float64 else torch.float32)
 
@@ -79,22 +70,19 @@ class ReferenceEngine:
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None,
-        query_offset: int,
+        call: Call,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Analytic: dS = P * (dO V^T - rowsum(dO * O) + dlse), with P and O recomputed rather than read rounded."""
-        keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], spans, query_offset).to(q.device)
+        keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], call).to(q.device)
         transposed = keep.transpose(-1, -2)
         heads = q.shape[1]
-        weights, _ = _softmax(q, k, keep, scale)
+        weights, _ = _softmax(q, k, keep, call.scale)
         wide_q, wide_k, wide_v, wide_grad = (_widen(x, heads) for x in (q, k, v, grad_out))
         delta = (wide_grad * contract(weights, keep, wide_v)).sum(-1)
         if grad_lse is not None:
             delta = delta - grad_lse.to(delta.dtype)
         scores = weights * (wide_grad @ wide_v.transpose(-1, -2) - delta[..., None])
-        scores = torch.where(keep, scores, 0.0) * scale
+        scores = torch.where(keep, scores, 0.0) * call.scale
         dq = contract(scores, keep, wide_k)
         dk = contract(scores.transpose(-1, -2), transposed, wide_q)
         dv = contract(weights.transpose(-1, -2), transposed, wide_grad)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from .engine import Call
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -37,18 +39,18 @@ class Sequence:
         return x[self.batch, :, self.first_row : self.first_row + self.rows]
 
 
-def sequences(q: Tensor, k: Tensor, spans: Tensor | None, query_offset: int) -> Iterator[Sequence]:
+def sequences(q: Tensor, k: Tensor, call: Call) -> Iterator[Sequence]:
     """The sequences of a batch; equal neighbours are one. Empty sequences and rows outside every span are left out."""
     batch, rows, keys = q.shape[0], q.shape[2], k.shape[2]
-    ranges = [(0, keys)] * batch if spans is None else [(int(lo), int(hi)) for lo, hi in spans.tolist()]
+    ranges = [(0, keys)] * batch if call.spans is None else [(int(lo), int(hi)) for lo, hi in call.spans.tolist()]
     first = 0
     while first < batch:
         last = first
         while last + 1 < batch and ranges[last + 1] == ranges[first]:
             last += 1
         start, end = ranges[first]
-        row = max(0, start - query_offset)
-        stop = min(rows, end - query_offset)
+        row = max(0, start - call.query_offset)
+        stop = min(rows, end - call.query_offset)
         if stop > row and end > start:
-            yield Sequence(slice(first, last + 1), start, end, row, row + query_offset - start, stop - row)
+            yield Sequence(slice(first, last + 1), start, end, row, row + call.query_offset - start, stop - row)
         first = last + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...compiler.kernels import launch
 from ...compiler.kernels.kernel_file import kernels
 from ...compiler.passes.program import Program
 from ..errors import EngineUnavailable
+from .engine import Call
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _LARGEST_GRID_Y = 65535
@@ -31,24 +33,14 @@ class TritonEngine:
     name = "triton"
 
     @torch.no_grad()
-    def forward(
-        self,
-        program: Program,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None = None,
-        query_offset: int = 0,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         """(out, lse): out as q, lse fp32 [B, Hq, Nq] in natural log. A row with no key, or outside its span, has
         out 0 and lse -inf.
 
         Raises EngineUnavailable on a CPU without the interpreter, ValueError where shapes or dtypes do not fit.
         """
-        _check(q, k, v, spans)
-        q, scale = _positive_scale(q, scale)
+        _check(q, k, v, call.spans)
+        q, call = _positive_scale(q, call)
         out = torch.zeros_like(q)
         lse = torch.full(q.shape[:3], -torch.inf, dtype=torch.float32, device=q.device)
         with _device(q):
@@ -56,9 +48,9 @@ class TritonEngine:
                 tensors = {"q": q[part], "k": k[part], "v": v[part], "o": out[part]}
                 pointers = {"q_ptr": q[part], "k_ptr": k[part], "v_ptr": v[part], "out_ptr": out[part]}
                 pointers["lse_ptr"] = lse[part]
-                arguments = _arguments(pointers, tensors, scale, spans, part, query_offset)
+                arguments = _arguments(pointers, tensors, call, part)
                 for index in range(len(program.forward)):
-                    _launch(program, "forward", index, arguments, q[part], k[part], query_offset)
+                    _launch(program, "forward", index, arguments, q[part], k[part], call.query_offset)
         return out, lse
 
     @torch.no_grad()
@@ -72,15 +64,12 @@ class TritonEngine:
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        *,
-        scale: float,
-        spans: Tensor | None = None,
-        query_offset: int = 0,
+        call: Call,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(dq, dk, dv), contiguous, given the final (out, lse) of ``forward``."""
-        _check(q, k, v, spans)
-        flipped = scale < 0
-        q, scale = _positive_scale(q, scale)
+        _check(q, k, v, call.spans)
+        flipped = call.scale < 0
+        q, call = _positive_scale(q, call)
         grad_out, lse = grad_out.to(q.dtype), lse.contiguous()
         delta = (grad_out.float() * out.float()).sum(-1)
         if grad_lse is not None:
@@ -93,13 +82,13 @@ class TritonEngine:
                 tensors = {"q": q[part], "k": k[part], "v": v[part], "do": grad_out[part]}
                 pointers = {"q_ptr": q[part], "k_ptr": k[part], "v_ptr": v[part], "do_ptr": grad_out[part]}
                 pointers |= {"lse_ptr": lse[part], "delta_ptr": delta[part]}
-                common = _arguments(pointers, tensors, scale, spans, part, query_offset)
+                common = _arguments(pointers, tensors, call, part)
                 for index in range(len(program.forward)):
                     arguments = common | {"dq_ptr": dq[part]}
-                    _launch(program, "backward_query", index, arguments, q[part], k[part], query_offset)
+                    _launch(program, "backward_query", index, arguments, q[part], k[part], call.query_offset)
                 for index in range(len(program.backward)):
                     arguments = common | {"dk_ptr": dk[part], "dv_ptr": dv[part]}
-                    _launch(program, "backward_key", index, arguments, q[part], k[part], query_offset)
+                    _launch(program, "backward_key", index, arguments, q[part], k[part], call.query_offset)
         dq = dq.neg() if flipped else dq
         return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
 
@@ -138,9 +127,9 @@ def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:
         raise ValueError(f"head dimension {q.shape[3]} is over 256")
 
 
-def _positive_scale(q: Tensor, scale: float) -> tuple[Tensor, float]:
+def _positive_scale(q: Tensor, call: Call) -> tuple[Tensor, Call]:
     """Kernels take the maximum before the scale, which needs scale >= 0: (-q).k * s = q.k * -s."""
-    return (q.neg(), -scale) if scale < 0 else (q, scale)
+    return (q.neg(), replace(call, scale=-call.scale)) if call.scale < 0 else (q, call)
 
 
 def _gradient(like: Tensor, kernels_in_chain: int) -> Tensor:
@@ -163,10 +152,8 @@ def _batches(q: Tensor) -> Iterator[slice]:
 def _arguments(
     pointers: dict[str, Tensor],
     strided: dict[str, Tensor],
-    scale: float,
-    spans: Tensor | None,
+    call: Call,
     part: slice,
-    query_offset: int,
 ) -> dict[str, Any]:
     q, k = strided["q"], strided["k"]
     strides = {f"{name}_{axis}": x.stride(at) for name, x in strided.items() for at, axis in enumerate("bhnd")}
@@ -175,9 +162,9 @@ def _arguments(
         **pointers,
         **strides,
         **sizes,
-        "spans_ptr": None if spans is None else spans[part].contiguous(),
-        "query_offset": query_offset,
-        "scale": float(scale),
+        "spans_ptr": None if call.spans is None else call.spans[part].contiguous(),
+        "query_offset": call.query_offset,
+        "scale": float(call.scale),
     }
 
 

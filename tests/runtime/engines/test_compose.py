@@ -14,7 +14,7 @@ from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.blocks import blocks
 from patternc.runtime.engines.compose import ComposeEngine
-from patternc.runtime.engines.engine import Meaning
+from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.runtime.errors import EngineError
 from patternc.testing.verify.batches import batch_counts
@@ -83,16 +83,16 @@ def test_forward_and_backward_equal_the_reference(name: str, n: int, heads: int,
     # Keys and values as a model projects them: heads behind tokens in memory.
     k, v = torch.randn(2, 2, n, kv_heads, 8).transpose(2, 3)
     grad_lse = torch.randn(2, heads, n)
-    where = {"scale": 0.3, "spans": None, "query_offset": 0}
-    out, lse = ENGINE.forward(program, q, k, v, **where)
+    where = Call(0.3)
+    out, lse = ENGINE.forward(program, q, k, v, where)
     double = [x.double() for x in (q, k, v)]
     meaning = Meaning(pattern.bound.union, pattern.direction)
-    expected, expected_lse = REFERENCE.forward(meaning, *double, **where)
+    expected, expected_lse = REFERENCE.forward(meaning, *double, where)
     torch.testing.assert_close(out, expected.float(), atol=2e-5, rtol=0)
     torch.testing.assert_close(lse, expected_lse.float(), atol=2e-5, rtol=0)
     grad_lse = grad_lse.masked_fill(lse == -math.inf, 0.0)
-    grads = ENGINE.backward(program, grad, grad_lse, q, k, v, out, lse, **where)
-    exact = REFERENCE.backward(meaning, grad.double(), grad_lse.double(), *double, expected, expected_lse, **where)
+    grads = ENGINE.backward(program, grad, grad_lse, q, k, v, out, lse, where)
+    exact = REFERENCE.backward(meaning, grad.double(), grad_lse.double(), *double, expected, expected_lse, where)
     for got, want in zip(grads, exact, strict=True):
         torch.testing.assert_close(got, want.float(), atol=1e-4, rtol=0)
 
@@ -124,7 +124,7 @@ def test_a_plan_does_not_grow_with_the_length() -> None:
 def test_it_is_refused_off_the_cpu() -> None:
     x = torch.empty(1, 1, 4, 8, device="meta")
     with pytest.raises(EngineError, match="engine='triton'"):
-        ENGINE.forward(_program("window"), x, x, x, scale=1.0, spans=None, query_offset=0)
+        ENGINE.forward(_program("window"), x, x, x, Call(1.0))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

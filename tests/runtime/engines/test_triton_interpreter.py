@@ -30,10 +30,11 @@ def test_generated_kernels_in_the_interpreter(tmp_path: Path, selection: str) ->
 
 def test_without_a_gpu_or_the_interpreter_the_remedy_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     from patternc.compiler.passes.program import Program, Tile
+    from patternc.runtime.engines.engine import Call
     from patternc.runtime.engines.triton_engine import TritonEngine
     from patternc.runtime.errors import EngineUnavailable
 
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     x = torch.zeros(1, 1, 4, 16)
     with pytest.raises(EngineUnavailable, match="TRITON_INTERPRET=1"):
-        TritonEngine().forward(Program("none", True, Tile(16, 16), (), (), ()), x, x, x, scale=1.0)
+        TritonEngine().forward(Program("none", True, Tile(16, 16), (), (), ()), x, x, x, Call(1.0))

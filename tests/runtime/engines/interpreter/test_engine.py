@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from programs import CASES, Case
 from torch import Tensor
 
 from patternc.compiler.kernels import launch
+from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.triton_engine import TritonEngine
 
 ENGINE = TritonEngine()
@@ -52,10 +52,10 @@ def agree(
     scale: float | None = None, tolerance: float = 2e-6, backward: bool = True,
 ) -> None:  # fmt: skip
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    settings: dict[str, Any] = {"scale": scale, "spans": spans, "query_offset": offset}
+    call = Call(scale, spans, offset)
     leaves = [x.double().detach().requires_grad_() for x in (q, k, v)]
     want, want_lse = dense(case, *leaves, scale, spans, offset)
-    out, lse = ENGINE.forward(case.program, q, k, v, **settings)
+    out, lse = ENGINE.forward(case.program, q, k, v, call)
     close(out, want, tolerance, "out")
     close(lse, want_lse, tolerance, "lse")
     assert out.dtype == q.dtype and lse.dtype == torch.float32
@@ -66,7 +66,7 @@ def agree(
     grad_lse = torch.randn(want_lse.shape, generator=generator)
     finite = want_lse.isfinite()
     loss = (want * grad_out).sum() + (want_lse.masked_fill(~finite, 0.0) * grad_lse * finite).sum()
-    grads = ENGINE.backward(case.program, grad_out, grad_lse, q, k, v, out, lse, **settings)
+    grads = ENGINE.backward(case.program, grad_out, grad_lse, q, k, v, out, lse, call)
     wanted = torch.autograd.grad(loss, leaves) if loss.requires_grad else [torch.zeros_like(x) for x in leaves]
     for name, got, expected in zip(("dq", "dk", "dv"), grads, wanted, strict=True):
         close(got, expected.nan_to_num(), 4 * tolerance, name)
@@ -142,15 +142,15 @@ def test_scores_beyond_the_range_of_exp() -> None:
 def test_kernels_survive_a_gradient_of_out_alone() -> None:
     q, k, v = tensors(20)
     case = CASES["rows"]()
-    out, lse = ENGINE.forward(case.program, q, k, v, scale=0.25)
-    grads = ENGINE.backward(case.program, torch.ones_like(out), None, q, k, v, out, lse, scale=0.25)
+    out, lse = ENGINE.forward(case.program, q, k, v, Call(0.25))
+    grads = ENGINE.backward(case.program, torch.ones_like(out), None, q, k, v, out, lse, Call(0.25))
     assert all(x.isfinite().all() for x in grads)
     assert (out[:, :, :12] == 0).all() and (lse[:, :, :12] == -math.inf).all() and (grads[0][:, :, :12] == 0).all()
 
 
 def test_no_queries() -> None:
     q, k, v = tensors(20, rows=0)
-    out, lse = ENGINE.forward(CASES["dense_causal"]().program, q, k, v, scale=1.0)
+    out, lse = ENGINE.forward(CASES["dense_causal"]().program, q, k, v, Call(1.0))
     assert out.shape == (1, 1, 0, 16) and lse.shape == (1, 1, 0)
 
 
@@ -174,6 +174,6 @@ def test_bad_arguments_name_the_remedy() -> None:
         ((q.double(), k.double(), v.double()), "dtypes"),
     ):
         with pytest.raises(ValueError, match=text):
-            ENGINE.forward(program, *bad, scale=1.0)
+            ENGINE.forward(program, *bad, Call(1.0))
     with pytest.raises(ValueError, match="spans must be int32"):
-        ENGINE.forward(program, q, k, v, scale=1.0, spans=torch.zeros(1, 2))
+        ENGINE.forward(program, q, k, v, Call(1.0, torch.zeros(1, 2)))
