@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import sys
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from ..cache import cache_directory, write_atomically
 from ..passes.pinned import Pinned
 from ..passes.program import Program
 from .emit import emit
-
-
-def cache_directory() -> Path:
-    """Where generated files live: $PATTERNC_CACHE_DIR, else the user's cache as the platform places it."""
-    if chosen := os.environ.get("PATTERNC_CACHE_DIR"):
-        return Path(chosen)
-    match sys.platform:
-        case "win32":
-            return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "patternc" / "Cache"
-        case "darwin":
-            return Path.home() / "Library" / "Caches" / "patternc"
-        case _:
-            return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "patternc"
 
 
 def write_source(source: str, directory: Path | None = None) -> Path:
@@ -42,15 +28,7 @@ def write_source(source: str, directory: Path | None = None) -> Path:
             return path
     except (OSError, UnicodeDecodeError):
         pass
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=folder, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(source)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    write_atomically(path, source)
     return path
 
 

@@ -6,16 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from patternc.compiler.kernels.kernel_file import cache_directory, import_source, write_source
-
-
-def test_the_cache_directory_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATTERNC_CACHE_DIR", str(tmp_path))
-    assert cache_directory() == tmp_path
-    monkeypatch.delenv("PATTERNC_CACHE_DIR")
-    assert cache_directory().name in ("patternc", "Cache")
+from patternc.compiler.kernels.kernel_file import import_source, write_source
 
 
 def test_a_file_is_named_by_its_content(tmp_path: Path) -> None:
