@@ -8,6 +8,10 @@ import tempfile
 from pathlib import Path
 
 
+class CacheWarning(UserWarning):
+    """A file of the cache that cannot be used or written. Only time is lost."""
+
+
 def cache_directory() -> Path:
     """$PATTERNC_CACHE_DIR, else the user's cache as the platform places it. It need not exist yet."""
     if chosen := os.environ.get("PATTERNC_CACHE_DIR"):

@@ -12,13 +12,11 @@ from .kernels.emit import emit
 from .passes.arrange import Arrangement, arrange
 from .passes.fuse import fuse
 from .passes.merge import merge
-from .passes.program import Program, Tile
+from .passes.program import TILE, Program, Tile
 from .passes.split import split
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
 from .runnable import refuse_cross, refuse_open
-
-TILE = Tile(128, 128)
 
 _OPERATIONS = 1_500_000
 _COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'

@@ -13,13 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..compiler.cache import cache_directory, write_atomically
+from ..compiler.cache import CacheWarning, cache_directory, write_atomically
+
+__all__ = ["CacheWarning", "read_record", "record_path", "write_record"]
 
 FORMAT = 1
-
-
-class CacheWarning(UserWarning):
-    """A record on disk that cannot be used or written. Only time is lost."""
 
 
 def record_path(kind: str, subject: Mapping[str, str], directory: Path | None = None) -> Path:
@@ -39,7 +37,7 @@ def read_record(
     path = record_path(kind, subject, directory)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         reason = f"it cannot be read ({error})"

@@ -8,8 +8,7 @@ import numpy as np
 
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
-from ..lower import TILE
-from ..passes.program import Tile
+from ..passes.program import TILE, Tile
 from ..pattern import Pattern
 from ..relations.membership import Ints, Member, membership
 from ..relations.settle import Extent

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...patterns_dsl.syntax import BoundPattern, Direction
-from ..lower import TILE, Lowered, lower
+from ..lower import Lowered, lower
 from ..passes.arrange import describe
 from ..passes.count import count_tiles
-from ..passes.program import Sweep, Tile
+from ..passes.program import TILE, Sweep, Tile
 from ..passes.tile import Placement
 
 

@@ -23,7 +23,6 @@ Target: TypeAlias = Literal["sm_80", "sm_90", "sm_100", "gfx942"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 _ITEMSIZE: Mapping[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
-_ROLES: tuple[launch.Role, ...] = ("forward", "backward_query", "backward_key")
 
 
 class BuildError(RuntimeError):
@@ -59,7 +58,7 @@ def build(
     dtype: Dtype,
     target: Target,
     spans: bool = False,
-    roles: tuple[launch.Role, ...] = _ROLES,
+    roles: tuple[launch.Role, ...] = launch.ROLES,
     options: launch.Options | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Per kernel name: ``ttir``, ``ttgir``, ``llir``, ``ptx`` and ``cubin`` (``amdgcn`` and ``hsaco`` on AMD) as text
@@ -69,7 +68,6 @@ def build(
     """
     if target not in TARGETS or dtype not in _ITEMSIZE:
         raise ValueError(f"unknown target {target!r} or dtype {dtype!r}; targets: {', '.join(TARGETS)}")
-    module = kernels(program)
     built: dict[str, dict[str, Any]] = {}
     for role in roles:
         for index in range(len(program.backward if role == "backward_key" else program.forward)):
@@ -77,7 +75,7 @@ def build(
             chosen = options or launch.options(
                 role, program.tile, head_dim, _ITEMSIZE[dtype], launch.SHARED_MEMORY[target]
             )
-            built[name] = _compile(getattr(module, name), name, head_dim, dtype, target, spans, chosen)
+            built[name] = _compile(getattr(kernels(program, role), name), name, head_dim, dtype, target, spans, chosen)
     return built
 
 

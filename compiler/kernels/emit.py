@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from ..passes.program import Kernel, Program, Term
 from ..relations.integer import Expr
 from .emit_kernel import backward_key, backward_query, describe, forward, loops, one_line
+from .launch import ROLES, Role
 from .spell import sentence, spell, spell_predicate
 
 _LIBRARY = (
@@ -49,18 +50,22 @@ _LIBRARY = (
 )
 
 
-def emit(program: Program) -> str:
+def emit(program: Program, roles: tuple[Role, ...] = ROLES) -> str:
     """The kernels of ``program`` as a Python module that imports only triton and patternc.runtime.engines.tiles.
 
-    Raises ValueError where the program breaks its own contract (compiler/passes/program.py).
+    With fewer ``roles`` only their kernels, each written as in the whole. Raises ValueError where the program breaks
+    its own contract (compiler/passes/program.py).
     """
     validate(program)
+    sides = [("forward", program.forward)] if {"forward", "backward_query"} & set(roles) else []
+    sides += [("backward", program.backward)] if "backward_key" in roles else []
     parts = [_keep(index, term) for index, term in enumerate(program.terms) if _is_masked(program, index)]
-    sides = (("forward", program.forward), ("backward", program.backward))
     parts += [text for side, kernels in sides for text in _bounds(side, kernels)]
     for index in range(len(program.forward)):
-        parts += [forward(program, index), backward_query(program, index)]
-    parts += [backward_key(program, index) for index in range(len(program.backward))]
+        parts += [forward(program, index)] if "forward" in roles else []
+        parts += [backward_query(program, index)] if "backward_query" in roles else []
+    if "backward_key" in roles:
+        parts += [backward_key(program, index) for index in range(len(program.backward))]
     body = "\n\n\n".join(parts)
     return "\n\n\n".join([_header(program, body), *parts]) + "\n"
 

@@ -13,6 +13,7 @@ from ..cache import cache_directory, write_atomically
 from ..passes.pinned import Pinned
 from ..passes.program import Program
 from .emit import emit
+from .launch import Role
 
 
 def write_source(source: str, directory: Path | None = None) -> Path:
@@ -45,11 +46,12 @@ def import_source(source: str, directory: Path | None = None) -> ModuleType:
     return sys.modules.setdefault(name, module)
 
 
-def kernels(program: Program) -> ModuleType:
-    """The imported kernels of a program."""
-    return _kernels(Pinned(program))
+def kernels(program: Program, role: Role) -> ModuleType:
+    """The imported kernels of a program in one role. Triton takes its time over every function of a module, and who
+    only infers needs no gradients."""
+    return _kernels(Pinned(program), role)
 
 
 @lru_cache(maxsize=256)
-def _kernels(pinned: Pinned) -> ModuleType:
-    return import_source(emit(pinned.program))
+def _kernels(pinned: Pinned, role: Role) -> ModuleType:
+    return import_source(emit(pinned.program, (role,)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..passes.program import Order, Tile
 from . import kernel_forms as forms
 from .read_integer import ReadError, refuse
-from .source_template import Holes, match_statements, template
+from .source_template import Holes, match_statements, same_arguments, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
     statements = _Statements(function, function.body)
     head = statements.take(forms.KEY_HEAD)
     match statements.rest:
-        case [ast.For(orelse=[]) as loop, *_] if ast.unparse(loop).startswith("for member in range(group):\n"):
+        case [ast.For(target=ast.Name("member"), iter=turns, orelse=[]) as loop, *_] if _is_range_of_group(turns):
             del statements.rest[0]
         case _:
             raise refuse(function, "expected the loop over the query heads of a group")
@@ -112,6 +112,10 @@ def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
     written = _Forms("qc", forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
     tile, sweeps = _read_sweeps(inner, order.classes, written, "")
     return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps)
+
+
+def _is_range_of_group(turns: ast.expr) -> bool:
+    return ast.unparse(turns) == "range(group)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +168,10 @@ def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: st
 
 def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:
     strides = ", ".join(f"{name}_{axis}" for name in tensors for axis in "bhnd")
-    wanted = ast.parse(f"def f({forms.PARAMETERS.format(pointers=pointers, strides=strides)}): pass").body[0]
+    [wanted] = template(f"def f({forms.PARAMETERS.format(pointers=pointers, strides=strides)}): pass")
     assert isinstance(wanted, ast.FunctionDef)
     decorators = [ast.unparse(item) for item in function.decorator_list]
-    if decorators != [forms.DECORATOR] or ast.unparse(function.args) != ast.unparse(wanted.args) or function.returns:
+    if decorators != [forms.DECORATOR] or not same_arguments(wanted, function) or function.returns:
         raise refuse(function, "unexpected signature")
 
 

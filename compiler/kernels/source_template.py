@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
+from itertools import repeat
 from typing import TypeAlias
 
 Holes: TypeAlias = dict[str, ast.expr]
@@ -27,19 +28,28 @@ def match_statements(pattern: tuple[ast.stmt, ...], statements: list[ast.stmt]) 
     return holes if _same(list(pattern), statements, holes) else None
 
 
+def same_arguments(one: ast.FunctionDef, two: ast.FunctionDef) -> bool:
+    """Whether two functions take the same arguments, annotations and defaults included."""
+    return _same(one.args, two.args, {})
+
+
 def _same(pattern: object, found: object, holes: Holes) -> bool:
-    if isinstance(pattern, ast.Name) and pattern.id.startswith(_HOLE):
-        if not isinstance(found, ast.expr):
-            return False
-        earlier = holes.setdefault(pattern.id.removeprefix(_HOLE), found)
-        return earlier is found or ast.dump(earlier) == ast.dump(found)
-    if type(pattern) is not type(found):
+    kind = type(pattern)
+    if kind is ast.Name:
+        assert isinstance(pattern, ast.Name)
+        if pattern.id.startswith(_HOLE):
+            if not isinstance(found, ast.expr):
+                return False
+            earlier = holes.setdefault(pattern.id.removeprefix(_HOLE), found)
+            return earlier is found or ast.dump(earlier) == ast.dump(found)
+        # Whether it is loaded or stored is said by its place.
+        return isinstance(found, ast.Name) and pattern.id == found.id
+    if kind is not type(found):
         return False
     if isinstance(pattern, ast.AST):
-        assert isinstance(found, ast.AST)
         # Positions and type comments are attributes, not fields; an absent optional field is None on both sides.
         return all(_same(getattr(pattern, name, None), getattr(found, name, None), holes) for name in pattern._fields)
     if isinstance(pattern, list):
         assert isinstance(found, list)
-        return len(pattern) == len(found) and all(_same(a, b, holes) for a, b in zip(pattern, found, strict=True))
+        return len(pattern) == len(found) and all(map(_same, pattern, found, repeat(holes)))
     return pattern == found

@@ -65,6 +65,10 @@ class Tile:
     key: int
 
 
+TILE = Tile(128, 128)
+"""Of every program, unless another is asked for: kernels walk a tile in blocks that fit the machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """The tiles ``lo <= tile < min(hi, T)`` of the swept side. Within an unmasked range every pair of ranks belongs

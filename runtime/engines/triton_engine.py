@@ -200,7 +200,7 @@ def _launch(
         blocks = launch.query_blocks(order, chosen.block_q, rows, query_offset, keys)
     if blocks * batch * heads == 0:
         return
-    getattr(kernels(program), f"{role}_{index}")[(blocks, batch * heads)](
+    getattr(kernels(program, role), f"{role}_{index}")[(blocks, batch * heads)](
         **arguments,
         HEAD_DIM=head_dim,
         BLOCK_D=launch.block_dim(head_dim),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...compiler import bruteforce
 from ...compiler.pattern import Pattern, Plan
+from ...compiler.stored import fresh
 from ...patterns_dsl.syntax import Direction, Expression
 from ...runtime.compile import compile
 from ...runtime.engines.triton_engine import interpreted
@@ -94,7 +95,7 @@ class Engine:
         inputs, pattern = example.inputs, example.pattern
         assert inputs is not None
         form: dict[str, Any] = {"step": example.step, "head_dim": inputs.head_dim}
-        with bounded(), compilable():
+        with bounded(), compilable(), fresh():
             exact_program = compile(pattern, **form, dtype=torch.float64, engine="reference")
             program = compile(pattern, **form, dtype=inputs.torch_dtype, engine=self.engine)
             mask = visible(example.body, pattern.direction, inputs)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from patternc.compiler.kernels.emit import emit
+from patternc.compiler.kernels.launch import ROLES
 from patternc.compiler.kernels.spell import spell, spell_predicate
 from patternc.compiler.passes.program import Kernel, Order, Sweep, Tile
 from patternc.compiler.relations.integer import Binary, Compare, Const, Expr, Select, Var, evaluate
@@ -91,3 +92,16 @@ def test_a_divisor_must_be_a_positive_constant() -> None:
     with pytest.raises(ValueError, match="positive constant"):
         spell(Binary("//", I, N))
     assert spell_predicate(Compare("<", I, Const(-2))) == "(I < -2)"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_kernels_of_one_role_are_written_as_in_the_whole(name: str) -> None:
+    program = CASES[name]().program
+    whole = emit(program).rstrip("\n").split("\n\n\n")
+    functions: set[str] = set()
+    for role in ROLES:
+        head, *parts = emit(program, (role,)).rstrip("\n").split("\n\n\n")
+        assert set(parts) <= set(whole)
+        assert set(head.splitlines()) <= set(whole[0].splitlines())
+        functions |= set(parts)
+    assert functions == set(whole[1:])

@@ -1,0 +1,133 @@
+"""stored: confirmed programs on disk, so that a pattern is lowered and proved once per machine, not per process.
+
+An entry is the emitted source under a line that says of what, and its digest. Nothing in it is executed to get the
+program back: ``kernels/read.py`` reads it, as it reads what ``confirm`` proves. An entry that was cut short, edited or
+does not read is ignored with a warning and written anew. The name of an entry holds a digest of the compiler itself, so
+that another version of it never meets it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from ..patterns_dsl.syntax import (
+    Complement,
+    Composition,
+    Difference,
+    Direction,
+    Expression,
+    Gated,
+    Intersection,
+    Pooled,
+    Union,
+)
+from .cache import CacheWarning, cache_directory, write_atomically
+from .kernels.read import ReadError, read
+from .passes.program import TILE, Program, Tile
+
+_FORMAT = "patternc program 1"
+_ROOMS = ("kernels", "passes", "relations")
+_FILES = ("cache.py", "ceiling.py", "confirm.py", "lower.py", "runnable.py", "stored.py")
+_FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
+
+
+@contextmanager
+def fresh() -> Iterator[None]:
+    """Within, nothing is read from the disk or written to it: for whoever examines the compiler itself."""
+    token = _FRESH.set(True)
+    try:
+        yield
+    finally:
+        _FRESH.reset(token)
+
+
+def stored(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Program:
+    """The program of a relation, as ``lower`` gives it, from the disk where it is there. Raises as ``lower`` does."""
+    if _FRESH.get():
+        return _lowered(expression, direction, name, tile)[0]
+    key = _key(expression, direction, name, tile)
+    path = cache_directory() / f"program_{key[:32]}.txt"
+    if (found := _read(path, key)) is not None:
+        return found
+    program, source = _lowered(expression, direction, name, tile)
+    try:
+        write_atomically(path, f"{_FORMAT} {key} {_digest(source)}\n{source}")
+    except OSError as error:
+        remedy = "set PATTERNC_CACHE_DIR to a folder that can be written"
+        warnings.warn(f"cannot keep {path}: {error}; {remedy}", CacheWarning, stacklevel=2)
+    return program
+
+
+def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile) -> tuple[Program, str]:
+    # Imported on use: a program from the disk needs neither isl nor the passes.
+    from .lower import lower
+
+    lowered = lower(expression, direction, name, tile)
+    return lowered.program, lowered.source
+
+
+def _read(path: Path, key: str) -> Program | None:
+    try:
+        head, _, source = path.read_text(encoding="utf-8").partition("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"it cannot be read ({error})"
+    else:
+        if head == f"{_FORMAT} {key} {_digest(source)}":
+            try:
+                return read(source)
+            except ReadError as error:
+                reason = str(error)
+        else:
+            reason = "it is not as it was written"
+    warnings.warn(f"{path} is ignored, and the pattern is compiled anew: {reason}", CacheWarning, stacklevel=3)
+    return None
+
+
+def _key(expression: Expression, direction: Direction, name: str, tile: Tile) -> str:
+    """A digest of all that an emitted source depends on; its comments quote the text of the rules."""
+    parts = (compiler_digest(), repr(expression), _quoted(expression), direction.value, name, repr(tile))
+    return _digest("\n".join(parts))
+
+
+def _quoted(expression: Expression) -> str:
+    """The lines and texts of every part that a term may be named after."""
+    found, left = [], [expression]
+    while left:
+        part = left.pop()
+        found.append(f"{part.span.line} {part.span.text}")
+        match part:
+            case Union() | Intersection() | Difference() | Composition():
+                left += (part.left, part.right)
+            case Complement() | Gated() | Pooled():
+                left.append(part.operand)
+            case _:
+                pass
+    return "\n".join(found)
+
+
+def compiler_files() -> list[Path]:
+    """The files that make programs."""
+    here = Path(__file__).parent
+    return sorted([here / name for name in _FILES] + [path for room in _ROOMS for path in (here / room).glob("*.py")])
+
+
+@lru_cache(maxsize=1)
+def compiler_digest() -> str:
+    """A digest of the compiler, and of the version of isl that it asks."""
+    contents = hashlib.sha256(version("islpy").encode())
+    for path in compiler_files():
+        contents.update(f"{path.name}\n".encode() + path.read_bytes())
+    return contents.hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
