@@ -1,0 +1,30 @@
+"""torch's scaled_dot_product_attention without a pattern: what a model runs today."""
+
+from __future__ import annotations
+
+import torch
+from cases import DENSE, Case
+from inputs import Inputs
+from torch import Tensor
+from torch.nn import functional as F
+
+from .contestant import Prepared
+
+
+class Dense:
+    name = DENSE
+
+    def available(self, device: str, dtype: torch.dtype) -> str | None:
+        return None
+
+    def subject(self, case: Case) -> str:
+        return "dense, causal" if case.causal else "dense, bidirectional"
+
+    def prepare(self, case: Case, inputs: Inputs) -> Prepared:
+        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=case.causal)
+
+        def step(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(q, k, v)
+
+        return Prepared(attend, inputs, step if case.causal else None)

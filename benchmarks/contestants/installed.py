@@ -1,0 +1,20 @@
+"""Whether a library can be imported here, and if not, in its own words why not."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+
+@cache
+def why_not(module: str) -> str | None:
+    """None where it can. A library that is there but broken is told from one that is not there."""
+    if find_spec(module.partition(".")[0]) is None:
+        return "not installed"
+    try:
+        import_module(module)
+    except Exception as error:  # noqa: BLE001: what a foreign library raises when it is imported is not known
+        first = (str(error).splitlines() or [""])[0]
+        return f"installed, but cannot be imported: {type(error).__name__}: {first[:160]}"
+    return None

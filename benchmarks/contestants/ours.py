@@ -1,0 +1,56 @@
+"""patternc under one of its engines."""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.util import find_spec
+
+import torch
+from cases import Case
+from inputs import Inputs, forward
+from measure import synchronise
+from torch import Tensor
+
+import patternc as pc
+
+from .contestant import Prepared
+
+
+class Ours:
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.name = f"ours, {engine}"
+
+    def available(self, device: str, dtype: torch.dtype) -> str | None:
+        if self.engine != "triton":
+            return None
+        if find_spec("triton") is None:
+            return "triton is not installed"
+        if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+            return "its kernels need a GPU (or TRITON_INTERPRET=1, which says nothing about speed)"
+        return None
+
+    def subject(self, case: Case) -> str:
+        return case.name
+
+    def prepare(self, case: Case, inputs: Inputs) -> Prepared:
+        pattern = case.pattern()
+        begin = time.perf_counter()
+        dtype, device = inputs.q.dtype, inputs.device
+        program = pc.compile(
+            pattern, head_dim=inputs.q.shape[3], dtype=dtype, engine=self.engine, device=device
+        )
+        lowered = time.perf_counter()
+        forward(program, inputs)()
+        synchronise(device)
+        facts = {
+            "engine": program.engine,
+            "lower_seconds": lowered - begin,
+            "first_call_seconds": time.perf_counter() - lowered,
+        }
+
+        def step(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return program(q, k, v, query_offset=k.shape[2] - q.shape[2])
+
+        return Prepared(program, inputs, step if case.causal else None, facts=facts)
