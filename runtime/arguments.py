@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from .engines.engine import Call
 from .errors import ArgumentError
 
 
@@ -35,24 +38,69 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
         raise ArgumentError("q", f"{q.shape[1]} heads, but k has {k.shape[1]}", remedy)
 
 
-def check_placement(q: Tensor, k: Tensor, spans: Tensor | None, query_offset: int) -> None:
-    """``query_offset`` and ``spans`` against the lengths of q and k. Raises ArgumentError."""
+def check_placement(q: Tensor, k: Tensor, call: Call) -> None:
+    """Where the queries and keys of a call lie, as far as shapes tell. Raises ArgumentError."""
     nq, nk = q.shape[2], k.shape[2]
-    if query_offset < 0 or query_offset + nq > nk:
+    if call.query_offset < 0 or call.query_offset + nq > nk:
         remedy = "queries are rows query_offset .. query_offset + Nq - 1 of the keys; for decode pass Nk - Nq"
-        raise ArgumentError("query_offset", f"{query_offset} with {nq} queries and {nk} keys", remedy)
-    if spans is None:
-        return
-    if not isinstance(spans, Tensor) or spans.dtype != torch.int32 or spans.shape != (q.shape[0], 2):
-        found = f"{spans.dtype} {_shape(spans)}" if isinstance(spans, Tensor) else f"a {type(spans).__name__}"
-        raise ArgumentError("spans", found, f"pass int32 [{q.shape[0]}, 2]: start and end of each element's keys")
-    if spans.device != q.device:
-        raise ArgumentError("spans", f"on {spans.device}, but q is on {q.device}", "move it to the device of q")
-    # Reading values on a GPU would stop the stream at every call, and a graph under capture has none.
-    if spans.device.type == "cpu" and not torch.compiler.is_compiling():
-        start, end = spans[:, 0], spans[:, 1]
+        raise ArgumentError("query_offset", f"{call.query_offset} with {nq} queries and {nk} keys", remedy)
+    if call.spans is not None:
+        _check_kind("spans", call.spans, (q.shape[0], 2), "start and end of each element's keys", q)
+    if call.documents is not None:
+        _check_documents(q, k, call, call.documents)
+    elif call.max_seqlen is not None:
+        remedy = "give `documents`, or leave it out"
+        raise ArgumentError("max_seqlen", f"{call.max_seqlen} without documents", remedy)
+    if call.softcap is not None and not 0 < call.softcap < math.inf:
+        raise ArgumentError("softcap", f"{call.softcap}", "pass a positive number, or None for scores as they are")
+
+
+def _check_documents(q: Tensor, k: Tensor, call: Call, documents: Tensor) -> None:
+    if q.shape[0] != 1:
+        remedy = "pack all documents into one row: [1, heads, tokens, head_dim]"
+        raise ArgumentError("documents", f"a batch of {q.shape[0]}", remedy)
+    if q.shape[2] != k.shape[2]:
+        remedy = "each document attends to itself: pass all of its tokens as queries"
+        raise ArgumentError("documents", f"{q.shape[2]} queries and {k.shape[2]} keys", remedy)
+    if call.spans is not None:
+        raise ArgumentError("spans", "given together with documents", "leave padding out of what is packed")
+    count = documents.shape[0] if isinstance(documents, Tensor) and documents.dim() == 1 else 1
+    meaning = "where each document begins, and the end of the last: cu_seqlens"
+    _check_kind("documents", documents, (max(1, count),), meaning, q)
+
+
+def _check_kind(name: str, tensor: Tensor, shape: tuple[int, ...], meaning: str, q: Tensor) -> None:
+    if not isinstance(tensor, Tensor) or tensor.dtype != torch.int32 or tensor.shape != shape:
+        found = f"{tensor.dtype} {_shape(tensor)}" if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
+        wanted = f"[{', '.join(map(str, shape))}]" if name == "spans" else "[documents + 1]"
+        raise ArgumentError(name, found, f"pass int32 {wanted}: {meaning}")
+    if tensor.device != q.device:
+        raise ArgumentError(name, f"on {tensor.device}, but q is on {q.device}", "move it to the device of q")
+
+
+def check_values(k: Tensor, call: Call) -> None:
+    """What ``spans`` and ``documents`` hold. Asked on a CPU only: elsewhere it would stop the stream at every call, and
+    kernels clip what they read. Raises ArgumentError."""
+    nk = k.shape[2]
+    if call.spans is not None and call.spans.device.type == "cpu":
+        start, end = call.spans[:, 0], call.spans[:, 1]
         if not bool(((start >= 0) & (start <= end) & (end <= nk)).all()):
-            raise ArgumentError("spans", f"{spans.tolist()}", f"each must hold 0 <= start <= end <= {nk}")
+            raise ArgumentError("spans", f"{call.spans.tolist()}", f"each must hold 0 <= start <= end <= {nk}")
+    if call.documents is not None and call.documents.device.type == "cpu":
+        lengths = call.documents.diff()
+        if int(call.documents[0]) != 0 or int(call.documents[-1]) != nk or bool((lengths < 0).any()):
+            remedy = f"they must start at 0, never fall, and end at the number of tokens, {nk}"
+            raise ArgumentError("documents", _abridged(call.documents), remedy)
+        longest = max(lengths.tolist(), default=0)
+        if call.max_seqlen is not None and longest > call.max_seqlen:
+            remedy = "pass that, or leave it out"
+            raise ArgumentError("max_seqlen", f"{call.max_seqlen}, but a document has {longest} tokens", remedy)
+
+
+def _abridged(numbers: Tensor) -> str:
+    """The first and last of many numbers."""
+    shown = [str(number) for number in numbers.tolist()]
+    return f"[{', '.join(shown if len(shown) <= 8 else [*shown[:4], '...', *shown[-3:]])}]"
 
 
 def _shape(tensor: Tensor) -> str:

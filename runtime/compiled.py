@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor
 
 from ..compiler.passes.program import Program
 from .arguments import check_placement, check_tensors
-from .engines.engine import Meaning, check_dtype
+from .engines.engine import Call, Meaning, check_dtype
 from .errors import EngineError
 from .op import attention, register
+
+
+class Options(TypedDict, total=False):
+    """What a call may say beside its tensors."""
+
+    scale: float | None
+    spans: Tensor | None
+    query_offset: int
+    documents: Tensor | None
+    max_seqlen: int | None
+    softcap: float | None
 
 
 @dataclass(frozen=True)
@@ -50,28 +61,12 @@ class Compiled:
 
     @overload
     def __call__(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        scale: float | None = None,
-        spans: Tensor | None = None,
-        query_offset: int = 0,
-        return_lse: Literal[False] = False,
+        self, q: Tensor, k: Tensor, v: Tensor, *, return_lse: Literal[False] = False, **options: Unpack[Options]
     ) -> Tensor: ...
 
     @overload
     def __call__(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        scale: float | None = None,
-        spans: Tensor | None = None,
-        query_offset: int = 0,
-        return_lse: Literal[True],
+        self, q: Tensor, k: Tensor, v: Tensor, *, return_lse: Literal[True], **options: Unpack[Options]
     ) -> tuple[Tensor, Tensor]: ...
 
     def __call__(
@@ -83,21 +78,29 @@ class Compiled:
         scale: float | None = None,
         spans: Tensor | None = None,
         query_offset: int = 0,
+        documents: Tensor | None = None,
+        max_seqlen: int | None = None,
+        softcap: float | None = None,
         return_lse: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """out [B, Hq, Nq, D], contiguous; with ``return_lse`` also lse [B, Hq, Nq] (float32, natural logarithm).
 
         q [B, Hq, Nq, D], k and v [B, Hkv, Nk, D], any strides, Hq a multiple of Hkv. ``scale`` multiplies the
-        scores, by default head_dim ** -0.5. ``spans`` int32 [B, 2] holds the half-open range of keys that exist
-        (padding); positions and the length of the pattern count from its start. Query row r stands at key position
-        ``query_offset + r``. Rows outside their span or without a key give out 0 and lse -inf, and no gradient.
+        scores, by default head_dim ** -0.5; with ``softcap`` a score s becomes softcap * tanh(s / softcap). ``spans``
+        int32 [B, 2] holds the half-open range of keys that exist (padding); positions and the length of the pattern
+        count from its start. Query row r stands at key position ``query_offset + r``. Rows outside their span or
+        without a key give out 0 and lse -inf, and no gradient.
+
+        ``documents`` int32 [docs + 1] (flash attention's ``cu_seqlens``) packs documents into a batch of one, without
+        padding: document d is tokens documents[d] .. documents[d + 1] - 1, and a sequence of its own; some may be
+        empty. ``max_seqlen``, if known, is at least the length of the longest, and keeps a GPU from looking for more.
 
         What q, k and v hold outside a span has no influence on anything, NaN and infinity included. Inside a span
         they must be finite: an engine may multiply a pair that the pattern leaves out by 0, and 0 * NaN is NaN.
         (The reference engine alone leaves such pairs out altogether.) Raises ArgumentError.
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
-        check_placement(q, k, spans, query_offset)
         scale = self.head_dim**-0.5 if scale is None else float(scale)
-        out, lse = attention(q, k, v, spans, self.key, scale, query_offset)
+        check_placement(q, k, Call(scale, spans, query_offset, documents, max_seqlen, softcap))
+        out, lse = attention(q, k, v, spans, documents, self.key, scale, query_offset, max_seqlen, softcap)
         return (out, lse) if return_lse else out

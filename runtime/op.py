@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .arguments import check_values
 from .engines.engine import Call, Engine, find_engine
 
 
@@ -55,18 +56,26 @@ def _resolve(key: str) -> Registered:
 
 @torch.library.custom_op("patternc::attention", mutates_args=())
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None, program: str, scale: float, query_offset: int
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    spans: Tensor | None,
+    documents: Tensor | None,
+    program: str,
+    scale: float,
+    query_offset: int,
+    max_seqlen: int | None,
+    softcap: float | None,
 ) -> tuple[Tensor, Tensor]:
     """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both contiguous. Arguments as in ``Engine.forward`` and ``Call``."""
-    entry = _resolve(program)
-    out, lse = entry.engine.forward(entry.program, q, k, v, Call(scale, spans, query_offset))
+    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap)
+    check_values(k, call)
+    out, lse = entry.engine.forward(entry.program, q, k, v, call)
     return out.contiguous(), lse.contiguous()
 
 
 @attention.register_fake
-def _(
-    q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None, program: str, scale: float, query_offset: int
-) -> tuple[Tensor, Tensor]:
+def _(q: Tensor, k: Tensor, v: Tensor, *call: Any) -> tuple[Tensor, Tensor]:
     wide = torch.float64 if q.dtype == torch.float64 else torch.float32
     return q.new_empty(q.shape), q.new_empty(q.shape[:3], dtype=wide)
 
@@ -81,13 +90,15 @@ def attention_backward(
     out: Tensor,
     lse: Tensor,
     spans: Tensor | None,
+    documents: Tensor | None,
     program: str,
     scale: float,
     query_offset: int,
+    max_seqlen: int | None,
+    softcap: float | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dq, dk, dv), contiguous. Arguments as in ``Engine.backward`` and ``Call``."""
-    entry = _resolve(program)
-    call = Call(scale, spans, query_offset)
+    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap)
     gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
     dq, dk, dv = (gradient.contiguous() for gradient in gradients)
     return dq, dk, dv
@@ -95,38 +106,27 @@ def attention_backward(
 
 @attention_backward.register_fake
 def _(
-    grad_out: Tensor,
-    grad_lse: Tensor | None,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    out: Tensor,
-    lse: Tensor,
-    spans: Tensor | None,
-    program: str,
-    scale: float,
-    query_offset: int,
+    grad_out: Tensor, grad_lse: Tensor | None, q: Tensor, k: Tensor, v: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    q, k, v, spans, ctx.program, ctx.scale, ctx.query_offset = inputs
-    ctx.save_for_backward(q, k, v, spans, *output)
+    *tensors, ctx.program, ctx.scale, ctx.query_offset, ctx.max_seqlen, ctx.softcap = inputs
+    ctx.save_for_backward(*tensors, *output)
     # A loss seldom uses lse: its gradient then stays None, and the engine skips a pass over it.
     ctx.set_materialize_grads(False)
 
 
 def _differentiate(ctx: Any, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
-    q, k, v, spans, out, lse = ctx.saved_tensors
+    q, k, v, spans, documents, out, lse = ctx.saved_tensors
+    rest = (spans, documents, ctx.program, ctx.scale, ctx.query_offset, ctx.max_seqlen, ctx.softcap)
     if grad_out is None and grad_lse is None:
-        return (None,) * 7
+        return (None,) * (3 + len(rest))
     if grad_out is None:
         grad_out = torch.zeros_like(out)
-    gradients = torch.ops.patternc.attention_backward(
-        grad_out, grad_lse, q, k, v, out, lse, spans, ctx.program, ctx.scale, ctx.query_offset
-    )
-    return (*gradients, None, None, None, None)
+    gradients = torch.ops.patternc.attention_backward(grad_out, grad_lse, q, k, v, out, lse, *rest)
+    return (*gradients, *(None for _ in rest))
 
 
 attention.register_autograd(_differentiate, setup_context=_save)

@@ -120,9 +120,7 @@ def _flash_backward(
             grad, q, k, v, out, lse, cum_q, cum_k, max_q, max_k, 0.0, piece.causal, seed, offset
         )
     else:
-        parts = _ops._scaled_dot_product_flash_attention_for_cpu_backward(
-            grad, q, k, v, out, lse, 0.0, piece.causal
-        )
+        parts = _ops._scaled_dot_product_flash_attention_for_cpu_backward(grad, q, k, v, out, lse, 0.0, piece.causal)
     return [_turned(piece, x) for x in parts]
 
 

@@ -134,7 +134,10 @@ def keys_of_last(case: Case, n: int) -> list[View] | None:
         case "fixed":
             l, c = numbers["l"], numbers["c"]
             first = (n - 1) // l * l
-            return [lambda x: x[:, :, first:], lambda x: x[:, :, :first].unflatten(2, (-1, l))[..., l - c :, :].flatten(2, 3)]
+            return [
+                lambda x: x[:, :, first:],
+                lambda x: x[:, :, :first].unflatten(2, (-1, l))[..., l - c :, :].flatten(2, 3),
+            ]
         case "window":
             return [lambda x: x[:, :, n - numbers["w"] :]]
         case "streaming":

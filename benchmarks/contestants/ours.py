@@ -38,9 +38,7 @@ class Ours:
         pattern = case.pattern()
         begin = time.perf_counter()
         dtype, device = inputs.q.dtype, inputs.device
-        program = pc.compile(
-            pattern, head_dim=inputs.q.shape[3], dtype=dtype, engine=self.engine, device=device
-        )
+        program = pc.compile(pattern, head_dim=inputs.q.shape[3], dtype=dtype, engine=self.engine, device=device)
         lowered = time.perf_counter()
         forward(program, inputs)()
         synchronise(device)

@@ -23,6 +23,7 @@ Target: TypeAlias = Literal["sm_80", "sm_90", "sm_100", "gfx942"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 _ITEMSIZE: Mapping[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+PLAIN = launch.Variant()
 
 
 class BuildError(RuntimeError):
@@ -57,12 +58,12 @@ def build(
     head_dim: int,
     dtype: Dtype,
     target: Target,
-    spans: bool = False,
+    variant: launch.Variant = PLAIN,
     roles: tuple[launch.Role, ...] = launch.ROLES,
     options: launch.Options | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Per kernel name: ``ttir``, ``ttgir``, ``llir``, ``ptx`` and ``cubin`` (``amdgcn`` and ``hsaco`` on AMD) as text
-    or bytes, and ``report``, a Report. No GPU is needed. ``spans`` builds the variant for padded batches.
+    or bytes, and ``report``, a Report. No GPU is needed.
 
     Raises BuildError; ValueError for an unknown target or dtype.
     """
@@ -75,19 +76,21 @@ def build(
             chosen = options or launch.options(
                 role, program.tile, head_dim, _ITEMSIZE[dtype], launch.SHARED_MEMORY[target]
             )
-            built[name] = _compile(getattr(kernels(program, role), name), name, head_dim, dtype, target, spans, chosen)
+            built[name] = _compile(
+                getattr(kernels(program, role), name), name, head_dim, dtype, target, variant, chosen
+            )
     return built
 
 
 def _compile(
-    kernel: Any, name: str, head_dim: int, dtype: Dtype, target: Target, spans: bool, chosen: launch.Options
+    kernel: Any, name: str, head_dim: int, dtype: Dtype, target: Target, variant: launch.Variant, chosen: launch.Options
 ) -> dict[str, Any]:
     import triton
     from triton.compiler import ASTSource
 
     if not isinstance(kernel, triton.JITFunction):
         raise BuildError(f"{name} cannot be compiled while TRITON_INTERPRET is set: unset it and start anew")
-    signature, constants, attributes = _signature(kernel.arg_names, head_dim, dtype, target, spans, chosen)
+    signature, constants, attributes = _signature(kernel.arg_names, head_dim, dtype, target, variant, chosen)
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
     settings = {"num_warps": chosen.num_warps, "num_stages": chosen.num_stages}
     try:
@@ -108,7 +111,7 @@ def _gpu_target(target: Target) -> Any:
 
 
 def _signature(
-    names: list[str], head_dim: int, dtype: Dtype, target: Target, spans: bool, chosen: launch.Options
+    names: list[str], head_dim: int, dtype: Dtype, target: Target, variant: launch.Variant, chosen: launch.Options
 ) -> tuple[dict[str, str], dict[str, Any], dict[tuple[int], list[list[Any]]]]:
     """Types, constants and divisibility of the arguments of a kernel, told from their names."""
     constants: dict[str, Any] = {
@@ -116,6 +119,8 @@ def _signature(
         "BLOCK_D": launch.block_dim(head_dim),
         "BLOCK_Q": chosen.block_q,
         "BLOCK_K": chosen.block_k,
+        "PACKED": variant.packed,
+        "SOFTCAP": variant.softcap,
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}
@@ -124,7 +129,7 @@ def _signature(
         aligned = False
         if name in constants:
             signature[name] = "constexpr"
-        elif name == "spans_ptr" and not spans:
+        elif name == "spans_ptr" and not variant.spans:
             signature[name], constants[name] = "constexpr", None
         elif name == "spans_ptr":
             signature[name] = "*i32"

@@ -17,8 +17,9 @@ _LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset"]'
 _SIZES = "heads, group, Nq, Nk, query_offset, scale,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
-    "PRECISION: tl.constexpr,",
+    "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
 )
+_STEP = "score_scale, SOFTCAP, PRECISION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def forward(program: Program, index: int) -> str:
         "out_at = matrix(out_ptr, batch, head, o_b, o_h)",
         start,
         "score_scale = scale * LOG2_E",
-        *_swept_keys(program, index, "acc, m, z = attend_{}(acc, m, z, q, k, v,{} score_scale, PRECISION)"),
+        *_swept_keys(program, index, f"acc, m, z = attend_{{}}(acc, m, z, q, k, v,{{}} {_STEP})"),
         "",
         "finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)",
     ]
@@ -85,7 +86,7 @@ def backward_query(program: Program, index: int) -> str:
         "delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)",
         "dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)",
         "score_scale = scale * LOG2_E",
-        *_swept_keys(program, index, "dq = query_gradient_{}(dq, q, k, v, do, lse, delta,{} score_scale, PRECISION)"),
+        *_swept_keys(program, index, f"dq = query_gradient_{{}}(dq, q, k, v, do, lse, delta,{{}} {_STEP})"),
         "",
         "dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)",
         f"store_gradient(dq_at, rows, dq * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
@@ -99,7 +100,7 @@ def backward_key(program: Program, index: int) -> str:
     heads of a group."""
     order = program.backward[index].order
     body = [
-        "batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)",
+        "batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)",
         f"c, block, count = key_block(n, {_constants(order)}, {order.classes}, BLOCK_K)",
         "if block < 0:",
         "    return",
@@ -147,7 +148,7 @@ def _strides(*names: str) -> list[str]:
 def _stationary_query(program: Program, order: Order) -> list[str]:
     constants = _constants(order)
     return [
-        "batch, head, first, n = sequence(spans_ptr, heads, Nk)",
+        "batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)",
         f"c, block, begin, end = query_block(first, n, query_offset, Nq, {constants}, {order.classes}, BLOCK_Q)",
         "if block < 0:",
         "    return",
@@ -217,4 +218,4 @@ def _swept_queries(program: Program, index: int) -> Iterator[str]:
             yield "        q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,"
             yield f"        q_n, q_d, do_n, do_d, {query}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
             yield "    )"
-            yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} score_scale, PRECISION)"
+            yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP})"

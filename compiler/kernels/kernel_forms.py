@@ -7,12 +7,13 @@ from __future__ import annotations
 
 PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, HEAD_DIM: tl.constexpr,
-    BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr
+    BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
+    PACKED: tl.constexpr, SOFTCAP: tl.constexpr
 """
 DECORATOR = "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset'])"
 
 QUERY_HEAD = """
-batch, head, first, n = sequence(spans_ptr, heads, Nk)
+batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
 c, block, begin, end = query_block(
     first, n, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_Q)
 if block < 0:
@@ -46,8 +47,8 @@ dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
 store_gradient(dq_at, rows, dq * scale, live, {add}, HEAD_DIM, BLOCK_D)
 """
 STEPS = {
-    "forward": "acc, m, z = attend_{}(acc, m, z, q, k, v, {}score_scale, PRECISION)",
-    "backward_query": "dq = query_gradient_{}(dq, q, k, v, do, lse, delta, {}score_scale, PRECISION)",
+    "forward": "acc, m, z = attend_{}(acc, m, z, q, k, v, {}score_scale, SOFTCAP, PRECISION)",
+    "backward_query": "dq = query_gradient_{}(dq, q, k, v, do, lse, delta, {}score_scale, SOFTCAP, PRECISION)",
 }
 KEYS = """
 count = ranks(kc, n, HOLE_period, HOLE_count, HOLE_start)
@@ -77,7 +78,7 @@ if (lo <= whole) & (whole < hi):
     {step_last}
 """
 KEY_HEAD = """
-batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)
+batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
 c, block, count = key_block(n, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K)
 if block < 0:
     return
@@ -114,12 +115,12 @@ for i in range(lo, hi):
     a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
     keep = HOLE_keep(qc, a[None, :], b[:, None], n)
     {LOAD_QUERIES}
-    dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+    dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 """
 QUERIES_FULL = f"""
 for i in range(lo, hi):
     {LOAD_QUERIES}
-    dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, PRECISION)
+    dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
 KEY_END = """
 dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)

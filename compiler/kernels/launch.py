@@ -21,6 +21,16 @@ class Options:
     num_stages: int
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents, and
+    where scores are capped; 0 is nowhere."""
+
+    spans: bool = False
+    packed: bool = False
+    softcap: float = 0.0
+
+
 def block_dim(head_dim: int) -> int:
     """The head dimension padded to a power of two, as blocks need it."""
     return max(16, 1 << (head_dim - 1).bit_length())

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -77,16 +77,16 @@ class ComposeEngine:
     def forward(self, program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         """(out, lse)."""
         _require_cpu(q)
-        q, scale, _ = _positive_scale(q, call.scale)
+        q, call, _ = _positive_scale(q, call)
         wide = torch.promote_types(q.dtype, torch.float32)
         out = torch.zeros(q.shape, dtype=wide)
         lse = torch.full(q.shape[:-1], -math.inf, dtype=wide)
         for part in sequences(q, k, call):
             inside = (part.queries(q), part.keys(k), part.keys(v), part.queries(out), part.queries(lse))
             if part.whole:
-                _forward(program, *inside, scale)
+                _forward(program, *inside, call)
             else:
-                rows_forward(program, part, *inside, scale)
+                rows_forward(program, part, *inside, call)
         return out.to(q.dtype), lse
 
     def backward(
@@ -107,7 +107,7 @@ class ComposeEngine:
         # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum of 148 rows was a third
         # off.
         q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
-        q, scale, factor = _positive_scale(q, call.scale)
+        q, call, factor = _positive_scale(q, call)
         # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
         lse = lse.masked_fill(lse == -math.inf, 0.0)
         grad, v_in, out_in, q_in, k_in = grad_out, v, out, q, k
@@ -118,9 +118,9 @@ class ComposeEngine:
             queries = tuple(part.queries(x) for x in (grad, q_in, out_in, lse, dq))
             keys = tuple(part.keys(x) for x in (k_in, v_in, dk, dv))
             if part.whole:
-                _backward(program, queries, keys, scale)
+                _backward(program, queries, keys, call)
             else:
-                rows_backward(program, part, queries, keys, scale)
+                rows_backward(program, part, queries, keys, call)
         if factor != 1:
             dq.mul_(factor)
         width = q.shape[-1]
@@ -132,12 +132,14 @@ def _require_cpu(q: Tensor) -> None:
         raise EngineError(f"engine 'compose' runs on cpu tensors, not on {q.device}; use engine='triton' there")
 
 
-def _positive_scale(q: Tensor, scale: float) -> tuple[Tensor, float, int]:
-    """(q, scale, factor of dq): torch's causal kernel multiplies the -inf of a later key by the scale, which must be
+def _positive_scale(q: Tensor, call: Call) -> tuple[Tensor, Call, int]:
+    """(q, call, factor of dq): torch's causal kernel multiplies the -inf of a later key by the scale, which must be
     positive then: q.k * s = (-q).k * -s, and q.k * 0 = (0 * q).k * 1."""
-    if scale > 0:
-        return q, scale, 1
-    return (q.neg(), -scale, -1) if scale < 0 else (torch.zeros_like(q), 1.0, 0)
+    if call.scale > 0:
+        return q, call, 1
+    if call.scale < 0:
+        return q.neg(), replace(call, scale=-call.scale), -1
+    return torch.zeros_like(q), replace(call, scale=1.0), 0
 
 
 def _carry_lse_gradient(
@@ -160,7 +162,7 @@ def _carry_lse_gradient(
     )
 
 
-def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float) -> None:
+def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, call: Call) -> None:
     """Fill out and lse, which hold 0 and -inf, for a sequence whose queries are all there."""
     groups = q.shape[1] // k.shape[1]
     q, k, v = (_rows_contiguous(x) for x in (q, k, v))
@@ -173,7 +175,7 @@ def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse
             query = views.queries(qs)
             mask, dead = views.bias(query)
             part, part_lse = flash.forward(
-                query, views.keys(ks), views.keys(vs), mask, causal=block.triangle, scale=scale
+                query, views.keys(ks), views.keys(vs), mask, causal=block.triangle, call=call
             )
             if dead is not None:
                 part_lse.masked_fill_(dead, -math.inf)
@@ -194,7 +196,7 @@ def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor, fresh: bool
     lse.copy_(total)
 
 
-def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], scale: float) -> None:
+def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], call: Call) -> None:
     """Add to dq, dk and dv, the last of each side."""
     grad, q, out, lse, dq = queries
     k, v, dk, dv = keys
@@ -218,7 +220,7 @@ def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor,
                 views.queries(lses).squeeze(-1),
                 mask,
                 causal=block.triangle,
-                scale=scale,
+                call=call,
             )
             views.queries(dqs).add_(parts[0])
             views.add_to_keys(dks, parts[1])

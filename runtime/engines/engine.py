@@ -34,11 +34,19 @@ class Call:
     ``scale`` multiplies the scores. ``spans`` is int32 [B, 2], the half-open range [start, end) of the keys of each
     batch element that exist; None means all. Query row r stands at physical position ``query_offset + r`` of the key
     axis (decode, chunked prefill).
+
+    ``documents`` is int32 [docs + 1], where packed documents begin in a batch of one, and the end of the last: each is
+    a sequence of its own, of the length that the pattern sees. None is longer than ``max_seqlen``, where that is given.
+
+    With ``softcap`` a score s, scaled, becomes ``softcap * tanh(s / softcap)`` (Gemma 2).
     """
 
     scale: float
     spans: Tensor | None = None
     query_offset: int = 0
+    documents: Tensor | None = None
+    max_seqlen: int | None = None
+    softcap: float | None = None
 
 
 class Engine(Protocol[ProgramT]):

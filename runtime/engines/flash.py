@@ -14,6 +14,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from . import capped
+from .engine import Call
+
 _FORWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
 
@@ -23,18 +26,19 @@ def bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -math.inf)
 
 
-def forward(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, scale: float
-) -> tuple[Tensor, Tensor]:
+def forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, call: Call) -> tuple[Tensor, Tensor]:
     """out [..., rows, D] and lse [..., rows] of q [..., rows, D], k and v [..., keys, D], mask [..., rows, keys].
 
-    ``mask`` is additive. A row whose mask is all -inf gives out 0 and an lse of no meaning.
+    ``mask`` is additive. A row whose mask is all -inf gives out 0 and an lse of no meaning. Of ``call`` scale and
+    softcap count.
     """
+    if call.softcap is not None:
+        return capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal))
     out = torch.empty(q.shape, dtype=q.dtype)
     lse = torch.empty(q.shape[:-1], dtype=_accumulator(q.dtype))
     tensors = [q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     for q4, k4, v4, out4, lse4, *mask4 in _four_dimensional(tensors):
-        part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=scale)
+        part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale)
         out4.copy_(part)
         lse4.copy_(part_lse.unsqueeze(-1))
     return out, lse
@@ -50,14 +54,16 @@ def backward(
     mask: Tensor | None,
     *,
     causal: bool,
-    scale: float,
+    call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """dq, dk, dv of one part of a softmax whose whole has the given out and lse; shapes as in ``forward``."""
+    if call.softcap is not None:
+        return capped.backward(grad, q, k, v, out, lse, mask, capped.Scores(call.scale, call.softcap, causal))
     dq, dk, dv = (torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (q, k, v))
     tensors = [grad, q, k, v, out, lse.unsqueeze(-1), dq, dk, dv, *([mask] if mask is not None else [])]
     for g4, q4, k4, v4, out4, lse4, dq4, dk4, dv4, *mask4 in _four_dimensional(tensors):
         parts = _BACKWARD(
-            g4, q4, k4, v4, out4, lse4.squeeze(-1), 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=scale
+            g4, q4, k4, v4, out4, lse4.squeeze(-1), 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale
         )
         for target, part in zip((dq4, dk4, dv4), parts, strict=True):
             target.copy_(part)

@@ -54,16 +54,22 @@ def ranks(c, n, PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr):
 
 
 @triton.jit
-def sequence(spans_ptr, heads, Nk):
-    """(batch element, head, physical row of position 0, length n) of this program instance."""
-    batch = tl.program_id(1) // heads
+def sequence(spans_ptr, heads, Nk, PACKED: tl.constexpr):
+    """(batch element, head, physical row of position 0, length n) of this program instance.
+
+    ``spans_ptr``: None; or [start, end) of each batch element; PACKED: where each document begins and, once more, where
+    the last one ends, all in batch element 0. No place outside 0..Nk is read, whatever they hold.
+    """
+    element = tl.program_id(1) // heads
     head = tl.program_id(1) % heads
+    batch = element * 0 if PACKED else element
     if spans_ptr is None:
-        first = batch * 0
+        first = element * 0
         n = first + Nk
     else:
-        first = tl.load(spans_ptr + 2 * batch)
-        n = tl.maximum(tl.load(spans_ptr + 2 * batch + 1) - first, 0)
+        at = spans_ptr + (element if PACKED else 2 * element)
+        first = tl.maximum(tl.load(at), 0)
+        n = tl.maximum(tl.minimum(tl.load(at + 1), Nk) - first, 0)
     return batch, head, first, n
 
 

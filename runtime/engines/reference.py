@@ -7,6 +7,7 @@ float32 and float64 inputs and in float32 for bfloat16 and float16, and rounds o
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ def _mask(meaning: Meaning, n: int) -> Tensor:
 def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, call: Call) -> Tensor:
     """bool [B, 1, Nq, Nk] on the CPU, in physical positions."""
     visible = torch.zeros(batch, 1, nq, nk, dtype=torch.bool)
+    if call.documents is not None:
+        for start, end in pairwise(call.documents.tolist()):
+            visible[:, :, start:end, start:end] = _mask(meaning, end - start)
+        return visible
     query_offset = call.query_offset
     bounds = [[0, nk]] * batch if call.spans is None else call.spans.tolist()
     for element, (start, end) in enumerate(bounds):
@@ -56,7 +61,7 @@ class ReferenceEngine:
 
     def forward(self, program: Meaning, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], call).to(q.device)
-        weights, lse = _softmax(q, k, keep, call.scale)
+        weights, lse, _ = _softmax(q, k, keep, call)
         out = contract(weights, keep, _widen(v, q.shape[1]))
         return out.to(q.dtype), lse.to(torch.float64 if q.dtype == torch.float64 else torch.float32)
 
@@ -76,13 +81,13 @@ class ReferenceEngine:
         keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], call).to(q.device)
         transposed = keep.transpose(-1, -2)
         heads = q.shape[1]
-        weights, _ = _softmax(q, k, keep, call.scale)
+        weights, _, slope = _softmax(q, k, keep, call)
         wide_q, wide_k, wide_v, wide_grad = (_widen(x, heads) for x in (q, k, v, grad_out))
         delta = (wide_grad * contract(weights, keep, wide_v)).sum(-1)
         if grad_lse is not None:
             delta = delta - grad_lse.to(delta.dtype)
         scores = weights * (wide_grad @ wide_v.transpose(-1, -2) - delta[..., None])
-        scores = torch.where(keep, scores, 0.0) * call.scale
+        scores = torch.where(keep, scores * slope, 0.0)
         dq = contract(scores, keep, wide_k)
         dk = contract(scores.transpose(-1, -2), transposed, wide_q)
         dv = contract(weights.transpose(-1, -2), transposed, wide_grad)
@@ -95,12 +100,17 @@ def _widen(x: Tensor, heads: int) -> Tensor:
     return x.to(wide).repeat_interleave(heads // x.shape[1], dim=1)
 
 
-def _softmax(q: Tensor, k: Tensor, keep: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """(weights [B, H, Nq, Nk], lse [B, H, Nq]); a row without a key has weights 0 and lse -inf."""
-    scores = (_widen(q, q.shape[1]) @ _widen(k, q.shape[1]).transpose(-1, -2)) * scale
+def _softmax(q: Tensor, k: Tensor, keep: Tensor, call: Call) -> tuple[Tensor, Tensor, Tensor]:
+    """(weights [B, H, Nq, Nk], lse [B, H, Nq], the derivative of a score by its q.k); a row without a key has weights
+    0 and lse -inf."""
+    scores = (_widen(q, q.shape[1]) @ _widen(k, q.shape[1]).transpose(-1, -2)) * call.scale
+    slope = torch.as_tensor(call.scale, dtype=scores.dtype, device=scores.device)
+    if call.softcap is not None:
+        bent = torch.tanh(scores / call.softcap)
+        scores, slope = call.softcap * bent, call.scale * (1 - bent * bent)
     scores = scores.masked_fill(~keep, -torch.inf)
     lse = torch.logsumexp(scores, dim=-1)
-    return torch.exp(scores - lse.masked_fill(lse.isneginf(), 0.0)[..., None]), lse
+    return torch.exp(scores - lse.masked_fill(lse.isneginf(), 0.0)[..., None]), lse, slope
 
 
 def _sum_groups(gradient: Tensor, like: Tensor) -> Tensor:

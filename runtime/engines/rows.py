@@ -21,6 +21,7 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program, Sweep
 from ...compiler.relations.integer import evaluate
 from . import flash
+from .engine import Call
 from .sequences import Sequence
 
 Positions = NDArray[np.int64]
@@ -49,14 +50,14 @@ class Seen:
 
 
 def rows_forward(
-    program: Program, part: Sequence, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float
+    program: Program, part: Sequence, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, call: Call
 ) -> None:
     """Fill out and lse of the sequence's queries, which hold 0 and -inf."""
     seen = _seen(program, part)
     if seen.count == 0:
         return
     query, key, value, bias = _batch(seen, q, k, v)
-    result, result_lse = flash.forward(query, key, value, bias, causal=False, scale=scale)
+    result, result_lse = flash.forward(query, key, value, bias, causal=False, call=call)
     out.copy_(result.reshape(out.shape))
     result_lse = result_lse.reshape(lse.shape)
     if seen.mask is not None:
@@ -65,7 +66,7 @@ def rows_forward(
 
 
 def rows_backward(
-    program: Program, part: Sequence, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], scale: float
+    program: Program, part: Sequence, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], call: Call
 ) -> None:
     """Add to dq, dk and dv, the last of each side."""
     grad, q, out, lse, dq = queries
@@ -75,7 +76,7 @@ def rows_backward(
         return
     query, key, value, bias = _batch(seen, q, k, v)
     grad, out, lse = (_grouped(x, query.shape[1:3]) for x in (grad, out, lse))
-    parts = flash.backward(grad, query, key, value, out, lse, bias, causal=False, scale=scale)
+    parts = flash.backward(grad, query, key, value, out, lse, bias, causal=False, call=call)
     dq.add_(parts[0].reshape(dq.shape))
     seen.add(dk, parts[1].sum(dim=2))
     seen.add(dv, parts[2].sum(dim=2))

@@ -1,9 +1,14 @@
-"""A padded batch as sequences: which slice of the tensors is one sequence, and where its queries stand."""
+"""The sequences of a call: which slice of the tensors each is, and where its queries stand.
+
+A padded batch has one for each batch element, of which equal neighbours are one batch; so are packed documents of equal
+length that follow each other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from torch import Tensor
 
@@ -12,7 +17,8 @@ from .engine import Call
 
 @dataclass(frozen=True)
 class Sequence:
-    """Batch elements [batch_lo, batch_hi) that hold keys at physical [start, end), and which query rows see them."""
+    """Batch elements that hold keys at physical [start, end), and which query rows see them. Of packed documents,
+    ``copies`` follow each other from there on, and are a batch."""
 
     batch: slice
     start: int
@@ -20,6 +26,7 @@ class Sequence:
     first_row: int  # of the query tensor
     first_position: int  # logical position of that row
     rows: int
+    copies: int = 1
 
     @property
     def length(self) -> int:
@@ -32,15 +39,24 @@ class Sequence:
 
     def keys(self, x: Tensor) -> Tensor:
         """The slice of a [B, Hkv, Nk, ...] tensor."""
-        return x[self.batch, :, self.start : self.end]
+        return self._view(x, self.start, self.length)
 
     def queries(self, x: Tensor) -> Tensor:
         """The slice of a [B, Hq, Nq, ...] tensor."""
-        return x[self.batch, :, self.first_row : self.first_row + self.rows]
+        return self._view(x, self.first_row, self.rows)
+
+    def _view(self, x: Tensor, first: int, size: int) -> Tensor:
+        part = x[self.batch, :, first : first + self.copies * size]
+        if self.copies == 1:
+            return part
+        return part[0].view(part.shape[1], self.copies, size, *part.shape[3:]).transpose(0, 1)
 
 
 def sequences(q: Tensor, k: Tensor, call: Call) -> Iterator[Sequence]:
-    """The sequences of a batch; equal neighbours are one. Empty sequences and rows outside every span are left out."""
+    """The sequences of a call. Empty sequences and rows outside every span are left out."""
+    if call.documents is not None:
+        yield from _documents(call.documents.tolist())
+        return
     batch, rows, keys = q.shape[0], q.shape[2], k.shape[2]
     ranges = [(0, keys)] * batch if call.spans is None else [(int(lo), int(hi)) for lo, hi in call.spans.tolist()]
     first = 0
@@ -54,3 +70,10 @@ def sequences(q: Tensor, k: Tensor, call: Call) -> Iterator[Sequence]:
         if stop > row and end > start:
             yield Sequence(slice(first, last + 1), start, end, row, row + call.query_offset - start, stop - row)
         first = last + 1
+
+
+def _documents(edges: list[int]) -> Iterator[Sequence]:
+    for length, alike in groupby(pairwise(edges), key=lambda pair: pair[1] - pair[0]):
+        (start, end), *others = alike
+        if length:
+            yield Sequence(slice(0, 1), start, end, start, 0, length, 1 + len(others))

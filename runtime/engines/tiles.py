@@ -85,6 +85,37 @@ def add_product(total, x, y, PRECISION: tl.constexpr):
         return tl.dot(x.to(y.dtype), y, total, input_precision=PRECISION)
 
 
+@triton.jit
+def tanh(x):
+    """From one exp2, which near 0 would lose what cancels: there the series, to x**9."""
+    fade = tl.exp2(tl.abs(x) * (-2.0 * LOG2_E))
+    far = tl.where(x < 0, fade - 1.0, 1.0 - fade) / (1.0 + fade)
+    square = x * x
+    near = x * (
+        1.0 + square * (-1.0 / 3.0 + square * (2.0 / 15.0 + square * (-17.0 / 315.0 + square * (62.0 / 2835.0))))
+    )
+    return tl.where(square < 0.0625, near, far)
+
+
+@triton.jit
+def capped(scores, SOFTCAP: tl.constexpr):
+    """SOFTCAP * tanh(score / SOFTCAP), of scores in units of log2; as they are where SOFTCAP is 0."""
+    if SOFTCAP == 0.0:
+        return scores
+    else:
+        return tanh(scores / (SOFTCAP * LOG2_E)) * (SOFTCAP * LOG2_E)
+
+
+@triton.jit
+def uncapped(ds, scores, SOFTCAP: tl.constexpr):
+    """The gradient of scores before they were capped; ``scores`` are the capped ones, in units of log2."""
+    if SOFTCAP == 0.0:
+        return ds
+    else:
+        bent = scores / (SOFTCAP * LOG2_E)
+        return ds * (1.0 - bent * bent)
+
+
 # Forward: an online softmax with state (acc, m, z) = (sum of p*v, running maximum, sum of p) -------------------------
 
 
@@ -104,21 +135,26 @@ def resume(out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.constexpr, BLO
 
 
 @triton.jit
-def attend_full(acc, m, z, q, k, v, scale, PRECISION: tl.constexpr):
+def attend_full(acc, m, z, q, k, v, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """Take in a block of which every pair is kept. ``scale`` is positive and in units of log2."""
     scores = product(q, tl.trans(k), PRECISION)
-    top = tl.maximum(m, tl.max(scores, 1) * scale)
-    p = tl.exp2(scores * scale - top[:, None])
+    if SOFTCAP == 0.0:
+        top = tl.maximum(m, tl.max(scores, 1) * scale)
+        p = tl.exp2(scores * scale - top[:, None])
+    else:
+        scores = capped(scores * scale, SOFTCAP)
+        top = tl.maximum(m, tl.max(scores, 1))
+        p = tl.exp2(scores - top[:, None])
     fade = tl.exp2(m - top)
     acc = add_product(acc * fade[:, None], p, v, PRECISION)
     return acc, top, z * fade + tl.sum(p, 1)
 
 
 @triton.jit
-def attend_kept(acc, m, z, q, k, v, keep, scale, PRECISION: tl.constexpr):
+def attend_kept(acc, m, z, q, k, v, keep, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """Take in a block of which the pairs of ``keep`` are kept. A row may keep none, so far or at all."""
     scores = product(q, tl.trans(k), PRECISION)
-    scores = tl.where(keep, scores * scale, float("-inf"))
+    scores = tl.where(keep, capped(scores * scale, SOFTCAP), float("-inf"))
     top = tl.maximum(m, tl.max(scores, 1))
     shift = tl.where(top == float("-inf"), 0.0, top)  # else -inf - -inf is NaN
     p = tl.exp2(scores - shift[:, None])
@@ -140,35 +176,39 @@ def finish(acc, m, z, out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.con
 
 
 @triton.jit
-def query_gradient_full(dq, q, k, v, do, lse, delta, scale, PRECISION: tl.constexpr):
+def query_gradient_full(dq, q, k, v, do, lse, delta, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """dq += ds.k over a block of which every pair is kept; the factor ``scale`` of dq is left to the end."""
-    p = tl.exp2(product(q, tl.trans(k), PRECISION) * scale - lse[:, None])
-    ds = p * (product(do, tl.trans(v), PRECISION) - delta[:, None])
+    scores = capped(product(q, tl.trans(k), PRECISION) * scale, SOFTCAP)
+    p = tl.exp2(scores - lse[:, None])
+    ds = uncapped(p * (product(do, tl.trans(v), PRECISION) - delta[:, None]), scores, SOFTCAP)
     return add_product(dq, ds, k, PRECISION)
 
 
 @triton.jit
-def query_gradient_kept(dq, q, k, v, do, lse, delta, keep, scale, PRECISION: tl.constexpr):
+def query_gradient_kept(dq, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """dq += ds.k over the pairs of ``keep``; ds itself is selected, so that a NaN outside cannot pass as 0 * NaN."""
-    p = tl.exp2(product(q, tl.trans(k), PRECISION) * scale - lse[:, None])
-    ds = p * (product(do, tl.trans(v), PRECISION) - delta[:, None])
+    scores = capped(product(q, tl.trans(k), PRECISION) * scale, SOFTCAP)
+    p = tl.exp2(scores - lse[:, None])
+    ds = uncapped(p * (product(do, tl.trans(v), PRECISION) - delta[:, None]), scores, SOFTCAP)
     return add_product(dq, tl.where(keep, ds, 0.0), k, PRECISION)
 
 
 @triton.jit
-def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, PRECISION: tl.constexpr):
+def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist have lse = +inf: p = 0."""
-    p = tl.exp2(product(k, tl.trans(q), PRECISION) * scale - lse[None, :])
+    scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
+    p = tl.exp2(scores - lse[None, :])
     dv = add_product(dv, p, do, PRECISION)
-    ds = p * (product(v, tl.trans(do), PRECISION) - delta[None, :])
+    ds = uncapped(p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), scores, SOFTCAP)
     return add_product(dk, ds, q, PRECISION), dv
 
 
 @triton.jit
-def key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, scale, PRECISION: tl.constexpr):
+def key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """As ``key_gradient_full`` over the pairs of ``keep``, which is indexed [key, query]."""
-    p = tl.exp2(product(k, tl.trans(q), PRECISION) * scale - lse[None, :])
+    scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
+    p = tl.exp2(scores - lse[None, :])
     p = tl.where(keep, p, 0.0)
     dv = add_product(dv, p, do, PRECISION)
-    ds = p * (product(v, tl.trans(do), PRECISION) - delta[None, :])
+    ds = uncapped(p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), scores, SOFTCAP)
     return add_product(dk, tl.where(keep, ds, 0.0), q, PRECISION), dv

@@ -58,11 +58,55 @@ def k_(*shape, **kwargs):
             r"\[3, 2\]\]; .* 0 <= start <= end <= 5",
         ),
         (q_(), k_(), k_(), {"spans": torch.tensor([[0, 6], [0, 5]], dtype=INT)}, "argument 'spans'"),
+        (q_(), k_(), k_(), {"softcap": 0.0}, "argument 'softcap': 0.0; pass a positive number, or None"),
+        (q_(), k_(), k_(), {"softcap": float("nan")}, "argument 'softcap': nan"),
+        (q_(), k_(), k_(), {"max_seqlen": 4}, "argument 'max_seqlen': 4 without documents"),
     ],
 )
 def test_a_wrong_call(program, q, k, v, kwargs, message):
     with pytest.raises(ArgumentError, match=message):
         program(q, k, v, **kwargs)
+
+
+def edges(*numbers, dtype=INT, **kwargs):
+    return torch.tensor(numbers, dtype=dtype, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("documents", "kwargs", "message"),
+    [
+        ([0, 5], {}, r"a list; pass int32 \[documents \+ 1\]: where each document begins, .* cu_seqlens"),
+        (edges(0, 5, dtype=torch.int64), {}, r"torch.int64 \(2,\); pass int32"),
+        (edges([0, 5]), {}, r"torch.int32 \(1, 2\)"),
+        (edges(), {}, r"torch.int32 \(0,\)"),
+        (edges(0, 5, device=META), {}, "on meta, but q is on cpu"),
+        (edges(0, 3, 2, 5), {}, r"\[0, 3, 2, 5\]; they must start at 0, never fall, .* tokens, 5"),
+        (edges(0, 3), {}, r"\[0, 3\]; .* end at the number of tokens, 5"),
+        (edges(0, *range(9)), {}, r"\[0, 0, 1, 2, ..., 6, 7, 8\]"),
+        (edges(1, 5), {}, r"\[1, 5\]; they must start at 0"),
+        (edges(0, 2, 5), {"spans": edges([0, 5])}, "argument 'spans': given together with documents"),
+        (edges(0, 1, 5), {"max_seqlen": 3}, "argument 'max_seqlen': 3, but a document has 4 tokens"),
+    ],
+)
+def test_wrong_documents(program, documents, kwargs, message):
+    q, k = q_(1, 4, 5, 8), k_(1, 2, 5, 8)
+    with pytest.raises(ArgumentError, match=message) as caught:
+        program(q, k, k, documents=documents, **kwargs)
+    assert caught.value.argument in ("documents", *kwargs)
+
+
+def test_documents_of_a_batch_or_of_late_queries(program):
+    with pytest.raises(ArgumentError, match="argument 'documents': a batch of 2; pack all documents into one row"):
+        program(q_(), k_(), k_(), documents=edges(0, 5))
+    with pytest.raises(ArgumentError, match="argument 'documents': 2 queries and 5 keys; each document attends"):
+        program(q_(1, 4, 2, 8), k_(1, 2, 5, 8), k_(1, 2, 5, 8), documents=edges(0, 5))
+
+
+def test_wrong_values_are_found_in_a_compiled_graph(program):
+    torch.compiler.reset()
+    run = torch.compile(lambda *x: program(*x[:3], documents=x[3]), fullgraph=True, backend="aot_eager")
+    with pytest.raises(ArgumentError, match="argument 'documents'"):
+        run(q_(1, 4, 5, 8), k_(1, 2, 5, 8), k_(1, 2, 5, 8), edges(0, 3))
 
 
 def test_the_parts_of_the_message_are_fields(program):

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("triton")
 
 from patternc.compiler.kernels.aot import TARGETS, BuildError, build
-from patternc.compiler.kernels.launch import Options
+from patternc.compiler.kernels.launch import Options, Variant
 
 PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"
 CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
@@ -44,16 +44,29 @@ def test_every_target(target: Any) -> None:
 def test_every_program_compiles(name: str) -> None:
     """The interpreter accepts more than the compiler: constants as bounds, values of no fixed type."""
     program = CASES[name]().program
-    assert build(program, head_dim=16, dtype="bf16", target="sm_80", spans=True, options=Options(16, 16, 1, 1))
+    assert build(
+        program, head_dim=16, dtype="bf16", target="sm_80", variant=Variant(spans=True), options=Options(16, 16, 1, 1)
+    )
 
 
 def test_one_kernel() -> None:
     """Also a head dimension that is no power of two, padded batches and fp32."""
     program = CASES["dense_causal"]().program
-    built = build(program, head_dim=24, dtype="fp32", target="sm_80", spans=True, roles=("forward",))
+    built = build(program, head_dim=24, dtype="fp32", target="sm_80", variant=Variant(spans=True), roles=("forward",))
     report = built["forward_0"]["report"]
     assert (report.spills, report.tensor_cores) == (0, ("mma",))
     assert "forward_0 sm_80" in str(report)
+
+
+def test_packed_documents_and_capped_scores() -> None:
+    """One variant of each role: what the interpreter accepts need not compile."""
+    program, variant = CASES["sliding_window"]().program, Variant(spans=True, packed=True, softcap=30.0)
+    built = build(program, head_dim=16, dtype="bf16", target="sm_80", variant=variant, options=Options(16, 16, 1, 1))
+    assert sorted(built) == ["backward_key_0", "backward_query_0", "forward_0"]
+    plain = build(program, head_dim=16, dtype="bf16", target="sm_80", options=Options(16, 16, 1, 1))
+    for name, stages in built.items():
+        # tanh takes one exp2 of its own for each score.
+        assert stages["ptx"].count("ex2.approx") > plain[name]["ptx"].count("ex2.approx")
 
 
 def test_a_kernel_that_does_not_fit_is_named() -> None:

@@ -112,10 +112,10 @@ def forward_0(
     o_b, o_h, o_n, o_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: natural
-    batch, head, first, n = sequence(spans_ptr, heads, Nk)
+    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
     c, block, begin, end = query_block(first, n, query_offset, Nq, 1, 1, 0, 1, BLOCK_Q)
     if block < 0:
         return
@@ -141,7 +141,7 @@ def forward_0(
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, PRECISION)
+        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
     # term 1, line 6: fixed
     kc = c
@@ -152,17 +152,17 @@ def forward_0(
     whole = count // BLOCK_K
     for j in range(lo, tl.minimum(hi, whole)):
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, True)
-        acc, m, z = attend_full(acc, m, z, q, k, v, score_scale, PRECISION)
+        acc, m, z = attend_full(acc, m, z, q, k, v, score_scale, SOFTCAP, PRECISION)
     if (lo <= whole) & (whole < hi):
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        acc, m, z = attend_kept(acc, m, z, q, k, v, present(whole, count, BLOCK_K)[None, :], score_scale, PRECISION)
+        acc, m, z = attend_kept(acc, m, z, q, k, v, present(whole, count, BLOCK_K)[None, :], score_scale, SOFTCAP, PRECISION)
     lo = tl.maximum(term1_lo1(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi1(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, PRECISION)
+        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
     finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
@@ -176,10 +176,10 @@ def backward_query_0(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: natural
-    batch, head, first, n = sequence(spans_ptr, heads, Nk)
+    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
     c, block, begin, end = query_block(first, n, query_offset, Nq, 1, 1, 0, 1, BLOCK_Q)
     if block < 0:
         return
@@ -207,7 +207,7 @@ def backward_query_0(
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     # term 1, line 6: fixed
     kc = c
@@ -218,17 +218,17 @@ def backward_query_0(
     whole = count // BLOCK_K
     for j in range(lo, tl.minimum(hi, whole)):
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, True)
-        dq = query_gradient_full(dq, q, k, v, do, lse, delta, score_scale, PRECISION)
+        dq = query_gradient_full(dq, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
     if (lo <= whole) & (whole < hi):
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, present(whole, count, BLOCK_K)[None, :], score_scale, PRECISION)
+        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, present(whole, count, BLOCK_K)[None, :], score_scale, SOFTCAP, PRECISION)
     lo = tl.maximum(term1_lo1(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi1(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
@@ -243,10 +243,10 @@ def backward_key_0(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: natural
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
     c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K)
     if block < 0:
         return
@@ -279,7 +279,7 @@ def backward_key_0(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,
                 q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
             )
-            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
@@ -296,10 +296,10 @@ def backward_key_1(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: packed, 4 of every 16 from 12
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
     c, block, count = key_block(n, 16, 4, 12, 1, BLOCK_K)
     if block < 0:
         return
@@ -332,7 +332,7 @@ def backward_key_1(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,
                 q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
             )
-            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)

@@ -100,10 +100,10 @@ def forward_0(
     o_b, o_h, o_n, o_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: natural
-    batch, head, first, n = sequence(spans_ptr, heads, Nk)
+    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
     c, block, begin, end = query_block(first, n, query_offset, Nq, 1, 1, 0, 1, BLOCK_Q)
     if block < 0:
         return
@@ -129,7 +129,7 @@ def forward_0(
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, PRECISION)
+        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
     finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
@@ -143,10 +143,10 @@ def backward_query_0(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: natural
-    batch, head, first, n = sequence(spans_ptr, heads, Nk)
+    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
     c, block, begin, end = query_block(first, n, query_offset, Nq, 1, 1, 0, 1, BLOCK_Q)
     if block < 0:
         return
@@ -174,7 +174,7 @@ def backward_query_0(
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
@@ -189,10 +189,10 @@ def forward_1(
     o_b, o_h, o_n, o_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: by residue mod 8
-    batch, head, first, n = sequence(spans_ptr, heads, Nk)
+    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
     c, block, begin, end = query_block(first, n, query_offset, Nq, 8, 1, 0, 8, BLOCK_Q)
     if block < 0:
         return
@@ -218,7 +218,7 @@ def forward_1(
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, PRECISION)
+        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
     finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
@@ -232,10 +232,10 @@ def backward_query_1(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: by residue mod 8
-    batch, head, first, n = sequence(spans_ptr, heads, Nk)
+    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
     c, block, begin, end = query_block(first, n, query_offset, Nq, 8, 1, 0, 8, BLOCK_Q)
     if block < 0:
         return
@@ -263,7 +263,7 @@ def backward_query_1(
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
-        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
     store_gradient(dq_at, rows, dq * scale, live, True, HEAD_DIM, BLOCK_D)
@@ -278,10 +278,10 @@ def backward_key_0(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: natural
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
     c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K)
     if block < 0:
         return
@@ -314,7 +314,7 @@ def backward_key_0(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,
                 q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
             )
-            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
@@ -331,10 +331,10 @@ def backward_key_1(
     do_b, do_h, do_n, do_d,
     heads, group, Nq, Nk, query_offset, scale,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
-    PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
 ):
     # stationary: by residue mod 8
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
     c, block, count = key_block(n, 8, 1, 0, 8, BLOCK_K)
     if block < 0:
         return
@@ -367,7 +367,7 @@ def backward_key_1(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,
                 q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
             )
-            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, PRECISION)
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)

@@ -1,0 +1,83 @@
+"""Packed documents and capped scores by generated kernels, in Triton's interpreter."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from programs import CASES, Case
+from test_engine import close, dense
+from torch import Tensor
+
+from patternc.runtime.engines.engine import Call
+from patternc.runtime.engines.triton_engine import TritonEngine
+
+ENGINE = TritonEngine()
+EDGES = [0, 17, 17, 22, 38, 54, 55]
+
+
+def tensors(n: int, *, heads: int = 2, kv_heads: int = 1, dim: int = 16) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(n)
+    return [torch.randn(1, count, n, dim, generator=generator) for count in (heads, kv_heads, kv_heads)]
+
+
+def documents_one_by_one(case: Case, edges: list[int], q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    parts = [dense(case, *(x[:, :, i:j] for x in (q, k, v)), 0.25, None, 0) for i, j in pairwise(edges) if j > i]
+    outs, lses = zip(*parts, strict=True)
+    return torch.cat(outs, 2), torch.cat(lses, 2)
+
+
+def agree(program, call: Call, inputs: list[Tensor], leaves: list[Tensor], want: Tensor, want_lse: Tensor) -> None:
+    """Forward and backward; ``want`` and ``want_lse`` were computed from ``leaves`` in fp64."""
+    q, k, v = inputs
+    out, lse = ENGINE.forward(program, q, k, v, call)
+    close(out, want, 3e-6, "out")
+    close(lse, want_lse, 3e-6, "lse")
+    grad_out, grad_lse = torch.randn(want.shape), torch.randn(want_lse.shape)
+    finite = want_lse.isfinite()
+    loss = (want * grad_out).sum() + (want_lse.masked_fill(~finite, 0.0) * grad_lse * finite).sum()
+    found = ENGINE.backward(program, grad_out, grad_lse, q, k, v, out, lse, call)
+    for name, got, expected in zip(("dq", "dk", "dv"), found, torch.autograd.grad(loss, leaves), strict=True):
+        close(got, expected.nan_to_num(), 1e-5, name)
+
+
+@pytest.mark.parametrize("max_seqlen", [None, 17, 100])
+@pytest.mark.parametrize("name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "shifted"])
+def test_packed_documents(name: str, max_seqlen: int | None) -> None:
+    case, inputs = CASES[name](), tensors(EDGES[-1])
+    leaves = [x.double().requires_grad_() for x in inputs]
+    call = Call(0.25, documents=torch.tensor(EDGES, dtype=torch.int32), max_seqlen=max_seqlen)
+    agree(case.program, call, inputs, leaves, *documents_one_by_one(case, EDGES, *leaves))
+
+
+def test_more_documents_than_a_grid_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patternc.runtime.engines.triton_engine._LARGEST_GRID_Y", 4)
+    test_packed_documents("strided", None)
+
+
+def test_documents_that_lie_outside_are_not_read() -> None:
+    """Nobody looks at them on a GPU before the kernels do."""
+    case, inputs = CASES["dense_causal"](), tensors(20)
+    call = Call(0.25, documents=torch.tensor([-5, 9, 1000], dtype=torch.int32))
+    out, _ = ENGINE.forward(case.program, *inputs, call)
+    want, _ = documents_one_by_one(case, [0, 9, 20], *(x.double() for x in inputs))
+    close(out, want, 3e-6, "out")
+
+
+def capped(case: Case, cap: float, scale: float, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    rows = torch.arange(q.shape[2])
+    mask = torch.from_numpy(case.related(rows.numpy()[:, None], rows.numpy()[None, :]))
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+    scores = (cap * torch.tanh(q @ k.mT * scale / cap)).masked_fill(~mask, -math.inf)
+    lse = scores.logsumexp(-1)
+    return torch.where(mask, (scores - lse[..., None]).exp(), 0.0) @ v, lse
+
+
+@pytest.mark.parametrize("scale, cap", [(0.25, 30.0), (1.0, 2.0), (-0.5, 1.0)])
+@pytest.mark.parametrize("name", ["dense_causal", "sliding_window", "strided", "fixed", "rows"])
+def test_capped_scores(name: str, scale: float, cap: float) -> None:
+    case, inputs = CASES[name](), tensors(37)
+    leaves = [x.double().requires_grad_() for x in inputs]
+    agree(case.program, Call(scale, softcap=cap), inputs, leaves, *capped(case, cap, scale, *leaves))
