@@ -1,0 +1,139 @@
+"""``random``: frozen controls. Scores that know nothing of the input, in the place of any scorer.
+
+What a learned selection is worth is its distance from these at the same density: gates trained end to end have barely
+beaten them (Aquino-Michaels 2026). Each score is a hash of a seed and of the places that it is about, so that a control
+is the same on every machine and for every length, and chooses the same step by step.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...patterns_dsl.syntax import Direction
+from .granularity import costs
+from .inputs import Inputs
+
+
+def uniform(seed: int, *places: Tensor) -> Tensor:
+    """float64 in (0, 1), a hash of the seed and of places (ints, which broadcast): SplitMix64, one round for each."""
+    state = _round(np.asarray([seed % 2**64], dtype=np.uint64))
+    for place in places:
+        state = _round(state ^ place.cpu().numpy().astype(np.uint64))
+    fraction = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return torch.from_numpy(fraction).to(places[0].device)
+
+
+def _round(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = x + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed
+
+
+class RandomImportance(nn.Module):
+    """For ``importance``: each token is important with probability ``budget``, as a row and as a column."""
+
+    frozen = True
+
+    def __init__(self, seed: int, budget: float, *, rows: bool) -> None:
+        super().__init__()
+        # A pair is in a column or in a row: both together are to have the budget.
+        self.seed, self.share, self.rows = seed, 1 - math.sqrt(1 - budget) if rows else budget, rows
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+        columns, rows = (
+            (self.share - uniform(self.seed + row, torch.arange(n, device=device))).expand(batch, 1, n).float()
+            for row, (batch, n, device) in enumerate((inputs.key.shape, inputs.query.shape))
+        )
+        return columns, rows if self.rows else None
+
+
+class RandomTokens(nn.Module):
+    """For ``topk``: a score for each token and group."""
+
+    frozen = True
+
+    def __init__(self, seed: int, groups: int) -> None:
+        super().__init__()
+        self.seed, self.groups = seed, groups
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        batch, n, device = inputs.key.shape
+        group = torch.arange(self.groups, device=device)[:, None]
+        return uniform(self.seed, group, torch.arange(n, device=device)).expand(batch, -1, -1).float()
+
+
+class RandomBlocks(nn.Module):
+    """For ``topk_blocks``: a score for each group and pair of blocks."""
+
+    frozen = True
+
+    def __init__(self, seed: int, groups: int) -> None:
+        super().__init__()
+        self.seed, self.groups = seed, groups
+
+    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
+        return _pairs(self.seed, self.groups, inputs, block).float()
+
+
+class RandomKeys(nn.Module):
+    """For ``topk_keys``: a score for each tile and key."""
+
+    frozen = True
+    heads = 1
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Inputs:
+        return inputs
+
+    def scores(self, prepared: Inputs, start: int, stop: int) -> Tensor:
+        batch, n, device = prepared.key.shape
+        tiles = torch.arange(start, stop, device=device)[:, None]
+        return uniform(self.seed, tiles, torch.arange(n, device=device)).expand(batch, 1, -1, -1).float()
+
+
+class RandomLevels(nn.Module):
+    """For ``granularity``: levels at the rates of greatest entropy whose mean cost is the budget."""
+
+    frozen = True
+
+    def __init__(self, seed: int, groups: int, levels: tuple[str, ...], budget: float) -> None:
+        super().__init__()
+        self.seed, self.groups, self.levels, self.budget = seed, groups, levels, budget
+
+    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
+        drawn = _pairs(self.seed, self.groups, inputs, block)
+        rates = torch.tensor(level_rates(costs(self.levels, block), self.budget), device=drawn.device)
+        place = torch.bucketize(drawn, rates.cumsum(0)[:-1])
+        return nn.functional.one_hot(place, len(self.levels)).float()
+
+
+def level_rates(prices: list[float], budget: float) -> list[float]:
+    """Probabilities with mean price ``budget``, proportional to e^(-t price); within the cheapest and the dearest."""
+    if len(set(prices)) == 1:
+        return [1 / len(prices)] * len(prices)
+    low, high = -1e4, 1e4
+    for _ in range(200):
+        t = (low + high) / 2
+        top = max(-t * price for price in prices)
+        weights = [math.exp(-t * price - top) for price in prices]
+        mean = sum(w * price for w, price in zip(weights, prices, strict=True)) / sum(weights)
+        low, high = (t, high) if mean > budget else (low, t)
+    return [weight / sum(weights) for weight in weights]
+
+
+def _pairs(seed: int, groups: int, inputs: Inputs, block: int) -> Tensor:
+    """float64 [B, G, query blocks, key blocks]."""
+    (batch, nq, device), (_, nk, _) = inputs.query.shape, inputs.key.shape
+    group = torch.arange(groups, device=device)[:, None, None]
+    a, b = (torch.arange(-(-n // block), device=device) for n in (nq, nk))
+    return uniform(seed, group, a[:, None], b).expand(batch, -1, -1, -1)

@@ -1,0 +1,74 @@
+"""Gates: choices of one or of several, hard forwards and soft backwards.
+
+Forwards a gate is 0 or 1. Backwards it is the sigmoid, or softmax, that it was drawn from (Bengio et al. 2013; Jang et
+al. 2017). A log-gate is log g: where g = 1 its gradient is that of g, where g = 0 the pairs are absent and there is
+none. What is closed learns from the density, or from distillation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ArgumentError
+from .selection import TermGate
+from .soft_topk import straight_through
+
+
+def one_gate(
+    logits: Tensor, *, temperature: float = 1.0, noisy: bool = False, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """(open, gate), bool and 0/1 with the gradient of sigmoid((logits + noise) / temperature), as logits.
+
+    Open where logits + noise > 0. The noise is the difference of two Gumbel variables, fresh at every call.
+    """
+    if noisy:
+        logits = logits + _gumbel(logits, generator) - _gumbel(logits, generator)
+    return logits > 0, straight_through(logits > 0, torch.sigmoid(logits / temperature))
+
+
+def one_of(
+    logits: Tensor, *, temperature: float = 1.0, noisy: bool = False, generator: torch.Generator | None = None
+) -> Tensor:
+    """One-hot [..., n] with the gradient of softmax((logits + noise) / temperature); of equal logits the first wins."""
+    if noisy:
+        logits = logits + _gumbel(logits, generator)
+    chosen = torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+    return straight_through(chosen, torch.softmax(logits / temperature, -1))
+
+
+def log_gate(chosen: Tensor, gate: Tensor) -> Tensor:
+    """0 where chosen, with the gradient of ``gate``; elsewhere -inf, without one."""
+    return (gate - gate.detach()).masked_fill(~chosen, -torch.inf)
+
+
+def soft_log_gate(p: Tensor) -> Tensor:
+    """log p, and -inf without a gradient where p = 0."""
+    return p.masked_fill(p == 0, 1.0).log().masked_fill(p == 0, -torch.inf)
+
+
+def _gumbel(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    drawn = torch.empty_like(like).exponential_(generator=generator)
+    return -drawn.clamp_min(torch.finfo(like.dtype).tiny).log()
+
+
+class Gated(nn.Module):
+    """A factor for one term in every head: ``gated R``.
+
+    A head's factor is sigmoid(logit), and weighs the term against the rest of the softmax. ``hard``: it is 0 or 1
+    instead, open where logit + noise > 0, the noise in training alone; a closed term then costs nothing, and is
+    reopened by the noise.
+    """
+
+    def __init__(self, heads: int, *, hard: bool = False, start: float = 2.0) -> None:
+        super().__init__()
+        if heads < 1:
+            raise ArgumentError("heads", f"{heads}", "a gate belongs to at least one head")
+        self.hard = hard
+        self.logits = nn.Parameter(torch.full((heads,), start))
+
+    def forward(self, generator: torch.Generator | None = None) -> TermGate:
+        if not self.hard:
+            return TermGate(nn.functional.logsigmoid(self.logits))
+        is_open, gate = one_gate(self.logits, noisy=self.training, generator=generator)
+        return TermGate(log_gate(is_open, gate))

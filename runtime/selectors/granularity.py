@@ -1,0 +1,149 @@
+"""``granularity``: a level of detail for each pair of blocks, decided from pooled inputs before the softmax.
+
+Where the seed of this idea keeps the strongest weights of the dense map, and multiplies after the softmax, this decides
+without the dense map, and levels share one softmax (as in Zeng et al. 2022, section 4).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from ...patterns_dsl.syntax import Direction
+from ..errors import ArgumentError
+from .block_scorers import query_blocks, replace_own
+from .gates import log_gate, one_of
+from .inputs import Inputs
+from .layer import BUCKETS, LayerShape, distance_buckets, pair_counts
+from .pooling import block_means, first_tokens, group_means
+from .selection import FINE, LEVELS, MEDIUM_SIZE, SKIP, LevelSelection
+
+LARGEST_TABLE = 1 << 24
+"""Numbers of the hidden layer that are held at once, for each batch element."""
+
+
+class GranularityNetwork(nn.Module):
+    """W GELU(P_q q + P_k k + e_d): q and k the mean query and key of a pair of blocks, d their distance by magnitude
+    (blocks of a cross pattern have none). One for each key head, and the query heads that share it."""
+
+    frozen = False
+
+    def __init__(self, shape: LayerShape, levels: int, *, rank: int = 32) -> None:
+        super().__init__()
+        groups, width = shape.key_heads, shape.head_dim
+        self.query = nn.Parameter(torch.randn(groups, width, rank) * width**-0.5)
+        self.key = nn.Parameter(torch.randn(groups, width, rank) * width**-0.5)
+        self.distance = nn.Parameter(torch.zeros(groups, BUCKETS, rank))
+        self.level = nn.Parameter(torch.randn(groups, rank, levels) * rank**-0.5)
+
+    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
+        """[B, Hkv, query blocks, key blocks, levels]."""
+        q, k = inputs.query.needs("heads", "granularity"), inputs.key.needs("heads", "granularity")
+        q = group_means(q, k.shape[1])
+        queries = query_blocks(q, inputs, block, direction) @ self.query
+        exists = inputs.key.exists()
+        keys = block_means(k, exists, block) @ self.key
+        own = first_tokens(k, exists, block) @ self.key if direction is Direction.CAUSAL else None
+        at_once = max(1, LARGEST_TABLE // max(1, keys.shape[1] * keys.shape[2] * keys.shape[3]))
+        found: list[Tensor] = []
+        for row in range(0, max(1, queries.shape[2]), at_once):
+            part = queries[:, :, row : row + at_once]
+            # The hidden layer has every pair of blocks by its width: made again in backward rather than kept.
+            found.append(checkpoint(self._rows, part, keys, own, row, direction, use_reentrant=False))
+        return torch.cat(found, 2)
+
+    def _rows(self, queries: Tensor, keys: Tensor, own: Tensor | None, row: int, direction: Direction) -> Tensor:
+        pairs = keys[:, :, None].expand(-1, -1, queries.shape[2], -1, -1)
+        if own is not None:
+            diagonal = torch.eye(keys.shape[2], dtype=torch.bool, device=keys.device)
+            diagonal = diagonal[row : row + queries.shape[2], :, None]
+            pairs = torch.where(diagonal, own[:, :, row : row + queries.shape[2], None], pairs)
+        hidden = queries[:, :, :, None] + pairs
+        if direction is not Direction.CROSS:
+            buckets = distance_buckets(keys.shape[2], keys.device)[row : row + queries.shape[2]]
+            hidden = hidden + self.distance[:, buckets]
+        return torch.einsum("bgxyr,grl->bgxyl", F.gelu(hidden), self.level)
+
+
+class BilinearGranularity(nn.Module):
+    """<P_q q, P_k k> / sqrt(r) for each level: fewer numbers for each pair of blocks than the network."""
+
+    frozen = False
+
+    def __init__(self, shape: LayerShape, levels: int, *, rank: int = 32) -> None:
+        super().__init__()
+        width = shape.head_dim
+        self.query = nn.Parameter(torch.randn(levels, shape.key_heads, width, rank) * width**-0.5)
+        self.key = nn.Parameter(torch.randn(levels, shape.key_heads, width, rank) * width**-0.5)
+
+    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
+        """[B, Hkv, query blocks, key blocks, levels]."""
+        q, k = inputs.query.needs("heads", "granularity"), inputs.key.needs("heads", "granularity")
+        q = group_means(q, k.shape[1])
+        exists = inputs.key.exists()
+        queries = query_blocks(q, inputs, block, direction)[:, None] @ self.query * self.query.shape[-1] ** -0.5
+        scores: Tensor = queries @ (block_means(k, exists, block)[:, None] @ self.key).mT
+        if direction is Direction.CAUSAL:
+            own = first_tokens(k, exists, block)[:, None] @ self.key
+            scores = replace_own(scores, (queries * own).sum(-1))
+        return scores.movedim(1, -1)
+
+
+class Granularity(nn.Module):
+    """``levels`` that may be chosen, of skip, coarse, medium, fine; ``budget`` is the cost that training aims at, as a
+    share of dense attention. A block of queries always sees its own block finely, but in a cross pattern has none.
+
+    In training the choice is drawn with Gumbel noise at ``temperature``, and backwards a softmax (Jang et al. 2017);
+    evaluation takes the greatest. In a causal pattern it is made when the first token of the block arrives.
+    """
+
+    def __init__(
+        self,
+        direction: Direction,
+        scorer: nn.Module,
+        *,
+        block: int = 32,
+        levels: tuple[str, ...] = LEVELS,
+        budget: float = 0.25,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_levels(levels, block)
+        self.direction, self.scorer, self.block, self.budget = direction, scorer, block, budget
+        self.levels, self.temperature = tuple(levels), temperature
+
+    def forward(self, inputs: Inputs, generator: torch.Generator | None = None) -> LevelSelection:
+        inputs.fit(self.direction, "granularity")
+        logits = self.scorer(inputs, self.block, self.direction)
+        noisy = self.training and not self.scorer.frozen
+        gates = one_of(logits, temperature=self.temperature, noisy=noisy, generator=generator)
+        sizes = pair_counts(inputs, self.block, self.direction)
+        present = (sizes > 0).expand(gates.shape[:-1])
+        own = torch.zeros_like(present)
+        if self.direction is not Direction.CROSS:
+            own = present & torch.eye(present.shape[-1], dtype=torch.bool, device=own.device)
+        numbers = torch.tensor([LEVELS.index(level) for level in self.levels], device=gates.device)
+        place = gates.detach().argmax(-1, keepdim=True)
+        level = numbers[place[..., 0]].masked_fill(own, FINE).masked_fill(~present, SKIP)
+        gate = gates.gather(-1, place)[..., 0].masked_fill(own, 1.0)
+        cost = (gates * gates.new_tensor(costs(self.levels, self.block))).sum(-1).masked_fill(own, 1.0)
+        spent = (cost * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
+        return LevelSelection(self.direction, self.block, level.to(torch.uint8), log_gate(level != SKIP, gate), spent)
+
+
+def costs(levels: tuple[str, ...], block: int) -> list[float]:
+    """Of each level, as a share of what it costs to attend to the block finely: the keys that are read."""
+    return [{"skip": 0.0, "coarse": 1 / block, "medium": 1 / MEDIUM_SIZE, "fine": 1.0}[level] for level in levels]
+
+
+def check_levels(levels: tuple[str, ...], block: int) -> None:
+    """Raises ArgumentError for unknown levels, none but skip, and blocks that do not divide into summaries."""
+    if strange := set(levels) - set(LEVELS):
+        raise ArgumentError("levels", ", ".join(sorted(strange)), f"choose among {', '.join(LEVELS)}")
+    if not set(levels) - {"skip"} or len(set(levels)) != len(levels):
+        raise ArgumentError("levels", str(list(levels)), "name each level once, and one that does not skip")
+    if "medium" in levels and block % MEDIUM_SIZE:
+        remedy = f"choose a block that is a multiple of {MEDIUM_SIZE}, or leave `medium` out of the levels"
+        raise ArgumentError("block", f"{block}, with the level medium", remedy)

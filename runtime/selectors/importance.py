@@ -1,0 +1,99 @@
+"""``importance``: tokens that all attend to, and tokens that attend to all (Wang et al. 2022, section 3).
+
+One linear scorer per layer reads each token's hidden state by itself, and all heads share what it finds. So nothing of
+a token's future can leak, and the number of important tokens is free: a penalty on the density holds it to the budget.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...patterns_dsl.syntax import Direction
+from ..errors import ArgumentError
+from .gates import log_gate, one_gate
+from .inputs import Inputs
+from .layer import allowed_pairs
+from .selection import TokenSelection
+
+GATES = ("gumbel_sigmoid", "sigmoid")
+
+
+class ImportanceScorer(nn.Module):
+    """Logits of columns and, where there are any, of rows: near 0 at first, so that nothing is decided yet."""
+
+    frozen = False
+
+    def __init__(self, width: int, *, rows: bool) -> None:
+        super().__init__()
+        self.columns = nn.Linear(width, 1)
+        self.rows = nn.Linear(width, 1) if rows else None
+        for layer in (self.columns, self.rows):
+            if layer is not None:
+                nn.init.normal_(layer.weight, std=1e-3)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+        """[B, 1, Nk] and [B, 1, Nq]."""
+        columns = self.columns(inputs.key.needs("hidden", "importance"))
+        rows = None if self.rows is None else self.rows(inputs.query.needs("hidden", "importance"))
+        return columns.mT, None if rows is None else rows.mT
+
+
+class Importance(nn.Module):
+    """``budget`` is the density that training aims at; evaluation takes every token with a positive logit.
+
+    ``gate``: gumbel_sigmoid adds noise in training, sigmoid never does. Where the scorer has rows, a token has an
+    indicator of its own for each; ``rows(S)`` reads the one, ``columns(S)`` the other.
+    """
+
+    def __init__(
+        self,
+        direction: Direction,
+        scorer: nn.Module,
+        *,
+        budget: float = 0.1,
+        gate: str = "gumbel_sigmoid",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if gate not in GATES:
+            raise ArgumentError("gate", repr(gate), f"choose one of {', '.join(GATES)}")
+        self.direction, self.scorer, self.budget = direction, scorer, budget
+        self.gate, self.temperature = gate, temperature
+
+    def forward(self, inputs: Inputs, generator: torch.Generator | None = None) -> TokenSelection:
+        inputs.fit(self.direction, "importance")
+        noisy = self.training and self.gate == "gumbel_sigmoid" and not self.scorer.frozen
+        columns, rows = self.scorer(inputs)
+        column, column_gate = one_gate(columns, temperature=self.temperature, noisy=noisy, generator=generator)
+        exists = inputs.key.exists()[:, None]
+        column, column_gate = column & exists, column_gate.masked_fill(~exists, 0.0)
+        row = row_gate = None
+        if rows is not None:
+            row, row_gate = one_gate(rows, temperature=self.temperature, noisy=noisy, generator=generator)
+            exists = inputs.query.exists()[:, None]
+            row, row_gate = row & exists, row_gate.masked_fill(~exists, 0.0)
+        return TokenSelection(
+            self.direction,
+            torch.where(column, inputs.query.counts()[:, None, None], 0),
+            log_gate(column, column_gate),
+            row,
+            None if row is None or row_gate is None else log_gate(row, row_gate),
+            self._density(inputs, column_gate, row_gate),
+        )
+
+    def _density(self, inputs: Inputs, column: Tensor, row: Tensor | None) -> Tensor:
+        """[B, 1]: pairs in a chosen column or row. Each gate is 0 or 1, so the value is what was realised."""
+        queries, keys = inputs.query.counts()[:, None, None], inputs.key.counts()[:, None, None]
+        place = torch.arange(column.shape[-1], device=column.device)
+        if self.direction is Direction.CAUSAL:
+            pairs = (column * (queries - place).clamp_min(0)).sum(-1)
+            if row is not None:
+                pairs = pairs + (row * (place + 1 - column.cumsum(-1))).sum(-1)
+        else:
+            columns = column.sum(-1, keepdim=True)
+            pairs = (columns * queries)[..., 0]
+            if row is not None:
+                pairs = pairs + (row * (keys - columns)).sum(-1)
+        return pairs / allowed_pairs(inputs, self.direction)[:, None]

@@ -1,0 +1,127 @@
+"""What a selector reads: the two sides of an attention layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...patterns_dsl.syntax import Direction
+from ..errors import ArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The queries, or the keys, of one layer; positions count from 0.
+
+    hidden [B, N, W] enters the layer. heads [B, H, N, D] are its queries (or keys) before rotary embedding: a mean
+    over tokens that were turned by different angles would tell little. lengths int [B]: the tokens of each element
+    that exist, at the front; None: all of them. What lies behind has no influence, whatever it holds.
+    """
+
+    hidden: Tensor | None = None
+    heads: Tensor | None = None
+    lengths: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, torch.device]:
+        """(B, N, device)."""
+        given = self.hidden if self.hidden is not None else self.heads
+        if given is None:
+            raise ArgumentError("inputs", "neither hidden states nor heads", "give hidden=, or q= and k=")
+        return given.shape[0], given.shape[-2], given.device
+
+    def counts(self) -> Tensor:
+        """int64 [B]: how many tokens exist."""
+        batch, n, device = self.shape
+        return torch.full((batch,), n, device=device) if self.lengths is None else self.lengths.long()
+
+    def exists(self) -> Tensor:
+        """bool [B, N]."""
+        _, n, device = self.shape
+        return torch.arange(n, device=device) < self.counts()[:, None]
+
+    def needs(self, what: str, reader: str) -> Tensor:
+        """``hidden`` or ``heads``, 0 where no token exists; ArgumentError where it is missing."""
+        tensor = self.hidden if what == "hidden" else self.heads
+        if tensor is None:
+            given = "hidden= (and key_hidden= in a cross pattern)" if what == "hidden" else "q= and k="
+            raise ArgumentError("inputs", f"{reader} reads {what}, which are missing", f"give {given}")
+        if self.lengths is None:
+            return tensor
+        exists = self.exists().view(tensor.shape[0], *[1] * (tensor.dim() - 3), -1, 1)
+        return tensor.masked_fill(~exists, 0.0)
+
+    def detached(self) -> Side:
+        parts = {name: tensor.detach() for name in ("hidden", "heads") if (tensor := getattr(self, name)) is not None}
+        return replace(self, **parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Both sides. In self attention they are one sequence, the whole of it up to now."""
+
+    query: Side
+    key: Side
+
+    @classmethod
+    def self_attention(
+        cls,
+        hidden: Tensor | None = None,
+        q: Tensor | None = None,
+        k: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> Inputs:
+        """hidden [B, N, W]; q [B, Hq, N, D] and k [B, Hkv, N, D] before rotary embedding; lengths int [B]."""
+        inputs = cls(Side(hidden, q, lengths), Side(hidden, k, lengths))
+        _check(inputs)
+        return inputs
+
+    @classmethod
+    def cross(
+        cls,
+        hidden: Tensor | None = None,
+        key_hidden: Tensor | None = None,
+        q: Tensor | None = None,
+        k: Tensor | None = None,
+        lengths: Tensor | None = None,
+        key_lengths: Tensor | None = None,
+    ) -> Inputs:
+        """As ``self_attention``, with keys of another sequence: key_hidden [B, Nk, W], k [B, Hkv, Nk, D]."""
+        inputs = cls(Side(hidden, q, lengths), Side(key_hidden, k, key_lengths))
+        _check(inputs)
+        return inputs
+
+    def fit(self, direction: Direction, reader: str) -> None:
+        """Raises ArgumentError where queries and keys differ in number and the direction is not cross."""
+        nq, nk = (side.shape[1] for side in (self.query, self.key))
+        if direction is not Direction.CROSS and nq != nk:
+            remedy = "select over the whole sequence, not over the newest queries alone"
+            raise ArgumentError(
+                "inputs", f"{nq} queries and {nk} keys for {reader}, which is {direction.value}", remedy
+            )
+
+    def detached(self) -> Inputs:
+        """The same, through which no gradient reaches the model (the indexer of DeepSeek-AI 2025 is trained so)."""
+        return Inputs(self.query.detached(), self.key.detached())
+
+
+def _check(inputs: Inputs) -> None:
+    """The tensors of each side agree with each other."""
+    for name, side in (("query", inputs.query), ("key", inputs.key)):
+        if side.hidden is not None and side.hidden.dim() != 3:
+            raise ArgumentError(f"{name} hidden", f"shape {tuple(side.hidden.shape)}", "give [batch, tokens, width]")
+        if side.heads is not None and side.heads.dim() != 4:
+            remedy = "give [batch, heads, tokens, head_dim]"
+            raise ArgumentError(f"{name} heads", f"shape {tuple(side.heads.shape)}", remedy)
+        if side.hidden is not None and side.heads is not None and _extent(side.hidden) != _extent(side.heads):
+            found = f"hidden {tuple(side.hidden.shape)} beside heads {tuple(side.heads.shape)}"
+            raise ArgumentError(name, found, "give both the same batch and the same tokens")
+        if side.lengths is not None and (side.lengths.is_floating_point() or side.lengths.shape != (side.shape[0],)):
+            found = f"{side.lengths.dtype} {tuple(side.lengths.shape)}"
+            raise ArgumentError(f"{name} lengths", found, f"give ints of shape [{side.shape[0]}]")
+
+
+def _extent(tensor: Tensor) -> tuple[int, int]:
+    return tensor.shape[0], tensor.shape[-2]

@@ -1,0 +1,86 @@
+"""The sizes of the layer that a selector is made for, and what every selector has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...patterns_dsl.syntax import Direction
+from ..errors import ArgumentError
+from .inputs import Inputs
+from .pooling import block_counts
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """``width`` of the hidden states; heads of queries and of keys; ``head_dim`` of each."""
+
+    width: int
+    query_heads: int
+    key_heads: int
+    head_dim: int
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.query_heads, self.key_heads, self.head_dim) < 1:
+            raise ArgumentError("layer", str(self), "every size is at least 1")
+        if self.query_heads % self.key_heads:
+            found = f"{self.query_heads} query heads and {self.key_heads} key heads"
+            raise ArgumentError("layer", found, "the query heads must be a multiple of the key heads")
+
+    def groups(self, per: str) -> int:
+        """How many choose separately: per ``head``, per ``group`` of query heads with one key head, per ``layer``."""
+        groups = {"head": self.query_heads, "group": self.key_heads, "layer": 1}
+        if per not in groups:
+            raise ArgumentError("per", repr(per), f"choose one of {', '.join(groups)}")
+        return groups[per]
+
+
+def pair_counts(inputs: Inputs, block: int, direction: Direction) -> Tensor:
+    """int64 [B, 1, query blocks, key blocks]: the pairs of tokens of two blocks that the direction allows."""
+    queries, keys = (
+        block_counts(side.counts(), -(-side.shape[1] // block), block) for side in (inputs.query, inputs.key)
+    )
+    pairs = queries[:, :, None] * keys[:, None, :]
+    if direction is Direction.CAUSAL:
+        own = torch.diag_embed(queries * (queries + 1) // 2)
+        pairs = pairs.tril(-1) + own
+    return pairs[:, None]
+
+
+def allowed_pairs(inputs: Inputs, direction: Direction) -> Tensor:
+    """int64 [B]: the pairs that the direction allows, at least 1."""
+    queries, keys = inputs.query.counts(), inputs.key.counts()
+    pairs = queries * (queries + 1) // 2 if direction is Direction.CAUSAL else queries * keys
+    return pairs.clamp_min(1)
+
+
+def distance_buckets(blocks: int, device: torch.device) -> Tensor:
+    """int64 [blocks, blocks]: 0, then 1 for distances 1..2, 2 for 3..6, 3 for 7..14 and so on."""
+    place = torch.arange(blocks, device=device)
+    distance = (place[:, None] - place).abs()
+    bounds = 2 ** torch.arange(1, BUCKETS, device=device) - 1
+    return torch.bucketize(distance, bounds, right=True)
+
+
+BUCKETS = 24
+"""Distances up to 2^24 blocks are told apart, by their magnitude."""
+
+
+def standardised(scores: Tensor, eligible: Tensor) -> Tensor:
+    """Scores of each row with mean 0 and deviation 1 over what is eligible, so that one temperature fits all rows.
+
+    At least float32; -inf where not eligible. A NaN spoils its row, and so is seen."""
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    count = eligible.sum(-1, keepdim=True).clamp_min(1)
+    values = scores.masked_fill(~eligible, 0.0)
+    centred = (values - values.sum(-1, keepdim=True) / count).masked_fill(~eligible, 0.0)
+    spread = (centred.square().sum(-1, keepdim=True) / count + 1e-12).sqrt()
+    return (centred / spread).masked_fill(~eligible, -torch.inf)
+
+
+def slots(chosen: Tensor, count: int) -> Tensor:
+    """int64 [..., count]: the places that are chosen in [..., n], rising, with -1 behind the last."""
+    order = (~chosen).to(torch.uint8).sort(dim=-1, stable=True).indices[..., :count]
+    return order.where(chosen.gather(-1, order), -1)

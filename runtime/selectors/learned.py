@@ -1,0 +1,145 @@
+"""From a pattern's declarations to what one layer learns: a module for each ``learn``, ``gated`` and ``pooled``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from ...compiler.relations.settle import GATE, opens
+from ...patterns_dsl import syntax
+from ...patterns_dsl.syntax import Direction, Expression, Option
+from ..errors import ArgumentError
+from . import control
+from .block_scorers import BlockScorer, MeanScorer
+from .gates import Gated
+from .granularity import Granularity, GranularityNetwork
+from .importance import Importance, ImportanceScorer
+from .inputs import Inputs
+from .layer import LayerShape
+from .pooled import Pooled
+from .selection import Selection, TermGate
+from .topk import TokenScorer, TopK
+from .topk_blocks import TopKBlocks
+from .topk_keys import Indexer, TopKKeys
+
+if TYPE_CHECKING:
+    from ...compiler.pattern import Pattern
+
+Options = Mapping[str, Option]
+
+
+def build_selector(
+    declaration: syntax.Selector, direction: Direction, shape: LayerShape, *, random: int | None = None
+) -> nn.Module:
+    """The module of a ``learn`` declaration, with its options, whose values binding has checked. ``random``: a frozen
+    control with that seed, which has the same budget and learns nothing."""
+    if declaration.kind not in _BUILDERS:
+        raise ArgumentError("selector", declaration.kind, f"choose one of {', '.join(_BUILDERS)}")
+    return _BUILDERS[declaration.kind](dict(declaration.options), direction, shape, random)
+
+
+class Learned(nn.Module):
+    """All that a pattern learns in one layer. Called on the inputs and values, it gives every selection by its name.
+
+    ``selectors``: by the name of the ``learn`` line. ``gates``: by the term as the language spells it, as it is stored.
+    ``pools``: by size. Raises ArgumentError where inputs lack what a selector reads.
+    """
+
+    def __init__(self, pattern: Pattern, shape: LayerShape, *, random: int | None = None) -> None:
+        super().__init__()
+        bound = pattern.bound
+        self.selectors = nn.ModuleDict()
+        for number, one in enumerate(bound.selectors):
+            seed = None if random is None else random + number
+            self.selectors[one.name] = build_selector(one, bound.direction, shape, random=seed)
+        self.gate_names = tuple(one.source for one in opens(bound.union) if one.examples == GATE)
+        self.gates = nn.ModuleList(Gated(shape.query_heads) for _ in self.gate_names)
+        if random is not None:
+            self.gates.requires_grad_(False)
+        sizes = sorted(set(_pools(bound.union)))
+        self.pools = nn.ModuleDict({str(size): Pooled(bound.direction, size) for size in sizes})
+
+    def forward(self, inputs: Inputs, values: Tensor | None = None) -> dict[str, Selection]:
+        """values [B, Hkv, Nk, D], for pooled terms."""
+        found: dict[str, Selection] = {name: selector(inputs) for name, selector in self.selectors.items()}
+        for size, pool in self.pools.items():
+            if values is None:
+                raise ArgumentError("values", "missing", f"give the values that pooled({size}) summarises")
+            found[f"pooled({size})"] = pool(inputs, values)
+        return found
+
+    def gate(self, name: str) -> TermGate:
+        """The gate of a term. Raises KeyError, listing the gates, for a name that is none."""
+        if name not in self.gate_names:
+            raise KeyError(f"no gate {name!r}; there are {', '.join(map(repr, self.gate_names)) or 'none'}")
+        found: TermGate = self.gates[self.gate_names.index(name)]()
+        return found
+
+
+def _pools(expression: Expression) -> Iterator[int]:
+    match expression:
+        case syntax.Pooled(_, size):
+            yield size
+        case syntax.Union(left, right):
+            yield from _pools(left)
+            yield from _pools(right)
+        case syntax.Gated(operand):
+            yield from _pools(operand)
+        case _:
+            return  # a pooled term stands alone or in a union
+
+
+def _importance(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+    """With rows as well as columns, but in a causal pattern: there a row is dear, and gathers little."""
+    budget, gate, rows = options["budget"], options["gate"], direction is not Direction.CAUSAL
+    assert isinstance(budget, float) and isinstance(gate, str)
+    scorer: nn.Module = ImportanceScorer(shape.width, rows=rows)
+    if random is not None:
+        scorer = control.RandomImportance(random, budget, rows=rows)
+    return Importance(direction, scorer, budget=budget, gate=gate)
+
+
+def _topk(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+    k, per, relax = options["k"], options["per"], options["relax"]
+    assert isinstance(k, int) and isinstance(per, str) and isinstance(relax, str)
+    groups = shape.groups(per)
+    scorer = TokenScorer(shape.width, groups) if random is None else control.RandomTokens(random, groups)
+    return TopK(direction, scorer, k=k, relax=relax)
+
+
+def _topk_blocks(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+    k, block, forced, relax = (options[name] for name in ("k", "block", "forced", "relax"))
+    assert isinstance(k, int) and isinstance(block, int) and isinstance(forced, tuple) and isinstance(relax, str)
+    scorer: nn.Module = BlockScorer(shape) if options["scores"] == "learned" else MeanScorer()
+    if random is not None:
+        scorer = control.RandomBlocks(random, shape.key_heads)
+    return TopKBlocks(direction, scorer, k=k, block=block, forced=forced, relax=relax)
+
+
+def _topk_keys(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+    k, tile, forced, relax = (options[name] for name in ("k", "tile", "forced", "relax"))
+    assert isinstance(k, int) and isinstance(tile, int) and isinstance(forced, tuple) and isinstance(relax, str)
+    scorer = Indexer(shape.width) if random is None else control.RandomKeys(random)
+    return TopKKeys(direction, scorer, k=k, tile=tile, forced=forced, relax=relax)
+
+
+def _granularity(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+    block, levels, budget = options["block"], options["levels"], options["budget"]
+    assert isinstance(block, int) and isinstance(levels, tuple) and isinstance(budget, float)
+    scorer: nn.Module = GranularityNetwork(shape, len(levels))
+    if random is not None:
+        scorer = control.RandomLevels(random, shape.key_heads, levels, budget)
+    return Granularity(direction, scorer, block=block, levels=levels, budget=budget)
+
+
+Builder = Callable[[Options, Direction, LayerShape, int | None], nn.Module]
+
+_BUILDERS: dict[str, Builder] = {
+    "importance": _importance,
+    "topk": _topk,
+    "topk_blocks": _topk_blocks,
+    "topk_keys": _topk_keys,
+    "granularity": _granularity,
+}

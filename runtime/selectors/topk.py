@@ -1,0 +1,74 @@
+"""``topk``: a set of k tokens, by scores of the tokens alone (Lou et al. 2024, SparseK, section 3).
+
+A causal pattern takes the k best of every prefix: query i reads the k best of 0..i. A token that was displaced does not
+return, so that the whole choice is one number for each token (``prefix_topk.py``).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...patterns_dsl.syntax import Direction
+from ..errors import ArgumentError
+from .gates import log_gate, soft_log_gate
+from .inputs import Inputs
+from .layer import allowed_pairs, standardised
+from .prefix_topk import dropped_at
+from .selection import TokenSelection
+from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
+
+
+class TokenScorer(nn.Module):
+    """One linear score of the key's hidden state for each group."""
+
+    frozen = False
+
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, groups)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """[B, G, Nk]."""
+        scores: Tensor = self.score(inputs.key.needs("hidden", "topk"))
+        return scores.mT
+
+
+class TopK(nn.Module):
+    """Hard: the k best, and backwards the gradient of the soft top-k over the whole sequence, of scores standardised
+    over it. ``soft``: that soft top-k itself, its log as log-gates, for every token with p > 0."""
+
+    def __init__(
+        self, direction: Direction, scorer: nn.Module, *, k: int, relax: str = "soft_topk", temperature: float = 1.0
+    ) -> None:
+        super().__init__()
+        check_relax(relax)
+        self.direction, self.scorer, self.k, self.relax, self.temperature = direction, scorer, k, relax, temperature
+
+    def forward(self, inputs: Inputs, *, soft: bool = False) -> TokenSelection:
+        inputs.fit(self.direction, "topk")
+        causal = self.direction is Direction.CAUSAL
+        if soft and causal:
+            remedy = "use the hard choice; its gradient is soft, its values see no later token"
+            raise ArgumentError("soft", "a soft top-k over the sequence, in a causal pattern, leaks the future", remedy)
+        scores = self.scorer(inputs)
+        eligible = inputs.key.exists()[:, None].expand(scores.shape)
+        p = soft_topk(
+            standardised(scores, eligible),
+            self.k,
+            relax=self.relax,
+            temperature=self.temperature,
+            eligible=eligible,
+        )
+        queries = inputs.query.counts()[:, None, None]
+        place = torch.arange(scores.shape[-1], device=scores.device)
+        if causal:
+            until = torch.minimum(dropped_at(scores.masked_fill(~eligible, -torch.inf), self.k), queries)
+            until = until.where(until > place, 0)
+        else:
+            chosen = p > 0 if soft else hard_topk(scores, self.k, eligible=eligible)
+            until = torch.where(chosen, queries, 0)
+        gate = soft_log_gate(p) if soft else log_gate(until > 0, straight_through(until > 0, p))
+        read = (until - place).clamp_min(0) if causal else until
+        density = read.sum(-1) / allowed_pairs(inputs, self.direction)[:, None]
+        return TokenSelection(self.direction, until, gate, None, None, density)

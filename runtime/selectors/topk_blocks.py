@@ -1,0 +1,84 @@
+"""``topk_blocks``: k key blocks for each block of queries (Gao et al. 2024, SeerAttention; Lu et al. 2025, MoBA)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+
+from ...patterns_dsl.syntax import Direction
+from ..errors import ArgumentError
+from .gates import log_gate, soft_log_gate
+from .inputs import Inputs
+from .layer import pair_counts, slots, standardised
+from .selection import BlockSelection
+from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
+
+
+class TopKBlocks(nn.Module):
+    """The k best of the blocks that a block of queries may see: in a causal pattern the past ones and its own.
+
+    ``forced`` blocks are among the k whatever their score: the first of the sequence, and the queries' own. Backwards
+    the gates have the gradient of the soft top-k of each row, of scores standardised over the row. ``soft``: that soft
+    top-k itself, for every block with p > 0. In a causal pattern the choice is made when the first token of the block
+    of queries arrives.
+    """
+
+    def __init__(
+        self,
+        direction: Direction,
+        scorer: nn.Module,
+        *,
+        k: int,
+        block: int = 64,
+        forced: Collection[str] = ("first", "diagonal"),
+        relax: str = "soft_topk",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_relax(relax)
+        check_forced(forced, k, direction)
+        self.direction, self.scorer, self.k, self.block = direction, scorer, k, block
+        self.forced, self.relax, self.temperature = tuple(forced), relax, temperature
+
+    def forward(self, inputs: Inputs, *, soft: bool = False) -> BlockSelection:
+        inputs.fit(self.direction, "topk_blocks")
+        scores = self.scorer(inputs, self.block, self.direction)
+        sizes = pair_counts(inputs, self.block, self.direction)
+        eligible = (sizes > 0).expand(scores.shape)
+        forced = self._forced(scores) & eligible
+        p = soft_topk(
+            standardised(scores, eligible).masked_fill(forced, torch.inf),
+            self.k,
+            relax=self.relax,
+            temperature=self.temperature,
+            eligible=eligible,
+        )
+        hard = hard_topk(scores.masked_fill(forced, torch.inf), self.k, eligible=eligible)
+        chosen = p > 0 if soft else hard
+        gate = soft_log_gate(p) if soft else log_gate(chosen, straight_through(chosen, p))
+        blocks = slots(chosen, scores.shape[-1] if soft else self.k)
+        found = gate.gather(-1, blocks.clamp_min(0)).masked_fill(blocks < 0, -torch.inf)
+        density = (chosen * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
+        return BlockSelection(self.direction, self.block, blocks, found, density)
+
+    def _forced(self, scores: Tensor) -> Tensor:
+        forced = torch.zeros(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+        if "first" in self.forced:
+            forced[:, :1] = True
+        if "diagonal" in self.forced:
+            forced.fill_diagonal_(True)
+        return forced
+
+
+def check_forced(forced: Collection[str], k: int, direction: Direction) -> None:
+    """Raises ArgumentError for what cannot be forced, and where k has no room for it."""
+    if strange := set(forced) - {"first", "diagonal"}:
+        raise ArgumentError("forced", ", ".join(sorted(strange)), "choose among first, diagonal")
+    if "diagonal" in forced and direction is Direction.CROSS:
+        raise ArgumentError(
+            "forced", "diagonal in a cross pattern", "queries have no place among the keys: leave it out"
+        )
+    if k < max(1, len(set(forced))):
+        raise ArgumentError("k", f"{k} with {len(set(forced))} forced", "choose a larger k, or force less")

@@ -1,0 +1,170 @@
+"""``topk_keys``: k keys for each query, by an indexer that a tile of queries shares (DeepSeek-AI 2025, section 2.1).
+
+A causal tile scores keys by what is known when its first token arrives, and each of its queries takes the k best keys
+up to itself. As the queries of a tile go on, new keys displace others, which do not return: the keys of a tile are one
+table with the query at which each is dropped. Scores are made for a few tiles at a time, and again in backward; the
+table of every tile by every key is never held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ...patterns_dsl.syntax import Direction
+from .gates import log_gate
+from .inputs import Inputs
+from .layer import allowed_pairs, slots, standardised
+from .pooling import arrival_means, block_means
+from .prefix_topk import dropped_at
+from .selection import KeySelection
+from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
+from .topk_blocks import check_forced
+
+LARGEST_TABLE = 1 << 22
+"""Scores that are held at once, for each batch element."""
+
+
+class KeyScorer(Protocol):
+    """Scores of keys, a run of tiles at a time; ``heads``: how many numbers each score takes in the making."""
+
+    heads: int
+
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Any:
+        """What the scores are made from."""
+
+    def scores(self, prepared: Any, start: int, stop: int) -> Tensor:
+        """[B, 1, tiles, Nk] of the tiles start..stop - 1."""
+        ...
+
+
+class Indexer(nn.Module):
+    """sum_h w_h ReLU(<q_h, k>), one k for all of the indexer's heads (DeepSeek-AI 2025, equation 1).
+
+    Without the rotary part of the paper. A tile's query is its mean hidden state, as ``pooling.py`` says.
+    """
+
+    frozen = False
+
+    def __init__(self, width: int, *, heads: int = 64, head_dim: int = 128) -> None:
+        super().__init__()
+        self.heads, self.head_dim = heads, head_dim
+        self.query = nn.Linear(width, heads * head_dim, bias=False)
+        self.key = nn.Linear(width, head_dim, bias=False)
+        self.weight = nn.Linear(width, heads, bias=False)
+
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, tiles, heads, d], weights [B, tiles, heads], keys [B, Nk, d]."""
+        mean = arrival_means if direction is Direction.CAUSAL else block_means
+        tiles = mean(inputs.query.needs("hidden", "topk_keys"), inputs.query.exists(), tile)
+        weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
+        keys = self.key(inputs.key.needs("hidden", "topk_keys"))
+        return self.query(tiles).view(*weight.shape, self.head_dim), weight, keys
+
+    def scores(self, prepared: tuple[Tensor, Tensor, Tensor], start: int, stop: int) -> Tensor:
+        """[B, 1, tiles, Nk] of the tiles start..stop - 1."""
+        queries, weight, keys = prepared
+        found = torch.einsum("bthd,bnd->bthn", queries[:, start:stop], keys).relu()
+        return torch.einsum("bth,bthn->btn", weight[:, start:stop], found)[:, None]
+
+
+class TopKKeys(nn.Module):
+    """``forced``: the first key of the sequence, and each query's own; both count. Backwards the gates have the
+    gradient of the soft top-k of each tile over the keys up to its end, of scores standardised over them."""
+
+    def __init__(
+        self,
+        direction: Direction,
+        scorer: KeyScorer,
+        *,
+        k: int,
+        tile: int = 64,
+        forced: Collection[str] = ("diagonal",),
+        relax: str = "soft_topk",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_relax(relax)
+        check_forced(forced, k, direction)
+        self.scorer: KeyScorer = scorer
+        self.direction, self.k, self.tile = direction, k, tile
+        self.forced, self.relax, self.temperature = tuple(forced), relax, temperature
+
+    def forward(self, inputs: Inputs) -> KeySelection:
+        inputs.fit(self.direction, "topk_keys")
+        prepared = self.scorer.prepare(inputs, self.tile, self.direction)
+        (_, nq, _), (_, nk, _) = inputs.query.shape, inputs.key.shape
+        tiles = -(-nq // self.tile)
+        at_once = max(1, LARGEST_TABLE // max(1, nk * self.scorer.heads))
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for start in range(0, max(1, tiles), at_once):
+            stop = min(tiles, start + at_once)
+            # Recomputed in backward, so that what is kept grows with the choice and not with the scores.
+            parts.append(checkpoint(self._part, prepared, inputs, start, stop, use_reentrant=False))
+        keys, until, gate = (torch.cat(columns, 2) for columns in zip(*parts, strict=True))
+        diagonal = "diagonal" in self.forced
+        density = self._pairs(keys, until, inputs) / allowed_pairs(inputs, self.direction)[:, None]
+        return KeySelection(self.direction, self.tile, diagonal, keys, until, gate, density)
+
+    def _part(self, prepared: Any, inputs: Inputs, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(keys, until, log-gates) of a run of tiles."""
+        scores = self.scorer.scores(prepared, start, stop)
+        place = torch.arange(scores.shape[-1], device=scores.device)
+        first = torch.arange(start, stop, device=scores.device)[:, None] * self.tile  # query of each tile
+        eligible = inputs.key.exists()[:, None, None].expand(scores.shape)
+        if self.direction is Direction.CAUSAL:
+            eligible = eligible & (place < first + self.tile)
+        scores = scores.masked_fill(~eligible, -torch.inf)
+        forced = eligible & (place == 0) if "first" in self.forced else torch.zeros_like(eligible)
+        ranked = scores.masked_fill(forced, torch.inf)
+        others = self.k - ("diagonal" in self.forced)
+        if self.direction is Direction.CAUSAL:
+            keys, until = self._causal(ranked, first, others)
+        else:
+            keys = slots(hard_topk(ranked, others, eligible=eligible), min(others, scores.shape[-1]))
+            until = (first + self.tile).expand(keys.shape)
+        until = torch.minimum(until, inputs.query.counts()[:, None, None, None])
+        until = until.masked_fill((keys < 0) | (until <= first), 0)
+        p = soft_topk(
+            standardised(scores, eligible).masked_fill(forced, torch.inf),
+            others,
+            relax=self.relax,
+            temperature=self.temperature,
+            eligible=eligible,
+        ).gather(-1, keys.clamp_min(0))
+        return keys.where(until > 0, -1), until, log_gate(until > 0, straight_through(until > 0, p))
+
+    def _causal(self, scores: Tensor, first: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Keys of each tile and the query at which each is dropped.
+
+        Slots 0..k - 1 hold the best keys before the tile's first query (or up to it), the next ones the keys that
+        arrive within the tile. A query at place r of the tile chooses among the slots 0..k + r - 1.
+        """
+        own = 0 if "diagonal" in self.forced else 1  # whether a query finds its own key among the others
+        place = torch.arange(scores.shape[-1], device=scores.device)
+        base = slots(hard_topk(scores, k, eligible=place < first + own), min(k, scores.shape[-1]))
+        base = nn.functional.pad(base, (0, k - base.shape[-1]), value=-1)
+        arriving = first + own + torch.arange(self.tile - 1, device=scores.device)
+        arriving = arriving.masked_fill(arriving >= scores.shape[-1], -1).expand(*base.shape[:-1], -1)
+        keys = torch.cat([base, arriving], -1)
+        candidates = scores.detach().gather(-1, keys.clamp_min(0)).masked_fill(keys < 0, -torch.inf)
+        until = torch.minimum(first + dropped_at(candidates, k) - k + 1, first + self.tile)
+        start = torch.maximum(keys + 1 - own, first)
+        return keys.where(until > start, -1), until
+
+    def _pairs(self, keys: Tensor, until: Tensor, inputs: Inputs) -> Tensor:
+        """int64 [B, G]: how many pairs the table holds, with the diagonal where it is forced."""
+        diagonal = "diagonal" in self.forced
+        first = torch.arange(keys.shape[2], device=keys.device)[:, None] * self.tile
+        counts = inputs.query.counts()[:, None]
+        if self.direction is Direction.CAUSAL:
+            start = torch.maximum(keys + 1 if diagonal else keys, first)
+            return (until - start).clamp_min(0).where(keys >= 0, 0).sum((-1, -2)) + counts * diagonal
+        pairs = (until - first).clamp_min(0).where(keys >= 0, 0).sum((-1, -2))
+        if diagonal:  # but for those whose own key the table holds
+            pairs = pairs + counts - ((keys >= first) & (keys < until)).sum((-1, -2))
+        return pairs
