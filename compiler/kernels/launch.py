@@ -40,29 +40,36 @@ SHARED_MEMORY = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10, "g
 """Bytes that one program instance may use; other GPUs are asked."""
 
 
-# (role, head dimension over 128, fp32): stationary ranks, swept ranks, warps. Chosen by the registers and spills of
-# ahead-of-time builds for sm_90 (aot.py reports them), not by timings. backward_key keeps two accumulators, so
-# that its swept block is small; fp32 products are split in three, and the fragments of each take registers.
-_BLOCKS: dict[tuple[Role, bool, bool], tuple[int, int, int]] = {
-    ("forward", False, False): (128, 64, 8),
-    ("forward", True, False): (128, 32, 8),
-    ("forward", False, True): (64, 32, 4),
-    ("forward", True, True): (64, 16, 8),
-    ("backward_query", False, False): (128, 64, 8),
-    ("backward_query", True, False): (64, 32, 8),
-    ("backward_query", False, True): (64, 32, 4),
-    ("backward_query", True, True): (32, 16, 8),
-    ("backward_key", False, False): (128, 32, 8),
-    ("backward_key", True, False): (64, 32, 8),
-    ("backward_key", False, True): (64, 32, 8),
-    ("backward_key", True, True): (32, 16, 8),
+# (role, widest head dimension, fp32): stationary ranks, swept ranks, warps. The largest blocks that do not spill in
+# ahead-of-time builds for sm_90 (aot.py reports registers and spills), not a choice by timings: see tune.py for those.
+# backward_key keeps two accumulators, so that its swept block is small; fp32 products are split in three, and the
+# fragments of each take registers.
+_BLOCKS: dict[tuple[Role, int, bool], tuple[int, int, int]] = {
+    ("forward", 64, False): (128, 64, 8),
+    ("forward", 128, False): (128, 64, 8),
+    ("forward", 256, False): (128, 32, 8),
+    ("forward", 64, True): (64, 32, 4),
+    ("forward", 128, True): (64, 32, 4),
+    ("forward", 256, True): (64, 16, 8),
+    ("backward_query", 64, False): (128, 64, 8),
+    ("backward_query", 128, False): (128, 32, 8),
+    ("backward_query", 256, False): (64, 32, 8),
+    ("backward_query", 64, True): (64, 32, 4),
+    ("backward_query", 128, True): (64, 32, 4),
+    ("backward_query", 256, True): (32, 16, 8),
+    ("backward_key", 64, False): (128, 32, 8),
+    ("backward_key", 128, False): (128, 16, 8),
+    ("backward_key", 256, False): (64, 32, 8),
+    ("backward_key", 64, True): (64, 32, 8),
+    ("backward_key", 128, True): (64, 32, 8),
+    ("backward_key", 256, True): (32, 16, 8),
 }
 
 
 def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int) -> Options:
     """Blocks that divide ``tile`` and a pipeline of two stages, reduced until they fit ``shared`` bytes."""
     width, stages = block_dim(head_dim), 1 if itemsize > 2 else 2
-    most, swept, warps = _BLOCKS[role, width > 128, itemsize > 2]
+    most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
     still, swept = min(most, still_limit), min(swept, swept_limit)
     while _shared_bytes(role, still, swept, stages, width * itemsize) > shared:
