@@ -1,192 +1,89 @@
-"""Sparse attention side by side: dense causal SDPA, compiled FlexAttention and patternc, interleaved in one run.
+"""Sparse attention side by side, in one run: dense SDPA, FlexAttention, an expert's composition, libraries, patternc.
 
-    python benchmarks/attention.py [-n 4096,16384] [--device cuda] [--dtype bfloat16] [--rounds 7]
+    python benchmarks/attention.py [-n 1024,16384] [--device cuda] [--dtype bfloat16] [--patterns strided] [--memory]
 
-Every round runs every contestant once, every other round in reverse order, so that a machine that slows down slows all
-of them. A ratio is the median over rounds of (seconds of the rival) / (seconds of ours): above 1 ours is faster.
+Forward, forward with backward, and one step of decoding, at each length from short to long. Everything takes turns; a
+ratio is the median over rounds of (seconds of the rival) / (seconds of ours): above 1 ours is faster. What is not
+installed, cannot do something, fails or would take too long is named with the reason, in the table and in the file.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import contestants
 import torch
-from cases import CASES, Case, is_reference
-from contestants import Inputs
-from record import RESULTS, Spread, Target, machine, write
+from cases import CASES, Case, Goal, Setting, without_pattern
+from comparison import Comparison, Limits
+from contestants import CONTESTANTS
+from estimate import History
+from record import RESULTS, Target, machine, write
+from tables import table
 
-FORWARD, BOTH, MASK = "forward", "forward+backward", "mask"
-Key = tuple[str, str, str]
-"""(pattern, pass, engine); the pattern of dense SDPA is ``""``: it is the same for all."""
 
-
-def main() -> None:
-    options = _parse()
-    where, results, targets = machine(options.device), [], []
-    with contestants.threads(options.threads) as threads:
-        print(f"{where.get('gpu', where['cpu'])}, {threads} threads, load {where['load_1min_before']} before the run")
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parse(arguments)
+    where, results, targets, history = machine(options.device), [], [], History()
+    path = options.out or RESULTS / f"attention-{options.device}.json"
+    with threads(options.threads) as count:
+        print(f"{where.get('gpu', where['cpu'])}, {count} threads, load {where['load_1min_before']} before the run")
         for n in options.lengths:
             settings = {name: getattr(options, name) for name in ("device", "dtype", "batch", "heads", "head_dim")}
-            settings |= {"n": n, "threads": threads, "rounds": options.rounds}
-            result = run(options, settings)
-            found = targets_of(result) if is_reference(settings) else []
-            print(table(result), *[target.as_text() for target in found], sep="\n", flush=True)
+            settings |= {"n": n, "threads": count, "rounds": options.rounds}
+            comparison = Comparison(
+                settings, options.contestants, history, Limits(options.most), lambda text: print(text, file=sys.stderr)
+            )
+            result = comparison.run(options.cases, options.rounds, memory=n in options.memory)
+            found = targets_of(result, options.cases)
             results.append(result)
             targets += found
-    path = options.out or RESULTS / f"attention-{options.device}.json"
-    write(path, "attention", {"command": "attention.py"}, targets, where, results=results)
+            result["dense"] = {case.name: without_pattern(case).name for case in options.cases}
+            print(table(result), *[target.as_text() for target in found], sep="\n", flush=True)
+            # After every length: a long run that is stopped keeps what it has.
+            write(path, "attention", {"command": "attention.py"}, targets, where, results=results)
 
 
-def run(options: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
-    """Check and time one length. Raises Disagreement where an engine computes something else."""
-    shape = (options.batch, options.heads, settings["n"], options.head_dim)
-    dtype = getattr(torch, options.dtype)
-    inputs = Inputs.draw(shape, options.device, dtype)
-    short = Inputs.draw((1, options.heads, min(settings["n"], 515), options.head_dim), options.device, dtype)
-    runs: dict[Key, Callable[[], Any]] = {
-        ("", FORWARD, "dense"): contestants.forward(contestants.dense, inputs),
-        ("", BOTH, "dense"): contestants.forward_backward(contestants.dense, inputs),
-    }
-    notes: dict[str, dict[str, Any]] = {}
-    for case in options.cases:
-        print(f"n={settings['n']}: preparing {case.name}", file=sys.stderr)
-        notes[case.name] = _enter(case, options, inputs, short, runs)
-    print(f"n={settings['n']}: timing", file=sys.stderr)
-    return {"settings": settings, "patterns": notes, **_measure(runs, options.rounds, options.device)}
-
-
-def _enter(
-    case: Case, options: argparse.Namespace, inputs: Inputs, short: Inputs, runs: dict[Key, Callable[[], Any]]
-) -> dict[str, Any]:
-    """Add a pattern's contestants once they agree with the formula; what is told about them beside their times."""
-    ours = contestants.ours(case, inputs, options.engine)
-    note = {"engine": ours.engine, "lower_seconds": ours.lower_seconds, "first_call_seconds": ours.first_call_seconds}
-    runs[case.name, FORWARD, "ours"] = contestants.forward(ours.attend, inputs)
-    runs[case.name, BOTH, "ours"] = contestants.forward_backward(ours.attend, inputs)
-    note["output_error"] = contestants.check_output(
-        f"ours, {case.name}", runs[case.name, FORWARD, "ours"](), case.mask, inputs
-    )
-    note["gradient_error"] = contestants.check_gradients(f"ours, {case.name}", ours.attend, case.mask, short)
-    if not options.flex:
-        return note
+@contextmanager
+def threads(count: int | None) -> Iterator[int]:
+    """torch's threads for operators, restored afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
     try:
-        flex = contestants.flex(case, inputs)
-    except (RuntimeError, NotImplementedError) as error:  # said in the table and in the file, not passed over
-        return {**note, "flex_failed": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
-    note |= {"flex_blocks": flex.blocks, "flex_compile_seconds": flex.compile_seconds}
-    runs[case.name, MASK, "flex"] = flex.make_mask
-    runs[case.name, FORWARD, "flex"] = contestants.forward(flex.attend, inputs)
-    out = runs[case.name, FORWARD, "flex"]()
-    note["flex_output_error"] = contestants.check_output(f"FlexAttention, {case.name}", out, case.mask, inputs)
-    if options.device != "cpu":  # on a CPU FlexAttention has no backward
-        runs[case.name, BOTH, "flex"] = contestants.forward_backward(flex.attend, inputs)
-    return note
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
-def _measure(runs: dict[Key, Callable[[], Any]], rounds: int, device: str) -> dict[str, Any]:
-    calls = {key: _calls(run, device) for key, run in runs.items()}
-    seconds: dict[Key, list[float]] = {key: [] for key in runs}
-    order = list(runs)
-    # A recompilation would be counted as attention: after the warm-up it is an error.
-    with torch.compiler.set_stance("fail_on_recompile"):
-        for index in range(rounds):
-            for key in order if index % 2 == 0 else reversed(order):
-                seconds[key].append(_seconds(runs[key], calls[key], device))
-    ratios = []
-    for (name, what, engine), own in seconds.items():
-        if engine != "ours":
-            continue
-        rivals = {"dense": seconds["", what, "dense"], "flex": seconds.get((name, what, "flex"))}
-        if rivals["flex"] and what == FORWARD:
-            rivals["flex+mask"] = [x + y for x, y in zip(rivals["flex"], seconds[name, MASK, "flex"], strict=True)]
-        for rival, theirs in rivals.items():
-            if theirs:
-                spread = Spread.of([x / y for x, y in zip(theirs, own, strict=True)])
-                ratios.append({"pattern": name, "pass": what, "rival": rival, **asdict(spread)})
-    times = [
-        {
-            "pattern": name,
-            "pass": what,
-            "engine": engine,
-            "calls": calls[name, what, engine],
-            **asdict(Spread.of(values)),
-        }
-        for (name, what, engine), values in seconds.items()
-    ]
-    return {"seconds": times, "ratios": ratios}
+def targets_of(result: dict[str, Any], cases: Sequence[Case]) -> list[Target]:
+    """What was promised beside what was found, where this is the configuration for which it was promised."""
+    settings = result["settings"]
+    mine = "ours, triton" if settings["device"] == "cuda" else "ours, compose"
+    times = {(row["pattern"], row["pass"], row["contestant"]): row["median"] for row in result["seconds"]}
+    ratios = {(row["pattern"], row["pass"], row["contestant"], row["rival"]): row["median"] for row in result["ratios"]}
+    targets = []
+    for case in cases:
+        for setting, goals in case.goals.items():
+            if all(settings[name] == value for name, value in asdict(setting).items()):
+                targets += [_target(case, setting, goal, mine, times, ratios) for goal in goals]
+    return targets
 
 
-def _calls(run: Callable[[], Any], device: str) -> int:
-    """Warm up; calls per measurement such that it takes at least 10 ms, which a clock and a launch do not disturb."""
-    run()
-    seconds = statistics.median(_seconds(run, 1, device) for _ in range(2))
-    return max(1, min(100, round(0.01 / seconds)))
-
-
-def _seconds(run: Callable[[], Any], calls: int, device: str) -> float:
-    contestants.synchronise(device)
-    begin = time.perf_counter()
-    for _ in range(calls):
-        run()
-    contestants.synchronise(device)
-    return (time.perf_counter() - begin) / calls
-
-
-def targets_of(result: dict[str, Any]) -> list[Target]:
-    """The promised ratios beside those found."""
-    found = {(row["pattern"], row["pass"], row["rival"]): row["median"] for row in result["ratios"]}
-    return [
-        Target(f"{case.name}, {what}, times faster than {rival}", wanted, found[case.name, what, rival], True)
-        for case in CASES
-        for (what, rival), wanted in case.targets.items()
-        if (case.name, what, rival) in found
-    ]
-
-
-def table(result: dict[str, Any]) -> str:
-    """Medians in milliseconds with the quartiles' distance in percent, and the ratios."""
-    times = {(row["pattern"], row["pass"], row["engine"]): row for row in result["seconds"]}
-    ratios = {(row["pattern"], row["pass"], row["rival"]): row["median"] for row in result["ratios"]}
-    s = result["settings"]
-    head = ["pattern", "pass", "ours ms", "dense ms", "flex ms", "mask ms", "dense/ours", "flex/ours", "with mask"]
-    rows = [head]
-    for name in result["patterns"]:
-        for what in (FORWARD, BOTH):
-            keys = [(name, what, "ours"), ("", what, "dense"), (name, what, "flex")]
-            keys.append((name, MASK, "flex") if what == FORWARD else ("", "", ""))
-            cells = [_milliseconds(times.get(key)) for key in keys]
-            cells += [_ratio(ratios.get((name, what, rival))) for rival in ("dense", "flex", "flex+mask")]
-            rows.append([name, what, *cells])
-    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-    lines = ["  ".join(f"{cell:{'<' if k < 2 else '>'}{widths[k]}}" for k, cell in enumerate(row)) for row in rows]
-    title = f"\nB={s['batch']} H={s['heads']} D={s['head_dim']} n={s['n']} {s['dtype']} on {s['device']}, "
-    title += f"{s['rounds']} rounds; medians, distance of the quartiles; below 1.00x ours is slower"
-    failures = [
-        f"{name}: FlexAttention: {n['flex_failed']}" for name, n in result["patterns"].items() if "flex_failed" in n
-    ]
-    return "\n".join([title, *lines, *failures])
-
-
-def _milliseconds(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return "-"
-    return f"{1e3 * row['median']:.2f} ±{50 * (row['quartile_3'] - row['quartile_1']) / row['median']:.0f}%"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}x"
+def _target(case: Case, setting: Setting, goal: Goal, mine: str, times: Any, ratios: Any) -> Target:
+    """What could not be timed is a miss: the promise was that it runs."""
+    if goal.rival is None:
+        assert goal.milliseconds is not None
+        found = 1e3 * times.get((case.name, goal.what, mine), float("inf"))
+        return Target(f"{case.name}, {goal.what}, {mine}, ms", goal.milliseconds, found, False)
+    found = ratios.get((case.name, goal.what, mine, goal.rival), float("nan"))
+    return Target(f"{case.name}, {goal.what}, {mine}, times faster than {goal.rival}", goal.times, found, True)
 
 
 def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", dest="lengths", default="16384", help="lengths, separated by commas")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -194,23 +91,34 @@ def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", "-B", type=int, default=1)
     parser.add_argument("--heads", "-H", type=int, default=4)
     parser.add_argument("--head-dim", "-D", type=int, default=64)
-    parser.add_argument("--engine", choices=["auto", "compose", "triton"], help="ours; compose, on cuda triton")
     parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
+    parser.add_argument("--only", help="part of the names of contestants, separated by commas; all by default")
+    parser.add_argument("--without", help="part of the names of contestants that are left out")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--most", type=float, default=20.0, help="seconds of one call beyond which it is left out")
+    parser.add_argument("--memory", default="", help="lengths of which the most memory is measured too")
     parser.add_argument("--threads", type=int, help="torch's threads; its own choice by default")
-    parser.add_argument("--no-flex", dest="flex", action="store_false", help="leave FlexAttention out")
     parser.add_argument("--out", type=Path, help="the JSON file; benchmarks/results/attention-DEVICE.json by default")
     options = parser.parse_args(arguments)
-    if options.device == "cuda" and not cuda:
+    if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch finds no CUDA or ROCm device here")
-    options.lengths = [int(n) for n in options.lengths.split(",")]
+    options.lengths = sorted(int(n) for n in options.lengths.split(","))
+    options.memory = [int(n) for n in options.memory.split(",") if n]
     options.dtype = options.dtype or ("bfloat16" if options.device == "cuda" else "float32")
-    options.engine = options.engine or ("triton" if options.device == "cuda" else "compose")
-    chosen = options.patterns.split(",") if options.patterns else [""]
-    options.cases = [case for case in CASES if any(part in case.name for part in chosen)]
-    if not options.cases:
-        parser.error(f"no pattern has such a name; there are: {'; '.join(case.name for case in CASES)}")
+    options.cases = chosen(
+        options.patterns, [case for case in CASES if options.patterns or options.device in case.devices]
+    )
+    options.contestants = chosen(options.only, CONTESTANTS)
+    if options.without:
+        options.contestants = [c for c in options.contestants if c not in chosen(options.without, CONTESTANTS)]
+    if not options.cases or not options.contestants:
+        parser.error(f"no such name; there are: {'; '.join(each.name for each in (*CASES, *CONTESTANTS))}")
     return options
+
+
+def chosen(parts: str | None, among: Sequence[Any]) -> list[Any]:
+    """Those whose names have one of ``parts``, written with commas between them."""
+    return [each for each in among if not parts or any(part in each.name for part in parts.split(","))]
 
 
 if __name__ == "__main__":

@@ -77,6 +77,10 @@ def _dense(n: int, device: str) -> Mask:
     return lambda i, j: j <= i
 
 
+def _everything(n: int, device: str) -> Mask:
+    return lambda i, j: (j >= 0) & (i >= 0)
+
+
 def _strided(n: int, device: str) -> Mask:
     return lambda i, j: (j <= i) & ((i - j < 128) | ((i - j) % 128 == 0))
 
@@ -119,7 +123,7 @@ def _bigbird(n: int, device: str) -> Mask:
 
 
 def drawn_blocks(blocks: int, count: int, seed: int = 0) -> Tensor:
-    """bool [blocks, blocks], in a bidirectional pattern: the ``count`` key blocks of the least hash per query block, over all blocks.
+    """bool [blocks, blocks], of a bidirectional pattern: for each query block the ``count`` key blocks of the least hash.
 
     The draw is data, not a formula: three rounds of SplitMix64 over (seed, query block, key block), written again here
     on torch's wrapping 64-bit integers.
@@ -146,6 +150,15 @@ def _shift(z: Tensor, bits: int) -> Tensor:
 
 def _signed(value: int) -> int:
     return value - 2**64 if value >= 2**63 else value
+
+
+DENSE_CAUSAL = Case("dense", "dense", "dense", {}, _dense)
+DENSE_BIDIRECTIONAL = Case("dense_bidirectional", "dense_bidirectional", "dense", {}, _everything, causal=False)
+
+
+def without_pattern(case: Case) -> Case:
+    """What a model computes that knows no pattern: the rival of all."""
+    return DENSE_CAUSAL if case.causal else DENSE_BIDIRECTIONAL
 
 
 CASES = (
@@ -206,5 +219,5 @@ CASES = (
         causal=False,
         block=64,
     ),
-    Case("dense", "dense", "dense", {}, _dense),
+    DENSE_CAUSAL,
 )

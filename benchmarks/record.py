@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("patternc", "torch", "triton", "numpy", "islpy", "transformers")
+_PACKAGES = (
+    "patternc", "torch", "triton", "numpy", "islpy", "transformers", "natten", "flashinfer-python", "flash-attn",
+    "flash-attn-3", "deepspeed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ class Prepared:
     """A contestant made ready for one case and one length.
 
     ``attend``: q, k, v [B, H, n, D] -> out. ``step``: the same for one query [B, H, 1, D], the last. ``missing`` tells
-    of each pass that it does not have why not. ``extra`` are further runs to be timed, as a mask that has to be made.
-    ``facts`` are told beside the times.
+    of each pass that it does not have why not. ``extra`` are further runs to be timed, as a mask that has to be made,
+    and ``before`` says which of them comes before which pass. ``facts`` are told beside the times.
     """
 
     attend: Attend
@@ -29,18 +29,17 @@ class Prepared:
     step: Attend | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    before: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def runs(self) -> dict[str, Callable[[], Any]]:
-        """By pass; the extra ones too."""
-        found: dict[str, Callable[[], Any]] = {}
-        if FORWARD not in self.missing:
-            found[FORWARD] = forward(self.attend, self.inputs)
+        """By pass."""
+        found: dict[str, Callable[[], Any]] = {FORWARD: forward(self.attend, self.inputs)}
         if BOTH not in self.missing:
             found[BOTH] = forward_backward(self.attend, self.inputs)
-        if self.step is not None and DECODE not in self.missing:
+        if self.step is not None:
             found[DECODE] = decode(self.step, self.inputs)
-        return found | dict(self.extra)
+        return found
 
 
 class Contestant(Protocol):
@@ -50,8 +49,8 @@ class Contestant(Protocol):
         """None, or why it cannot take part on this machine and in this data type at all."""
         ...
 
-    def subject(self, case: Case) -> str:
-        """What it computes for the case: the case's name, or, where several cases are the same to it, what they are."""
+    def computes(self, case: Case) -> Case:
+        """The case that it computes beside this one: itself, or the dense attention that knows no pattern."""
         ...
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:

@@ -1,7 +1,7 @@
 """DeepSpeed's sparse attention: its own layouts under its own kernels (``deepspeed.ops.sparse_attention``).
 
-Its layouts are blocks without a mask inside, so that the patterns which it can compute exactly are bidirectional ones of
-its own. Its kernels were written for Triton 1.0 and GPUs up to A100, and on newer ones may say so.
+Its layouts are blocks without a mask inside, so that the patterns which it can compute exactly are bidirectional ones
+of its own. Its kernels were written for Triton 1.0 and GPUs up to A100, and on newer ones may say so.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class DeepSpeed:
             return "its kernels compute float16 on a GPU"
         return why_not("deepspeed.ops.sparse_attention")
 
-    def subject(self, case: Case) -> str:
-        return case.name
+    def computes(self, case: Case) -> Case:
+        return case
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         if case.kind != "block_longformer":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from cases import DENSE, Case
+from cases import DENSE, Case, without_pattern
 from inputs import Inputs
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,8 +17,8 @@ class Dense:
     def available(self, device: str, dtype: torch.dtype) -> str | None:
         return None
 
-    def subject(self, case: Case) -> str:
-        return "dense, causal" if case.causal else "dense, bidirectional"
+    def computes(self, case: Case) -> Case:
+        return without_pattern(case)
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -42,9 +42,8 @@ def compose(case: Case, n: int) -> Composition:
     numbers = case.numbers
     match case.kind:
         case "strided":
-            l = _divides(numbers["l"], n)
-            far = Piece(lambda x: _residues(x, l)[:, :, 1:], lambda x: _residues(x, l)[:, :, :-1], causal=True)
-            return Composition((*_window(l), far))
+            stride = _divides(numbers["l"], n)
+            return Composition((*_window(stride), _behind(stride)))
         case "fixed":
             return _fixed(_divides(numbers["l"], n), numbers["c"], n)
         case "window":
@@ -81,6 +80,11 @@ def _window(w: int) -> tuple[Piece, ...]:
     return own, before
 
 
+def _behind(stride: int) -> Piece:
+    """What lies a multiple of the stride behind: in each residue class, what is earlier."""
+    return Piece(lambda x: _residues(x, stride)[:, :, 1:], lambda x: _residues(x, stride)[:, :, :-1], causal=True)
+
+
 def _sinks(sink: int, w: int, n: int) -> tuple[Piece, ...]:
     """The first keys for queries whose window has left them: one after another for the next ``sink`` queries."""
     leaving = Piece(lambda x: x[:, None, w : w + sink], lambda x: x[:, None, :sink], causal=True)
@@ -88,16 +92,15 @@ def _sinks(sink: int, w: int, n: int) -> tuple[Piece, ...]:
     return leaving, left
 
 
-def _fixed(l: int, c: int, n: int) -> Composition:
+def _fixed(side: int, c: int, n: int) -> Composition:
     """Own block, and the packed summaries of all blocks before, without a mask by halving: of each group of 2 s blocks
     the second half sees the summaries of the first, for s = 1, 2, 4, ..."""
-    count = n // l
+    count = n // side
     if count & (count - 1):
-        raise CannotRun(f"written for {l} times a power of two, and n = {n}")
-    pieces = [Piece(lambda x: _blocks(x, l), lambda x: _blocks(x, l), causal=True)]
-    for level in range(count.bit_length() - 1):
-        pieces.append(_half(l << level, c << level))
-    return Composition(tuple(pieces), pack=lambda x: _blocks(x, l)[:, :, l - c :])
+        raise CannotRun(f"written for {side} times a power of two, and n = {n}")
+    own = Piece(lambda x: _blocks(x, side), lambda x: _blocks(x, side), causal=True)
+    halves = (_half(side << level, c << level) for level in range(count.bit_length() - 1))
+    return Composition((own, *halves), pack=lambda x: _blocks(x, side)[:, :, side - c :])
 
 
 def _half(rows: int, keys: int) -> Piece:
@@ -129,15 +132,13 @@ def keys_of_last(case: Case, n: int) -> list[View] | None:
     numbers = case.numbers
     match case.kind:
         case "strided":
-            l = numbers["l"]
-            return [lambda x: x[:, :, n - l :], lambda x: x[:, :, (n - 1) % l : n - l : l]]
+            stride = numbers["l"]
+            return [lambda x: x[:, :, n - stride :], lambda x: x[:, :, (n - 1) % stride : n - stride : stride]]
         case "fixed":
-            l, c = numbers["l"], numbers["c"]
-            first = (n - 1) // l * l
-            return [
-                lambda x: x[:, :, first:],
-                lambda x: x[:, :, :first].unflatten(2, (-1, l))[..., l - c :, :].flatten(2, 3),
-            ]
+            side, c = numbers["l"], numbers["c"]
+            first = (n - 1) // side * side
+            earlier = lambda x: x[:, :, :first].unflatten(2, (-1, side))  # noqa: E731
+            return [lambda x: x[:, :, first:], lambda x: earlier(x)[..., side - c :, :].flatten(2, 3)]
         case "window":
             return [lambda x: x[:, :, n - numbers["w"] :]]
         case "streaming":

@@ -24,8 +24,8 @@ class FlashAttention:
             return "its kernels compute float16 and bfloat16 on a GPU"
         return None if why_not("flash_attn_interface") is None else why_not("flash_attn")
 
-    def subject(self, case: Case) -> str:
-        return case.name
+    def computes(self, case: Case) -> Case:
+        return case
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         if case.kind not in ("window", "dense"):

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from cases import BOTH, Case, Mask
+from cases import BOTH, FORWARD, Case, Mask
 from inputs import Attend, Inputs
 from torch import Tensor
 from torch.nn import functional as F
@@ -48,8 +48,8 @@ class FlashInfer:
             return "its kernels compute float16 and bfloat16 on a GPU"
         return why_not("flashinfer")
 
-    def subject(self, case: Case) -> str:
-        return case.name
+    def computes(self, case: Case) -> Case:
+        return case
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         if case.kind not in _SHAPES:
@@ -77,7 +77,7 @@ class FlashInfer:
         step = planned(n - 1, 1, 1)[0] if case.causal else None
         missing = {BOTH: "it has no backward"}
         facts = {"block": [rows, keys], "blocks": blocks}
-        return Prepared(attend, inputs, step, missing=missing, extra={PLAN: plan}, facts=facts)
+        return Prepared(attend, inputs, step, missing=missing, extra={PLAN: plan}, before={FORWARD: PLAN}, facts=facts)
 
 
 class BlockMatrix:

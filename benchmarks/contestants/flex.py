@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from cases import BOTH, FLEX, FORWARD, Case
+from cases import BOTH, DECODE, FLEX, FORWARD, Case
 from inputs import Inputs, forward
 from measure import synchronise
 from torch import Tensor
@@ -28,8 +28,8 @@ class Flex:
     def available(self, device: str, dtype: torch.dtype) -> str | None:
         return None
 
-    def subject(self, case: Case) -> str:
-        return case.name
+    def computes(self, case: Case) -> Case:
+        return case
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         n, device = inputs.n, inputs.device
@@ -45,21 +45,26 @@ class Flex:
         # On a CPU FlexAttention has no backward: it refuses inputs that require gradients.
         missing = {BOTH: "FlexAttention has no backward on a CPU"} if device == "cpu" else {}
         if not case.causal:
-            return Prepared(attend, inputs, missing=missing, extra={MASK: make}, facts=facts)
+            return Prepared(
+                attend, inputs, missing=missing, extra={MASK: make}, before={FORWARD: MASK, BOTH: MASK}, facts=facts
+            )
         make_step = _maker(case, n, device, rows=1)
         extra = {MASK: make, STEP_MASK: make_step}
-        return Prepared(attend, inputs, _attend(make_step()), missing=missing, extra=extra, facts=facts)
+        before = {FORWARD: MASK, BOTH: MASK, DECODE: STEP_MASK}
+        step = _attend(make_step())
+        return Prepared(attend, inputs, step, missing=missing, extra=extra, before=before, facts=facts)
 
 
 def _maker(case: Case, n: int, device: str, rows: int) -> Callable[[], BlockMask]:
-    """Makes the mask of the last ``rows`` queries."""
+    """Makes the mask of the last ``rows`` queries. That of one query is made without compiling: it has n pairs, and on
+    a CPU the compiler of torch 2.13 writes C++ for it that no compiler takes."""
     formula = case.mask(n, device)
     first = n - rows
 
     def predicate(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return formula(query + first, key)
 
-    build = torch.compile(create_block_mask, dynamic=False)
+    build = torch.compile(create_block_mask, dynamic=False) if rows > 1 else create_block_mask
     return lambda: build(predicate, None, None, rows, n, device=device, BLOCK_SIZE=case.block)
 
 
@@ -72,7 +77,3 @@ def blocks(mask: BlockMask) -> int:
     """Blocks that it computes, of one head."""
     full = mask.full_kv_num_blocks
     return int(mask.kv_num_blocks.sum()) + (int(full.sum()) if full is not None else 0)
-
-
-TOGETHER = {FORWARD: MASK}
-"""What a pass costs besides where the mask is made anew for it."""

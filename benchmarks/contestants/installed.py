@@ -14,7 +14,7 @@ def why_not(module: str) -> str | None:
         return "not installed"
     try:
         import_module(module)
-    except Exception as error:  # noqa: BLE001: what a foreign library raises when it is imported is not known
+    except Exception as error:  # noqa: BLE001  (what a foreign library raises when it is imported is not known)
         first = (str(error).splitlines() or [""])[0]
         return f"installed, but cannot be imported: {type(error).__name__}: {first[:160]}"
     return None

@@ -27,8 +27,8 @@ class Natten:
             return "its kernels need a GPU"
         return why_not("natten")
 
-    def subject(self, case: Case) -> str:
-        return case.name
+    def computes(self, case: Case) -> Case:
+        return case
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         natten = import_module("natten")
@@ -41,23 +41,23 @@ class Natten:
             w = min(case.numbers["w"], n)
             return lambda q, k, v: natten.na1d(q, k, v, kernel_size=w, is_causal=True)
         if case.kind == "strided":
-            l = case.numbers["l"]
-            if n % l or n < 2 * l or inputs.q.shape[0] != 1:
-                raise CannotRun(f"written for one batch element and multiples of {l}")
+            stride = case.numbers["l"]
+            if n % stride or n < 2 * stride or inputs.q.shape[0] != 1:
+                raise CannotRun(f"written for one batch element and multiples of {stride}")
 
             def strided(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-                near, near_lse = natten.na1d(q, k, v, kernel_size=l, is_causal=True, return_lse=True)
+                near, near_lse = natten.na1d(q, k, v, kernel_size=stride, is_causal=True, return_lse=True)
                 far, far_lse = natten.na1d(
-                    q[:, l:].contiguous(),
-                    k[:, :-l].contiguous(),
-                    v[:, :-l].contiguous(),
-                    kernel_size=n // l - 1,
-                    dilation=l,
+                    q[:, stride:].contiguous(),
+                    k[:, :-stride].contiguous(),
+                    v[:, :-stride].contiguous(),
+                    kernel_size=n // stride - 1,
+                    dilation=stride,
                     is_causal=True,
                     return_lse=True,
                 )
-                merged, _ = natten.merge_attentions([near[:, l:], far], [near_lse[:, l:], far_lse])
-                return torch.cat([near[:, :l], merged], 1)
+                merged, _ = natten.merge_attentions([near[:, stride:], far], [near_lse[:, stride:], far_lse])
+                return torch.cat([near[:, :stride], merged], 1)
 
             return strided
         raise CannotRun("no neighbourhoods compose it")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from cases import Case
@@ -13,8 +15,13 @@ from measure import synchronise
 from torch import Tensor
 
 import patternc as pc
+from patternc.runtime.compiled import Compiled
+from patternc.runtime.engines.compose import plan
 
 from .contestant import Prepared
+
+
+PLAN = "plan"
 
 
 class Ours:
@@ -31,8 +38,8 @@ class Ours:
             return "its kernels need a GPU (or TRITON_INTERPRET=1, which says nothing about speed)"
         return None
 
-    def subject(self, case: Case) -> str:
-        return case.name
+    def computes(self, case: Case) -> Case:
+        return case
 
     def prepare(self, case: Case, inputs: Inputs) -> Prepared:
         pattern = case.pattern()
@@ -51,4 +58,12 @@ class Ours:
         def step(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return program(q, k, v, query_offset=k.shape[2] - q.shape[2])
 
-        return Prepared(program, inputs, step if case.causal else None, facts=facts)
+        extra = {PLAN: _plan(program, inputs.n)} if self.engine == "compose" else {}
+        return Prepared(program, inputs, step if case.causal else None, extra=extra, facts=facts)
+
+
+def _plan(program: Compiled, n: int) -> Callable[[], Any]:
+    """What the compose engine does at its first call of a length, and keeps."""
+    lowered = program.program
+    assert lowered is not None  # only the reference engine has none
+    return lambda: plan(lowered, n)
