@@ -104,15 +104,16 @@ def _topk_blocks(values: Values, direction: Direction) -> Contract:
 
 
 def _topk_keys(values: Values, direction: Direction) -> Contract:
-    """The queries of a tile share their keys, chosen among those up to its end; each sees the ones up to itself."""
+    """The queries of a tile share their keys. In a causal pattern they share the scores, and each takes the k best of
+    the keys up to itself, so that none knows what comes after it: as if each were alone in its tile."""
     k, forced = _int(values, "k"), _words(values, "forced")
     must = {"first": "j = 0", "diagonal": "i = j"}
     other = k - ("diagonal" in forced)
     # Alone in its tile, a query has itself among its nearest keys.
-    alone = _int(values, "tile") == 1
+    alone = _int(values, "tile") == 1 or direction is Direction.CAUSAL
     shared = k if alone else other
     always = " or ".join(must[word] for word in forced) or NEVER
-    end = "min(i div tile * tile + tile - 1, n - 1)"
+    end = "i" if alone else "min(i div tile * tile + tile - 1, n - 1)"
     nearest = f"({end} - {shared - ('first' in forced)} < j and j <= {end})"
     # Where fewer keys lie before the end of a tile, later ones make up the number, if they can be seen.
     nearest = f"{always} or {nearest} or ({end} < {shared - 1} and j < {shared})"

@@ -113,7 +113,7 @@ class RandomLevels(nn.Module):
     def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
         drawn = _pairs(self.seed, self.groups, inputs, block)
         rates = torch.tensor(level_rates(costs(self.levels, block), self.budget), device=drawn.device)
-        place = torch.bucketize(drawn, rates.cumsum(0)[:-1])
+        place = (drawn[..., None] > rates.cumsum(0)[:-1]).sum(-1)
         return nn.functional.one_hot(place, len(self.levels)).float()
 
 

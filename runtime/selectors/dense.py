@@ -54,7 +54,7 @@ def written_out(
             reads = torch.arange(allowed.shape[-2], device=k.device)[:, None] >= selection.visible_from
             present = torch.arange(len(selection.visible_from), device=k.device) < selection.counts[:, None]
             pairs = reads & present[:, None, None] & inputs.query.exists()[:, None, :, None]
-            size = torch.tensor(selection.log_size, device=k.device)
+            size = torch.tensor(selection.log_size, dtype=torch.float64, device=k.device)
             summaries = (Summaries(selection.keys, selection.values, size, pairs),)
         case _:
             assert_never(selection)
