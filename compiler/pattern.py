@@ -169,6 +169,11 @@ class Pattern:
         """Whether a query's keys change when the sequence grows: such a pattern cannot decode with a cache."""
         return self.relation.depends_on_length
 
+    @cached_property
+    def farthest(self) -> int | None:
+        """How far back a query reads: the largest i - j, over every length. None where there is none."""
+        return self.relation.farthest
+
     def mask(self, n: int, nk: int | None = None, *, choice: Choice | None = None) -> torch.Tensor:
         """torch.bool [n, nk]: True where the query (row) attends to the key (column). ``nk`` is for cross patterns;
         ``choice`` for patterns with selections: see ``Step.mask``."""

@@ -14,6 +14,7 @@ from .arguments import check_placement, check_tensors
 from .engines.engine import Call, Meaning, check_dtype
 from .errors import EngineError
 from .op import attention, register
+from .sinks import check_sinks, join_sinks
 
 
 class Options(TypedDict, total=False):
@@ -25,6 +26,7 @@ class Options(TypedDict, total=False):
     documents: Tensor | None
     max_seqlen: int | None
     softcap: float | None
+    sinks: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Compiled:
         documents: Tensor | None = None,
         max_seqlen: int | None = None,
         softcap: float | None = None,
+        sinks: Tensor | None = None,
         return_lse: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """out [B, Hq, Nq, D], contiguous; with ``return_lse`` also lse [B, Hq, Nq] (float32, natural logarithm).
@@ -90,6 +93,9 @@ class Compiled:
         int32 [B, 2] holds the half-open range of keys that exist (padding); positions and the length of the pattern
         count from its start. Query row r stands at key position ``query_offset + r``. Rows outside their span or
         without a key give out 0 and lse -inf, and no gradient.
+
+        ``sinks`` [Hq] is one logit per head that joins the softmax of each of its queries and yields nothing (gpt-oss);
+        lse counts it.
 
         ``documents`` int32 [docs + 1] (flash attention's ``cu_seqlens``) packs documents into a batch of one, without
         padding: document d is tokens documents[d] .. documents[d + 1] - 1, and a sequence of its own; some may be
@@ -103,4 +109,7 @@ class Compiled:
         scale = self.head_dim**-0.5 if scale is None else float(scale)
         check_placement(q, k, Call(scale, spans, query_offset, documents, max_seqlen, softcap))
         out, lse = attention(q, k, v, spans, documents, self.key, scale, query_offset, max_seqlen, softcap)
+        if sinks is not None:
+            check_sinks(q, sinks)
+            out, lse = join_sinks(out, lse, sinks)
         return (out, lse) if return_lse else out

@@ -82,6 +82,11 @@ def test_the_examples_of_testing_run() -> None:
         settings(max_examples=5, deadline=None, database=None)(names[name])()
 
 
+def test_the_example_of_attention_runs() -> None:
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/attention.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, "attention.md", "exec"), {})
+
+
 def test_glossary_defines_each_term_once() -> None:
     text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:[^|\\]|\\.)+?) \|", text, re.MULTILINE)[1:]

@@ -138,6 +138,11 @@ class IntegerSet:
         values = [point.get_coordinate_val(isl.dim_type.set, k).to_python() for k in range(len(names))]
         return dict(zip(names, values, strict=True))
 
+    def greatest(self) -> int | None:
+        """The greatest number of a set over one dimension without parameters; None where there is none."""
+        found = self._set.dim_max_val(0)
+        return found.to_python() if found.is_int() else None
+
     @cached_property
     def moduli(self) -> tuple[int, ...]:
         """The denominators of the integer divisions in the description, ascending: the periods it speaks of."""

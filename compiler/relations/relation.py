@@ -86,6 +86,12 @@ class Relation:
         """Whether a row of the relation changes when the sequence grows: such a pattern cannot decode with a cache."""
         return any(self.formula().involves(length) for length in lengths(self.direction))
 
+    @property
+    def farthest(self) -> int | None:
+        """The largest i - j of a pair, over every length; None where there is no largest, or no pair."""
+        distances = self.pairs.image(("x",), f"v_x = v_{QUERY} - v_{KEY}").for_some(*lengths(self.direction))
+        return distances.greatest()
+
 
 def universe(direction: Direction) -> Relation:
     """All pairs that a pattern of this direction may hold."""

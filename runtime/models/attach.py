@@ -131,7 +131,7 @@ def _compile_shares(
                     share.pattern, step=share.step, head_dim=call.head_dim, dtype=call.dtype, engine=engine,
                     device=call.device,
                 )  # fmt: skip
-                compiled[key] = HeadGroup(None, program, share.pattern.depends_on_length)
+                compiled[key] = HeadGroup(None, program, share.pattern.depends_on_length, share.pattern.farthest)
             groups.append(replace(compiled[key], heads=share.heads))
         first = bool(groups) and not any(binding.groups for binding in bindings)
         bindings.append(Binding(own, tuple(groups), first))

@@ -14,29 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
+from ..compiled import Options
 from ..errors import AttachError, UnsupportedCallError
+from .asked import Asked, read_asked
 from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call
 from .heads import run_groups
-from .mask import WINDOW_REMEDY, attention_mask
-from .padding import check_positions, spans_in
-
-# Arguments that an attention function may receive without any effect on its result.
-_HARMLESS = frozenset(
-    {
-        "cache_position", "deterministic", "encoder_hidden_states", "is_causal", "logits_to_keep",
-        "num_items_in_batch", "output_hidden_states", "output_router_logits", "past_key_values",
-        "position_embeddings", "position_ids", "return_dict", "use_cache",
-    }
-)  # fmt: skip
-
-_REMEDIES = {
-    "dropout": "set the model's attention dropout to 0, or call model.eval()",
-    "output_attentions": "drop output_attentions, or detach and load the model with attn_implementation='eager'",
-    "position_bias": "leave these layers dense with a plan",
-    "s_aux": "attention sinks are not implemented; leave these layers dense with a plan",
-    "sliding_window": WINDOW_REMEDY,
-    "softcap": "logit soft-capping is not implemented; leave these layers dense with a plan",
-}
+from .layout import WINDOW_REMEDY, Layout, layout_in
+from .mask import attention_mask
+from .packing import check_restarts
+from .padding import check_positions
 
 
 def register_names() -> None:
@@ -83,17 +69,41 @@ def attention_forward(
     causal = kwargs.get("is_causal")
     causal = bool(getattr(module, "is_causal", True) if causal is None else causal)
     offset = key.shape[2] - query.shape[2]
-    _check_call(dropout, kwargs)
-    _check_patterns(binding, causal, offset)
-    spans = spans_in(attention_mask, query.shape[2], causal=causal)
-    if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None:
+    asked = read_asked(dropout, kwargs)
+    layout = layout_in(attention_mask, query.shape[2], causal=causal)
+    _check_patterns(binding, causal, offset, layout.window if asked.window is None else asked.window)
+    documents = _documents(layout, asked)
+    if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.
-        check_positions(kwargs["position_ids"], spans, offset)
+        _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
     query, key, value = (_autocast(x) for x in (query, key, value))
-    out = run_groups(
-        binding.groups, query, key, value, scale=scaling, spans=spans, query_offset=offset, rest=lambda: own()[0]
-    )
-    return out, None
+    options: Options = {
+        "scale": scaling,
+        "spans": layout.spans,
+        "query_offset": offset,
+        "documents": documents,
+        "max_seqlen": asked.max_seqlen,
+        "softcap": asked.softcap,
+        "sinks": asked.sinks,
+    }
+    return run_groups(binding.groups, query, key, value, options, rest=lambda: own()[0]), None
+
+
+def _documents(layout: Layout, asked: Asked) -> Tensor | None:
+    """Documents that the caller names, or those that the mask keeps apart."""
+    named, kept = asked.documents, layout.documents
+    if named is None or kept is None:
+        return kept if named is None else named
+    if not torch.equal(named, kept):
+        raise UnsupportedCallError("cu_seq_lens_q and position_ids do not begin the same documents")
+    return named
+
+
+def _check_positions(position_ids: Tensor, layout: Layout, offset: int, batch: int) -> None:
+    if layout.documents is not None:
+        check_restarts(position_ids, layout.documents, batch)
+    else:
+        check_positions(position_ids, layout.spans, offset)
 
 
 def _autocast(x: Tensor) -> Tensor:
@@ -104,19 +114,7 @@ def _autocast(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype(kind))
 
 
-def _check_call(dropout: float, kwargs: dict[str, Any]) -> None:
-    """Refuse by name what no engine implements, rather than ignore it."""
-    if dropout > 0:
-        raise UnsupportedCallError(f"dropout={dropout} is not implemented; {_REMEDIES['dropout']}")
-    for name, value in kwargs.items():
-        if value is None or value is False or name in _HARMLESS:
-            continue
-        remedy = _REMEDIES.get(name, "leave these layers dense with a plan, or detach")
-        shown = f"={value}" if isinstance(value, (int, float, str)) else ""
-        raise UnsupportedCallError(f"{name}{shown} is not implemented; {remedy}")
-
-
-def _check_patterns(binding: Binding, causal: bool, query_offset: int) -> None:
+def _check_patterns(binding: Binding, causal: bool, query_offset: int, window: int | None) -> None:
     for group in binding.groups:
         compiled = group.compiled
         if causal and compiled.meaning.direction is not Direction.CAUSAL:
@@ -128,6 +126,11 @@ def _check_patterns(binding: Binding, causal: bool, query_offset: int) -> None:
             raise UnsupportedCallError(
                 f"pattern {compiled.name!r} mentions the length n, so a longer text changes rows that are already"
                 " in the cache; pass use_cache=False, or use a pattern without n"
+            )
+        if window is not None and (group.farthest is None or group.farthest >= window):
+            raise UnsupportedCallError(
+                f"sliding_window={window} is not implemented for pattern {compiled.name!r}, which reaches beyond it;"
+                f" {WINDOW_REMEDY}"
             )
 
 

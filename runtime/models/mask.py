@@ -14,15 +14,14 @@ from torch import Tensor
 
 from ..errors import UnsupportedCallError
 from .binding import OWN, PROBE
-from .padding import check_contiguous, require
+from .layout import WINDOW_REMEDY
+from .mask_function import MaskFunction
+from .padding import check_contiguous
+from .require import require
 
-WINDOW_REMEDY = (
-    "the model wants its own window here; set config.sliding_window = None and write the window as a pattern,"
-    " or leave these layers dense with a plan"
-)
 _BEYOND = (
-    "the model asks for a mask beyond causality and padding (packed sequences by position_ids, image or prefix"
-    " blocks); put one sequence in each row, with padding, or write the pairs into the pattern"
+    "the model asks for a mask beyond causality, padding and packed sequences (image or prefix blocks, or packed"
+    " sequences inside torch.compile); put one sequence in each row, with padding, or write the pairs into the pattern"
 )
 
 
@@ -36,7 +35,8 @@ def attention_mask(
     attention_mask: Tensor | None = None,
     **kwargs: Any,
 ) -> Tensor | None:
-    """The mask that the attention function will receive: 2D padding, the model's own mask, or None."""
+    """The mask that the attention function will receive: the model's own mask, or what ``layout_in`` reads: 2D padding,
+    1D documents, padding and a window in 3D, or None."""
     if PROBE.dry:
         return None
     if attention_mask is not None:
@@ -53,10 +53,6 @@ def attention_mask(
             batch_size=batch_size, q_length=q_length, kv_length=kv_length, q_offset=q_offset, kv_offset=kv_offset,
             mask_function=mask_function, attention_mask=attention_mask, **kwargs,
         )  # fmt: skip
-    if torch.compiler.is_compiling() and _may_be_packed(mask_function, attention_mask, q_length, kv_length, kwargs):
-        _check_causal(mask_function, batch_size, q_length, kwargs["device"])  # type: ignore[arg-type]
-    else:
-        _check_plain(mask_function, kwargs["config"])
     if kv_offset != 0:
         raise UnsupportedCallError(
             f"the cache has dropped the first {kv_offset} keys, and a pattern may need them;"
@@ -66,7 +62,22 @@ def attention_mask(
         raise UnsupportedCallError(
             f"attention_mask covers {attention_mask.shape[1]} tokens of {kv_length}; it must also cover the cached ones"
         )
-    return attention_mask
+    if mask_function is None or _is_plain(mask_function):
+        return attention_mask
+    asked = MaskFunction(mask_function, batch_size, q_length, kv_length, kwargs["device"])
+    if attention_mask is None and q_length == kv_length and not kwargs.get("use_vmap", True):
+        # "The same packed sequence" may be on top. While tracing, transformers cannot look at position_ids, and always
+        # puts it there.
+        causal = asked.is_causal()
+        if torch.compiler.is_compiling():
+            require(causal, UnsupportedCallError(_BEYOND))
+            return None
+        if bool(causal):
+            return None
+        documents = asked.documents()
+        if documents is not None:
+            return documents
+    return _windowed(asked, getattr(kwargs["config"], "sliding_window", None), attention_mask)
 
 
 def _own_mask(own: str) -> Callable[..., Tensor | None]:
@@ -76,36 +87,22 @@ def _own_mask(own: str) -> Callable[..., Tensor | None]:
     return function
 
 
-def _check_plain(mask_function: Callable[..., Any] | None, config: Any) -> None:
-    """The model must want causal or full attention and nothing else: other wishes are closures we cannot honour."""
+def _is_plain(mask_function: Callable[..., Any]) -> bool:
+    """Whether the model wants causal or full attention and nothing else; other wishes are closures."""
     from transformers.masking_utils import bidirectional_mask_function, causal_mask_function
 
-    if mask_function is None or mask_function in (causal_mask_function, bidirectional_mask_function):
-        return
-    if getattr(config, "sliding_window", None) is not None:
-        raise UnsupportedCallError(f"sliding_window={config.sliding_window} is not implemented; {WINDOW_REMEDY}")
-    raise UnsupportedCallError(_BEYOND)
+    return mask_function in (causal_mask_function, bidirectional_mask_function)
 
 
-def _may_be_packed(
-    mask_function: Callable[..., Any] | None, padding: Tensor | None, nq: int, nk: int, kwargs: dict[str, Any]
-) -> bool:
-    """Whether transformers, tracing without a padding mask, may have put "the same packed sequence" on top.
+def _windowed(asked: MaskFunction, window: int | None, padding: Tensor | None) -> Tensor:
+    """The model's own window, which layers may refuse later: a mask may be made that no layer with a pattern gets.
 
-    It cannot look at position_ids then, so it always does. Functions that a model adds of its own are told apart by
-    ``use_vmap``, and refused.
+    Raises UnsupportedCallError for all else that a model may wish for.
     """
-    return padding is None and mask_function is not None and nq == nk and not kwargs.get("use_vmap", True)
-
-
-def _check_causal(mask_function: Callable[..., Any], batch: int, n: int, device: torch.device) -> None:
-    """Make the graph raise UnsupportedCallError unless the function is causality and nothing else, by O(n) pairs.
-
-    Beside causality, transformers' own functions only take away pairs far apart (windows, chunks, packed sequences:
-    then some row loses key 0) or add blocks of neighbours (then some row sees the next key).
-    """
-    element, rows = torch.arange(batch, device=device)[:, None], torch.arange(n, device=device)[None, :]
-    head = torch.zeros((), dtype=torch.int64, device=device)
-    sees_first = mask_function(element, head, rows, torch.zeros_like(rows))
-    sees_next = mask_function(element, head, rows[:, :-1], rows[:, 1:])
-    require(sees_first.all() & ~sees_next.any(), UnsupportedCallError(_BEYOND))
+    if window is None:
+        raise UnsupportedCallError(_BEYOND)
+    if torch.compiler.is_compiling() or not bool(asked.is_window(window)):
+        raise UnsupportedCallError(f"sliding_window={window} is not implemented here; {WINDOW_REMEDY}")
+    if padding is None:
+        padding = torch.ones(asked.batch, asked.keys, dtype=torch.bool, device=asked.device)
+    return (padding.to(torch.int32) * window)[..., None]

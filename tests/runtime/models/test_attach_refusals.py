@@ -81,7 +81,8 @@ def test_a_model_that_wants_its_own_window(patterns, kind):
     }  # fmt: skip
     model = make(kind, **changes)
     with pytest.raises(
-        UnsupportedCallError, match=r"sliding_window=4 is not implemented; .* config.sliding_window = None"
+        UnsupportedCallError,
+        match=r"sliding_window=4 is not implemented for pattern 'dense', .* config.sliding_window = None",
     ):
         attach(model, patterns("dense"))
     assert model.config._attn_implementation == "sdpa"
@@ -100,12 +101,10 @@ def test_windowed_layers_may_stay_the_models_own(plans, tokens):
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("softcap", 50.0, "softcap=50.0 is not implemented; logit soft-capping .* plan"),
-        ("s_aux", torch.zeros(6), "s_aux is not implemented; attention sinks"),
         ("position_bias", torch.zeros(1, 6, 2, 2), "position_bias is not implemented; .* plan"),
-        ("sliding_window", 4096, "sliding_window=4096 is not implemented; .* config.sliding_window = None"),
+        ("sliding_window", 3, "sliding_window=3 is not implemented for pattern 'window', which reaches beyond it"),
         ("output_attentions", True, "output_attentions=True is not implemented; drop output_attentions"),
-        ("cu_seq_lens_q", torch.zeros(3), "cu_seq_lens_q is not implemented"),
+        ("cu_seq_lens_q", torch.zeros(3), "cu_seq_lens_q and cu_seq_lens_k differ, but each document attends"),
     ],
 )
 def test_an_argument_that_no_engine_implements(attached, argument, value, message):
@@ -143,20 +142,26 @@ def test_generating_after_right_padding(attached, tokens):
         attached.generate(tokens, attention_mask=padding, max_new_tokens=3, do_sample=False, pad_token_id=0)
 
 
-@pytest.mark.parametrize("use_cache", [False, True])
-def test_packed_sequences(attached, tokens, use_cache):
+def test_packed_sequences_with_a_cache(attached, tokens):
+    """transformers itself lets tokens attend across documents then."""
     positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]).expand(2, -1)
-    with pytest.raises(UnsupportedCallError, match="packed sequences"):
-        attached(tokens, position_ids=positions, use_cache=use_cache)
+    with pytest.raises(UnsupportedCallError, match=r"packed sequences, .* use_cache=False"):
+        attached(tokens, position_ids=positions, use_cache=True)
 
 
-@pytest.mark.parametrize("use_cache", [False, True])
-def test_packed_sequences_under_a_mixed_plan(plans, tokens, use_cache):
+def test_chunks_of_attention_are_no_documents(attached, tokens):
+    module, q, k = attached.model.layers[0].self_attn, torch.zeros(1, 6, 9, 8), torch.zeros(1, 2, 9, 8)
+    edges = torch.tensor([0, 4, 9], dtype=torch.int32)
+    with pytest.raises(UnsupportedCallError, match="attention in chunks"):
+        attention_forward(module, q, k, k, edges, scaling=1.0, position_ids=torch.arange(9)[None])
+
+
+def test_packed_sequences_with_a_cache_under_a_mixed_plan(plans, tokens):
     model = make("llama")
     attach(model, plans("layers 1 : window"))
     positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]).expand(2, -1)
     with pytest.raises(UnsupportedCallError, match="packed sequences"):
-        model(tokens, position_ids=positions, use_cache=use_cache)
+        model(tokens, position_ids=positions, use_cache=True)
 
 
 @pytest.mark.parametrize("body", ["layers all : window", "layers 1 : window"])
@@ -164,7 +169,7 @@ def test_a_mask_of_the_callers_own(plans, tokens, body):
     model = make("llama")
     attach(model, plans(body))
     mask = torch.ones(2, 1, 9, 9, dtype=torch.bool).tril().triu(-1)
-    with pytest.raises(UnsupportedCallError, match="not just causality and padding"):
+    with pytest.raises(UnsupportedCallError, match="not just causality with padding or packed sequences"):
         model(tokens, attention_mask=mask)
 
 
