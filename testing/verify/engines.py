@@ -13,20 +13,26 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from torch import Tensor
 
 from ...compiler import bruteforce
+from ...compiler.lower import lower
+from ...compiler.passes.program import Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.stored import fresh
 from ...patterns_dsl.syntax import Direction, Expression
 from ...runtime.compile import compile
+from ...runtime.compiled import Compiled
 from ...runtime.engines.triton_engine import interpreted
 from ..agreement import Eager, Mismatch, agree, budgets, results
-from ..arguments import LONGEST, bindings
+from ..arguments import bindings
 from ..inputs import AttentionInputs, Dtype, attention_inputs
 from .program import compilable, uncompilable
 from .property import Example, Violated, bounded
 
 DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16")
-LONGEST_INTERPRETED = 48
-"""Tokens of an example that Triton's interpreter runs: it takes milliseconds for each block."""
+MOST_TILES = 6
+"""Tiles of an example along one side in Triton's interpreter, which takes milliseconds for each."""
+
+INTERPRETED_HEADS = 2
+"""Query heads of an example in Triton's interpreter."""
 
 MOST_SPOILED = 64
 """Tokens of an example with NaN in it: the reference adds rows that are not finite one by one."""
@@ -37,10 +43,12 @@ EXACT = 1e-9
 
 @dataclass(frozen=True)
 class EngineExample(Example):
-    """``spoiled``: what the tensors hold outside the spans is NaN for the engine, and must have no influence."""
+    """``spoiled``: what the tensors hold outside the spans is NaN for the engine, and must have no influence. ``tile``:
+    ranks per side of a tile, where it is not the compiler's own."""
 
     inputs: AttentionInputs | None = None
     spoiled: bool = False
+    tile: int | None = None
 
     def shortened(self, n: int) -> EngineExample:
         inputs = self.inputs
@@ -52,18 +60,19 @@ class EngineExample(Example):
     def described(self) -> dict[str, Any]:
         assert self.inputs is not None
         shown = {field.name: getattr(self.inputs, field.name) for field in fields(self.inputs)}
-        return {**super().described(), **shown, "spoiled": self.spoiled}
+        tile = {} if self.tile is None else {"tile": self.tile}
+        return {**super().described(), **shown, "spoiled": self.spoiled, **tile}
 
 
 @st.composite
 def _examples(draw: DrawFn, pattern: Pattern, fixed: Collection[str], engine: str) -> EngineExample:
     bound = draw(bindings(pattern, fixed))
-    most = LONGEST_INTERPRETED if engine == "triton" else LONGEST
-    inputs = draw(attention_inputs(bound, most=most, dtypes=DTYPES))
+    slow = engine == "triton" and interpreted()
+    inputs = draw(attention_inputs(bound, dtypes=DTYPES, heads=INTERPRETED_HEADS if slow else None))
     count = len(bound.bound.steps)
     step = draw(st.sampled_from([None, *range(count)])) if count > 1 else None
     spoiled = inputs.spans is not None and inputs.keys <= MOST_SPOILED and draw(st.booleans())
-    return EngineExample(bound, inputs.keys, None, step, inputs, spoiled)
+    return EngineExample(bound, inputs.keys, None, step, inputs, spoiled, small_tile(inputs.keys) if slow else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,16 @@ class Engine:
     def share(self) -> float:
         return 0.1 if self.engine == "triton" else 1.0
 
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie: only compiled kernels need a GPU."""
+        return torch.device("cuda" if self.engine == "triton" and not interpreted() else "cpu")
+
     def left_out(self, subject: Pattern | Plan) -> str:
         if reason := uncompilable(subject, tables=self.engine == "reference"):
             return reason
-        if self.engine == "triton" and not interpreted():
-            return "set TRITON_INTERPRET=1 to run its kernels in Triton's interpreter"
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            return "torch finds no GPU; set TRITON_INTERPRET=1 to run its kernels in Triton's interpreter"
         return ""
 
     def examples(self, subject: Pattern | Plan, fixed: Collection[str]) -> SearchStrategy[EngineExample]:
@@ -98,6 +112,7 @@ class Engine:
         with bounded(), compilable(), fresh():
             exact_program = compile(pattern, **form, dtype=torch.float64, engine="reference")
             program = compile(pattern, **form, dtype=inputs.torch_dtype, engine=self.engine)
+            program = program if example.tile is None else tiled(program, Tile(example.tile, example.tile))
             mask = visible(example.body, pattern.direction, inputs)
         exact = results(exact_program, inputs.tensors, **inputs.arguments)
         double, low = (Eager(mask, dtype) for dtype in (torch.float64, inputs.torch_dtype))
@@ -106,11 +121,26 @@ class Engine:
         except Mismatch as error:
             raise Violated(f"the reference is not masked attention: {error}") from None
         allowed = budgets(results(low, inputs.tensors, scale=inputs.scale), exact, inputs.torch_dtype)
-        given = spoil(inputs) if example.spoiled else inputs.tensors
+        given = [x.to(self.device) for x in (spoil(inputs) if example.spoiled else inputs.tensors)]
+        arguments = {
+            name: value.to(self.device) if isinstance(value, Tensor) else value
+            for name, value in inputs.arguments.items()
+        }
         try:
-            agree(results(program, given, **inputs.arguments), exact, budget=allowed)
+            agree([x.cpu() for x in results(program, given, **arguments)], exact, budget=allowed)
         except Mismatch as error:
             raise Violated(str(error)) from None
+
+
+def tiled(program: Compiled, tile: Tile) -> Compiled:
+    """The same pattern in other tiles."""
+    meaning = program.meaning
+    return replace(program, program=lower(meaning.expression, meaning.direction, program.name, tile).program)
+
+
+def small_tile(n: int) -> int:
+    """The smallest tile with which so many tokens have no more than MOST_TILES."""
+    return next(tile for tile in (16, 32, 64, 128) if n <= MOST_TILES * tile or tile == 128)
 
 
 def visible(body: Expression, direction: Direction, inputs: AttentionInputs) -> Tensor:

@@ -23,7 +23,7 @@ PLACES = {
         Tile(16, 16), 53, 9, {"query_offset": 35, "spans": torch.tensor([[3, 40]], dtype=INT)},
     ),
 }  # fmt: skip
-# One pattern of each file, each at another place, in the fast tests; everything everywhere in the slow ones.
+# One pattern of each file, each at another place; test_gradients.py draws places for all of them.
 FIRST = [subject for subject in subjects() if subject[0] == subject[1] and subject[2] is None]
 TURNS = ("ragged", "left padding", "one row", "rows of a padded batch")
 
@@ -39,13 +39,6 @@ def check(subject, place):
 @pytest.mark.parametrize("subject", FIRST, ids=name_of)
 def test_triton_equals_the_reference(subject):
     check(subject, TURNS[FIRST.index(subject) % len(TURNS)])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("place", list(PLACES))
-@pytest.mark.parametrize("subject", subjects(), ids=name_of)
-def test_triton_equals_the_reference_everywhere(subject, place):
-    check(subject, place)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
