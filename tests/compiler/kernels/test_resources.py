@@ -34,7 +34,7 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def built(name: str, dtype: Dtype, head_dim: int, roles: tuple[launch.Role, ...], *, spans: bool) -> dict[str, Any]:
     bound = load(f"library:{name}")[name].bind().bound
     program = stored(bound.union, bound.direction, name)
-    return build(program, head_dim=head_dim, dtype=dtype, target="sm_90", roles=roles, spans=spans)
+    return build(program, head_dim=head_dim, dtype=dtype, target="sm_90", roles=roles, variant=launch.Variant(spans))
 
 
 @pytest.mark.parametrize(
