@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-all demo bench lint types wheel gpu clean
+.PHONY: help venv test test-all demo bench lint types wheel gpu gpu-wheels clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed ## set up .venv with everything but the demo's model
 
@@ -43,8 +43,10 @@ test-all: $(VENV)/.model ## every test that needs no GPU
 demo: $(VENV)/.model ## prove, compile and run patterns in SmolLM2-135M; writes out/demo
 	$(BIN)/python -m patternc.runtime.demo
 
-bench: $(VENV)/.model ## the benchmarks, on an idle CPU: minutes; writes benchmarks/results
-	for name in attention check_time lsp_time plan_time model_parity; do $(BIN)/python benchmarks/$$name.py || exit; done
+bench: $(VENV)/.model ## the benchmarks, on an idle CPU: an hour; writes benchmarks/results and the plots in docs
+	$(BIN)/python benchmarks/attention.py -n 1024,4096,16384,65536,262144,1048576 --rounds 5 --memory 16384
+	$(BIN)/python benchmarks/plot.py
+	for name in check_time lsp_time plan_time model_parity; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 lint: $(VENV)/.installed ## style and format, of Python and of .pat files
 	$(BIN)/ruff check .
@@ -57,10 +59,17 @@ types: $(VENV)/.installed ## mypy, strict
 wheel: $(VENV)/.installed ## build the wheel, install it elsewhere, check a stock pattern with it
 	.ci/wheel $(BIN)/python
 
-gpu: $(VENV)/.installed ## the tests that need a GPU, then attention.py on it; says so when there is none
-	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
-	$(PYTEST) -m gpu -n 0 && $(BIN)/python benchmarks/attention.py --device cuda; \
-	else echo "SKIPPED: torch finds no CUDA or ROCm device here; neither GPU tests nor GPU benchmarks ran"; fi
+# It needs no network and no .venv: see docs/gpu.md. Another Python: make gpu GPU_PYTHON=/path/to/python
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+
+gpu: ## the GPU suite, 9 minutes: correctness, benchmarks, one table; says so where there is no GPU
+	.ci/gpu $(GPU_PYTHON)
+
+# What the GPU suite imports and a Python with torch may lack; unpacked by make gpu where there is no network.
+gpu-wheels: $(VENV)/.installed ## fetch into wheels/ what a GPU machine without a network lacks (for Python 3.12, Linux)
+	$(BIN)/python -m pip download -qq --no-deps --only-binary=:all: --constraint constraints.txt --dest wheels \
+	--python-version 3.12 --implementation cp $(addprefix --platform ,manylinux_2_28_x86_64 manylinux_2_17_x86_64 \
+	manylinux2014_x86_64) islpy lark
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) build dist out ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

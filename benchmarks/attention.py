@@ -92,6 +92,7 @@ def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--heads", "-H", type=int, default=4)
     parser.add_argument("--head-dim", "-D", type=int, default=64)
     parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
+    parser.add_argument("--case", help="the whole name of the one case")
     parser.add_argument("--only", help="part of the names of contestants, separated by commas; all by default")
     parser.add_argument("--without", help="part of the names of contestants that are left out")
     parser.add_argument("--rounds", type=int, default=7)
@@ -105,9 +106,8 @@ def _parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options.lengths = sorted(int(n) for n in options.lengths.split(","))
     options.memory = [int(n) for n in options.memory.split(",") if n]
     options.dtype = options.dtype or ("bfloat16" if options.device == "cuda" else "float32")
-    options.cases = chosen(
-        options.patterns, [case for case in CASES if options.patterns or options.device in case.devices]
-    )
+    named = [case for case in CASES if options.patterns or options.case or options.device in case.devices]
+    options.cases = [case for case in chosen(options.patterns, named) if options.case in (None, case.name)]
     options.contestants = chosen(options.only, CONTESTANTS)
     if options.without:
         options.contestants = [c for c in options.contestants if c not in chosen(options.without, CONTESTANTS)]

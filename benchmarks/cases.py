@@ -123,7 +123,7 @@ def _bigbird(n: int, device: str) -> Mask:
 
 
 def drawn_blocks(blocks: int, count: int, seed: int = 0) -> Tensor:
-    """bool [blocks, blocks], of a bidirectional pattern: for each query block the ``count`` key blocks of the least hash.
+    """bool [blocks, blocks], for each query block the ``count`` blocks of the least hash, among all.
 
     The draw is data, not a formula: three rounds of SplitMix64 over (seed, query block, key block), written again here
     on torch's wrapping 64-bit integers.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -238,4 +237,8 @@ def failure(error: Exception) -> str:
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else time.strftime("%H:%M:%S", time.gmtime(seconds))
+    """In the unit that a reader thinks in."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (120, "minutes")):
+        if seconds >= size:
+            return f"{seconds / (60 if unit == 'minutes' else size):.1f} {unit}"
+    return f"{seconds:.2g} s"

@@ -2,8 +2,8 @@
 
     python benchmarks/plot.py [benchmarks/results/attention-cpu.json] [--to docs]
 
-From the file alone: the same file gives the same bytes. Both axes are logarithmic; a line that ends early ends where its
-contestant was left out. Written as SVG by hand, so that drawing needs no package.
+From the file alone: the same file gives the same bytes. Both axes are logarithmic; a line that ends early ends where
+its contestant was left out. Written as SVG by hand, so that drawing needs no package.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def svg(found: Sequence[Panel], title: str) -> str:
     width = LEFT + across * (WIDTH + GAP)
     height = TOP + rows * (HEIGHT + GAP) + 8
     labels = [label for label in COLORS if any(label in panel.lines for panel in found)]
+    style = f'font-family="sans-serif" font-size="11" fill="{INK}"'
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        f'font-size="11" fill="{INK}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {style}>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         f'<text x="10" y="18" font-size="13">{escape(title)}</text>',
         *_legend(labels),

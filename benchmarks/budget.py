@@ -1,0 +1,107 @@
+"""Commands within a budget of time: each in a process of its own, what does not fit is skipped with a word.
+
+A kernel that faults takes its process with it and no other; one that hangs is ended when its time is up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """``seconds``: it is ended after so many. ``least``: with less time left it is not begun. ``file``: where it leaves
+    what it found; otherwise that is the last line that it prints."""
+
+    name: str
+    command: tuple[str, ...]
+    seconds: float
+    least: float = 0.0
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``text``: what was found where it is done; otherwise ``word`` says why not."""
+
+    item: Item
+    status: str
+    seconds: float
+    text: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """``seconds`` from ``begin`` on, by ``clock``."""
+
+    seconds: float
+    begin: float
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def of(cls, seconds: float) -> Budget:
+        return cls(seconds, time.monotonic())
+
+    def left(self, share: float = 1.0) -> float:
+        """Of the first ``share`` of the budget; never negative."""
+        return max(0.0, self.begin + share * self.seconds - self.clock())
+
+    def run(
+        self,
+        items: Sequence[Item],
+        *,
+        workers: int = 1,
+        share: float = 1.0,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> list[Outcome]:
+        """In their order, ``workers`` at a time, within the first ``share`` of the budget."""
+
+        def one(item: Item) -> Outcome:
+            left = self.left(share)
+            if left <= item.least:
+                return Outcome(item, SKIPPED, 0.0, word=f"no time left for it ({left:.0f} s of {self.seconds:g} s)")
+            outcome = execute(item, min(item.seconds, left))
+            say(f"{outcome.seconds:6.1f} s  {item.name}: {outcome.word or outcome.status}")
+            return outcome
+
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(one, items))
+
+
+def execute(item: Item, seconds: float) -> Outcome:
+    """One command, ended with all that it started when its time is up."""
+    begin = time.monotonic()
+    with subprocess.Popen(
+        item.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            process.communicate()
+            took = time.monotonic() - begin
+            return Outcome(item, FAILED, took, word=f"ended after {took:.0f} s without a result")
+    took = time.monotonic() - begin
+    if process.returncode:
+        lines = err.strip().splitlines() or out.strip().splitlines() or [f"ended with {process.returncode}"]
+        return Outcome(item, FAILED, took, word=lines[-1][:300])
+    if item.file is not None:
+        return Outcome(item, DONE, took, item.file.read_text(encoding="utf-8"))
+    return Outcome(item, DONE, took, out.strip().splitlines()[-1] if out.strip() else "")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The process and what it started: compilers run in processes of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

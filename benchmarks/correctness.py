@@ -1,0 +1,86 @@
+"""One stock pattern under one engine, forward and backward, against the float64 reference on the same device.
+
+    python benchmarks/correctness.py strided_factorized strided_factorized --device cuda --engine triton
+
+Prints one line of JSON: per data type the share of its error budget that each result takes, largest first to look at.
+The budget is twice the error of eager attention in the same data type, computed as a model would on this device, and
+one more rounding (patternc.testing.agreement). Three calls: a ragged length, a padded batch, one row of decoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import patternc as pc
+from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
+from patternc.runtime.compiled import Compiled
+from patternc.testing.agreement import NAMES, Eager, Mismatch, agree, budgets, error, results
+
+LENGTH = 1021  # eight tiles of 128, the last ragged
+HEAD_DIM = {torch.float32: 64, torch.bfloat16: 128, torch.float16: 128}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="of the library")
+    parser.add_argument("pattern")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--engine", choices=["compose", "triton", "auto"], default="compose")
+    parser.add_argument("--dtypes", default="bfloat16,float32")
+    parser.add_argument("-n", "--length", type=int, default=LENGTH)
+    options = parser.parse_args()
+    pattern = pc.load(f"library:{options.file}")[options.pattern].bind()
+    dtypes = [getattr(torch, name) for name in options.dtypes.split(",")]
+    found = {str(dtype).removeprefix("torch."): judge(pattern, options, dtype) for dtype in dtypes}
+    print(json.dumps(found))
+
+
+def judge(pattern: pc.Pattern, options: argparse.Namespace, dtype: torch.dtype) -> dict[str, Any]:
+    """By call the shares of the budget, or what is wrong; or why no engine runs the pattern."""
+    head_dim, device, n = HEAD_DIM[dtype], options.device, options.length
+    try:
+        mine = pc.compile(pattern, head_dim=head_dim, dtype=dtype, engine=options.engine, device=device)
+    except PatternError as refused:
+        first = refused.diagnostics[0]
+        return {"refused": f"{first.code}: {first.message}"}
+    exact = pc.compile(pattern, head_dim=head_dim, dtype=torch.float64, engine="reference")
+    padding = min(37, n // 2)
+    mask, shorter = pattern.mask(n), torch.zeros(n, n, dtype=torch.bool)
+    shorter[padding:, padding:] = pattern.mask(n - padding)
+    spans = torch.tensor([[0, n], [padding, n]], dtype=torch.int32, device=device)
+    calls: dict[str, tuple[Tensor, dict[str, Any]]] = {
+        "whole": (mask[None], {}),
+        "padded": (torch.stack([mask, shorter]), {"spans": spans}),
+        "one row": (mask[None, -1:], {"query_offset": n - 1}),
+    }
+    found = {name: shares(mine, exact, visible.to(device), given) for name, (visible, given) in calls.items()}
+    return {"engine": mine.engine, "calls": found}
+
+
+def shares(mine: Compiled, exact: Compiled, visible: Tensor, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Error over budget of out, lse, dq, dk and dv; ``wrong`` where one is over 1, or not finite where it should be.
+    ``visible`` [1 or B, rows, n]: which query sees which key."""
+    rows, n = visible.shape[1:]
+    generator = torch.Generator(visible.device).manual_seed(0)
+    shapes = [(2, 4, rows, mine.head_dim), *[(2, 2, n, mine.head_dim)] * 2]
+    inputs = [torch.randn(shape, generator=generator, device=visible.device).to(mine.dtype) for shape in shapes]
+    expected = results(exact, inputs, **arguments)
+    allowed = budgets(results(Eager(visible[:, None], mine.dtype), inputs), expected, mine.dtype)
+    found = results(mine, inputs, **arguments)
+    row: dict[str, Any] = {
+        name: error(a, b) / budget for name, a, b, budget in zip(NAMES, found, expected, allowed, strict=True)
+    }
+    try:
+        agree(found, expected, budget=allowed)
+    except Mismatch as wrong:
+        row["wrong"] = str(wrong)
+    return row
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The GPU suite: is every stock pattern right on this card, and how fast are those that were promised to be fast?
+
+    python benchmarks/gpu.py [--seconds 520] [--workers 12]        (or: make gpu)
+
+Stages in the order of their worth, within one budget of time: correctness of all stock patterns in bfloat16 and
+float32, forward and backward; the benchmarks, those with targets first; correctness that the first stage had no time
+for; further lengths.
+Each item is a process of its own. One table at the end, and benchmarks/results/gpu-CARD.json. It exits with 1 where
+something is wrong, and with 0 where a target was missed: the table says MISSED. docs/gpu.md explains how to read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from budget import DONE, FAILED, SKIPPED, Budget, Item, Outcome
+from cases import CASES, CPU, H100, Case, Setting
+from record import RESULTS, Target, machine, write
+from tables import aligned
+
+import patternc as pc
+from patternc import library
+
+HERE = Path(__file__).parent
+SLOW = ("longnet",)
+"""Files that the compiler takes long over; they come last."""
+
+OK, WRONG, REFUSED = "ok", "WRONG", "refused"
+
+FIRST_SHARE = 0.4
+"""Of the budget, for the first stage: what it leaves comes back after the benchmarks."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run. ``tiny`` settings run on a CPU, so that this file is tested where there is no GPU."""
+
+    device: str
+    engine: str
+    setting: Setting
+    length: int
+    dtypes: tuple[str, ...]
+    rounds: int
+    files: tuple[str, ...]
+    cases: tuple[Case, ...]
+    lengths: tuple[int, ...]
+    without: str
+
+
+def full() -> Plan:
+    cases = tuple(case for case in CASES if H100 in case.goals) + tuple(
+        case for case in CASES if H100 not in case.goals and "cuda" in case.devices
+    )
+    files = [case.file for case in cases if H100 in case.goals]
+    files += [name for name in library.names() if name not in (*files, *SLOW)]
+    return Plan(
+        device="cuda",
+        engine="triton",
+        setting=H100,
+        length=1021,
+        dtypes=("bfloat16", "float32"),
+        rounds=5,
+        files=(*files, *SLOW),
+        cases=cases,
+        lengths=(4096, 16_384, 262_144),
+        without="compose",  # that engine runs on CPUs
+    )
+
+
+def tiny(engine: str) -> Plan:
+    return Plan(
+        device="cpu",
+        engine=engine,
+        setting=replace(CPU, heads=1, head_dim=16, n=130),
+        length=70,
+        dtypes=("float32",),
+        rounds=2,
+        files=("sliding_window", "bigbird"),
+        cases=CASES[:1],
+        lengths=(64,),
+        without="flex,auto" + ("" if engine == "compose" else ",compose"),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    plan = options.plan
+    where, budget = machine(plan.device), Budget.of(options.seconds)
+    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+    with tempfile.TemporaryDirectory() as folder:
+        checks = checks_of(plan)
+        checked = budget.run(checks, workers=options.workers, share=FIRST_SHARE, say=say)
+        timed = budget.run([timing(plan, case, (plan.setting.n,), Path(folder)) for case in plan.cases], say=say)
+        again = [outcome.item for outcome in checked if outcome.status == SKIPPED]
+        checked = [outcome for outcome in checked if outcome.status != SKIPPED]
+        checked += budget.run(again, workers=options.workers, say=say)
+        swept = budget.run([timing(plan, case, plan.lengths, Path(folder)) for case in plan.cases[:3]], say=say)
+    return report(plan, where, checked, [*timed, *swept], budget, options.out)
+
+
+def checks_of(plan: Plan) -> list[Item]:
+    """One item per stock pattern, those with a target first."""
+    items = []
+    for file in plan.files:
+        for name in pc.load(f"library:{file}").patterns:
+            command = (sys.executable, str(HERE / "correctness.py"), file, name, "--device", plan.device)
+            command += ("--engine", plan.engine, "--dtypes", ",".join(plan.dtypes), "-n", str(plan.length))
+            items.append(Item(name, command, seconds=150, least=10))
+    return items
+
+
+def timing(plan: Plan, case: Case, lengths: Sequence[int], folder: Path) -> Item:
+    s = plan.setting
+    out = folder / f"{re.sub('[^a-z0-9]+', '-', case.name)}-{len(lengths)}.json"
+    command = (
+        sys.executable, str(HERE / "attention.py"), "--device", plan.device, "--dtype", s.dtype, "-B", str(s.batch),
+        "-H", str(s.heads), "-D", str(s.head_dim), "-n", ",".join(map(str, lengths)), "--case", case.name,
+        "--rounds", str(plan.rounds), "--most", "5", "--memory", str(s.n), "--out", str(out),
+        "--without", plan.without,
+    )  # fmt: skip
+    names = ", ".join(map(str, lengths))
+    return Item(f"{case.name} at {names}", command, seconds=150, least=20, file=out)
+
+
+def report(
+    plan: Plan, where: dict[str, Any], checked: list[Outcome], timed: list[Outcome], budget: Budget, out: Path | None
+) -> int:
+    """Print the table, write the file, and return the exit status."""
+    correct = [row for outcome in checked for row in verdicts(outcome)]
+    documents = [json.loads(outcome.text) for outcome in timed if outcome.status == DONE]
+    results = [result for document in documents for result in document["results"]]
+    targets = [each for document in documents for each in document["targets"]]
+    print("\n".join(table(plan, correct, timed, results, targets)))
+    met = sum(each["met"] for each in targets)
+    print(f"\n{met} of {len(targets)} targets met; {budget.seconds - budget.left():.0f} s")
+    card = re.sub("[^a-z0-9]+", "-", where.get("gpu", "cpu").lower()).strip("-")
+    settings = {"command": "gpu.py", "engine": plan.engine, "seconds": budget.seconds, "length": plan.length}
+    left_out = [{"what": each.item.name, "status": each.status, "word": each.word} for each in timed if not each.text]
+    rest = {"correctness": correct, "results": results, "left_out": left_out}
+    write(out or RESULTS / f"gpu-{card}.json", "gpu", settings, [as_target(each) for each in targets], where, **rest)
+    return 1 if any(row["verdict"] in (WRONG, FAILED) for row in correct) else 0
+
+
+def as_target(found: dict[str, Any]) -> Target:
+    return Target(found["what"], found["wanted"], found["found"], found["at_least"])
+
+
+def verdicts(outcome: Outcome) -> list[dict[str, Any]]:
+    """One row per data type: the largest share of its error budget that a result takes."""
+    name = outcome.item.name
+    if outcome.status != DONE:
+        return [{"pattern": name, "dtype": "", "verdict": outcome.status, "word": outcome.word}]
+    rows = []
+    for dtype, found in json.loads(outcome.text).items():
+        row = {"pattern": name, "dtype": dtype}
+        if "refused" in found:
+            rows.append({**row, "verdict": REFUSED, "word": found["refused"]})
+            continue
+        wrong = [f"{call}: {each['wrong']}" for call, each in found["calls"].items() if "wrong" in each]
+        shares = [value for each in found["calls"].values() for value in each.values() if not isinstance(value, str)]
+        row |= {"share_of_allowed_error": max(shares), "calls": found["calls"]}
+        rows.append({**row, "verdict": WRONG if wrong else OK, "word": wrong[0] if wrong else ""})
+    return rows
+
+
+def table(
+    plan: Plan, correct: list[dict[str, Any]], timed: list[Outcome], results: list[Any], targets: list[Any]
+) -> list[str]:
+    """Correctness in a line per data type and one for whatever is not right; then speed, ours beside the rivals."""
+    rows = [["what", "ours", "rivals, ms", "verdict"]]
+    for dtype in plan.dtypes:
+        right = [row for row in correct if row["dtype"] == dtype and row["verdict"] == OK]
+        worst = max(right, key=lambda row: float(row["share_of_allowed_error"]), default=None)
+        found = (
+            f"at most {worst['share_of_allowed_error']:.2f} of the allowed error ({worst['pattern']})" if worst else ""
+        )
+        rows.append([f"correct, {dtype}", found, "", f"{len(right)} patterns are right"])
+    rows += [
+        [f"correct, {row['pattern']} {row['dtype']}".strip(), "", "", f"{row['verdict']}: {row['word']}"]
+        for row in correct
+        if row["verdict"] != OK
+    ]
+    for result in results:
+        rows += speeds(result)
+    for each in targets:
+        found = f"{each['found']:.4g}, wanted {'>=' if each['at_least'] else '<='} {each['wanted']:g}"
+        rows.append([f"target, {each['what']}", found, "", "met" if each["met"] else "MISSED"])
+    rows += [[f"speed, {each.item.name}", "", "", f"{each.status}: {each.word}"] for each in timed if not each.text]
+    return aligned(rows, left=4)
+
+
+def speeds(result: dict[str, Any]) -> list[list[str]]:
+    """A row per pattern and pass, medians in milliseconds; a further one for whatever failed or is wrong."""
+    n, rows = result["settings"]["n"], []
+    times = {(row["pattern"], row["pass"], row["contestant"]): 1e3 * row["median"] for row in result["seconds"]}
+    names = list(dict.fromkeys(name for _, _, name in times))
+    for pattern, dense in result["dense"].items():
+        for what in dict.fromkeys(what for _, what, _ in times):
+            found = {
+                name: times.get((dense if name == "dense" else pattern, what, name))
+                for name in names
+                if (dense if name == "dense" else pattern, what, name) in times
+            }
+            ours = ", ".join(f"{name[6:]} {ms:.3g} ms" for name, ms in found.items() if name.startswith("ours"))
+            others = ", ".join(f"{name} {ms:.3g}" for name, ms in found.items() if not name.startswith("ours"))
+            if found:
+                rows.append([f"speed, {pattern}, n={n}, {what}", ours, others, ""])
+    for row in result["left_out"]:
+        if row["pattern"] and row["reason"].startswith(("FAILED", "WRONG")):
+            what = f"speed, {row['pattern']}, n={n}, {row['pass'] or 'all'}"
+            rows.append([what, "", row["contestant"], row["reason"]])
+    return rows
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=520.0, help="the budget of time")
+    parser.add_argument("--workers", type=int, default=min(12, max(1, (os.cpu_count() or 1) - 2)))
+    parser.add_argument("--tiny", choices=["compose", "triton"], help="on a CPU, at sizes that say nothing about speed")
+    parser.add_argument("--out", type=Path, help="the JSON file; benchmarks/results/gpu-CARD.json by default")
+    options = parser.parse_args(arguments)
+    options.plan = tiny(options.tiny) if options.tiny else full()
+    return options
+
+
+if __name__ == "__main__":
+    import torch
+
+    if "--tiny" not in sys.argv and not torch.cuda.is_available():
+        print("SKIPPED: torch finds no CUDA or ROCm device here; neither GPU tests nor GPU benchmarks ran")
+        sys.exit(0)
+    sys.exit(main())
