@@ -95,15 +95,17 @@ def _spread(table: Tensor, block: int, nq: int, nk: int | None) -> Tensor:
 
 def _blocks(selection: BlockSelection, allowed: Tensor) -> Term:
     nq, nk = allowed.shape[-2:]
-    table = _table(-(-nk // selection.block), selection.blocks, selection.log_gate, -torch.inf)
+    table = _table(selection.key_blocks, selection.blocks, selection.log_gate, -torch.inf)
     gate = _spread(table, selection.block, nq, nk)
     return Term(~gate.isneginf() & allowed, gate)
 
 
 def _keys(selection: KeySelection, allowed: Tensor) -> tuple[Term, ...]:
     nq, nk = allowed.shape[-2:]
-    until = _spread(_table(nk, selection.keys, selection.until, 0), selection.tile, nq, None)
-    gate = _spread(_table(nk, selection.keys, selection.log_gate, -torch.inf), selection.tile, nq, None)
+    until = _spread(_table(selection.key_count, selection.keys, selection.until, 0), selection.tile, nq, None)
+    gate = _spread(
+        _table(selection.key_count, selection.keys, selection.log_gate, -torch.inf), selection.tile, nq, None
+    )
     query = torch.arange(nq, device=allowed.device)[:, None]
     chosen = Term((query < until) & allowed, gate)
     own = torch.eye(nq, nk, dtype=torch.bool, device=allowed.device) & allowed

@@ -16,23 +16,24 @@ from .soft_topk import straight_through
 
 
 def one_gate(
-    logits: Tensor, *, temperature: float = 1.0, noisy: bool = False, generator: torch.Generator | None = None
+    logits: Tensor, *, temperature: float = 1.0, noise: float = 0.0, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(open, gate), bool and 0/1 with the gradient of sigmoid((logits + noise) / temperature), as logits.
+    """(open, gate), bool and 0/1 with the gradient of sigmoid((logits + noise G) / temperature), as logits.
 
-    Open where logits + noise > 0. The noise is the difference of two Gumbel variables, fresh at every call.
+    Open where logits + noise G > 0. G is the difference of two Gumbel variables, drawn anew at every call.
     """
-    if noisy:
-        logits = logits + _gumbel(logits, generator) - _gumbel(logits, generator)
+    if noise:
+        logits = logits + noise * (_gumbel(logits, generator) - _gumbel(logits, generator))
     return logits > 0, straight_through(logits > 0, torch.sigmoid(logits / temperature))
 
 
 def one_of(
-    logits: Tensor, *, temperature: float = 1.0, noisy: bool = False, generator: torch.Generator | None = None
+    logits: Tensor, *, temperature: float = 1.0, noise: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """One-hot [..., n] with the gradient of softmax((logits + noise) / temperature); of equal logits the first wins."""
-    if noisy:
-        logits = logits + _gumbel(logits, generator)
+    """One-hot [..., n] with the gradient of softmax((logits + noise G) / temperature), G Gumbel variables; of equal
+    logits the first wins."""
+    if noise:
+        logits = logits + noise * _gumbel(logits, generator)
     chosen = torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
     return straight_through(chosen, torch.softmax(logits / temperature, -1))
 
@@ -56,19 +57,19 @@ class Gated(nn.Module):
     """A factor for one term in every head: ``gated R``.
 
     A head's factor is sigmoid(logit), and weighs the term against the rest of the softmax. ``hard``: it is 0 or 1
-    instead, open where logit + noise > 0, the noise in training alone; a closed term then costs nothing, and is
-    reopened by the noise.
+    instead, open where logit + ``noise`` G > 0, without noise outside training; a closed term then costs nothing,
+    and is reopened by the noise.
     """
 
     def __init__(self, heads: int, *, hard: bool = False, start: float = 2.0) -> None:
         super().__init__()
         if heads < 1:
             raise ArgumentError("heads", f"{heads}", "a gate belongs to at least one head")
-        self.hard = hard
+        self.hard, self.noise = hard, 1.0
         self.logits = nn.Parameter(torch.full((heads,), start))
 
     def forward(self, generator: torch.Generator | None = None) -> TermGate:
         if not self.hard:
             return TermGate(nn.functional.logsigmoid(self.logits))
-        is_open, gate = one_gate(self.logits, noisy=self.training, generator=generator)
+        is_open, gate = one_gate(self.logits, noise=self.noise if self.training else 0.0, generator=generator)
         return TermGate(log_gate(is_open, gate))

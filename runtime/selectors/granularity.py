@@ -96,7 +96,7 @@ class Granularity(nn.Module):
     share of dense attention. A block of queries always sees its own block finely, but in a cross pattern has none.
 
     In training the choice is drawn with Gumbel noise at ``temperature``, and backwards a softmax (Jang et al. 2017);
-    evaluation takes the greatest. In a causal pattern it is made when the first token of the block arrives.
+    evaluation takes the greatest. ``temperature`` and ``noise`` may be set by a schedule. In a causal pattern it is made when the first token of the block arrives.
     """
 
     def __init__(
@@ -112,13 +112,13 @@ class Granularity(nn.Module):
         super().__init__()
         check_levels(levels, block)
         self.direction, self.scorer, self.block, self.budget = direction, scorer, block, budget
-        self.levels, self.temperature = tuple(levels), temperature
+        self.levels, self.temperature, self.noise = tuple(levels), temperature, 1.0
 
     def forward(self, inputs: Inputs, generator: torch.Generator | None = None) -> LevelSelection:
         inputs.fit(self.direction, "granularity")
         logits = self.scorer(inputs, self.block, self.direction)
-        noisy = self.training and not self.scorer.frozen
-        gates = one_of(logits, temperature=self.temperature, noisy=noisy, generator=generator)
+        noise = self.noise if self.training and not self.scorer.frozen else 0.0
+        gates = one_of(logits, temperature=self.temperature, noise=noise, generator=generator)
         sizes = pair_counts(inputs, self.block, self.direction)
         present = (sizes > 0).expand(gates.shape[:-1])
         own = torch.zeros_like(present)

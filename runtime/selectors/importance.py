@@ -44,7 +44,8 @@ class Importance(nn.Module):
     """``budget`` is the density that training aims at; evaluation takes every token with a positive logit.
 
     ``gate``: gumbel_sigmoid adds noise in training, sigmoid never does. Where the scorer has rows, a token has an
-    indicator of its own for each; ``rows(S)`` reads the one, ``columns(S)`` the other.
+    indicator of its own for each; ``rows(S)`` reads the one, ``columns(S)`` the other. ``temperature`` and ``noise`` may
+    be set by a schedule: as long as logits are small beside the noise, training chooses more tokens than evaluation.
     """
 
     def __init__(
@@ -60,18 +61,19 @@ class Importance(nn.Module):
         if gate not in GATES:
             raise ArgumentError("gate", repr(gate), f"choose one of {', '.join(GATES)}")
         self.direction, self.scorer, self.budget = direction, scorer, budget
-        self.gate, self.temperature = gate, temperature
+        self.gate, self.temperature, self.noise = gate, temperature, 1.0
 
     def forward(self, inputs: Inputs, generator: torch.Generator | None = None) -> TokenSelection:
         inputs.fit(self.direction, "importance")
-        noisy = self.training and self.gate == "gumbel_sigmoid" and not self.scorer.frozen
+        drawn = self.training and self.gate == "gumbel_sigmoid" and not self.scorer.frozen
+        noise = self.noise if drawn else 0.0
         columns, rows = self.scorer(inputs)
-        column, column_gate = one_gate(columns, temperature=self.temperature, noisy=noisy, generator=generator)
+        column, column_gate = one_gate(columns, temperature=self.temperature, noise=noise, generator=generator)
         exists = inputs.key.exists()[:, None]
         column, column_gate = column & exists, column_gate.masked_fill(~exists, 0.0)
         row = row_gate = None
         if rows is not None:
-            row, row_gate = one_gate(rows, temperature=self.temperature, noisy=noisy, generator=generator)
+            row, row_gate = one_gate(rows, temperature=self.temperature, noise=noise, generator=generator)
             exists = inputs.query.exists()[:, None]
             row, row_gate = row & exists, row_gate.masked_fill(~exists, 0.0)
         return TokenSelection(

@@ -37,12 +37,13 @@ class TokenSelection:
 class BlockSelection:
     """Key blocks for each block of queries: ``topk_blocks``.
 
-    blocks int64 [B, G, query blocks, slots], rising, with -1 behind the last; log_gate of the same shape. In a causal
-    pattern the block of the queries themselves is cut at the diagonal.
+    blocks int64 [B, G, query blocks, slots], rising, with -1 behind the last, out of ``key_blocks``; log_gate of the
+    same shape. In a causal pattern the block of the queries themselves is cut at the diagonal.
     """
 
     direction: Direction
     block: int
+    key_blocks: int
     blocks: Tensor
     log_gate: Tensor
     density: Tensor
@@ -52,13 +53,14 @@ class BlockSelection:
 class KeySelection:
     """Keys for each tile of queries: ``topk_keys``.
 
-    keys int64 [B, G, tiles, slots], with -1 in slots that hold none; until int64 and log_gate of the same shape: the
+    keys int64 [B, G, tiles, slots], out of ``key_count``, with -1 in slots that hold none; until int64 and log_gate of the same shape: the
     queries of the tile with i < until read the key, in a causal pattern those with j <= i. ``diagonal``: every query
     reads its own key, ungated, and no slot stands for that pair.
     """
 
     direction: Direction
     tile: int
+    key_count: int
     diagonal: bool
     keys: Tensor
     until: Tensor

@@ -41,9 +41,9 @@ def describe(selection: TokenSelection | BlockSelection | KeySelection | LevelSe
             evenness = _evenness(chosen.sum((0, 1)))
             return SelectionStatistics(density, evenness, rows, float(chosen.mean()) if chosen.numel() else 0.0)
         case BlockSelection():
-            return SelectionStatistics(density, _evenness(_uses(selection.blocks)))
+            return SelectionStatistics(density, _evenness(_uses(selection.blocks, selection.key_blocks)))
         case KeySelection():
-            return SelectionStatistics(density, _evenness(_uses(selection.keys)))
+            return SelectionStatistics(density, _evenness(_uses(selection.keys, selection.key_count)))
         case LevelSelection():
             counts = _level_counts(selection)
             total = max(1, int(counts.sum()))
@@ -57,9 +57,9 @@ def _evenness(counts: Tensor) -> float | None:
     return entropy(counts) / math.log(len(counts))
 
 
-def _uses(places: Tensor) -> Tensor:
-    """How often each place occurs, -1 left out."""
-    return torch.bincount(places[places >= 0])
+def _uses(places: Tensor, count: int) -> Tensor:
+    """How often each of ``count`` places occurs, -1 left out."""
+    return torch.bincount(places[places >= 0], minlength=count)
 
 
 def _level_counts(selection: LevelSelection) -> Tensor:

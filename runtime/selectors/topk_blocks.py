@@ -61,7 +61,7 @@ class TopKBlocks(nn.Module):
         blocks = slots(chosen, scores.shape[-1] if soft else self.k)
         found = gate.gather(-1, blocks.clamp_min(0)).masked_fill(blocks < 0, -torch.inf)
         density = (chosen * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
-        return BlockSelection(self.direction, self.block, blocks, found, density)
+        return BlockSelection(self.direction, self.block, scores.shape[-1], blocks, found, density)
 
     def _forced(self, scores: Tensor) -> Tensor:
         forced = torch.zeros(scores.shape[-2:], dtype=torch.bool, device=scores.device)

@@ -108,7 +108,7 @@ class TopKKeys(nn.Module):
         keys, until, gate = (torch.cat(columns, 2) for columns in zip(*parts, strict=True))
         diagonal = "diagonal" in self.forced
         density = self._pairs(keys, until, inputs) / allowed_pairs(inputs, self.direction)[:, None]
-        return KeySelection(self.direction, self.tile, diagonal, keys, until, gate, density)
+        return KeySelection(self.direction, self.tile, nk, diagonal, keys, until, gate, density)
 
     def _part(self, prepared: Any, inputs: Inputs, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
         """(keys, until, log-gates) of a run of tiles."""

@@ -138,7 +138,13 @@ def test_a_query_reads_min_of_k_and_what_there_is(n: int, k: int, tile: int, for
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize(
     "declaration",
-    ["importance()", "topk(k = 3)", "topk_blocks(k = 2, block = 4)", "topk_keys(k = 3, tile = 4)", "granularity(block = 4)"],
+    [
+        "importance()",
+        "topk(k = 3)",
+        "topk_blocks(k = 2, block = 4)",
+        "topk_keys(k = 3, tile = 4)",
+        "granularity(block = 4)",
+    ],
 )
 def test_what_lies_behind_the_lengths_has_no_influence(direction: str, declaration: str) -> None:
     layer = learned(declaration, direction)
@@ -151,7 +157,9 @@ def test_what_lies_behind_the_lengths_has_no_influence(direction: str, declarati
     selection = layer(inputs)["s"]
     assert torch.equal(pairs_of(selection, inputs), before)
     gates = [getattr(selection, name, None) for name in ("log_gate", "column_gate", "density")]
-    loss = sum(gate.masked_fill(gate.isneginf(), 0.0).sum() for gate in gates if gate is not None and gate.requires_grad)
+    loss = sum(
+        gate.masked_fill(gate.isneginf(), 0.0).sum() for gate in gates if gate is not None and gate.requires_grad
+    )
     gradients = torch.autograd.grad(loss, [*layer.parameters()], allow_unused=True)
     assert all(gradient.isfinite().all() for gradient in gradients if gradient is not None)
 

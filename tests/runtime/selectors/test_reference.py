@@ -160,7 +160,8 @@ def run(selection, inputs: Inputs, v: torch.Tensor, q=None, k=None):
 
 @pytest.mark.parametrize("direction", ["causal", "bidirectional", "cross"])
 @pytest.mark.parametrize(
-    "declaration", ["topk(k = 3)", "topk_blocks(k = 2, block = 4, forced = [first])", "topk_keys(k = 3, tile = 4, forced = [first])"]
+    "declaration",
+    ["topk(k = 3)", "topk_blocks(k = 2, block = 4, forced = [first])", "topk_keys(k = 3, tile = 4, forced = [first])"],
 )
 def test_a_hard_selection_is_a_mask(direction: str, declaration: str) -> None:
     layer, inputs = learned(declaration, direction), layer_inputs(13, 10 if direction == "cross" else None)
@@ -171,7 +172,8 @@ def test_a_hard_selection_is_a_mask(direction: str, declaration: str) -> None:
 
 @pytest.mark.parametrize("direction", ["causal", "bidirectional", "cross"])
 @pytest.mark.parametrize(
-    "declaration", ["topk(k = 99)", "topk_blocks(k = 99, block = 4)", "topk_keys(k = 99, tile = 4)", "granularity(levels = [fine])"]
+    "declaration",
+    ["topk(k = 99)", "topk_blocks(k = 99, block = 4)", "topk_keys(k = 99, tile = 4)", "granularity(levels = [fine])"],
 )
 def test_all_selected_is_dense(direction: str, declaration: str) -> None:
     layer, inputs = learned(declaration, direction), layer_inputs(13, 10 if direction == "cross" else None)
@@ -213,9 +215,7 @@ def test_pooled_by_loops_and_pooled_of_one() -> None:
     assert (out[1, :, 10:] == 0).all() and (out[:, :, :2] == 0).all()
     inputs = layer_inputs(14)
     v = torch.randn_like(inputs.key.heads)
-    dense = F.scaled_dot_product_attention(
-        inputs.query.heads, inputs.key.heads, v, is_causal=True, enable_gqa=True
-    )
+    dense = F.scaled_dot_product_attention(inputs.query.heads, inputs.key.heads, v, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(run(Pooled(Direction.CAUSAL, 1)(inputs, v), inputs, v)[0], dense, **TIGHT)
 
 

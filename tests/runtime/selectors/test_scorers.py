@@ -1,0 +1,139 @@
+"""The scores, against their definitions written as loops: which tokens a block is known by, and what is made of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from selector_layers import SHAPE, layer_inputs
+from torch.nn import functional as F
+
+from patternc.patterns_dsl.syntax import Direction
+from patternc.runtime.errors import ArgumentError
+from patternc.runtime.selectors.block_scorers import BlockScorer, MeanScorer
+from patternc.runtime.selectors.granularity import BilinearGranularity, GranularityNetwork
+from patternc.runtime.selectors.layer import LayerShape, distance_buckets
+from patternc.runtime.selectors.topk_keys import Indexer
+
+TIGHT = {"atol": 1e-11, "rtol": 1e-11}
+BLOCK = 4
+DIRECTIONS = [Direction.CAUSAL, Direction.BIDIRECTIONAL, Direction.CROSS]
+
+
+def query_tokens(a: int, n: int, direction: Direction) -> list[int]:
+    """Causal: the block's worth of tokens that end with its first. Elsewhere: its own."""
+    if direction is Direction.CAUSAL:
+        return list(range(max(0, BLOCK * a - BLOCK + 1), BLOCK * a + 1))
+    return list(range(BLOCK * a, min(n, BLOCK * a + BLOCK)))
+
+
+def key_tokens(a: int, b: int, n: int, direction: Direction) -> list[int]:
+    """Causal: of the own block the first token alone."""
+    if direction is Direction.CAUSAL and a == b:
+        return [BLOCK * b]
+    return list(range(BLOCK * b, min(n, BLOCK * b + BLOCK)))
+
+
+def block_pairs(direction: Direction, inputs):
+    n, nk = inputs.query.shape[1], inputs.key.shape[1]
+    for a in range(math.ceil(n / BLOCK)):
+        for b in range(math.ceil(nk / BLOCK)):
+            if direction is not Direction.CAUSAL or b <= a:
+                yield a, b, query_tokens(a, n, direction), key_tokens(a, b, nk, direction)
+
+
+def inputs_for(direction: Direction):
+    return layer_inputs(14, 11 if direction is Direction.CROSS else None)
+
+
+def group_query(inputs, element: int, group: int, tokens: list[int]) -> torch.Tensor:
+    return inputs.query.heads[element, 2 * group : 2 * group + 2][:, tokens].mean((0, 1))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_means(direction: Direction) -> None:
+    inputs = inputs_for(direction)
+    scores = MeanScorer()(inputs, BLOCK, direction)
+    for a, b, queries, keys in block_pairs(direction, inputs):
+        expected = group_query(inputs, 1, 0, queries) @ inputs.key.heads[1, 0, keys].mean(0) * 6**-0.5
+        torch.testing.assert_close(scores[1, 0, a, b], expected, **TIGHT)
+
+
+@pytest.mark.parametrize("context", [False, True])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_predictor(direction: Direction, context: bool) -> None:
+    scorer = BlockScorer(SHAPE, rank=8, context=context).double()
+    torch.nn.init.normal_(scorer.distance)
+    inputs = inputs_for(direction)
+    scores = scorer(inputs, BLOCK, direction)
+
+    def seen(side, last: int) -> torch.Tensor:
+        upto = last + 1 if direction is Direction.CAUSAL else side.shape[1]
+        return side.hidden[1, :upto].mean(0) if context else side.hidden[1, :0].sum(0)[:0]
+
+    for a, b, queries, keys in block_pairs(direction, inputs):
+        q = torch.cat([group_query(inputs, 1, 1, queries), seen(inputs.query, BLOCK * a)])
+        k = inputs.key.heads[1, 1, keys]
+        k = torch.cat([k.amax(0), k.amin(0), k.mean(0), seen(inputs.key, keys[-1])])
+        expected = (q @ scorer.query[1]) @ (k @ scorer.key[1]) * 8**-0.5
+        if direction is not Direction.CROSS:
+            expected = expected + scorer.distance[1, int(math.log2(abs(a - b) + 1))]
+        torch.testing.assert_close(scores[1, 1, a, b], expected, **TIGHT)
+
+
+@pytest.mark.parametrize("tile", [1, BLOCK])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_indexer(direction: Direction, tile: int) -> None:
+    scorer, inputs = Indexer(SHAPE.width, heads=3, head_dim=5).double(), inputs_for(direction)
+    tiles = math.ceil(14 / tile)
+    scores = scorer.scores(scorer.prepare(inputs, tile, direction), 0, tiles)
+    for t in range(tiles):
+        tokens = [t] if tile == 1 else query_tokens(t, 14, direction)
+        x = inputs.query.hidden[0, tokens].mean(0)
+        q, w = scorer.query(x).view(3, 5), scorer.weight(x)
+        for j in range(inputs.key.shape[1]):
+            k = scorer.key(inputs.key.hidden[0, j])
+            expected = sum(w[h] * F.relu(q[h] @ k) for h in range(3)) * 15**-0.5
+            torch.testing.assert_close(scores[0, 0, t, j], expected, **TIGHT)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_granularity_network(direction: Direction) -> None:
+    network, inputs = GranularityNetwork(SHAPE, 3, rank=5).double(), inputs_for(direction)
+    torch.nn.init.normal_(network.distance)
+    logits = network(inputs, BLOCK, direction)
+    for a, b, queries, keys in block_pairs(direction, inputs):
+        hidden = (
+            group_query(inputs, 0, 1, queries) @ network.query[1]
+            + inputs.key.heads[0, 1, keys].mean(0) @ network.key[1]
+        )
+        if direction is not Direction.CROSS:
+            hidden = hidden + network.distance[1, int(math.log2(abs(a - b) + 1))]
+        torch.testing.assert_close(logits[0, 1, a, b], F.gelu(hidden) @ network.level[1], **TIGHT)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_bilinear_granularity(direction: Direction) -> None:
+    network, inputs = BilinearGranularity(SHAPE, 3, rank=5).double(), inputs_for(direction)
+    logits = network(inputs, BLOCK, direction)
+    for a, b, queries, keys in block_pairs(direction, inputs):
+        for level in range(3):
+            q = group_query(inputs, 0, 1, queries) @ network.query[level, 1]
+            k = inputs.key.heads[0, 1, keys].mean(0) @ network.key[level, 1]
+            torch.testing.assert_close(logits[0, 1, a, b, level], q @ k * 5**-0.5, **TIGHT)
+
+
+def test_distances_by_magnitude() -> None:
+    buckets = distance_buckets(40, torch.device("cpu"))
+    for a in range(40):
+        assert buckets[a].tolist() == [int(math.log2(abs(a - b) + 1)) for b in range(40)]
+
+
+def test_layers_that_cannot_be() -> None:
+    with pytest.raises(ArgumentError, match="multiple of the key heads"):
+        LayerShape(8, 3, 2, 4)
+    with pytest.raises(ArgumentError, match="at least 1"):
+        LayerShape(8, 2, 2, 0)
+    with pytest.raises(ArgumentError, match="choose one of head, group, layer"):
+        SHAPE.groups("token")
