@@ -21,6 +21,16 @@ def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def machine_of_the_session() -> Iterator[None]:
+    """No test depends on what is measured: every prediction is for one machine that is written down."""
+    from patternc.runtime.engines.machine import assume
+    from patternc.testing.machines import PLAIN
+
+    with assume(PLAIN):
+        yield
+
+
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))

@@ -64,21 +64,25 @@ def _combined(operator: str, left: int | None, right: int | None) -> int | None:
             return None
 
 
-def staircase(predicate: Predicate) -> int | None:
-    """s when the predicate is ``b <= a - s`` for a constant s >= 0: a causal triangle, shifted by s; else None."""
+def staircase(predicate: Predicate, known: Mapping[str, int]) -> int | None:
+    """s when the predicate is ``b <= a - s`` for a constant s >= 0: a causal triangle, shifted by s; else None.
+
+    ``known`` gives the values of variables besides a and b. m*b <= m*a + r is b <= a + r // m.
+    """
     match predicate:
         case Compare(">=" | "<=" as operator, left, right):
             high, low = (left, right) if operator == ">=" else (right, left)
-            above, below = _linear(high), _linear(low)
+            above, below = _linear(high, known), _linear(low, known)
             if above is None or below is None:
                 return None
             a, b, rest = (x - y for x, y in zip(above, below, strict=True))
-            return -rest if (a, b) == (1, -1) and rest <= 0 else None
+            shift = -(rest // a) if a > 0 and a == -b else -1
+            return shift if shift >= 0 else None
         case Compare() | All() | AnyOf():
             return None
 
 
-def _linear(expr: Expr) -> tuple[int, int, int] | None:
+def _linear(expr: Expr, known: Mapping[str, int]) -> tuple[int, int, int] | None:
     """(coefficient of a, coefficient of b, constant), when the expression is linear in a and b alone."""
     match expr:
         case Const(value):
@@ -87,14 +91,23 @@ def _linear(expr: Expr) -> tuple[int, int, int] | None:
             return (1, 0, 0)
         case Var("b"):
             return (0, 1, 0)
-        case Binary("+" | "-" as operator, left, right):
-            one, two = _linear(left), _linear(right)
-            if one is None or two is None:
-                return None
-            sign = 1 if operator == "+" else -1
-            return (one[0] + sign * two[0], one[1] + sign * two[1], one[2] + sign * two[2])
+        case Var(name) if name in known:
+            return (0, 0, known[name])
+        case Binary("+" | "-" | "*" as operator, left, right):
+            one, two = _linear(left, known), _linear(right, known)
+            return None if one is None or two is None else _combination(operator, one, two)
         case _:
             return None
+
+
+def _combination(operator: str, one: tuple[int, int, int], two: tuple[int, int, int]) -> tuple[int, int, int] | None:
+    if operator == "*":
+        constant, other = (one, two) if one[:2] == (0, 0) else (two, one)
+        return (
+            None if constant[:2] != (0, 0) else (constant[2] * other[0], constant[2] * other[1], constant[2] * other[2])
+        )
+    sign = 1 if operator == "+" else -1
+    return (one[0] + sign * two[0], one[1] + sign * two[1], one[2] + sign * two[2])
 
 
 def restrict(predicate: Predicate, box: Box) -> Predicate:

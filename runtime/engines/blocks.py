@@ -3,7 +3,7 @@
 A *triangle* is the whole term when its mask is ``b <= a - s``. *Bands* are runs of query tiles, every p-th of them,
 whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of tiles: the keys that
 all of a group sees in full are one unmasked block, what is left on either side is a band over the groups. Of bands and
-stack the cheaper is taken, by pairs computed and batches launched; where there is neither, every tile stands alone.
+stack the cheaper is taken, by its predicted time; where there is neither, every tile stands alone.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from typing import TypeAlias
 from ...compiler.passes.program import Program, Sweep, Term
 from ...compiler.relations.affine import restrict, staircase
 from ...compiler.relations.integer import TRUE, Predicate, variables
+from .machine import Effort
 from .masks import Mask, Tiles, masked, runs
+from .price import Price
 from .shapes import Group, Shape, bands, reach_of, singles, stack
 
-FEW_PIECES, MOST_PIECES = 32, 256
-"""A shape of few batches is taken; one of very many is given up, unless it is the only one."""
-
-BATCH_PAIRS = 1 << 15
-"""What a batch costs besides its pairs, in pairs."""
+MOST_PIECES = 256
+"""A shape of more batches is given up, unless it is the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,53 +42,58 @@ class Block:
     growth: int = 0
 
     def even(self) -> Iterator[Block]:
-        """The batch as batches without growth."""
+        """The batch as batches without growth; a tile that has no key is left out."""
         if not self.growth:
             yield self
             return
         for t in range(self.tiles.count):
-            tile = self.tiles.part(t, 1)
-            yield replace(self, tiles=replace(tile, keys=tile.keys + t * self.growth), growth=0)
+            keys = self.tiles.keys + t * self.growth
+            if keys > 0:
+                yield replace(self, tiles=replace(self.tiles.part(t, 1), keys=keys), growth=0)
 
 
-def blocks(program: Program, sweep: Sweep, n: int) -> tuple[Block, ...]:
+def blocks(program: Program, sweep: Sweep, n: int, price: Price) -> tuple[Block, ...]:
     """The batches that cover one term at length n; together they hold each pair of the term once."""
     term = program.terms[sweep.term]
-    return tuple(block for group in _groups(term, sweep, n) for block in _cover(program, term, sweep, group, n))
+    return tuple(block for group in _groups(term, sweep, n) for block in _cover(program, term, sweep, group, n, price))
 
 
 def _groups(term: Term, sweep: Sweep, n: int) -> Iterator[Group]:
-    """Runs of classes with equally many queries and keys; single classes where the class matters to the term."""
+    """Runs of classes with equally many queries and keys and the same pairs of ranks, as far as that is seen: where the
+    class matters to the term, of triangles alone."""
     names = variables(term.keep).union(*(variables(span.lo) | variables(span.hi) for span in sweep.ranges))
-    apart = "c" in names
     run: Group | None = None
+    shape: tuple[int, int, int | None] | None = None
     for cls in range(term.query.classes):
         key_class = (cls + term.shift) % term.key.classes
-        shape = (term.query.ranks(cls, n), term.key.ranks(key_class, n))
-        if run and not apart and shape == (run.rows, run.keys) and key_class == run.key_first + run.count:
+        shift = staircase(term.keep, {"c": cls, "n": n})
+        alike = shift is not None or "c" not in names
+        this = term.query.ranks(cls, n), term.key.ranks(key_class, n), shift
+        if run and alike and this == shape and key_class == run.key_first + run.count:
             run = replace(run, count=run.count + 1)
             continue
         if run:
             yield run
-        run = Group(cls, key_class, 1, *shape)
+        run, shape = Group(cls, key_class, 1, *this[:2]), this
     if run:
         yield run
 
 
-def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int) -> Iterator[Block]:
+def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, price: Price) -> Iterator[Block]:
     if not group.rows or not group.keys:
         return
     known = {"c": group.first, "n": n}
     # At this length the mask may say less: a window that is wider than the sequence is a triangle.
     box = {"a": (0, group.rows - 1), "b": (0, group.keys - 1), "c": (group.first, group.first), "n": (n, n)}
     keep = restrict(term.keep, box)
-    shift = staircase(keep)
+    shift = staircase(keep, known)
     if shift is not None:
         yield from _triangle(group, shift)
         return
     reach = reach_of(program, term, sweep, group, n)
     shapes = (shape(reach, group) for shape in (bands, stack))
-    pieces = _cheapest(keep, shapes, partial(singles, reach, group), known)
+    found = _candidates(keep, shapes, partial(singles, reach, group), known)
+    pieces = found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
     for tiles, local, growth in pieces:
         block = masked(tiles, local, known)
         if block is not None:
@@ -100,23 +104,17 @@ _Piece: TypeAlias = tuple[Tiles, Predicate, int]
 """A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
 
 
-def _cheapest(
+def _candidates(
     keep: Predicate, shapes: Iterator[list[Shape] | None], last: Callable[[], list[Shape]], known: dict[str, int]
-) -> list[_Piece]:
-    """The first shape of few pieces, else the cheapest; where each falls into very many, those of the first; of no
-    shape at all, those of the last."""
-    found: list[list[Shape]] = []
-    cheap: list[list[_Piece]] = []
-    for shape in shapes:
-        if shape is None:
-            continue
-        found.append(shape)
-        pieces = list(islice(_pieces(keep, shape, known), MOST_PIECES + 1))
-        if len(pieces) <= FEW_PIECES:
-            return pieces
-        if len(pieces) <= MOST_PIECES:
-            cheap.append(pieces)
-    return min(cheap, key=_cost) if cheap else list(_pieces(keep, found[0] if found else last(), known))
+) -> list[list[_Piece]]:
+    """The shapes that do not fall into very many pieces; where each does, the first of them; of no shape, the last."""
+    found = [shape for shape in shapes if shape is not None]
+    few = [
+        pieces
+        for shape in found
+        if len(pieces := list(islice(_pieces(keep, shape, known), MOST_PIECES + 1))) <= MOST_PIECES
+    ]
+    return few or [list(_pieces(keep, found[0] if found else last(), known))]
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:
@@ -127,13 +125,13 @@ def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Itera
             yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
 
 
-def _cost(pieces: list[_Piece]) -> int:
-    """Pairs computed, and what their batches cost; tiles that grow run one by one."""
-    total = 0
-    for tiles, _, growth in pieces:
-        more = growth * tiles.rows * tiles.count * (tiles.count - 1) // 2
-        total += tiles.pairs + more + BATCH_PAIRS * (tiles.count if growth else 1)
-    return total
+def _seconds(group: Group, price: Price, pieces: list[_Piece]) -> float:
+    """What the pieces are predicted to take; tiles that grow run one by one."""
+    total = Effort()
+    for tiles, local, growth in pieces:
+        for even in _block(group, tiles, growth=growth).even():
+            total = total.plus(price.tiles(even.tiles, group.count, masked=local != TRUE))
+    return price.seconds(total)
 
 
 def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False, growth: int = 0) -> Block:

@@ -1,72 +1,26 @@
-"""The compose engine: each term as strided or gathered views through torch's flash attention, merged by LSE.
+"""The compose engine: a program as views and gathered tokens through torch's flash attention, merged by LSE.
 
-It needs no compiler and no GPU, and trains on a CPU. For a disjoint union of terms with outputs O_t and
-log-normalisers L_t, the softmax over the union is
-
-    L = log sum_t exp L_t        O = sum_t exp(L_t - L) O_t
-
-and its gradient is each term's own flash backward, called with the final (O, L): the sum over terms is exact.
+It needs no compiler and no GPU, and trains on a CPU. Of the ways to run a whole sequence (``routes.py``), the one that
+is predicted to be fastest on this machine is taken; queries of a part of a sequence run by ``rows.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import NATURAL, Program
+from ...compiler.passes.program import Program
 from ..errors import EngineError
-from . import flash
-from .blocks import Block, blocks
 from .engine import Call
+from .machine import this_machine
+from .price import Heads, Price
+from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
-from .sequences import sequences
-from .views import BlockViews, Side
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """One term at one length. ``fresh[k]``: no earlier block touched the rows of block k."""
-
-    query: Side
-    key: Side
-    blocks: tuple[Block, ...]
-    fresh: tuple[bool, ...]
-
-    def batches(self) -> Iterator[tuple[Block, bool]]:
-        """The blocks, without growth, and whether they are the first to touch their rows."""
-        for block, fresh in zip(self.blocks, self.fresh, strict=True):
-            for even in block.even():
-                yield even, fresh
-
-
-@lru_cache(maxsize=128)
-def _stages(pinned: Pinned, n: int) -> tuple[_Stage, ...]:
-    return plan(pinned.program, n)
-
-
-def plan(program: Program, n: int) -> tuple[_Stage, ...]:
-    """What forward and backward run for a whole sequence of length n, term by term; computed anew."""
-    stages: list[_Stage] = []
-    for kernel in program.forward:
-        for sweep in kernel.sweeps:
-            term = program.terms[sweep.term]
-            parts = blocks(program, sweep, n)
-            first = not stages and term.query == NATURAL
-            fresh = tuple(first and not any(_meet(part, other) for other in parts[:k]) for k, part in enumerate(parts))
-            stages.append(_Stage(Side(term.query, n), Side(term.key, n), parts, fresh))
-    return tuple(stages)
-
-
-def _meet(one: Block, two: Block) -> bool:
-    """Whether two batches of blocks in natural order may share a row."""
-    (first, last), (other_first, other_last) = one.tiles.box()["a"], two.tiles.box()["a"]
-    return first <= other_last and other_first <= last
+from .sequences import Sequence, sequences
+from .stages import stages_backward, stages_forward
 
 
 class ComposeEngine:
@@ -79,14 +33,20 @@ class ComposeEngine:
         _require_cpu(q)
         q, call, _ = _positive_scale(q, call)
         wide = torch.promote_types(q.dtype, torch.float32)
-        out = torch.zeros(q.shape, dtype=wide)
-        lse = torch.full(q.shape[:-1], -math.inf, dtype=wide)
-        for part in sequences(q, k, call):
-            inside = (part.queries(q), part.keys(k), part.keys(v), part.queries(out), part.queries(lse))
-            if part.whole:
-                _forward(program, *inside, call)
+        out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
+        parts = list(sequences(q, k, call))
+        if sum(part.queries(lse).numel() for part in parts) < lse.numel():
+            _clear(out, lse)
+        for part in parts:
+            tensors = part.queries(q), part.keys(k), part.keys(v)
+            target = part.queries(out), part.queries(lse)
+            route = _route(program, part, *tensors[:2]) if part.whole else None
+            if route is None or not route.covers:
+                _clear(*target)
+            if route is None:
+                rows_forward(program, part, *tensors, *target, call)
             else:
-                rows_forward(program, part, *inside, call)
+                stages_forward(route.stages, *tensors, target, call)
         return out.to(q.dtype), lse
 
     def backward(
@@ -118,13 +78,30 @@ class ComposeEngine:
             queries = tuple(part.queries(x) for x in (grad, q_in, out_in, lse, dq))
             keys = tuple(part.keys(x) for x in (k_in, v_in, dk, dv))
             if part.whole:
-                _backward(program, queries, keys, call)
+                route = _route(program, part, part.queries(q), part.keys(k), backward=True)
+                stages_backward(route.stages, queries, keys, call)
             else:
                 rows_backward(program, part, queries, keys, call)
         if factor != 1:
             dq.mul_(factor)
         width = q.shape[-1]
         return tuple(grad[..., :width].to(dtype) for grad in (dq, dk, dv))  # type: ignore[return-value]
+
+
+def _route(program: Program, part: Sequence, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
+    return find_route(program, part.length, price(q, k, backward=backward), q.dtype)
+
+
+def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:
+    """Predicts what blocks of these heads take here: q [B, Hq, N, D], k [B, Hkv, N, D]."""
+    heads = Heads(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], q.shape[3])
+    machine = this_machine(str(q.dtype).removeprefix("torch."), torch.get_num_threads())
+    return Price(machine, heads, backward)
+
+
+def _clear(out: Tensor, lse: Tensor) -> None:
+    out.zero_()
+    lse.fill_(-math.inf)
 
 
 def _require_cpu(q: Tensor) -> None:
@@ -160,76 +137,3 @@ def _carry_lse_gradient(
         widen(v, torch.ones_like(zeros_k)),
         widen(out, zeros_q),
     )
-
-
-def _forward(program: Program, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, call: Call) -> None:
-    """Fill out and lse, which hold 0 and -inf, for a sequence whose queries are all there."""
-    groups = q.shape[1] // k.shape[1]
-    q, k, v = (_rows_contiguous(x) for x in (q, k, v))
-    column = lse.unsqueeze(-1)
-    for stage in _stages(Pinned(program), k.shape[2]):
-        qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
-        total, total_lse = stage.query.take(out), stage.query.take(column)
-        for block, fresh in stage.batches():
-            views = BlockViews(stage.query, stage.key, block, groups)
-            query = views.queries(qs)
-            mask, dead = views.bias(query)
-            part, part_lse = flash.forward(
-                query, views.keys(ks), views.keys(vs), mask, causal=block.triangle, call=call
-            )
-            if dead is not None:
-                part_lse.masked_fill_(dead, -math.inf)
-            _merge(views.queries(total), views.queries(total_lse).squeeze(-1), part, part_lse, fresh)
-        stage.query.put_back(out, total)
-        stage.query.put_back(column, total_lse)
-
-
-def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor, fresh: bool) -> None:
-    """Add a disjoint part to the softmax in (out, lse), in place."""
-    if fresh:
-        out.copy_(part)
-        lse.copy_(part_lse)
-        return
-    total = torch.logaddexp(lse, part_lse)
-    kept, added = (torch.exp(x - total).nan_to_num_(0.0).unsqueeze(-1) for x in (lse, part_lse))
-    out.mul_(kept).addcmul_(part, added)
-    lse.copy_(total)
-
-
-def _backward(program: Program, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], call: Call) -> None:
-    """Add to dq, dk and dv, the last of each side."""
-    grad, q, out, lse, dq = queries
-    k, v, dk, dv = keys
-    groups = q.shape[1] // k.shape[1]
-    grad, q, out, k, v = (_rows_contiguous(x) for x in (grad, q, out, k, v))
-    column = lse.unsqueeze(-1)
-    for stage in _stages(Pinned(program), k.shape[2]):
-        grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
-        ks, vs = stage.key.take(k), stage.key.take(v)
-        dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)
-        for block, _ in stage.batches():
-            views = BlockViews(stage.query, stage.key, block, groups)
-            query = views.queries(qs)
-            mask, _ = views.bias(query)
-            parts = flash.backward(
-                views.queries(grads),
-                query,
-                views.keys(ks),
-                views.keys(vs),
-                views.queries(outs),
-                views.queries(lses).squeeze(-1),
-                mask,
-                causal=block.triangle,
-                call=call,
-            )
-            views.queries(dqs).add_(parts[0])
-            views.add_to_keys(dks, parts[1])
-            views.add_to_keys(dvs, parts[2])
-        stage.query.put_back(dq, dqs)
-        stage.key.put_back(dk, dks)
-        stage.key.put_back(dv, dvs)
-
-
-def _rows_contiguous(x: Tensor) -> Tensor:
-    """Flash reads whole rows: the features of a token must be adjacent."""
-    return x if x.stride(-1) == 1 else x.contiguous()

@@ -26,16 +26,27 @@ def bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -math.inf)
 
 
-def forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, call: Call) -> tuple[Tensor, Tensor]:
+def forward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    *,
+    causal: bool,
+    call: Call,
+    into: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """out [..., rows, D] and lse [..., rows] of q [..., rows, D], k and v [..., keys, D], mask [..., rows, keys].
 
     ``mask`` is additive. A row whose mask is all -inf gives out 0 and an lse of no meaning. Of ``call`` scale and
-    softcap count.
+    softcap count. The result is written to the tensors ``into``, where they are given.
     """
+    if into is None:
+        into = torch.empty(q.shape, dtype=q.dtype), torch.empty(q.shape[:-1], dtype=_accumulator(q.dtype))
+    out, lse = into
     if call.softcap is not None:
-        return capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal))
-    out = torch.empty(q.shape, dtype=q.dtype)
-    lse = torch.empty(q.shape[:-1], dtype=_accumulator(q.dtype))
+        part, part_lse = capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal))
+        return out.copy_(part), lse.copy_(part_lse)
     tensors = [q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     for q4, k4, v4, out4, lse4, *mask4 in _four_dimensional(tensors):
         part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale)
@@ -76,6 +87,10 @@ def _accumulator(dtype: torch.dtype) -> torch.dtype:
 
 def _four_dimensional(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     """The tensors, all [batch dims..., rows, columns] with equal batch dims, as views [x, y, rows, columns]."""
+    if tensors[0].dim() == 4:
+        if tensors[0].numel():
+            yield list(tensors)
+        return
     sizes, strides = _merged(tensors)
     if not all(sizes):
         return

@@ -169,7 +169,8 @@ def _full(group: Group, size: int, lo: int, hi: Ranks, first: int) -> Iterator[S
     count, last = len(hi), first + len(hi) - 1
     short = min(size, group.rows - last * size)
     if short < size:
-        yield Tiles(last * size, short, 0, lo, int(hi[-1]) - lo, 0, 1), True, 0
+        if hi[-1] > lo:
+            yield Tiles(last * size, short, 0, lo, int(hi[-1]) - lo, 0, 1), True, 0
         count -= 1
     if count:
         growth = int(hi[1] - hi[0]) if count > 1 else 0

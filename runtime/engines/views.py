@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import torch
 from torch import Tensor
 
 from ...compiler.passes.program import Order
-from . import flash
 from .blocks import Block
 
 
@@ -58,57 +57,82 @@ class Side:
         return (self.order.start, 1, self.order.period) if self.order.count == 1 else (0, 0, 1)
 
 
-def _view(
-    x: Tensor, side: Side, groups: int, cls: int, classes: int, first: int, size: int, step: int, tiles: int
-) -> Tensor:
-    """x [B, H, N, D] as [B, H / groups, groups, classes, tiles, size, D]."""
-    batch, head, token, feature = x.stride()
-    start, class_step, rank_step = side.spacing()
-    rank = token * rank_step
-    return x.as_strided(
-        (x.shape[0], x.shape[1] // groups, groups, classes, tiles, size, x.shape[3]),
-        (batch, head * groups, head, token * class_step, rank * step, rank, feature),
-        x.storage_offset() + token * (start + cls * class_step) + rank * first,
-    )
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Any tokens, taken together."""
+
+    index: Tensor  # int64, each token once
+
+    def take(self, x: Tensor) -> Tensor:
+        return x.index_select(2, self.index)
+
+    def put_back(self, x: Tensor, taken: Tensor) -> None:
+        x.index_copy_(2, self.index, taken)
+
+    def spacing(self) -> tuple[int, int, int]:
+        return (0, 0, 1)
+
+
+Place: TypeAlias = Side | Gathered
+"""Where ranks are in memory."""
 
 
 @dataclass(frozen=True)
 class BlockViews:
-    """The views of one batch of blocks: query-side and key-side tensors share their batch dims."""
+    """The views of one batch of blocks: query-side and key-side tensors share their batch dims, which are those of
+    (batch, key head, query head of a group, class, tile) that the batch has more than one of, and always the first two.
+    """
 
-    query: Side
-    key: Side
+    query: Place
+    key: Place
     block: Block
     groups: int  # query heads per key head
 
     def queries(self, x: Tensor) -> Tensor:
-        b, t = self.block, self.block.tiles
-        return _view(x, self.query, self.groups, b.first_class, b.classes, t.row, t.rows, t.row_step, t.count)
+        tiles = self.block.tiles
+        return self._view(x, self.query, self.groups, self.block.first_class, tiles.row, tiles.rows, tiles.row_step)
 
     def keys(self, x: Tensor) -> Tensor:
         tiles = self.block.tiles
-        return self._own_keys(x, tiles.count, 0, tiles.keys).expand(-1, -1, self.groups, -1, -1, -1, -1)
+        own = self._view(x, self.key, 1, self.block.key_class, tiles.key, tiles.keys, tiles.key_step)
+        if self.groups == 1:
+            return own
+        own = own.unsqueeze(2)
+        return own.expand(*own.shape[:2], self.groups, *own.shape[3:])
 
     def add_to_keys(self, target: Tensor, part: Tensor) -> None:
         """Add key gradients [..., keys, D] of the batch; tiles whose key ranges overlap are added slice by slice."""
-        part = part.sum(dim=2, keepdim=True)  # query heads of a group share their keys
+        if self.groups > 1:
+            part = part.sum(dim=2)  # query heads of a group share their keys
         tiles = self.block.tiles
-        if tiles.key_step == 0:  # all tiles have the same keys
-            self._own_keys(target, 1, 0, tiles.keys).add_(part.sum(dim=4, keepdim=True))
-            return
-        for first in range(0, tiles.keys, tiles.key_step):
-            size = min(tiles.key_step, tiles.keys - first)
-            own = self._own_keys(target, tiles.count, first, size)
+        if tiles.count == 1 or tiles.key_step >= tiles.keys:
+            sizes = [(0, tiles.keys)]
+        elif tiles.key_step == 0:  # all tiles have the same keys
+            part, tiles = part.sum(dim=-3), tiles.part(0, 1)
+            sizes = [(0, tiles.keys)]
+        else:
+            step = tiles.key_step
+            sizes = [(first, min(step, tiles.keys - first)) for first in range(0, tiles.keys, step)]
+        for first, size in sizes:
+            own = self._view(
+                target, self.key, 1, self.block.key_class, tiles.key + first, size, tiles.key_step, tiles.count
+            )
             own.add_(part[..., first : first + size, :])
 
-    def _own_keys(self, x: Tensor, tiles: int, first: int, size: int) -> Tensor:
-        b, t = self.block, self.block.tiles
-        return _view(x, self.key, 1, b.key_class, b.classes, t.key + first, size, t.key_step, tiles)
-
-    def bias(self, like: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """The additive mask, expanded to the batch of ``like`` [..., rows, D], and which rows have no key at all."""
-        if self.block.mask is None:
-            return None, None
-        mask = torch.from_numpy(self.block.mask)
-        dead = ~mask.any(dim=-1)
-        return flash.bias(mask, like.dtype).expand(*like.shape[:-2], -1, -1), dead if bool(dead.any()) else None
+    def _view(
+        self, x: Tensor, place: Place, groups: int, cls: int, first: int, size: int, step: int, tiles: int | None = None
+    ) -> Tensor:
+        """x [B, H, N, D] as [B, H / groups, (groups), (classes), (tiles), size, D]."""
+        batch, head, token, feature = x.stride()
+        start, class_step, rank_step = place.spacing()
+        rank, count = token * rank_step, self.block.tiles.count if tiles is None else tiles
+        shape, strides = [x.shape[0], x.shape[1] // groups], [batch, head * groups]
+        for many, stride in ((groups, head), (self.block.classes, token * class_step), (count, rank * step)):
+            if many > 1:
+                shape.append(many)
+                strides.append(stride)
+        return x.as_strided(
+            (*shape, size, x.shape[3]),
+            (*strides, rank, feature),
+            x.storage_offset() + token * (start + cls * class_step) + rank * first,
+        )

@@ -1,4 +1,4 @@
-"""batches: the blocks into which the compose engine cuts a program at one length hold each pair once.
+"""batches: the blocks into which the compose engine cuts a program at one length hold each pair once, on every route.
 
 They are wider than any tile, and only a long sequence has them all: so this looks at thousands of tokens, where the
 engine itself is tried at hundreds.
@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
+import torch
 from hypothesis.strategies import SearchStrategy
 from numpy.typing import NDArray
 
 from ...compiler import bruteforce
 from ...compiler.lower import lower
-from ...compiler.passes.program import Program, Term
 from ...compiler.pattern import Pattern, Plan
 from ...runtime.engines.blocks import Block
-from ...runtime.engines.compose import plan
+from ...runtime.engines.machine import this_machine
+from ...runtime.engines.price import Heads, Price
+from ...runtime.engines.routes import routes
+from ...runtime.engines.stages import Stage
+from ...runtime.engines.views import Gathered, Place, Side
 from .program import compilable, tokens, uncompilable
 from .property import Example, Violated, bounded, first_difference, places
 
@@ -43,23 +47,28 @@ class Batches:
         with bounded(), compilable():
             program = lower(example.body, direction, example.pattern.name).program
             wanted = bruteforce.mask(example.body, direction, example.n)
-            found = batch_counts(program, example.n)
-            if not np.array_equal(found, wanted):
-                place = first_difference(found, wanted)
-                raise Violated(f"the batches of compose do not hold each pair of the pattern once: {place}")
+            for route in routes(program, example.n, _price(), torch.float32):
+                found = batch_counts(route.stages, example.n)
+                if not np.array_equal(found, wanted):
+                    place = first_difference(found, wanted)
+                    raise Violated(f"the {route.name} batches do not hold each pair of the pattern once: {place}")
 
 
-def batch_counts(program: Program, n: int) -> Counts:
+def _price() -> Price:
+    """A few heads on this machine."""
+    return Price(this_machine("float32", torch.get_num_threads()), Heads(batch=1, keys=2, group=2, dim=64))
+
+
+def batch_counts(stages: tuple[Stage, ...], n: int) -> Counts:
     """[n, n]: how many of the blocks hold each pair."""
     counts = np.zeros((n, n), dtype=np.int16)
-    sweeps = (sweep for kernel in program.forward for sweep in kernel.sweeps)
-    for sweep, stage in zip(sweeps, plan(program, n), strict=True):
-        for block, _ in stage.batches():
-            _add(counts, program.terms[sweep.term], block)
+    for stage in stages:
+        for batch in stage.batches:
+            _add(counts, stage, batch.block)
     return counts
 
 
-def _add(counts: Counts, term: Term, block: Block) -> None:
+def _add(counts: Counts, stage: Stage, block: Block) -> None:
     """Add one for each pair of every class and tile of a batch. Raises Violated for a token that is not there."""
     tiles = block.tiles
     inside = np.ones((tiles.rows, tiles.keys), dtype=np.bool_) if block.mask is None else block.mask
@@ -68,7 +77,15 @@ def _add(counts: Counts, term: Term, block: Block) -> None:
         for tile in range(tiles.count):
             a = tiles.row + tile * tiles.row_step + np.arange(tiles.rows)
             b = tiles.key + tile * tiles.key_step + np.arange(tiles.keys)
-            i, j = tokens(term.query, block.first_class + step, a), tokens(term.key, block.key_class + step, b)
+            i, j = _tokens(stage.query, block.first_class + step, a), _tokens(stage.key, block.key_class + step, b)
             if max(i[-1], j[-1]) >= len(counts):
                 raise Violated(f"a batch of compose reads query {i[-1]} or key {j[-1]} of {len(counts)} tokens")
             counts[np.ix_(i, j)] += inside
+
+
+def _tokens(place: Place, cls: int, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    match place:
+        case Side():
+            return tokens(place.order, cls, ranks)
+        case Gathered():
+            return place.index.numpy()[ranks]

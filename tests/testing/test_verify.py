@@ -104,14 +104,14 @@ def test_triton_is_left_out_without_its_interpreter(monkeypatch: pytest.MonkeyPa
 @pytest.fixture(scope="module")
 def wrong_mask() -> Failure:
     """What is found where the compose engine takes every mask for full."""
-    from patternc.runtime.engines import compose, masks
+    from patternc.runtime.engines import masks, routes
 
     right = masks._evaluated
-    compose._stages.cache_clear()  # plans of other tests have the right masks
+    routes.forget()  # plans of other tests have the right masks
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masks, "_evaluated", lambda keep, tiles, known: right(keep, tiles, known) | True)
         found = shown(Engine("compose"))
-    compose._stages.cache_clear()  # and these have wrong ones
+    routes.forget()  # and these have wrong ones
     return found
 
 

@@ -35,6 +35,15 @@ _exprs: st.SearchStrategy[Expr] = st.recursive(
     max_leaves=4,
 )
 _compares = st.builds(Compare, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), _exprs, _exprs)
+
+
+def _spread(distance: int, period: int = 64) -> Predicate:
+    """Keys at least so far before the query, in residue order: period * a + c >= period * b + distance."""
+    above, below = (Binary("*", Const(period), Var(name)) for name in "ab")
+    return Compare(">=", Binary("+", Var("c"), above), Binary("+", below, Const(distance)))
+
+
+_spaced = st.builds(_spread, st.integers(-4, 20), st.integers(1, 8))
 _predicates: st.SearchStrategy[Predicate] = st.recursive(
     _compares,
     lambda inner: st.one_of(
@@ -62,12 +71,12 @@ def test_restrict_agrees_inside_the_box(predicate: Predicate, a: int, wide: int,
 
 
 @settings(max_examples=300, deadline=None)
-@given(_compares)
-def test_staircase_is_a_shifted_triangle(predicate: Predicate) -> None:
-    shift = staircase(predicate)
+@given(st.one_of(_compares, _spaced), st.integers(0, 7))
+def test_staircase_is_a_shifted_triangle(predicate: Predicate, c: int) -> None:
+    shift = staircase(predicate, {"c": c})
     if shift is not None:
         for a, b in itertools.product(range(12), repeat=2):
-            assert bool(evaluate(predicate, {"a": a, "b": b})) == (b <= a - shift)
+            assert bool(evaluate(predicate, {"a": a, "b": b, "c": c})) == (b <= a - shift)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +87,10 @@ def test_staircase_is_a_shifted_triangle(predicate: Predicate) -> None:
         (Compare("<=", Binary("+", Var("b"), Const(1)), Var("a")), 1),
         (Compare(">=", Binary("+", Var("a"), Const(1)), Var("b")), None),
         (Compare(">=", Binary("*", Const(2), Var("a")), Var("b")), None),
+        (_spread(7), 0),
+        (_spread(8), 1),
+        (Compare(">=", Var("a"), Binary("+", Var("b"), Var("n"))), None),
     ],
 )
 def test_staircase_is_found(predicate: Predicate, shift: int | None) -> None:
-    assert staircase(predicate) == shift
+    assert staircase(predicate, {"c": 7}) == shift

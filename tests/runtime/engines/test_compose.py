@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +14,19 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
+from patternc.runtime.engines import compose
 from patternc.runtime.engines.blocks import blocks
 from patternc.runtime.engines.compose import ComposeEngine
 from patternc.runtime.engines.engine import Call, Meaning
+from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.reference import ReferenceEngine
+from patternc.runtime.engines.routes import Route, routes
 from patternc.runtime.errors import EngineError
+from patternc.testing.machines import PLAIN
 from patternc.testing.verify.batches import batch_counts
 
 ENGINE, REFERENCE = ComposeEngine(), ReferenceEngine()
+PRICE = Price(PLAIN, Heads(batch=2, keys=2, group=3, dim=8))
 TILE = Tile(16, 16)
 
 # Every order, and masks that are shared by tiles, differ at a border, or differ in each tile.
@@ -45,6 +52,10 @@ EXPRESSIONS = {
     "summary": ("causal", "local(32) | columns({ j : j mod 32 = 31 })"),
     "ramp": ("causal", "{ (i, j) : j >= i - i mod 300 }"),
     "ring": ("causal", "{ (i, j) : (i - j) mod 64 < 6 }"),  # wide tiles of one row, cut into pieces that look alike
+    "power": (  # a range that is full, then empty, then full again
+        "causal",
+        "{ (i, j) : i div 128 - j div 128 < 2 or j < 128 or exists t in 0..5 : i div 128 - j div 128 = 2^t }",
+    ),
     "nothing": ("causal", "self - local(1)"),
 }
 
@@ -54,6 +65,7 @@ def _pattern(name: str) -> pc.Pattern:
     return pc.loads(f"pattern p {direction} {{ step {expression} }}")["p"]
 
 
+@cache
 def _program(name: str, tile: Tile = TILE) -> Program:
     pattern = _pattern(name)
     return lower(pattern.bound.union, pattern.direction, name, tile).program
@@ -64,16 +76,31 @@ def _program(name: str, tile: Tile = TILE) -> Program:
 def test_blocks_hold_each_pair_once(name: str, n: int) -> None:
     pattern = _pattern(name)
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    assert np.array_equal(batch_counts(_program(name), n), expected.astype(int))
+    for route in routes(_program(name), n, PRICE, torch.float32):
+        assert np.array_equal(batch_counts(route.stages, n), expected.astype(int)), route.name
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_wide_blocks_hold_each_pair_once(name: str) -> None:
     pattern, n = _pattern(name), 2200
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    assert np.array_equal(batch_counts(_program(name, Tile(128, 128)), n), expected.astype(int))
+    for route in routes(_program(name, Tile(128, 128)), n, PRICE, torch.float32):
+        assert np.array_equal(batch_counts(route.stages, n), expected.astype(int)), route.name
 
 
+@pytest.fixture(params=["arranged", "strips"])
+def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The route that is taken, whatever is predicted."""
+
+    def only(*arguments: Any) -> Route:
+        [found] = [route for route in routes(*arguments) if route.name == request.param]
+        return found
+
+    monkeypatch.setattr(compose, "find_route", only)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("route")
 @pytest.mark.parametrize(("heads", "kv_heads"), [(6, 2), (2, 2)])
 @pytest.mark.parametrize("n", [1, 33, 200])
 @pytest.mark.parametrize("name", EXPRESSIONS)
@@ -114,7 +141,9 @@ def test_a_plan_does_not_grow_with_the_length() -> None:
         program = _program(name, Tile(128, 128))
         sizes = []
         for n in (1 << 17, 1 << 20):
-            parts = [b for kernel in program.forward for sweep in kernel.sweeps for b in blocks(program, sweep, n)]
+            parts = [
+                b for kernel in program.forward for sweep in kernel.sweeps for b in blocks(program, sweep, n, PRICE)
+            ]
             sizes.append((len(parts), sum(block.mask.size for block in parts if block.mask is not None)))
         # But for the ragged last tile, which depends on the length.
         assert sizes[1][0] <= sizes[0][0] + 4, name
@@ -140,13 +169,14 @@ def test_gradients_are_summed_in_float32(dtype: torch.dtype) -> None:
 def test_a_window_wider_than_the_sequence_is_one_triangle() -> None:
     program = _program("window", Tile(128, 128))
     [sweep] = program.forward[0].sweeps
-    [block] = blocks(program, sweep, 20)
+    [block] = blocks(program, sweep, 20, PRICE)
     assert block.triangle and block.mask is None
-    assert not all(block.triangle for block in blocks(program, sweep, 21))
+    assert not all(block.triangle for block in blocks(program, sweep, 21, PRICE))
 
 
 def test_where_nothing_is_even_every_tile_stands_alone() -> None:
     pattern, n = pc.loads("pattern p causal { step { (i, j) : (i - j) mod 40 < 13 } }")["p"], 1200
     program = lower(pattern.bound.union, pattern.direction, "p", TILE).program
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    assert np.array_equal(batch_counts(program, n), expected.astype(int))
+    for route in routes(program, n, PRICE, torch.float32):
+        assert np.array_equal(batch_counts(route.stages, n), expected.astype(int)), route.name

@@ -1,0 +1,48 @@
+"""A program as it was arranged: every term in its own orders, as batches of blocks that are views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...compiler.passes.program import NATURAL, Program, Term
+from .blocks import Block, blocks
+from .machine import Effort
+from .price import Price
+from .stages import Batch, Biases, Stage
+from .views import Side
+
+
+def arranged(program: Program, n: int, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
+    """The stages for a whole sequence of length n, term by term, and what they ask for."""
+    stages: list[Stage] = []
+    total = Effort()
+    for kernel in program.forward:
+        for sweep in kernel.sweeps:
+            term = program.terms[sweep.term]
+            parts = blocks(program, sweep, n, price)
+            batches = tuple(_batches(parts, biases, first=not stages and term.query == NATURAL))
+            stages.append(Stage(Side(term.query, n), Side(term.key, n), batches))
+            total = total.plus(_moves(term, n, price))
+            for batch in batches:
+                total = total.plus(price.block(batch.block, fresh=batch.fresh))
+    return tuple(stages), total
+
+
+def _batches(parts: Sequence[Block], biases: Biases, *, first: bool) -> Iterator[Batch]:
+    """Without growth. Of the ``first`` stage, blocks that share no row with an earlier one are fresh."""
+    for number, part in enumerate(parts):
+        fresh = first and not any(_meet(part, other) for other in parts[:number])
+        for block in part.even():
+            yield Batch(block, fresh, biases.of(block.mask))
+
+
+def _meet(one: Block, two: Block) -> bool:
+    """Whether two batches of blocks in natural order may share a row."""
+    (first, last), (other_first, other_last) = one.tiles.box()["a"], two.tiles.box()["a"]
+    return first <= other_last and other_first <= last
+
+
+def _moves(term: Term, n: int, price: Price) -> Effort:
+    """Packed orders are gathered."""
+    queries, keys = (order.ranks(0, n) if order.count > 1 else 0 for order in (term.query, term.key))
+    return price.gathered(queries, keys)

@@ -1,0 +1,71 @@
+"""The pairs of a program at one length, as a table: what its ranges and masks say, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.passes.count import bounds, tile_count
+from ...compiler.passes.program import Order, Program, Sweep
+from ...compiler.relations.integer import evaluate
+from .masks import Mask
+
+Tokens = NDArray[np.int64]
+
+
+def pairs_of(program: Program, n: int) -> Mask:
+    """bool [n, n]: which key (column) each query (row) attends to."""
+    table = np.zeros((n, n), dtype=np.bool_)
+    for kernel in program.forward:
+        for sweep in kernel.sweeps:
+            for cls in range(program.terms[sweep.term].query.classes):
+                _fill(table, program, sweep, cls)
+    return table
+
+
+def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
+    """Add the pairs of one query class."""
+    term, n = program.terms[sweep.term], len(table)
+    key_class = (cls + term.shift) % term.key.classes
+    queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, n)
+    for a, b, masked in _rectangles(program, sweep, cls, n):
+        rows, columns = queries[a], keys[b]
+        if not masked:
+            table[_index(rows, columns)] = True
+            continue
+        ranks = np.arange(len(queries))[a, None], np.arange(len(keys))[None, b]
+        kept = evaluate(term.keep, {"a": ranks[0], "b": ranks[1], "c": cls, "n": n}, np)
+        table[_index(rows, columns)] |= np.broadcast_to(kept, (len(rows), len(columns)))
+
+
+def _rectangles(program: Program, sweep: Sweep, cls: int, n: int) -> Iterator[tuple[slice, slice, bool]]:
+    """Ranks of queries and of keys, and whether the mask decides."""
+    term, tile = program.terms[sweep.term], program.tile
+    tiles = tile_count(term.query, cls, n, tile.query)
+    key_tiles = tile_count(term.key, (cls + term.shift) % term.key.classes, n, tile.key)
+    for span in sweep.ranges:
+        starts, stops = bounds(span, tiles, cls, key_tiles, n, "I")
+        for at, (lo, hi) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+            if lo < hi:
+                yield slice(at * tile.query, (at + 1) * tile.query), slice(lo * tile.key, hi * tile.key), span.masked
+
+
+def _tokens(order: Order, cls: int, n: int) -> Tokens:
+    """The tokens of a class, by rank."""
+    rank = np.arange(order.ranks(cls, n), dtype=np.int64)
+    return order.period * (rank // order.count) + order.start + cls + rank % order.count
+
+
+def _index(rows: Tokens, columns: Tokens) -> tuple[slice, slice] | tuple[Tokens, ...]:
+    """The rectangle of a table; as slices where both are evenly spaced, which is faster."""
+    one, two = _even(rows), _even(columns)
+    return (one, two) if one is not None and two is not None else np.ix_(rows, columns)
+
+
+def _even(tokens: Tokens) -> slice | None:
+    if len(tokens) < 2:
+        return slice(int(tokens[0]), int(tokens[0]) + 1) if len(tokens) else slice(0, 0)
+    step = int(tokens[1] - tokens[0])
+    return slice(int(tokens[0]), int(tokens[-1]) + 1, step) if (np.diff(tokens) == step).all() else None

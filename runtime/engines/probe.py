@@ -1,0 +1,162 @@
+"""The probe: a few dozen small batches of blocks, run by the engine itself, and the rates that explain their times.
+
+Whatever a batch costs here is in its time: the views, the kernel, merging and copying. The rates are the non-negative
+least squares fit of relative errors, so that short batches count as much as long ones.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ... import __version__
+from ...compiler.passes.program import NATURAL
+from .blocks import Block
+from .engine import Call
+from .machine import Effort, Machine, Rates
+from .masks import Tiles
+from .price import Heads, Price
+from .stages import Batch, Biases, Stage, stages_backward, stages_forward
+from .views import Gathered, Side
+
+PROBE = 1
+"""To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
+
+WIDTHS = (32, 128)
+"""Head dimensions that are measured; between and beyond them rates are linear."""
+
+ROUNDS, REPEATS = 3, 2
+"""Each round runs every sample so often in a row. The fastest counts, for whatever else runs on the machine only adds.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    rows: int
+    keys: int
+    tiles: int = 1
+    masked: bool = False
+    fresh: bool = True
+    gathered: bool = False
+    group: int = 1
+
+
+_SAMPLES = (
+    _Sample(1, 1),
+    _Sample(8, 64),
+    _Sample(32, 32, tiles=4),
+    _Sample(32, 512),
+    _Sample(64, 128),
+    _Sample(128, 128),
+    _Sample(128, 512),
+    _Sample(256, 512),
+    _Sample(1024, 32),
+    _Sample(512, 4),
+    _Sample(64, 64, tiles=16),
+    _Sample(128, 512, masked=True),
+    _Sample(256, 512, masked=True),
+    _Sample(128, 64, fresh=False),
+    _Sample(1024, 8, fresh=False),
+    _Sample(32, 256, gathered=True),
+    _Sample(16, 16, tiles=3, group=2),
+    _Sample(8, 8, tiles=4, group=2, masked=True),
+)
+_HEADS = 4
+
+Matrix = NDArray[np.float64]
+
+
+def measure(dtype: str) -> dict[str, Any]:
+    """Rates of a data type with torch's present number of threads, as plain data: forward, backward, error.
+
+    ``error`` is the largest relative error of the fit on its samples.
+    """
+    found: dict[str, Any] = {"error": 0.0}
+    for backward in (False, True):
+        cases = [_case(sample, dim, getattr(torch, dtype), backward=backward) for dim in WIDTHS for sample in _SAMPLES]
+        seconds = np.full(len(cases), math.inf)
+        for _ in range(ROUNDS):
+            for number, (run, _) in enumerate(cases):
+                seconds[number] = min(seconds[number], *(_seconds(run) for _ in range(REPEATS)))
+        rates, error = fit(np.array([effort for _, effort in cases]), seconds)
+        found["backward" if backward else "forward"] = rates._asdict()
+        found["error"] = max(found["error"], error)
+    return found
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def fit(efforts: Matrix, seconds: Matrix) -> tuple[Rates, float]:
+    """Non-negative rates with efforts @ rates = seconds, nearly, and the largest relative error."""
+    relative = efforts / seconds[:, None]
+    scale = np.linalg.norm(relative, axis=0)
+    scale[scale == 0] = 1.0  # what no sample asks for costs nothing
+    used = list(range(efforts.shape[1]))
+    rates = np.zeros(efforts.shape[1])
+    while used:  # what would be negative is left out, the worst first
+        solution = np.linalg.lstsq(relative[:, used] / scale[used], np.ones(len(seconds)), rcond=None)[0]
+        if (solution >= 0).all():
+            rates[used] = solution / scale[used]
+            break
+        del used[int(np.argmin(solution))]
+    return Rates(*rates.tolist()), float(np.abs(relative @ rates - 1).max())
+
+
+def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> tuple[Callable[[], object], Effort]:
+    """Something to run, and what it asks for."""
+    n = max(sample.rows, sample.keys) * sample.tiles
+    heads = _HEADS // sample.group
+    draw = torch.Generator().manual_seed(0)
+    q, grad, out = (torch.randn(1, _HEADS, n, dim, generator=draw).to(dtype) for _ in range(3))
+    k, v = (torch.randn(1, heads, n, dim, generator=draw).to(dtype) for _ in range(2))
+    lse = torch.zeros(q.shape[:-1], dtype=torch.promote_types(dtype, torch.float32))
+    dq, dk, dv = (torch.zeros_like(x) for x in (q, k, v))
+    tiles = Tiles(0, sample.rows, sample.rows, 0, sample.keys, sample.keys, sample.tiles)
+    mask = np.tri(sample.rows, sample.keys, dtype=np.bool_) if sample.masked else None
+    block = Block(0, 0, 1, tiles, mask)
+    place = Gathered(torch.arange(0, sample.keys)) if sample.gathered else Side(NATURAL, n)
+    batch = Batch(block, sample.fresh, Biases(dtype).of(mask))
+    stages = (Stage(Side(NATURAL, n), place, (batch,)),)
+    price = Price(_counting(), Heads(1, heads, sample.group, dim), backward)
+    effort = price.block(block, fresh=sample.fresh)
+    if sample.gathered:
+        effort = effort.plus(price.gathered(0, sample.keys))
+    call = Call(dim**-0.5)
+    if backward:
+        return lambda: stages_backward(stages, (grad, q, out, lse, dq), (k, v, dk, dv), call), effort
+    return lambda: stages_forward(stages, q, k, v, (out, lse), call), effort
+
+
+def _counting() -> Machine:
+    """A machine that counts, with torch's present number of threads."""
+    nothing = Rates(*Effort())
+    return Machine("", torch.get_num_threads(), nothing, nothing, 0.0)
+
+
+def processor() -> str:
+    """The processor's model, as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """What the rates depend on beside the machine."""
+    return {"torch": metadata.version("torch"), "patternc": __version__}

@@ -1,0 +1,113 @@
+"""Which way a program runs at a length: the fastest by prediction, and what the others would take."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from ...compiler.passes.pinned import Pinned
+from ...compiler.passes.program import Program
+from .arranged import arranged
+from .machine import Effort
+from .masks import Mask
+from .pairs import pairs_of
+from .price import Price
+from .stages import Biases, Stage
+from .strips import strips
+
+LONGEST_STRIPS = 8192
+"""Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
+
+MOST_HELD = 64 << 20
+"""A route whose masks take more bytes is not taken."""
+
+KEPT = 256 << 20
+"""Bytes of masks, of all routes that are kept at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Stages, and their predicted seconds. ``covers``: fresh batches write every row. ``held``: bytes of masks."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    covers: bool
+    seconds: float
+    held: int
+
+
+def routes(program: Program, n: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
+    """Every way to run a whole sequence of length n."""
+    biases = Biases(dtype)
+    yield _route("arranged", n, arranged(program, n, price, biases), price, biases)
+    if n <= LONGEST_STRIPS:
+        biases = Biases(dtype)
+        yield _route("strips", n, strips(_pairs(Pinned(program), n), price, biases), price, biases)
+
+
+def _route(name: str, n: int, found: tuple[tuple[Stage, ...], Effort], price: Price, biases: Biases) -> Route:
+    stages, effort = found
+    written = sum(
+        batch.block.tiles.rows * batch.block.tiles.count for stage in stages for batch in stage.batches if batch.fresh
+    )
+    return Route(name, stages, written == n, price.seconds(effort), biases.held)
+
+
+@lru_cache(maxsize=1)
+def _pairs(pinned: Pinned, n: int) -> Mask:
+    """Kept for the other direction, which is planned next."""
+    return pairs_of(pinned.program, n)
+
+
+def choose(program: Program, n: int, price: Price, dtype: torch.dtype) -> Route:
+    """The fastest of the routes; computed anew."""
+    first, *others = routes(program, n, price, dtype)
+    return min([first, *(route for route in others if route.held <= MOST_HELD)], key=lambda route: route.seconds)
+
+
+class _Kept:
+    """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
+
+    def __init__(self) -> None:
+        self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
+        self._lock = threading.Lock()
+        self._held = 0
+
+    def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
+        with self._lock:
+            if key in self._routes:
+                self._routes.move_to_end(key)
+                return self._routes[key]
+        made = make()
+        with self._lock:
+            if key not in self._routes:
+                self._routes[key] = made
+                self._held += made.held
+            while len(self._routes) > 1 and (self._held > KEPT or len(self._routes) > 256):
+                self._held -= self._routes.popitem(last=False)[1].held
+        return made
+
+    def clear(self) -> None:
+        with self._lock:
+            self._routes.clear()
+            self._held = 0
+
+
+_kept = _Kept()
+
+
+def find_route(program: Program, n: int, price: Price, dtype: torch.dtype) -> Route:
+    """As ``choose``; found once for a program, length, machine, kind of heads and data type."""
+    key = (Pinned(program), n, price, dtype)
+    return _kept.find(key, lambda: choose(program, n, price, dtype))
+
+
+def forget() -> None:
+    """Drop all routes that are kept."""
+    _kept.clear()
+    _pairs.cache_clear()

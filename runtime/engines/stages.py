@@ -1,0 +1,156 @@
+"""What the compose engine runs: stages of batches of equal dense blocks, forward and backward.
+
+For a disjoint union of parts with outputs O_t and log-normalisers L_t, the softmax over the union is
+
+    L = log sum_t exp L_t        O = sum_t exp(L_t - L) O_t
+
+and its gradient is each part's own flash backward, called with the final (O, L): the sum over parts is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import flash
+from .blocks import Block
+from .engine import Call
+from .masks import Mask
+from .views import BlockViews, Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bias:
+    """A mask as the kernel takes it: 0 or -inf [rows, keys]. ``dead`` [rows]: rows without a key, where there are."""
+
+    added: Tensor
+    dead: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of blocks without growth. ``fresh``: no earlier one touches its rows, whose output it writes."""
+
+    block: Block
+    fresh: bool
+    bias: Bias | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Batches whose queries and keys are in the same places."""
+
+    query: Place
+    key: Place
+    batches: tuple[Batch, ...]
+
+
+class Biases:
+    """Makes the biases of one plan; equal masks share one."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._made: dict[tuple[tuple[int, ...], bytes], Bias] = {}
+
+    def of(self, mask: Mask | None) -> Bias | None:
+        if mask is None:
+            return None
+        key = mask.shape, mask.tobytes()
+        if key not in self._made:
+            keep = torch.from_numpy(mask)
+            dead = ~keep.any(dim=-1)
+            self._made[key] = Bias(flash.bias(keep, self._dtype), dead if bool(dead.any()) else None)
+        return self._made[key]
+
+    @property
+    def held(self) -> int:
+        """Bytes of all biases."""
+        return sum(bias.added.nbytes for bias in self._made.values())
+
+
+def stages_forward(
+    stages: tuple[Stage, ...], q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call
+) -> None:
+    """Fill out and lse, which hold 0 and -inf in rows that no fresh batch writes."""
+    out, lse = into
+    groups = q.shape[1] // k.shape[1]
+    q, k, v = (_rows_contiguous(x) for x in (q, k, v))
+    column = lse.unsqueeze(-1)
+    for stage in stages:
+        qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
+        total, total_lse = stage.query.take(out), stage.query.take(column)
+        for batch in stage.batches:
+            views = BlockViews(stage.query, stage.key, batch.block, groups)
+            query = views.queries(qs)
+            target = views.queries(total), views.queries(total_lse).squeeze(-1)
+            part, part_lse = flash.forward(
+                query,
+                views.keys(ks),
+                views.keys(vs),
+                _expanded(batch.bias, query),
+                causal=batch.block.triangle,
+                call=call,
+                into=target if batch.fresh else None,
+            )
+            if batch.bias is not None and batch.bias.dead is not None:
+                part_lse.masked_fill_(batch.bias.dead, -math.inf)
+            if not batch.fresh:
+                _merge(*target, part, part_lse)
+        stage.query.put_back(out, total)
+        stage.query.put_back(column, total_lse)
+
+
+def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
+    """Add a disjoint part to the softmax in (out, lse), in place."""
+    total = torch.logaddexp(lse, part_lse)
+    kept, added = (torch.exp(x - total).nan_to_num_(0.0).unsqueeze(-1) for x in (lse, part_lse))
+    out.mul_(kept).addcmul_(part, added)
+    lse.copy_(total)
+
+
+def stages_backward(
+    stages: tuple[Stage, ...], queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], call: Call
+) -> None:
+    """Add to dq, dk and dv, the last of each side."""
+    grad, q, out, lse, dq = queries
+    k, v, dk, dv = keys
+    groups = q.shape[1] // k.shape[1]
+    grad, q, out, k, v = (_rows_contiguous(x) for x in (grad, q, out, k, v))
+    column = lse.unsqueeze(-1)
+    for stage in stages:
+        grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
+        ks, vs = stage.key.take(k), stage.key.take(v)
+        dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)
+        for batch in stage.batches:
+            views = BlockViews(stage.query, stage.key, batch.block, groups)
+            query = views.queries(qs)
+            parts = flash.backward(
+                views.queries(grads),
+                query,
+                views.keys(ks),
+                views.keys(vs),
+                views.queries(outs),
+                views.queries(lses).squeeze(-1),
+                _expanded(batch.bias, query),
+                causal=batch.block.triangle,
+                call=call,
+            )
+            views.queries(dqs).add_(parts[0])
+            views.add_to_keys(dks, parts[1])
+            views.add_to_keys(dvs, parts[2])
+        stage.query.put_back(dq, dqs)
+        stage.key.put_back(dk, dks)
+        stage.key.put_back(dv, dvs)
+
+
+def _expanded(bias: Bias | None, query: Tensor) -> Tensor | None:
+    """The additive mask, expanded to the batch of ``query`` [..., rows, D]."""
+    return None if bias is None else bias.added.expand(*query.shape[:-2], -1, -1)
+
+
+def _rows_contiguous(x: Tensor) -> Tensor:
+    """Flash reads whole rows: the features of a token must be adjacent."""
+    return x if x.stride(-1) == 1 else x.contiguous()
