@@ -32,7 +32,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``text``: what was found where it is done; otherwise ``word`` says why not."""
+    """``text``: what was found. Where it is not done ``word`` says why, and ``text`` may hold a part."""
 
     item: Item
     status: str
@@ -87,18 +87,23 @@ def execute(item: Item, seconds: float) -> Outcome:
     ) as process:
         try:
             out, err = process.communicate(timeout=seconds)
+            word = "" if process.returncode == 0 else _last(err) or _last(out) or f"ended with {process.returncode}"
         except subprocess.TimeoutExpired:
             _end(process)
-            process.communicate()
-            took = time.monotonic() - begin
-            return Outcome(item, FAILED, took, word=f"ended after {took:.0f} s without a result")
+            out, _ = process.communicate()
+            word = f"ended after {time.monotonic() - begin:.0f} s, before it was done"
     took = time.monotonic() - begin
-    if process.returncode:
-        lines = err.strip().splitlines() or out.strip().splitlines() or [f"ended with {process.returncode}"]
-        return Outcome(item, FAILED, took, word=lines[-1][:300])
     if item.file is not None:
-        return Outcome(item, DONE, took, item.file.read_text(encoding="utf-8"))
-    return Outcome(item, DONE, took, out.strip().splitlines()[-1] if out.strip() else "")
+        text = item.file.read_text(encoding="utf-8") if item.file.exists() else ""
+    else:
+        text = "" if word else _last(out)
+    return Outcome(item, FAILED if word else DONE, took, text, word)
+
+
+def _last(text: str) -> str:
+    """The last line, or nothing."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _end(process: subprocess.Popen[str]) -> None:

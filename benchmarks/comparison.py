@@ -95,8 +95,8 @@ class Comparison:
                 continue
             try:
                 prepared = contestant.prepare(subject, self.inputs)
-            except CannotRun as reason:
-                self._leave_out(subject.name, contestant.name, "", str(reason))
+            except CannotRun as cannot:
+                self._leave_out(subject.name, contestant.name, "", str(cannot))
                 continue
             except Exception as error:  # noqa: BLE001  (a rival that fails is named with its error, whatever it is)
                 self._leave_out(subject.name, contestant.name, "", failure(error))
@@ -125,8 +125,8 @@ class Comparison:
                 self._leave_out(case.name, name, what, failure(error))
             else:
                 self.runs[key] = run
-        for what, run in prepared.extra.items():
-            self.runs[case.name, what, name] = run
+        if any((case.name, what, name) in self.runs for what in errors):
+            self.runs |= {(case.name, what, name): run for what, run in prepared.extra.items()}
         for what, why in prepared.missing.items():
             self._leave_out(case.name, name, what, why)
         facts = {"share_of_allowed_error": errors, **prepared.facts}
@@ -147,25 +147,21 @@ class Comparison:
     def _ratios(self, cases: Sequence[Case], seconds: dict[Key, list[float]]) -> list[dict[str, Any]]:
         """The medians over rounds of (seconds of a rival) / (seconds of ours), with what comes before it and
         without."""
-        ours = [contestant for contestant in self._available if contestant.name.startswith("ours")]
-        rivals = [contestant for contestant in self._available if contestant not in ours]
         rows = []
-        for case in cases:
-            for what in (FORWARD, BOTH, DECODE):
-                for mine in ours:
-                    own = seconds.get((case.name, what, mine.name))
-                    for rival in rivals:
-                        name = rival.computes(case).name
-                        theirs = seconds.get((name, what, rival.name))
-                        if not own or not theirs:
-                            continue
-                        rows.append(_ratio(case.name, what, mine.name, rival.name, theirs, own))
-                        before = self.prepared[name, rival.name].before.get(what)
-                        extra = seconds.get((name, before or "", rival.name))
-                        if extra:
-                            together = [x + y for x, y in zip(theirs, extra, strict=True)]
-                            label = f"{rival.name} + {before}"
-                            rows.append(_ratio(case.name, what, mine.name, label, together, own))
+        for (pattern, what, mine), own in seconds.items():
+            case = next((case for case in cases if case.name == pattern), None)
+            if case is None or not mine.startswith("ours") or what not in (FORWARD, BOTH, DECODE):
+                continue
+            for rival in self._available:
+                name = rival.computes(case).name
+                theirs = seconds.get((name, what, rival.name))
+                if theirs is None or rival.name.startswith("ours"):
+                    continue
+                rows.append(_ratio(pattern, what, mine, rival.name, theirs, own))
+                before = self.prepared[name, rival.name].before.get(what, "")
+                if extra := seconds.get((name, before, rival.name)):
+                    together = [x + y for x, y in zip(theirs, extra, strict=True)]
+                    rows.append(_ratio(pattern, what, mine, f"{rival.name} + {before}", together, own))
         return rows
 
     def _peaks(self, cases: Sequence[Case]) -> list[dict[str, Any]]:

@@ -137,7 +137,7 @@ def report(
 ) -> int:
     """Print the table, write the file, and return the exit status."""
     correct = [row for outcome in checked for row in verdicts(outcome)]
-    documents = [json.loads(outcome.text) for outcome in timed if outcome.status == DONE]
+    documents = [json.loads(outcome.text) for outcome in timed if outcome.text]
     results = [result for document in documents for result in document["results"]]
     targets = [each for document in documents for each in document["targets"]]
     print("\n".join(table(plan, correct, timed, results, targets)))
@@ -145,7 +145,7 @@ def report(
     print(f"\n{met} of {len(targets)} targets met; {budget.seconds - budget.left():.0f} s")
     card = re.sub("[^a-z0-9]+", "-", where.get("gpu", "cpu").lower()).strip("-")
     settings = {"command": "gpu.py", "engine": plan.engine, "seconds": budget.seconds, "length": plan.length}
-    left_out = [{"what": each.item.name, "status": each.status, "word": each.word} for each in timed if not each.text]
+    left_out = [{"what": each.item.name, "status": each.status, "word": each.word} for each in timed if each.word]
     rest = {"correctness": correct, "results": results, "left_out": left_out}
     write(out or RESULTS / f"gpu-{card}.json", "gpu", settings, [as_target(each) for each in targets], where, **rest)
     return 1 if any(row["verdict"] in (WRONG, FAILED) for row in correct) else 0
@@ -195,7 +195,7 @@ def table(
     for each in targets:
         found = f"{each['found']:.4g}, wanted {'>=' if each['at_least'] else '<='} {each['wanted']:g}"
         rows.append([f"target, {each['what']}", found, "", "met" if each["met"] else "MISSED"])
-    rows += [[f"speed, {each.item.name}", "", "", f"{each.status}: {each.word}"] for each in timed if not each.text]
+    rows += [[f"speed, {each.item.name}", "", "", f"{each.status}: {each.word}"] for each in timed if each.word]
     return aligned(rows, left=4)
 
 

@@ -6,7 +6,6 @@ them. Seconds of one run may be divided by each other; seconds of two runs may n
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
@@ -35,7 +34,9 @@ def interleaved(
 def calls_of(run: Run, device: str = "cpu") -> int:
     """Warm up, and count the calls that fill the shortest measurement. Raises what ``run`` raises."""
     run()
-    seconds = statistics.median(seconds_of(run, 1, device) for _ in range(2))
+    seconds = seconds_of(run, 1, device)
+    if seconds < SHORTEST:
+        seconds = min(seconds, seconds_of(run, 1, device))
     return max(1, min(100, round(SHORTEST / max(seconds, 1e-9))))
 
 

@@ -21,7 +21,7 @@ from record import RESULTS
 
 PASSES = {"forward": "forward", "forward+backward": "forward and backward", "decode": "one step of decoding"}
 SHOWN = ("dense", "flex", "expert", "NATTEN", "FlashInfer", "flash-attn", "DeepSpeed", "ours, compose", "ours, triton")
-# Okabe and Ito's colours, which stay apart for the colour-blind; what is ours is drawn last and thicker.
+# Okabe and Ito's colours, which stay apart for the colour-blind; what is ours is thicker, and below.
 COLORS = {
     "dense": "#777777",
     "flex": "#e69f00",
@@ -34,7 +34,7 @@ COLORS = {
     "ours, compose": "#0072b2",
     "ours, triton": "#d55e00",
 }
-WIDTH, HEIGHT, GAP, LEFT, TOP, ACROSS = 250, 190, 52, 58, 62, 4
+WIDTH, HEIGHT, GAP, LEFT, TOP, ACROSS = 250, 180, 56, 58, 66, 3
 INK, FAINT = "#222222", "#dddddd"
 
 
@@ -95,7 +95,7 @@ def svg(found: Sequence[Panel], title: str) -> str:
     width = LEFT + across * (WIDTH + GAP)
     height = TOP + rows * (HEIGHT + GAP) + 8
     labels = [label for label in COLORS if any(label in panel.lines for panel in found)]
-    style = f'font-family="sans-serif" font-size="11" fill="{INK}"'
+    style = f'font-family="sans-serif" font-size="12" fill="{INK}"'
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {style}>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
@@ -131,7 +131,7 @@ def _panel(panel: Panel) -> list[str]:
         out.append(f'<path d="M{x:.1f} {HEIGHT}v4" stroke="{INK}"/>')
         out.append(f'<text x="{x:.1f}" y="{HEIGHT + 17}" text-anchor="middle">{_short(tick)}</text>')
     out.append(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="{INK}"/>')
-    for label in (each for each in COLORS if each in panel.lines):
+    for label in (each for each in reversed(COLORS) if each in panel.lines):
         line = [(columns.place(n), HEIGHT - heights.place(time)) for n, time in sorted(panel.lines[label])]
         out.append(_path(line, label))
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="{COLORS[label]}"/>' for x, y in line]

@@ -27,11 +27,24 @@ def table(result: dict[str, Any]) -> str:
             ]
             if any(cell != "-" for cell in cells):
                 rows.append([name, what, *cells])
-    return "\n".join([title, *aligned(rows), "", *_ratios(result), *_memory(result, contestants), *_left_out(result)])
+    return "\n".join(
+        [title, *aligned(rows), "", *_ratios(result), *_once(result), *_memory(result, contestants), *_left_out(result)]
+    )
 
 
 def _shared(times: dict[Any, Any], name: str, what: str, contestant: str) -> dict[str, Any] | None:
     return times.get((name, what, contestant)) if contestant == DENSE else None
+
+
+def _once(result: dict[str, Any]) -> list[str]:
+    """What is paid once, in seconds: compiling, from text to program, the first call."""
+    names = ("compile_seconds", "lower_seconds", "first_call_seconds")
+    rows = [["paid once, seconds", "", *(name.removesuffix("_seconds").replace("_", " ") for name in names)]]
+    for row in result["facts"]:
+        if any(name in row for name in names):
+            cells = (f"{row[name]:.2f}" if name in row else "-" for name in names)
+            rows.append([row["pattern"], row["contestant"], *cells])
+    return [*aligned(rows), ""] if len(rows) > 1 else []
 
 
 def _memory(result: dict[str, Any], contestants: Sequence[str]) -> list[str]:

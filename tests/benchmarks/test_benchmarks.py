@@ -22,7 +22,7 @@ def test_attention(run, tmp_path):
     document = run("attention", tmp_path / "a.json", *arguments)
     for result in document["results"]:
         assert set(result["dense"].values()) == {"dense", "dense_bidirectional"}
-        assert {"dense", "ours, compose", "ours, auto"} <= {row["contestant"] for row in result["seconds"]}
+        assert {"dense", "ours, compose"} <= {row["contestant"] for row in result["seconds"]}
         assert {(row["rival"], row["count"]) for row in result["ratios"]} >= {("dense", 2)}
         assert {row["pass"] for row in result["seconds"]} == {"forward", "forward+backward", "decode", "plan"}
         absent = {row["contestant"]: row["reason"] for row in result["left_out"] if not row["pattern"]}
@@ -44,7 +44,7 @@ def test_attention_with_flex_and_memory(run, tmp_path):
     }
     no_backward = [row for row in result["left_out"] if row["contestant"] == "flex"]
     assert [row["pass"] for row in no_backward] == ["forward+backward"]
-    assert {row["contestant"] for row in result["memory"]} == {"dense", "flex", "expert", "ours, compose", "ours, auto"}
+    assert {row["contestant"] for row in result["memory"]} == {"dense", "flex", "expert", "ours, compose"}
 
 
 def test_check_time(run, tmp_path):

@@ -37,7 +37,14 @@ def test_outcomes(budget, tmp_path):
     assert [outcome.item.name for outcome in found] == ["prints", "writes", "fails", "silent", "hangs"]
     assert [(outcome.status, outcome.text) for outcome in found[:2]] == [("done", "{}"), ("done", "in a file")]
     assert [outcome.word for outcome in found[2:4]] == ["why", "ended with 3"]
-    assert found[4].status == "failed" and "without a result" in found[4].word
+    assert found[4].status == "failed" and "before it was done" in found[4].word
+
+
+def test_what_an_ended_item_has_written_is_kept(budget, tmp_path):
+    file = tmp_path / "part"
+    code = f"import time; open({str(file)!r}, 'w').write('the first length'); time.sleep(60)"
+    found = budget.execute(item(budget, "half", code, file=file), 3.0)
+    assert (found.status, found.text) == ("failed", "the first length") and found.word
 
 
 def test_what_an_item_has_started_ends_with_it(budget, tmp_path):
