@@ -121,6 +121,8 @@ def _signature(
         "BLOCK_K": chosen.block_k,
         "PACKED": variant.packed,
         "SOFTCAP": variant.softcap,
+        "PACK": variant.pack,
+        "SPLIT": variant.split,
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}
@@ -129,9 +131,9 @@ def _signature(
         aligned = False
         if name in constants:
             signature[name] = "constexpr"
-        elif name == "spans_ptr" and not variant.spans:
+        elif name in ("spans_ptr", "owner_ptr") and not {"spans_ptr": variant.spans, "owner_ptr": variant.owned}[name]:
             signature[name], constants[name] = "constexpr", None
-        elif name == "spans_ptr":
+        elif name in ("spans_ptr", "owner_ptr"):
             signature[name] = "*i32"
         elif name.endswith("_ptr"):
             signature[name] = "*fp32" if name in ("lse_ptr", "delta_ptr") else f"*{dtype}"

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from ..passes.program import NATURAL, Kernel, Order, Program, Range
 
 # Lengths are not specialised: no new binary for a new length.
-_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset"]'
-_SIZES = "heads, group, Nq, Nk, query_offset, scale,"
+_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
+_SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
     "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
+    "PACK: tl.constexpr, SPLIT: tl.constexpr,",
 )
 _STEP = "score_scale, SOFTCAP, PRECISION"
 
@@ -62,17 +63,17 @@ def forward(program: Program, index: int) -> str:
     kernel = program.forward[index]
     start = "acc, m, z = fresh(BLOCK_Q, BLOCK_D)"
     if index > 0:
-        start = "acc, m, z = resume(out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+        start = "acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
     body = [
         *_stationary_query(program, kernel.order),
-        "out_at = matrix(out_ptr, batch, head, o_b, o_h)",
+        "out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)",
         start,
         "score_scale = scale * LOG2_E",
         *_swept_keys(program, index, f"acc, m, z = attend_{{}}(acc, m, z, q, k, v,{{}} {_STEP})"),
         "",
-        "finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)",
+        "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)",
     ]
-    arguments = ["q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr,", *_strides("q", "k", "v", "o")]
+    arguments = ["q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,", *_strides("q", "k", "v", "o")]
     return _kernel(f"forward_{index}", arguments, kernel.order, body)
 
 
@@ -82,7 +83,7 @@ def backward_query(program: Program, index: int) -> str:
     body = [
         *_stationary_query(program, kernel.order),
         "do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)",
-        "lse = load_lse(lse_at, rows, live)",
+        "lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)",
         "delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)",
         "dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)",
         "score_scale = scale * LOG2_E",
@@ -91,7 +92,7 @@ def backward_query(program: Program, index: int) -> str:
         "dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)",
         f"store_gradient(dq_at, rows, dq * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
     ]
-    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr,"]
+    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,"]
     return _kernel(f"backward_query_{index}", arguments + _strides("q", "k", "v", "do"), kernel.order, body)
 
 
@@ -119,6 +120,7 @@ def backward_key(program: Program, index: int) -> str:
         "    do_at = matrix(do_ptr, batch, head, do_b, do_h)",
         "    lse_at = vector(lse_ptr, batch, head, heads, Nq)",
         "    delta_at = vector(delta_ptr, batch, head, heads, Nq)",
+        "    there = owned(n, owner_ptr, owner, head)",
         *(f"    {row}" if row else "" for row in _swept_queries(program, index)),
         "",
         "dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
@@ -126,7 +128,7 @@ def backward_key(program: Program, index: int) -> str:
         f"store_gradient(dk_at, rows, dk * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
         f"store_gradient(dv_at, rows, dv, live, {index > 0}, HEAD_DIM, BLOCK_D)",
     ]
-    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr,"]
+    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,"]
     return _kernel(f"backward_key_{index}", arguments + _strides("q", "k", "v", "do"), order, body)
 
 
@@ -146,20 +148,23 @@ def _strides(*names: str) -> list[str]:
 
 
 def _stationary_query(program: Program, order: Order) -> list[str]:
-    constants = _constants(order)
+    constants, tile = _constants(order), program.tile.query
+    window = f"first, n, query_offset, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
     return [
-        "batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)",
-        f"c, block, begin, end = query_block(first, n, query_offset, Nq, {constants}, {order.classes}, BLOCK_Q)",
+        "batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)",
+        "n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
+        "c, block, begin, end = query_block(",
+        f"    {window}, BLOCK_Q // PACK, SPLIT",
+        ")",
         "if block < 0:",
         "    return",
-        f"I = block // ({program.tile.query} // BLOCK_Q)",
-        "a = block * BLOCK_Q + tl.arange(0, BLOCK_Q)",
-        "live = (a >= begin) & (a < end)",
+        f"I = block // ({tile} // (BLOCK_Q // PACK))",
+        "a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)",
+        "head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)",
         f"rows = token(c, a, {constants}) + first - query_offset",
         "q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)",
-        "k_at = matrix(k_ptr, batch, head // group, k_b, k_h)",
-        "v_at = matrix(v_ptr, batch, head // group, v_b, v_h)",
-        "lse_at = vector(lse_ptr, batch, head, heads, Nq)",
+        "k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)",
+        "v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)",
     ]
 
 
@@ -178,6 +183,7 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
         for loop in loops("forward", program.forward, index, at_sweep):
             yield f"lo = tl.maximum({loop.lo}(I, c, T, n), 0) * ({tile} // BLOCK_K)"
             yield f"hi = tl.minimum({loop.hi}(I, c, T, n) * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
+            yield "lo, hi = share(lo, hi, SPLIT)"
             if loop.range.masked:
                 yield "for j in range(lo, hi):"
                 yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
@@ -205,7 +211,7 @@ def _swept_queries(program: Program, index: int) -> Iterator[str]:
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "qc = c" if classes == 1 else f"qc = (c + {-term.shift % classes}) % {classes}"
         yield f"T = tl.cdiv(ranks(qc, n, {query}), {tile})"
-        yield f"begin, end = query_window(qc, first, n, query_offset, Nq, {query})"
+        yield f"begin, end = query_window(qc, first, there, query_offset, Nq, {query})"
         for loop in loops("backward", program.backward, index, at_sweep):
             kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
             yield f"lo = tl.maximum({loop.lo}(J, c, T, n) * ({tile} // BLOCK_Q), begin // BLOCK_Q)"

@@ -6,38 +6,41 @@ Written apart from emit: that both say the same is what reading proves.
 from __future__ import annotations
 
 PARAMETERS = """
-    {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, HEAD_DIM: tl.constexpr,
+    {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
-    PACKED: tl.constexpr, SOFTCAP: tl.constexpr
+    PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr
 """
-DECORATOR = "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset'])"
+DECORATOR = (
+    "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
+)
 
 QUERY_HEAD = """
-batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
+batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
 c, block, begin, end = query_block(
-    first, n, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_Q)
+    first, n, query_offset, Nq, split_lo, split_hi,
+    HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_Q // PACK, SPLIT)
 if block < 0:
     return
-I = block // (HOLE_tile // BLOCK_Q)
-a = block * BLOCK_Q + tl.arange(0, BLOCK_Q)
-live = (a >= begin) & (a < end)
+I = block // (HOLE_tile // (BLOCK_Q // PACK))
+a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)
+head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)
 rows = token(c, a, HOLE_period, HOLE_count, HOLE_start) + first - query_offset
 q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
-k_at = matrix(k_ptr, batch, head // group, k_b, k_h)
-v_at = matrix(v_ptr, batch, head // group, v_b, v_h)
-lse_at = vector(lse_ptr, batch, head, heads, Nq)
+k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
+v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
 """
 FORWARD_HEAD = """
-out_at = matrix(out_ptr, batch, head, o_b, o_h)
+out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)
 acc, m, z = {start}
 score_scale = scale * LOG2_E
 """
 FRESH = "fresh(BLOCK_Q, BLOCK_D)"
-RESUME = "resume(out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
-FORWARD_END = "finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+RESUME = "resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+FORWARD_END = "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
 GRADIENT_HEAD = """
 do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
-lse = load_lse(lse_at, rows, live)
+lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
 delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
 dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
 score_scale = scale * LOG2_E
@@ -62,6 +65,7 @@ LOAD = """k, v = load_keys(
         k_at, v_at, {}, kc, first, count, k_n, k_d, v_n, v_d, HOLE_period, HOLE_count, HOLE_start,
         HEAD_DIM, BLOCK_D, BLOCK_K, {})"""
 KEYS_MASKED = """
+lo, hi = share(lo, hi, SPLIT)
 for j in range(lo, hi):
     b = j * BLOCK_K + tl.arange(0, BLOCK_K)
     keep = HOLE_keep(c, a[:, None], b[None, :], n) & (b < count)[None, :]
@@ -69,6 +73,7 @@ for j in range(lo, hi):
     {step}
 """
 KEYS_FULL = """
+lo, hi = share(lo, hi, SPLIT)
 whole = count // BLOCK_K
 for j in range(lo, tl.minimum(hi, whole)):
     {load_whole}
@@ -98,10 +103,11 @@ q_at = matrix(q_ptr, batch, head, q_b, q_h)
 do_at = matrix(do_ptr, batch, head, do_b, do_h)
 lse_at = vector(lse_ptr, batch, head, heads, Nq)
 delta_at = vector(delta_ptr, batch, head, heads, Nq)
+there = owned(n, owner_ptr, owner, head)
 """
 QUERIES = """
 T = tl.cdiv(ranks(qc, n, HOLE_period, HOLE_count, HOLE_start), HOLE_tile)
-begin, end = query_window(qc, first, n, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start)
+begin, end = query_window(qc, first, there, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start)
 """
 QUERY_BOUNDS = """
 lo = tl.maximum(HOLE_lo(J, c, T, n) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)

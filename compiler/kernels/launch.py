@@ -23,12 +23,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents, and
-    where scores are capped; 0 is nowhere."""
+    """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents; where
+    scores are capped, 0 is nowhere; ``pack`` lanes per rank; whether keys are shared out (``split``); whether other
+    programs own some of the heads (``owned``). See runtime/engines/lanes.py for the last three."""
 
     spans: bool = False
     packed: bool = False
     softcap: float = 0.0
+    pack: int = 1
+    split: bool = False
+    owned: bool = False
 
 
 def block_dim(head_dim: int) -> int:
@@ -66,12 +70,20 @@ _BLOCKS: dict[tuple[Role, int, bool], tuple[int, int, int]] = {
 }
 
 
-def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int) -> Options:
-    """Blocks that divide ``tile`` and a pipeline of two stages, reduced until they fit ``shared`` bytes."""
+def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, lanes: int | None = None) -> Options:
+    """Blocks that divide ``tile`` and a pipeline of two stages, reduced until they fit ``shared`` bytes.
+
+    ``lanes``: rows that a query block of the forward pass can have at most; with few, memory is what counts, and more
+    keys are under way at once."""
     width, stages = block_dim(head_dim), 1 if itemsize > 2 else 2
     most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
-    still, swept = min(most, still_limit), min(swept, swept_limit)
+    still = min(most, still_limit)
+    warps = max(1, warps * still // most)
+    if lanes is not None and lanes < still:
+        still = min(still, next(size for size in _FEW if lanes <= size))
+        swept, warps = max(swept, 128 * 64 // width), 4
+    swept = min(swept, swept_limit)
     while _shared_bytes(role, still, swept, stages, width * itemsize) > shared:
         if stages > 1:
             stages -= 1
@@ -82,7 +94,18 @@ def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int) -
         else:
             break  # Triton may still find room: it keeps part of this in registers.
     query, key = (swept, still) if role == "backward_key" else (still, swept)
-    return Options(query, key, max(1, warps * still // most), stages)
+    return Options(query, key, warps, stages)
+
+
+_FEW = (16, 64, 128)
+"""Query blocks for few rows; not all sizes, since each is another binary."""
+
+
+def pack(rows: int, group: int) -> int:
+    """Lanes per rank of a query block: 1, or with few rows a power of two that holds the query heads of a key head,
+    so that their keys are read once for all of them."""
+    lanes = 1 << (group - 1).bit_length()
+    return lanes if group > 1 and rows * lanes <= _FEW[-1] else 1
 
 
 def _shared_bytes(role: Role, still: int, swept: int, stages: int, row: int) -> int:

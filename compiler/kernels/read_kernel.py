@@ -69,10 +69,10 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     """A ``forward_k`` or ``backward_query_k``. ``first``: whether it must start afresh, or resume."""
     kind = "forward" if function.name.startswith("forward") else "backward_query"
     if kind == "forward":
-        _check_signature(function, "q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr", ("q", "k", "v", "o"))
+        _check_signature(function, "q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr", ("q", "k", "v", "o"))
         middle, end = forms.FORWARD_HEAD.format(start=forms.FRESH if first else forms.RESUME), forms.FORWARD_END
     else:
-        pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr"
+        pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr"
         _check_signature(function, pointers, ("q", "k", "v", "do"))
         middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END.format(add=not first)
     statements = _Statements(function, function.body)
@@ -94,7 +94,7 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
 
 def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
     """A ``backward_key_k``. ``first``: whether it must store its gradients, or add to them."""
-    pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr"
+    pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr"
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = _Statements(function, function.body)
     head = statements.take(forms.KEY_HEAD)

@@ -87,20 +87,31 @@ def query_block(
     n,
     query_offset,
     Nq,
+    split_lo,
+    split_hi,
     PERIOD: tl.constexpr,
     COUNT: tl.constexpr,
     START: tl.constexpr,
     CLASSES: tl.constexpr,
+    TILE: tl.constexpr,
     BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     """(class, block, begin, end) of this program instance; the block is -1 where it has no query.
 
-    The last block comes first: in causal programs it has the most keys, and long work is best started early.
+    The tiles ``split_lo <= I < split_hi`` are those of a launch of their own, which shares out their keys (SPLIT), and
+    of no other. The last block comes first: in causal programs it has the most keys, and long work is best started
+    early.
     """
     c = tl.program_id(0) % CLASSES
     begin, end = query_window(c, first, n, query_offset, Nq, PERIOD, COUNT, START)
-    block = tl.cdiv(end, BLOCK) - 1 - tl.program_id(0) // CLASSES
-    return c, tl.where((begin < end) & (block >= begin // BLOCK), block, -1), begin, end
+    top = tl.cdiv(end, BLOCK)
+    if SPLIT:
+        top = tl.minimum(top, tl.minimum(split_hi, tl.cdiv(end, TILE)) * (TILE // BLOCK))
+    block = top - 1 - tl.program_id(0) // CLASSES
+    tile = block // (TILE // BLOCK)
+    mine = (begin < end) & (block >= begin // BLOCK) & (((tile >= split_lo) & (tile < split_hi)) == SPLIT)
+    return c, tl.where(mine, block, -1), begin, end
 
 
 @triton.jit
@@ -126,7 +137,7 @@ def present(block, count, BLOCK: tl.constexpr):
 
 @triton.jit
 def matrix(pointer, batch, head, stride_b, stride_h):
-    """Where the matrix of one (batch element, head) starts."""
+    """Where the matrix of one (batch element, head) starts, or of one head per lane."""
     return pointer + batch.to(tl.int64) * stride_b + head.to(tl.int64) * stride_h
 
 
@@ -138,6 +149,8 @@ def vector(pointer, batch, head, heads, Nq):
 
 @triton.jit
 def addresses(base, rows, stride_n, stride_d, BLOCK_D: tl.constexpr):
+    if len(base.shape) > 0:  # a base of its own for each row
+        base = base[:, None]
     return base + rows.to(tl.int64)[:, None] * stride_n + tl.arange(0, BLOCK_D).to(tl.int64)[None, :] * stride_d
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .lanes import bundles, key_head, landing, owned, query_head, query_lanes, share
 from .places import (
     LN_2,
     LOG2_E,
@@ -40,6 +41,7 @@ __all__ = [
     "add_product",
     "attend_full",
     "attend_kept",
+    "bundles",
     "finish",
     "floordiv",
     "floormod",
@@ -47,20 +49,26 @@ __all__ = [
     "key_block",
     "key_gradient_full",
     "key_gradient_kept",
+    "key_head",
+    "landing",
     "load_keys",
     "load_lse",
     "load_queries",
     "load_rows",
     "matrix",
+    "owned",
     "present",
     "product",
     "query_block",
     "query_gradient_full",
     "query_gradient_kept",
+    "query_head",
+    "query_lanes",
     "query_window",
     "ranks",
     "resume",
     "sequence",
+    "share",
     "store_gradient",
     "token",
     "vector",
@@ -168,7 +176,7 @@ def finish(acc, m, z, out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.con
     """Write (out, lse); a row with no key has out 0 and lse -inf."""
     total = tl.where(z == 0.0, 1.0, z)
     at = addresses(out, rows, stride_n, stride_d, BLOCK_D)
-    tl.store(at, (acc / total[:, None]).to(out.dtype.element_ty), mask=inside(live, HEAD_DIM, BLOCK_D))
+    tl.store(at, (acc / total[:, None]).to(out.dtype.scalar.element_ty), mask=inside(live, HEAD_DIM, BLOCK_D))
     tl.store(lse + rows, (m + tl.log2(total)) * LN_2, mask=live)
 
 

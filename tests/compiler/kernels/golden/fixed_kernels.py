@@ -19,22 +19,29 @@ from patternc.runtime.engines.tiles import (
     LOG2_E,
     attend_full,
     attend_kept,
+    bundles,
     finish,
     fresh,
     key_block,
     key_gradient_kept,
+    key_head,
+    landing,
     load_keys,
     load_lse,
     load_queries,
     load_rows,
     matrix,
+    owned,
     present,
     query_block,
     query_gradient_full,
     query_gradient_kept,
+    query_head,
+    query_lanes,
     query_window,
     ranks,
     sequence,
+    share,
     store_gradient,
     token,
     vector,
@@ -103,31 +110,34 @@ def term1_query_hi(J, c, T, n):
     return T
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def forward_0(
-    q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr,
+    q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     o_b, o_h, o_n, o_d,
-    heads, group, Nq, Nk, query_offset, scale,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr,
 ):
     # stationary: natural
-    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
-    c, block, begin, end = query_block(first, n, query_offset, Nq, 1, 1, 0, 1, BLOCK_Q)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
+    c, block, begin, end = query_block(
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT
+    )
     if block < 0:
         return
-    I = block // (16 // BLOCK_Q)
-    a = block * BLOCK_Q + tl.arange(0, BLOCK_Q)
-    live = (a >= begin) & (a < end)
+    I = block // (16 // (BLOCK_Q // PACK))
+    a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)
+    head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)
     rows = token(c, a, 1, 1, 0) + first - query_offset
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
-    k_at = matrix(k_ptr, batch, head // group, k_b, k_h)
-    v_at = matrix(v_ptr, batch, head // group, v_b, v_h)
-    lse_at = vector(lse_ptr, batch, head, heads, Nq)
-    out_at = matrix(out_ptr, batch, head, o_b, o_h)
+    k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
+    v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
+    out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)
     acc, m, z = fresh(BLOCK_Q, BLOCK_D)
     score_scale = scale * LOG2_E
 
@@ -137,6 +147,7 @@ def forward_0(
     T = tl.cdiv(count, 16)
     lo = tl.maximum(term0_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term0_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
+    lo, hi = share(lo, hi, SPLIT)
     for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
@@ -149,6 +160,7 @@ def forward_0(
     T = tl.cdiv(count, 16)
     lo = tl.maximum(term1_lo0(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi0(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
+    lo, hi = share(lo, hi, SPLIT)
     whole = count // BLOCK_K
     for j in range(lo, tl.minimum(hi, whole)):
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, True)
@@ -158,41 +170,45 @@ def forward_0(
         acc, m, z = attend_kept(acc, m, z, q, k, v, present(whole, count, BLOCK_K)[None, :], score_scale, SOFTCAP, PRECISION)
     lo = tl.maximum(term1_lo1(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi1(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
+    lo, hi = share(lo, hi, SPLIT)
     for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, False)
         acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
-    finish(acc, m, z, out_at, lse_at, rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+    finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_query_0(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr,
 ):
     # stationary: natural
-    batch, head, first, n = sequence(spans_ptr, heads, Nk, PACKED)
-    c, block, begin, end = query_block(first, n, query_offset, Nq, 1, 1, 0, 1, BLOCK_Q)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
+    c, block, begin, end = query_block(
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT
+    )
     if block < 0:
         return
-    I = block // (16 // BLOCK_Q)
-    a = block * BLOCK_Q + tl.arange(0, BLOCK_Q)
-    live = (a >= begin) & (a < end)
+    I = block // (16 // (BLOCK_Q // PACK))
+    a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)
+    head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)
     rows = token(c, a, 1, 1, 0) + first - query_offset
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
-    k_at = matrix(k_ptr, batch, head // group, k_b, k_h)
-    v_at = matrix(v_ptr, batch, head // group, v_b, v_h)
-    lse_at = vector(lse_ptr, batch, head, heads, Nq)
+    k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
+    v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
     do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
-    lse = load_lse(lse_at, rows, live)
+    lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
     delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
     dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
     score_scale = scale * LOG2_E
@@ -203,6 +219,7 @@ def backward_query_0(
     T = tl.cdiv(count, 16)
     lo = tl.maximum(term0_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term0_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
+    lo, hi = share(lo, hi, SPLIT)
     for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
@@ -215,6 +232,7 @@ def backward_query_0(
     T = tl.cdiv(count, 16)
     lo = tl.maximum(term1_lo0(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi0(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
+    lo, hi = share(lo, hi, SPLIT)
     whole = count // BLOCK_K
     for j in range(lo, tl.minimum(hi, whole)):
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, True)
@@ -224,6 +242,7 @@ def backward_query_0(
         dq = query_gradient_kept(dq, q, k, v, do, lse, delta, present(whole, count, BLOCK_K)[None, :], score_scale, SOFTCAP, PRECISION)
     lo = tl.maximum(term1_lo1(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi1(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
+    lo, hi = share(lo, hi, SPLIT)
     for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
@@ -234,16 +253,17 @@ def backward_query_0(
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_0(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr,
 ):
     # stationary: natural
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
@@ -265,11 +285,12 @@ def backward_key_0(
         do_at = matrix(do_ptr, batch, head, do_b, do_h)
         lse_at = vector(lse_ptr, batch, head, heads, Nq)
         delta_at = vector(delta_ptr, batch, head, heads, Nq)
+        there = owned(n, owner_ptr, owner, head)
 
         # term 0, line 5: block
         qc = c
         T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
-        begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
+        begin, end = query_window(qc, first, there, query_offset, Nq, 1, 1, 0)
         lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
         hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
         for i in range(lo, hi):
@@ -287,16 +308,17 @@ def backward_key_0(
     store_gradient(dv_at, rows, dv, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_1(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr,
 ):
     # stationary: packed, 4 of every 16 from 12
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
@@ -318,11 +340,12 @@ def backward_key_1(
         do_at = matrix(do_ptr, batch, head, do_b, do_h)
         lse_at = vector(lse_ptr, batch, head, heads, Nq)
         delta_at = vector(delta_ptr, batch, head, heads, Nq)
+        there = owned(n, owner_ptr, owner, head)
 
         # term 1, line 6: fixed
         qc = c
         T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
-        begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
+        begin, end = query_window(qc, first, there, query_offset, Nq, 1, 1, 0)
         lo = tl.maximum(term1_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
         hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
         for i in range(lo, hi):
