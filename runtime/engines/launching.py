@@ -47,7 +47,7 @@ class Machine:
 def machine(device: torch.device) -> Machine:
     """What a device is, as far as launches ask."""
     if device.type == "cpu" or interpreted():
-        return Machine("interpreter", 1 << 30, 1)
+        return Machine("interpreter", 1 << 30, 8)
     properties: Any = torch.cuda.get_device_properties(device)  # torch's stub lacks an attribute
     if torch.version.hip:
         return Machine("hip", launch.SHARED_MEMORY["gfx942"], properties.multi_processor_count)
@@ -118,9 +118,8 @@ def launch_forward(program: Program, index: int, arguments: dict[str, Any], part
         return
     split = work.WHOLE
     if call.documents is None:
-        per_tile = (
-            min(kernel.order.classes, part.queries) * -(-min(part.queries, program.tile.query) // ranks) * bundles
-        )
+        blocks_of_tile = -(-min(part.queries, program.tile.query) // ranks)
+        per_tile = min(kernel.order.classes, part.queries) * blocks_of_tile * bundles
         split = _split(program, index, part.queries, call.query_offset, part.keys, per_tile, device.processors)
     run = _Run(program, "forward", index, chosen, part, pack)
     if split.shares > 1:
@@ -215,8 +214,6 @@ def _launch_shared(run: _Run, arguments: dict[str, Any], split: work.Split, bloc
 
 
 def _split(program: Program, index: int, rows: int, offset: int, n: int, per_tile: int, processors: int) -> work.Split:
-    if processors < 2:
-        return work.WHOLE
     first, last = work.window(program.forward[index].order, program.tile, rows, offset, n)
     return work.split(_work(Pinned(program), index, n)[first:last], first, per_tile, processors)
 

@@ -55,6 +55,26 @@ def test_kernels_fit_the_registers_and_use_the_tensor_cores(
         assert narrow_offsets(stages["ttir"]) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variant", [launch.Variant(pack=4, split=True), launch.Variant(pack=8, owned=True, spans=True)]
+)
+@pytest.mark.parametrize("head_dim", [64, 128])
+def test_kernels_of_few_rows(variant: launch.Variant, head_dim: int) -> None:
+    """Decoding: the heads of a group in one block, with their keys shared out or not."""
+    bound = load("library:fixed_factorized")["fixed_factorized"].bind().bound
+    program = stored(bound.union, bound.direction, "fixed_factorized")
+    chosen = launch.options("forward", program.tile, head_dim, 2, launch.SHARED_MEMORY["sm_90"], variant.pack)
+    assert chosen.block_q == 16
+    kernels = build(
+        program, head_dim=head_dim, dtype="bf16", target="sm_90", roles=("forward",), variant=variant, options=chosen
+    )
+    for stages in kernels.values():
+        assert stages["report"].spills == 0
+        assert "mma" in stages["report"].tensor_cores
+        assert narrow_offsets(stages["ttir"]) == []
+
+
 def narrow_offsets(ttir: str) -> list[str]:
     """Places where an address is a pointer plus an offset of 32 bits, except where the offset is no product.
 
