@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..compiler.report.console import When, failures, paint, say
-from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet
+from .options import Color, HeadDim, Heads, Length, One, Parameters, Plain, Quiet
+
+if TYPE_CHECKING:
+    from ..compiler.explain.prediction import Prediction
+    from ..compiler.pattern import Pattern
 
 
 def show(
@@ -38,11 +42,12 @@ def explain(
     length: Length = 4096,
     query: Annotated[int | None, typer.Option("--query", min=0, help="Also list the keys of this query.")] = None,
     head_dim: HeadDim = 64,
+    heads: Heads = 4,
     parameter: Parameters = [],  # noqa: B006
     output_format: Annotated[Plain, typer.Option("--output-format")] = Plain.TEXT,
     color: Color = When.AUTO,
 ) -> None:
-    """Say what a pattern or plan is and costs: its kind, keys, cache, hops, and the orders it runs in."""
+    """Say what a pattern or plan is and costs: its kind, keys, cache, hops, orders and time."""
     from ..compiler.explain import explain as account
     from ..compiler.explain import explain_plan
     from ..compiler.relations.context import BudgetExceeded
@@ -56,5 +61,14 @@ def explain(
             whole = explain_plan(plan, length)
             print(plan_account.text(whole, paint(color)) if as_text else plan_account.as_json(whole))
             return
-        found = account(select(file, parameter), length, head_dim=head_dim, query=query)
-    print(explanation.text(found, paint(color)) if as_text else explanation.as_json(found))
+        pattern = select(file, parameter)
+        found = account(pattern, length, head_dim=head_dim, query=query)
+        predicted = _predict(pattern, length, heads, head_dim) if found.cost is not None else None
+    print(explanation.text(found, paint(color), predicted) if as_text else explanation.as_json(found, predicted))
+
+
+def _predict(pattern: Pattern, length: int, heads: int, head_dim: int) -> Prediction:
+    """On this machine's CPU, in float32."""
+    from ..runtime.compile import compile
+
+    return compile(pattern, head_dim=head_dim, engine="compose").predict(length, heads=heads)

@@ -29,5 +29,6 @@ One = Annotated[str, typer.Argument(metavar="FILE[::NAME]", help="A path or libr
 Parameters = Annotated[list[str], typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="As in -p l=64.")]
 Length = Annotated[int, typer.Option("-n", "--length", min=1, help="Sequence length.")]
 HeadDim = Annotated[int, typer.Option("--head-dim", min=1, max=256, help="Width of a head.")]
+Heads = Annotated[int, typer.Option("--heads", "-H", min=1, help="Heads of a call, for its time.")]
 Color = Annotated[When, typer.Option("--color", help="Colour the output; auto respects NO_COLOR.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what fails or is asked for.")]

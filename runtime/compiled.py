@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from .arguments import check_placement, check_tensors
 from .engines.engine import Call, Meaning, check_dtype
 from .errors import EngineError
 from .op import attention, register
+
+if TYPE_CHECKING:
+    from ..compiler.explain.prediction import Prediction
 from .sinks import check_sinks, join_sinks
 
 
@@ -60,6 +63,22 @@ class Compiled:
         other = copy(self)  # with its key, which is a hash of all the program: no dtype is part of it
         object.__setattr__(other, "dtype", dtype)
         return other
+
+    def predict(self, n: int, *, batch: int = 1, heads: int = 1, key_heads: int | None = None) -> Prediction:
+        """Seconds that a call is predicted to take here, forward and backward, beside dense attention, and why the
+        engine takes the way it takes: q [batch, heads, n, D], k and v [batch, key_heads, n, D].
+
+        For the engine ``compose``. Raises EngineError for another one.
+        """
+        from .engines.price import Heads
+        from .prediction import predict
+
+        if self.engine != "compose" or self.program is None:
+            raise EngineError(f"what engine {self.engine!r} takes is not predicted; only engine 'compose' has a choice")
+        keys = heads if key_heads is None else key_heads
+        if keys < 1 or heads % keys:
+            raise EngineError(f"{heads} query heads are not a multiple of {keys} key heads")
+        return predict(self.program, n, Heads(batch, keys, heads // keys, self.head_dim), self.dtype)
 
     @overload
     def __call__(

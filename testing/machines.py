@@ -13,18 +13,17 @@ _BACKWARD = Rates(
     wide_pairs=60e-12, masked=0.1e-9, merged=0.0, copied=0.5e-9,
 )  # fmt: skip
 
-PLAIN = Machine("a machine of round numbers, 2 threads, float32", 2, _FORWARD, _BACKWARD, 0.0)
+PLAIN = Machine("a machine of round numbers", _FORWARD, _BACKWARD, 0.0)
 """Like a server core or two of 2023."""
 
 SLOW_TO_LAUNCH = Machine(
     "one on which a kernel call takes a second",
-    2,
     _FORWARD._replace(launches=1.0),
     _BACKWARD._replace(launches=1.0),
     0.0,
 )
 
 SLOW_TO_MULTIPLY = Machine(
-    "one on which a score takes a second", 2, _FORWARD._replace(pairs=1.0), _BACKWARD._replace(pairs=1.0), 0.0
+    "one on which a score takes a second", _FORWARD._replace(pairs=1.0), _BACKWARD._replace(pairs=1.0), 0.0
 )
 """It takes the route of the fewest scores."""

@@ -7,18 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from . import prediction
 from .palette import Paint
 
 if TYPE_CHECKING:
     from ..explain import Account
     from ..explain.counts import Bound
     from ..explain.hops import Hops
+    from ..explain.prediction import Prediction
 
 _INTERVALS = 12  # of a query's keys, before the rest is only counted
 _HOPS = 6  # of a histogram, before the rest is added up
 
 
-def as_json(account: Account) -> str:
+def as_json(account: Account, predicted: Prediction | None = None) -> str:
     """Every number, the derived ones included. ``version`` rises when a field changes its meaning."""
     found = _plain(account)
     found["terms"] = [
@@ -35,6 +37,7 @@ def as_json(account: Account) -> str:
             "bytes": price.bytes_moved(price.tiles, price.kernels),
             "dense_bytes": price.bytes_moved(price.dense_tiles, 1),
         }
+    found["prediction"] = None if predicted is None else prediction.plain(predicted)
     return json.dumps({"version": 2, **found}, indent=2)
 
 
@@ -44,12 +47,12 @@ def _plain(account: Account) -> dict[str, Any]:
     return asdict(replace(account, terms=()))
 
 
-def text(account: Account, paint: Paint) -> str:
-    """The whole account; numbers are per head."""
-    return "\n".join(_lines(account, paint))
+def text(account: Account, paint: Paint, predicted: Prediction | None = None) -> str:
+    """The whole account; numbers are per head, but for the predicted time of a call."""
+    return "\n".join(_lines(account, paint, predicted))
 
 
-def _lines(account: Account, paint: Paint) -> Iterator[str]:
+def _lines(account: Account, paint: Paint, predicted: Prediction | None) -> Iterator[str]:
     yield paint(f"{account.pattern} at n = {account.length:,}", "bold") + f", {account.direction}, per head"
     yield f"  kind     {account.kind}"
     about = "" if account.exact else "about "
@@ -63,6 +66,8 @@ def _lines(account: Account, paint: Paint) -> Iterator[str]:
     for advice in account.advice:
         yield paint(f"  advice   {advice}", "cyan")
     yield from _cost(account)
+    if predicted is not None:
+        yield from prediction.lines(predicted)
     yield ""
     yield from table(
         ("step", "term", "line", "kind"),

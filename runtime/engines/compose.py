@@ -95,8 +95,8 @@ def _route(program: Program, part: Sequence, q: Tensor, k: Tensor, *, backward: 
 def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:
     """Predicts what blocks of these heads take here: q [B, Hq, N, D], k [B, Hkv, N, D]."""
     heads = Heads(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], q.shape[3])
-    machine = this_machine(str(q.dtype).removeprefix("torch."), torch.get_num_threads())
-    return Price(machine, heads, backward)
+    machine = this_machine(str(q.dtype).removeprefix("torch."))
+    return Price(machine, heads, torch.get_num_threads(), backward)
 
 
 def _clear(out: Tensor, lse: Tensor) -> None:

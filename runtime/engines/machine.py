@@ -1,25 +1,21 @@
 """How fast this machine runs attention: a few rates, measured once and kept on disk.
 
-The time of a batch of dense blocks is a sum of what it asks for (``Effort``) times what that costs here (``Rates``):
-linear, and within a fifth of what is measured over shapes from one query to thousands. Rates differ between machines,
-numbers of threads, data types and versions of torch; a file that is about another of them is measured anew.
+The time of a batch of dense blocks is a sum of what it asks of the busiest thread (``Effort``) times what that costs
+here (``Rates``): linear, and within a third of what is measured over shapes from one query to thousands. Rates differ
+between processors, data types and versions of torch; a file that is about another of them is measured anew.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
-
-Vector: TypeAlias = tuple[float, ...]
+from typing import NamedTuple
 
 
 class Effort(NamedTuple):
-    """What running a batch of blocks asks for. ``wide`` counts are multiplied by the head dimension.
-
-    Work that is spread unevenly over threads counts as if all had as much as the busiest.
-    """
+    """What a batch of blocks asks of the busiest thread. ``wide`` counts are multiplied by the head dimension."""
 
     batches: float = 0  # of equal blocks: the Python around a kernel call
     launches: float = 0  # kernel calls
@@ -58,10 +54,12 @@ class Rates(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Rates forward and backward, of one data type. ``error``: the largest relative error of the fit on its samples."""
+    """Rates of one thread, forward and backward, in one data type.
+
+    ``error``: the largest relative error of the fit on its samples.
+    """
 
     name: str
-    threads: int
     forward: Rates
     backward: Rates
     error: float
@@ -70,22 +68,28 @@ class Machine:
         return self.backward if backward else self.forward
 
 
+class MachineWarning(UserWarning):
+    """The machine could not be measured well: what is predicted, and so what is chosen, is rough."""
+
+
+MOST_ERROR = 1.0
+"""Rates that explain their own samples worse than this are not kept."""
+
 _assumed: list[Machine] = []
-_known: dict[tuple[str, int], Machine] = {}
+_known: dict[str, Machine] = {}
 
 
-def this_machine(dtype: str, threads: int) -> Machine:
-    """The rates of a data type (``float32``) with so many threads: assumed, known, kept on disk or measured now.
+def this_machine(dtype: str) -> Machine:
+    """The rates of a data type (``float32``): assumed, known, kept on disk or measured now.
 
     Measuring takes a fraction of a second, once; ``probe.py`` says how. A file that cannot be used is ignored with a
-    warning (CacheWarning).
+    warning (CacheWarning), rates that were measured badly are used with one (MachineWarning).
     """
     if _assumed:
         return _assumed[-1]
-    key = (dtype, threads)
-    if key not in _known:
-        _known[key] = _kept(dtype, threads)
-    return _known[key]
+    if dtype not in _known:
+        _known[dtype] = _find(dtype)
+    return _known[dtype]
 
 
 @contextmanager
@@ -98,20 +102,19 @@ def assume(machine: Machine) -> Iterator[None]:
         _assumed.remove(machine)
 
 
-def _kept(dtype: str, threads: int) -> Machine:
+def _find(dtype: str) -> Machine:
     from ..cache import read_record, write_record
     from .probe import PROBE, measure, processor, versions
 
-    subject = {"processor": processor(), "threads": str(threads), "dtype": dtype}
+    subject = {"processor": processor(), "dtype": dtype}
     circumstances = {**versions(), "probe": str(PROBE)}
-    name = f"{subject['processor']}, {threads} thread{'s' * (threads > 1)}, {dtype}"
-    found = read_record("machine", subject, circumstances)
-    if found is not None:
-        return _machine(name, threads, found)
-    value = measure(dtype)
-    write_record("machine", subject, circumstances, value)
-    return _machine(name, threads, value)
-
-
-def _machine(name: str, threads: int, value: Any) -> Machine:
-    return Machine(name, threads, Rates(**value["forward"]), Rates(**value["backward"]), value["error"])
+    value = read_record("machine", subject, circumstances)
+    if value is None:
+        value = measure(dtype)
+        if value["error"] <= MOST_ERROR:
+            write_record("machine", subject, circumstances, value)
+        else:
+            message = f"the probe of this machine is off by up to {value['error']:.0%}; it will be measured again"
+            warnings.warn(message, MachineWarning, stacklevel=2)
+    name = f"{subject['processor']}, {dtype}"
+    return Machine(name, Rates(**value["forward"]), Rates(**value["backward"]), value["error"])

@@ -1,8 +1,8 @@
 """What a batch of blocks asks of the CPU, and so how long it is predicted to take.
 
-Two facts of torch's kernel decide the counts. It takes queries 32, 64 or 256 at a time, by how many a block has, and
-reads all keys for each such group; a causal block computes 512 keys at a time. It spreads (block, group of queries)
-over threads forward, and whole blocks backward.
+Facts of torch's kernels decide the counts. Attention takes queries 32, 64 or 256 at a time, by how many a block has,
+and reads all keys for each such group; a causal block computes 512 keys at a time. It spreads (block, group of queries)
+over threads forward, and whole blocks backward. Copying and merging use one thread for few elements.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .masks import Tiles
 
 KEYS_AT_ONCE = 512
+ELEMENTS_OF_ONE_THREAD = 1 << 15
 
 
 def queries_at_once(rows: int) -> int:
@@ -41,10 +42,11 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Predicts seconds on a machine, forward or backward."""
+    """Predicts seconds on a machine, forward or backward, with so many threads."""
 
     machine: Machine
     heads: Heads
+    threads: int
     backward: bool = False
 
     def seconds(self, effort: Effort) -> float:
@@ -64,22 +66,26 @@ class Price:
         launches = _launches((heads.batch * heads.keys, heads.group, classes, tiles.count))
         slices = -(-tiles.rows // queries_at_once(tiles.rows))
         tasks = blocks // launches * (1 if self.backward else slices)
-        threads = self.machine.threads
-        uneven = -(-tasks // threads) * threads / tasks
-        rows = blocks * tiles.rows
-        busy, read = uneven * rows, uneven * blocks * slices * tiles.keys
-        pairs = uneven * blocks * (_triangle(tiles.rows, tiles.keys) if triangle else tiles.rows * tiles.keys)
-        dim = heads.dim
-        copied = dim * (rows + 2 * blocks * tiles.keys if self.backward else rows * fresh)
-        merged = 0 if fresh or self.backward else dim * rows
-        wide = busy * dim, read * dim, pairs * dim
-        return Effort(1, launches, busy, wide[0], read, wide[1], pairs, wide[2], pairs * masked, merged, copied)
+        share = -(-tasks // self.threads) / tasks
+        rows, read = share * blocks * tiles.rows, share * blocks * slices * tiles.keys
+        pairs = share * blocks * (_triangle(tiles.rows, tiles.keys) if triangle else tiles.rows * tiles.keys)
+        touched = blocks * tiles.rows * heads.dim
+        copied = touched + 2 * blocks * tiles.keys * heads.dim if self.backward else touched * fresh
+        merged = 0 if fresh or self.backward else touched
+        wide = rows * heads.dim, read * heads.dim, pairs * heads.dim
+        return Effort(
+            1, launches, rows, wide[0], read, wide[1], pairs, wide[2], pairs * masked,
+            self._spread(merged), self._spread(copied),
+        )  # fmt: skip
 
     def gathered(self, queries: int, keys: int) -> Effort:
         """Taking so many tokens out of their order, and putting back what was computed for them."""
         heads = self.heads
         rows, columns = heads.units * queries * heads.dim, heads.batch * heads.keys * keys * heads.dim
-        return Effort(copied=(5 * rows + 6 * columns) if self.backward else (3 * rows + 2 * columns))
+        return Effort(copied=self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns))
+
+    def _spread(self, elements: int) -> float:
+        return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements
 
 
 def _launches(sizes: tuple[int, ...]) -> int:

@@ -1,7 +1,8 @@
 """The probe: a few dozen small batches of blocks, run by the engine itself, and the rates that explain their times.
 
-Whatever a batch costs here is in its time: the views, the kernel, merging and copying. The rates are the non-negative
-least squares fit of relative errors, so that short batches count as much as long ones.
+Whatever a batch costs here is in its time: the views, the kernel, merging and copying. One thread runs them, and its
+own CPU time is taken, which other processes hardly disturb. The rates are the non-negative least squares fit of
+relative errors, so that short batches count as much as long ones.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ PROBE = 1
 WIDTHS = (32, 128)
 """Head dimensions that are measured; between and beyond them rates are linear."""
 
-ROUNDS, REPEATS = 3, 2
-"""Each round runs every sample so often in a row. The fastest counts, for whatever else runs on the machine only adds.
-"""
+ROUNDS, MOST_ROUNDS, REPEATS = 3, 9, 2
+"""Each round runs every sample so often in a row. The fastest counts, for whatever else runs on the machine only adds;
+where the fit is not good, more rounds follow."""
+
+GOOD = 0.5
+"""An error of the fit that will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +76,43 @@ _SAMPLES = (
     _Sample(8, 8, tiles=4, group=2, masked=True),
 )
 _HEADS = 4
+_COUNTING = Machine("one that only counts", Rates(*Effort()), Rates(*Effort()), 0.0)
 
 Matrix = NDArray[np.float64]
 
 
 def measure(dtype: str) -> dict[str, Any]:
-    """Rates of a data type with torch's present number of threads, as plain data: forward, backward, error.
+    """Rates of a data type as plain data: forward, backward, error.
 
     ``error`` is the largest relative error of the fit on its samples.
     """
-    found: dict[str, Any] = {"error": 0.0}
-    for backward in (False, True):
-        cases = [_case(sample, dim, getattr(torch, dtype), backward=backward) for dim in WIDTHS for sample in _SAMPLES]
-        seconds = np.full(len(cases), math.inf)
-        for _ in range(ROUNDS):
-            for number, (run, _) in enumerate(cases):
-                seconds[number] = min(seconds[number], *(_seconds(run) for _ in range(REPEATS)))
-        rates, error = fit(np.array([effort for _, effort in cases]), seconds)
-        found["backward" if backward else "forward"] = rates._asdict()
-        found["error"] = max(found["error"], error)
-    return found
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        forward, backward = (_measure(getattr(torch, dtype), backward=backward) for backward in (False, True))
+    finally:
+        torch.set_num_threads(before)
+    return {"forward": forward[0]._asdict(), "backward": backward[0]._asdict(), "error": max(forward[1], backward[1])}
+
+
+def _measure(dtype: torch.dtype, *, backward: bool) -> tuple[Rates, float]:
+    """The rates, and the error of the fit; where it is large, what is measured next may be better."""
+    cases = [_case(sample, dim, dtype, backward=backward) for dim in WIDTHS for sample in _SAMPLES]
+    efforts, seconds = np.array([effort for _, effort in cases]), np.full(len(cases), math.inf)
+    for number in range(MOST_ROUNDS):
+        for case, (run, _) in enumerate(cases):
+            seconds[case] = min(seconds[case], *(_seconds(run) for _ in range(REPEATS)))
+        if number + 1 >= ROUNDS:
+            rates, error = fit(efforts, seconds)
+            if error < GOOD:
+                break
+    return rates, error
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     run()
-    return time.perf_counter() - begin
+    return time.thread_time() - begin
 
 
 def fit(efforts: Matrix, seconds: Matrix) -> tuple[Rates, float]:
@@ -131,7 +146,7 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
     place = Gathered(torch.arange(0, sample.keys)) if sample.gathered else Side(NATURAL, n)
     batch = Batch(block, sample.fresh, Biases(dtype).of(mask))
     stages = (Stage(Side(NATURAL, n), place, (batch,)),)
-    price = Price(_counting(), Heads(1, heads, sample.group, dim), backward)
+    price = Price(_COUNTING, Heads(1, heads, sample.group, dim), 1, backward)
     effort = price.block(block, fresh=sample.fresh)
     if sample.gathered:
         effort = effort.plus(price.gathered(0, sample.keys))
@@ -139,12 +154,6 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
     if backward:
         return lambda: stages_backward(stages, (grad, q, out, lse, dq), (k, v, dk, dv), call), effort
     return lambda: stages_forward(stages, q, k, v, (out, lse), call), effort
-
-
-def _counting() -> Machine:
-    """A machine that counts, with torch's present number of threads."""
-    nothing = Rates(*Effort())
-    return Machine("", torch.get_num_threads(), nothing, nothing, 0.0)
 
 
 def processor() -> str:

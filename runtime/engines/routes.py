@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,10 +64,10 @@ def _pairs(pinned: Pinned, n: int) -> Mask:
     return pairs_of(pinned.program, n)
 
 
-def choose(program: Program, n: int, price: Price, dtype: torch.dtype) -> Route:
-    """The fastest of the routes; computed anew."""
-    first, *others = routes(program, n, price, dtype)
-    return min([first, *(route for route in others if route.held <= MOST_HELD)], key=lambda route: route.seconds)
+def takeable(found: Iterable[Route]) -> list[Route]:
+    """The routes that may be taken, the one of the shortest predicted time first."""
+    first, *others = found
+    return sorted([first, *(route for route in others if route.held <= MOST_HELD)], key=lambda route: route.seconds)
 
 
 class _Kept:
@@ -102,9 +102,9 @@ _kept = _Kept()
 
 
 def find_route(program: Program, n: int, price: Price, dtype: torch.dtype) -> Route:
-    """As ``choose``; found once for a program, length, machine, kind of heads and data type."""
+    """The route of the shortest predicted time; found once for a program, length, machine, kind of heads and dtype."""
     key = (Pinned(program), n, price, dtype)
-    return _kept.find(key, lambda: choose(program, n, price, dtype))
+    return _kept.find(key, lambda: takeable(routes(program, n, price, dtype))[0])
 
 
 def forget() -> None:

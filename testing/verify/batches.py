@@ -56,7 +56,7 @@ class Batches:
 
 def _price() -> Price:
     """A few heads on this machine."""
-    return Price(this_machine("float32", torch.get_num_threads()), Heads(batch=1, keys=2, group=2, dim=64))
+    return Price(this_machine("float32"), Heads(batch=1, keys=2, group=2, dim=64), threads=2)
 
 
 def batch_counts(stages: tuple[Stage, ...], n: int) -> Counts:

@@ -26,7 +26,7 @@ from patternc.testing.machines import PLAIN
 from patternc.testing.verify.batches import batch_counts
 
 ENGINE, REFERENCE = ComposeEngine(), ReferenceEngine()
-PRICE = Price(PLAIN, Heads(batch=2, keys=2, group=3, dim=8))
+PRICE = Price(PLAIN, Heads(batch=2, keys=2, group=3, dim=8), threads=2)
 TILE = Tile(16, 16)
 
 # Every order, and masks that are shared by tiles, differ at a border, or differ in each tile.

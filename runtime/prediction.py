@@ -1,0 +1,53 @@
+"""What a compiled pattern is predicted to take on this machine, and which way it will run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..compiler.explain.prediction import Choice, Prediction, Way
+from .engines.machine import this_machine
+from .engines.masks import Tiles
+from .engines.price import Heads, Price
+from .engines.routes import routes, takeable
+from .errors import EngineError
+
+if TYPE_CHECKING:
+    from ..compiler.passes.program import Program
+
+MEASURED = "from rates that a short probe measured"
+
+
+def predict(program: Program, n: int, heads: Heads, dtype: torch.dtype) -> Prediction:
+    """Of the compose engine, for a whole sequence of length n: every route is planned, none is run."""
+    if n < 1:
+        raise EngineError(f"a prediction needs a length of at least 1, not {n}")
+    # The backward pass of a low precision runs in float32.
+    forward, backward = (
+        _choice(program, n, _price(heads, kind, backward=back), kind)
+        for kind, back in ((dtype, False), (torch.promote_types(dtype, torch.float32), True))
+    )
+    threads = torch.get_num_threads()
+    machine = f"{this_machine(_name(dtype)).name}, {threads} thread{'s' * (threads > 1)}"
+    return Prediction(
+        machine, MEASURED, _name(dtype), n, heads.batch, heads.keys * heads.group, heads.dim, forward, backward
+    )
+
+
+def _choice(program: Program, n: int, price: Price, dtype: torch.dtype) -> Choice:
+    found = takeable(routes(program, n, price, dtype))
+    return Choice(tuple(Way(route.name, route.seconds) for route in found), dense_seconds(n, price, program.causal))
+
+
+def dense_seconds(n: int, price: Price, causal: bool) -> float:
+    """Of torch's attention over every pair, or every earlier one."""
+    return price.seconds(price.tiles(Tiles(0, n, 0, 0, n, 0, 1), triangle=causal, fresh=True))
+
+
+def _price(heads: Heads, dtype: torch.dtype, *, backward: bool) -> Price:
+    return Price(this_machine(_name(dtype)), heads, torch.get_num_threads(), backward)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

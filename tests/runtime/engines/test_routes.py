@@ -1,0 +1,144 @@
+"""Routes: which is taken, and that each is what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import patternc as pc
+from patternc.compiler import bruteforce
+from patternc.compiler.passes.program import Program
+from patternc.runtime.engines import routes as rooms
+from patternc.runtime.engines.machine import Machine, assume
+from patternc.runtime.engines.masks import Tiles
+from patternc.runtime.engines.pairs import pairs_of
+from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.engines.routes import Route, find_route, forget, routes, takeable
+from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
+
+HEADS = Heads(batch=1, keys=2, group=2, dim=16)
+TEXTS = {
+    "dense": "pattern p causal { step everything }",
+    "everything": "pattern p bidirectional { step everything }",
+    "strided": "pattern p causal { step local(16) | strided(16) }",
+    "fixed": "pattern p causal { step block(16) | fixed(16, 4) }",
+    "window": "pattern p bidirectional { step local(70) }",
+    "rows": "pattern p bidirectional { step rows({ j : j mod 16 >= 14 }) }",
+}
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+def compiled(name: str) -> pc.Compiled:
+    return pc.compile(pc.loads(TEXTS[name])["p"].bind(), head_dim=16, engine="compose")
+
+
+def program(name: str) -> Program:
+    found = compiled(name).program
+    assert found is not None
+    return found
+
+
+def ways(name: str, n: int, machine: Machine = PLAIN) -> dict[str, Route]:
+    return {route.name: route for route in routes(program(name), n, Price(machine, HEADS, 2), torch.float32)}
+
+
+@pytest.mark.parametrize("n", [1, 50, 333])
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_table_of_pairs_is_the_formula(name: str, n: int) -> None:
+    bound = pc.loads(TEXTS[name])["p"].bind().bound
+    assert np.array_equal(pairs_of(program(name), n), bruteforce.mask(bound.union, bound.direction, n))
+
+
+def launches(route: Route) -> int:
+    return sum(len(stage.batches) for stage in route.stages)
+
+
+def scores(route: Route) -> int:
+    return sum(batch.block.tiles.pairs * batch.block.classes for stage in route.stages for batch in stage.batches)
+
+
+def test_the_machine_decides() -> None:
+    n = 600
+    for machine, asked in ((SLOW_TO_LAUNCH, launches), (SLOW_TO_MULTIPLY, scores)):
+        found = ways("strided", n, machine)
+        chosen = find_route(program("strided"), n, Price(machine, HEADS, 2), torch.float32)
+        assert asked(chosen) == min(asked(route) for route in found.values())
+    assert find_route(program("strided"), n, Price(SLOW_TO_MULTIPLY, HEADS, 2), torch.float32).name == "arranged"
+    alone = find_route(program("strided"), n, Price(SLOW_TO_LAUNCH, HEADS, 2), torch.float32)
+    assert (alone.name, launches(alone)) == ("strips", 1)
+
+
+def test_fewer_scores_are_worth_smaller_strips() -> None:
+    slow, fast = (ways("window", 900, machine)["strips"] for machine in (SLOW_TO_MULTIPLY, SLOW_TO_LAUNCH))
+    assert scores(slow) < scores(fast) == 900 * 900
+    assert launches(slow) > launches(fast) == 1
+
+
+@pytest.mark.parametrize(("name", "causal"), [("dense", True), ("everything", False)])
+def test_a_pattern_that_is_everything_is_dense_attention_itself(name: str, causal: bool) -> None:
+    n = 300
+    [stage] = ways(name, n)["strips"].stages
+    [batch] = stage.batches
+    assert batch.bias is None and batch.block.triangle == causal
+    assert batch.block.tiles == Tiles(0, n, 0, 0, n, 0, 1)
+    q, k, v = torch.randn(3, 1, 4, n, 16)
+    with assume(SLOW_TO_LAUNCH):
+        out = compiled(name)(q, k, v)
+    assert torch.equal(out, F.scaled_dot_product_attention(q, k, v, is_causal=causal))
+
+
+def test_equal_strips_are_one_batch_and_share_a_mask() -> None:
+    found = ways("window", 2000, SLOW_TO_MULTIPLY)["strips"]
+    blocks = [batch.block for stage in found.stages for batch in stage.batches]
+    assert max(block.tiles.count for block in blocks) > 10
+    assert found.held == sum(
+        {id(b.bias): b.bias.added.nbytes for s in found.stages for b in s.batches if b.bias}.values()
+    )
+
+
+def test_keys_far_apart_are_gathered() -> None:
+    found = ways("fixed", 800, SLOW_TO_MULTIPLY)["strips"]
+    assert any(type(stage.key).__name__ == "Gathered" for stage in found.stages)
+
+
+def test_routes_with_many_masks_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "MOST_HELD", 1000)
+    found = ways("strided", 600, SLOW_TO_LAUNCH)
+    assert found["strips"].held > 1000
+    assert [route.name for route in takeable(found.values())] == ["arranged"]
+
+
+def test_a_long_sequence_has_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "LONGEST_STRIPS", 99)
+    assert (list(ways("window", 99)), list(ways("window", 100))) == (["arranged", "strips"], ["arranged"])
+
+
+def test_a_route_is_found_once_and_the_largest_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[int] = []
+    make = rooms.routes
+
+    def noted(program: Program, n: int, *rest: object) -> Iterator[Route]:
+        planned.append(n)
+        return make(program, n, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rooms, "routes", noted)
+    subject, price = program("strided"), Price(PLAIN, HEADS, 2)
+    first = find_route(subject, 600, price, torch.float32)
+    assert find_route(subject, 600, price, torch.float32) is first
+    assert find_route(subject, 600, Price(PLAIN, HEADS, 2, backward=True), torch.float32) is not first
+    assert planned == [600, 600]
+    assert first.held > 0
+    monkeypatch.setattr(rooms, "KEPT", first.held)
+    find_route(subject, 601, price, torch.float32)
+    find_route(subject, 600, price, torch.float32)
+    assert planned == [600, 600, 601, 600]
