@@ -36,7 +36,9 @@ from patternc.compiler.passes.program import Program
 from patternc.compiler.pattern import loads
 from patternc.compiler.stored import stored
 from patternc.library.catalogue import text
-from patternc.runtime.engines import compose
+from patternc.runtime.engines.machine import this_machine
+from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.engines.routes import Route, routes, takeable
 
 LIMIT_MS = 50.0
 WARM_LIMIT_MS = 20.0
@@ -128,16 +130,20 @@ def warm(source: str, name: str, runs: int) -> list[float]:
 
 def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
     """Seconds, bytes and blocks of the plan for one length."""
-    build = compose.plan
+    price = Price(this_machine("float32"), Heads(batch=1, keys=4, group=1, dim=64), torch.get_num_threads())
+
+    def build() -> Route:
+        return takeable(routes(program, n, price, torch.float32))[0]
+
     seconds: list[float] = []
     while len(seconds) < runs and sum(seconds) < SLOW:
         begin = time.perf_counter()
-        stages = build(program, n)
+        route = build()
         seconds.append(time.perf_counter() - begin)
-    held = {id(table): table.nbytes for table in tables(stages)}
+    held = {id(table): table.nbytes for table in tables(route.stages)}
     # Python's and numpy's allocations; torch's are not traced, and count where they are held.
     tracemalloc.start()
-    build(program, n)
+    build()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return {
@@ -145,7 +151,7 @@ def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
         "seconds": asdict(Spread.of(seconds)),
         "held_bytes": sum(held.values()),
         "peak_bytes": max(peak, sum(held.values())),
-        "blocks": sum(len(stage.blocks) for stage in stages),
+        "blocks": sum(len(stage.batches) for stage in route.stages),
     }
 
 

@@ -15,17 +15,16 @@ from .views import Side
 def arranged(program: Program, n: int, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
     """The stages for a whole sequence of length n, term by term, and what they ask for."""
     stages: list[Stage] = []
-    total = Effort()
+    efforts: list[Effort] = []
     for kernel in program.forward:
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
             parts = blocks(program, sweep, n, price)
             batches = tuple(_batches(parts, biases, first=not stages and term.query == NATURAL))
             stages.append(Stage(Side(term.query, n), Side(term.key, n), batches))
-            total = total.plus(_moves(term, n, price))
-            for batch in batches:
-                total = total.plus(price.block(batch.block, fresh=batch.fresh))
-    return tuple(stages), total
+            efforts.append(_moves(term, n, price))
+            efforts += (price.block(batch.block, fresh=batch.fresh) for batch in batches)
+    return tuple(stages), Effort.total(efforts)
 
 
 def _batches(parts: Sequence[Block], biases: Biases, *, first: bool) -> Iterator[Batch]:

@@ -127,11 +127,12 @@ def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Itera
 
 def _seconds(group: Group, price: Price, pieces: list[_Piece]) -> float:
     """What the pieces are predicted to take; tiles that grow run one by one."""
-    total = Effort()
-    for tiles, local, growth in pieces:
-        for even in _block(group, tiles, growth=growth).even():
-            total = total.plus(price.tiles(even.tiles, group.count, masked=local != TRUE))
-    return price.seconds(total)
+    efforts = (
+        price.tiles(even.tiles, group.count, masked=local != TRUE)
+        for tiles, local, growth in pieces
+        for even in _block(group, tiles, growth=growth).even()
+    )
+    return price.seconds(Effort.total(efforts))
 
 
 def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False, growth: int = 0) -> Block:

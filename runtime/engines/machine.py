@@ -8,7 +8,7 @@ between processors, data types and versions of torch; a file that is about anoth
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,8 +29,9 @@ class Effort(NamedTuple):
     merged: float = 0  # elements of an output merged with what was there
     copied: float = 0  # elements gathered, copied or added
 
-    def plus(self, other: Effort) -> Effort:
-        return Effort(*(x + y for x, y in zip(self, other, strict=True)))
+    @classmethod
+    def total(cls, efforts: Iterable[Effort]) -> Effort:
+        return cls(*map(sum, zip(cls(), *efforts, strict=True)))
 
 
 class Rates(NamedTuple):

@@ -149,7 +149,7 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
     price = Price(_COUNTING, Heads(1, heads, sample.group, dim), 1, backward)
     effort = price.block(block, fresh=sample.fresh)
     if sample.gathered:
-        effort = effort.plus(price.gathered(0, sample.keys))
+        effort = Effort.total([effort, price.gathered(0, sample.keys)])
     call = Call(dim**-0.5)
     if backward:
         return lambda: stages_backward(stages, (grad, q, out, lse, dq), (k, v, dk, dv), call), effort

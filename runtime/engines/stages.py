@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,9 +61,10 @@ class Biases:
             return None
         key = mask.shape, mask.tobytes()
         if key not in self._made:
-            keep = torch.from_numpy(mask)
-            dead = ~keep.any(dim=-1)
-            self._made[key] = Bias(flash.bias(keep, self._dtype), dead if bool(dead.any()) else None)
+            # By numpy: each of torch's operations would wake all threads.
+            added = torch.from_numpy(np.where(mask, np.float32(0), np.float32(-np.inf))).to(self._dtype)
+            dead = ~mask.any(axis=1)
+            self._made[key] = Bias(added, torch.from_numpy(dead) if dead.any() else None)
         return self._made[key]
 
     @property

@@ -39,13 +39,13 @@ class Strip:
 def strips(pairs: Mask, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
     """The stages for the pairs [n, n] of a whole sequence, and what they ask for."""
     n = len(pairs)
-    natural, stages, total = Side(NATURAL, n), [], Effort()
+    natural, stages, efforts = Side(NATURAL, n), [], []
     for strip in _whole(pairs) or _joined(_cut(pairs, _size(pairs, price), price)):
         block = Block(0, 0, 1, strip.tiles, strip.mask, strip.triangle)
         key = natural if strip.index is None else Gathered(torch.from_numpy(strip.index))
         stages.append(Stage(natural, key, (Batch(block, True, biases.of(strip.mask)),)))
-        total = total.plus(price.block(block, fresh=True)).plus(_taken(strip, price))
-    return tuple(stages), total
+        efforts += [price.block(block, fresh=True), _taken(strip, price)]
+    return tuple(stages), Effort.total(efforts)
 
 
 def _whole(pairs: Mask) -> list[Strip] | None:
@@ -62,18 +62,22 @@ def _whole(pairs: Mask) -> list[Strip] | None:
 def _size(pairs: Mask, price: Price) -> int:
     """The size of strips that is predicted to be fastest, as if every strip had a mask."""
     n = len(pairs)
-    used = np.logical_or.reduceat(pairs, np.arange(0, n, SIZES[0]), axis=0)
+    used = _united(pairs, SIZES[0])
     best, least = n, float("inf")
     for size in (*(size for size in SIZES if size < n), n):
-        each = np.logical_or.reduceat(used, np.arange(0, len(used), -(-size // SIZES[0])), axis=0)
-        total = Effort()
-        for keys in each:
-            columns = np.flatnonzero(keys)
-            if len(columns):
-                total = total.plus(_keys(columns, Tiles(0, min(size, n), 0, 0, 0, 0, 1), price)[1])
-        if (seconds := price.seconds(total)) < least:
+        strip = Tiles(0, min(size, n), 0, 0, 0, 0, 1)
+        columns = map(np.flatnonzero, _united(used, -(-size // SIZES[0])))
+        seconds = price.seconds(Effort.total(_keys(keys, strip, price)[1] for keys in columns if len(keys)))
+        if seconds < least:
             best, least = size, seconds
     return best
+
+
+def _united(table: Mask, size: int) -> Mask:
+    """For each ``size`` rows, the columns that any of them has."""
+    bits = table.view(np.uint8)  # of which numpy is quick to take the union
+    unions = [np.bitwise_or.reduce(bits[row : row + size]) for row in range(0, len(bits), size)]
+    return np.stack(unions).view(np.bool_)
 
 
 def _keys(columns: NDArray[np.int64], strip: Tiles, price: Price) -> tuple[bool, Effort]:
@@ -83,14 +87,14 @@ def _keys(columns: NDArray[np.int64], strip: Tiles, price: Price) -> tuple[bool,
     if run.keys == len(columns):
         return False, in_run
     few = price.tiles(replace(strip, keys=len(columns)), masked=True, fresh=True)
-    gathered = few.plus(price.gathered(0, len(columns)))
+    gathered = Effort.total([few, price.gathered(0, len(columns))])
     return (True, gathered) if price.seconds(gathered) < price.seconds(in_run) else (False, in_run)
 
 
 def _cut(pairs: Mask, size: int, price: Price) -> Iterator[Strip]:
     for row in range(0, len(pairs), size):
         part = pairs[row : row + size]
-        columns = np.flatnonzero(part.any(axis=0))
+        columns = np.flatnonzero(_united(part, size)[0])
         if not len(columns):
             continue
         alone = Tiles(row, len(part), 0, int(columns[0]), int(columns[-1]) + 1 - int(columns[0]), 0, 1)
