@@ -21,12 +21,12 @@ class History:
         self.seconds[key].append((n, seconds))
 
     def estimate(self, key: Key, n: int) -> float | None:
-        """By the exponent between the two longest lengths, taken to be from 1 to 2, and to be 2 where there is one
-        length only; None where there is none."""
+        """By the exponent between the two longest lengths, taken to be from 1 to 2. From one length alone the least that
+        it could be, with exponent 1, so that nothing is left out on a guess; None where there is none."""
         known = sorted(self.seconds.get(key, ()))
         if not known:
             return None
-        (m, seconds), exponent = known[-1], 2.0
+        (m, seconds), exponent = known[-1], 1.0
         if len(known) > 1:
             shorter, before = known[-2]
             exponent = min(2.0, max(1.0, math.log(seconds / before) / math.log(m / shorter)))
