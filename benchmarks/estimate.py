@@ -21,8 +21,8 @@ class History:
         self.seconds[key].append((n, seconds))
 
     def estimate(self, key: Key, n: int) -> float | None:
-        """By the exponent between the two longest lengths, taken to be from 1 to 2. From one length alone the least that
-        it could be, with exponent 1, so that nothing is left out on a guess; None where there is none."""
+        """By the exponent between the two longest lengths, taken to be from 1 to 2; None where there is no length.
+        From one length alone the least that it could be, with exponent 1: nothing is left out on a guess."""
         known = sorted(self.seconds.get(key, ()))
         if not known:
             return None

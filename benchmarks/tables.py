@@ -37,8 +37,8 @@ def _shared(times: dict[Any, Any], name: str, what: str, contestant: str) -> dic
 
 
 def _once(result: dict[str, Any]) -> list[str]:
-    """What is paid once, in seconds: compiling, from text to program, the first call."""
-    names = ("compile_seconds", "lower_seconds", "first_call_seconds")
+    """What is paid once, in seconds: compiling, from text to program, the first call, and one that plans anew."""
+    names = ("compile_seconds", "lower_seconds", "first_call_seconds", "planned_call_seconds")
     rows = [["paid once, seconds", "", *(name.removesuffix("_seconds").replace("_", " ") for name in names)]]
     for row in result["facts"]:
         if any(name in row for name in names):

@@ -24,7 +24,12 @@ def test_attention(run, tmp_path):
         assert set(result["dense"].values()) == {"dense", "dense_bidirectional"}
         assert {"dense", "ours, compose"} <= {row["contestant"] for row in result["seconds"]}
         assert {(row["rival"], row["count"]) for row in result["ratios"]} >= {("dense", 2)}
-        assert {row["pass"] for row in result["seconds"]} == {"forward", "forward+backward", "decode", "plan"}
+        assert {row["pass"] for row in result["seconds"]} == {
+            "forward",
+            "forward+backward",
+            "decode",
+            "forward, planned anew",
+        }
         absent = {row["contestant"]: row["reason"] for row in result["left_out"] if not row["pattern"]}
         assert set(absent) >= {"NATTEN", "FlashInfer", "flash-attn", "DeepSpeed", "ours, triton"}
         assert all(reason in document["printed"] for reason in absent.values())
