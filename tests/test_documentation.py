@@ -87,6 +87,14 @@ def test_the_example_of_attention_runs() -> None:
     exec(compile(block, "attention.md", "exec"), {})
 
 
+def test_the_example_of_selectors_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/selectors.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(block, "selectors.md", "exec"), names)
+    assert 0 <= float(capsys.readouterr().out) <= 1
+    assert names["layer"].selectors["important"].scorer.columns.bias.grad is not None
+
+
 def test_glossary_defines_each_term_once() -> None:
     text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:[^|\\]|\\.)+?) \|", text, re.MULTILINE)[1:]

@@ -96,7 +96,8 @@ class Granularity(nn.Module):
     share of dense attention. A block of queries always sees its own block finely, but in a cross pattern has none.
 
     In training the choice is drawn with Gumbel noise at ``temperature``, and backwards a softmax (Jang et al. 2017);
-    evaluation takes the greatest. ``temperature`` and ``noise`` may be set by a schedule. In a causal pattern it is made when the first token of the block arrives.
+    evaluation takes the greatest. ``temperature`` and ``noise`` may be set by a schedule. In a causal pattern the
+    choice is made when the first token of the block arrives.
     """
 
     def __init__(

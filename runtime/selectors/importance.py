@@ -44,8 +44,9 @@ class Importance(nn.Module):
     """``budget`` is the density that training aims at; evaluation takes every token with a positive logit.
 
     ``gate``: gumbel_sigmoid adds noise in training, sigmoid never does. Where the scorer has rows, a token has an
-    indicator of its own for each; ``rows(S)`` reads the one, ``columns(S)`` the other. ``temperature`` and ``noise`` may
-    be set by a schedule: as long as logits are small beside the noise, training chooses more tokens than evaluation.
+    indicator of its own for each; ``rows(S)`` reads the one, ``columns(S)`` the other. A schedule may set
+    ``temperature`` and ``noise``: as long as logits are small beside the noise, training and evaluation choose
+    differently often.
     """
 
     def __init__(

@@ -53,9 +53,9 @@ class BlockSelection:
 class KeySelection:
     """Keys for each tile of queries: ``topk_keys``.
 
-    keys int64 [B, G, tiles, slots], out of ``key_count``, with -1 in slots that hold none; until int64 and log_gate of the same shape: the
-    queries of the tile with i < until read the key, in a causal pattern those with j <= i. ``diagonal``: every query
-    reads its own key, ungated, and no slot stands for that pair.
+    keys int64 [B, G, tiles, slots], out of ``key_count``, with -1 in slots that hold none; until int64 and log_gate of
+    the same shape: the queries of the tile with i < until read the key, in a causal pattern those with j <= i.
+    ``diagonal``: every query reads its own key, ungated, and no slot stands for that pair.
     """
 
     direction: Direction

@@ -25,8 +25,8 @@ from .selection import KeySelection
 from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
 from .topk_blocks import check_forced
 
-LARGEST_TABLE = 1 << 22
-"""Scores that are held at once, for each batch element."""
+LARGEST_TABLE = 1 << 24
+"""Numbers of the indexer's heads that are held at once, for each batch element."""
 
 
 class KeyScorer(Protocol):

@@ -1,4 +1,4 @@
-"""The scores, against their definitions written as loops: which tokens a block is known by, and what is made of them."""
+"""Scores, against their definitions written as loops: which tokens a block is known by, and what is made of them."""
 
 from __future__ import annotations
 
