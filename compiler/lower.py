@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..patterns_dsl.diagnostics import codes
-from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
 from ..patterns_dsl.syntax import Direction, Expression
 from .confirm import confirm
 from .kernels.emit import emit
@@ -16,10 +14,9 @@ from .passes.program import TILE, Program, Tile
 from .passes.split import split
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
-from .runnable import refuse_cross, refuse_open
+from .runnable import refuse_cross, refuse_open, too_complex
 
 _OPERATIONS = 1_500_000
-_COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,7 @@ def lower(expression: Expression, direction: Direction, name: str, tile: Tile = 
         with budget(_OPERATIONS):
             return _lower(expression, direction, name, tile)
     except BudgetExceeded as error:
-        complaint = f"the relation is too complex to compile: {error}"
-        diagnostic = Diagnostic(codes.TOO_COMPLEX, complaint, expression.span, help=(_COMPLEX_REMEDY,))
-        raise PatternError([diagnostic]) from None
+        raise too_complex(expression, error) from None
 
 
 def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Lowered:

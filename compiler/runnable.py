@@ -7,6 +7,8 @@ from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
 from ..patterns_dsl.syntax import Direction, Expression
 from .relations.settle import drawn, opens, pooled
 
+_COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
+
 
 def refuse_cross(expression: Expression, direction: Direction) -> None:
     """Raises PatternError (P402) for a cross pattern: no engine and no pass knows two sequences yet."""
@@ -14,6 +16,12 @@ def refuse_cross(expression: Expression, direction: Direction) -> None:
         message = "a cross pattern cannot be compiled yet"
         remedy = "declare it `causal` or `bidirectional`; `check` and `show` work for cross patterns"
         raise PatternError([Diagnostic(codes.NOT_COMPILED, message, expression.span, help=(remedy,))])
+
+
+def too_complex(expression: Expression, error: Exception) -> PatternError:
+    """P401: the set computations ran out of their budget."""
+    message = f"the relation is too complex to compile: {error}"
+    return PatternError([Diagnostic(codes.TOO_COMPLEX, message, expression.span, help=(_COMPLEX_REMEDY,))])
 
 
 def refuse_open(expression: Expression, *, tables: bool = False) -> None:

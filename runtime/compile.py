@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import torch
 
+from ..compiler.lower_learned import lower_learned
+from ..compiler.passes.choices import readable
 from ..compiler.passes.program import Program
+from ..compiler.relations.settle import opens, pooled
 from ..compiler.runnable import refuse_cross, refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, choose_engine
-from .errors import EngineError
+from .errors import ArgumentError, EngineError
+from .learned.attention import LearnedAttention
+from .selectors.layer import LayerShape
 
 if TYPE_CHECKING:
     from ..compiler.pattern import Pattern
 
 
+@overload
 def compile(
     pattern: Pattern,
     *,
@@ -26,29 +32,95 @@ def compile(
     dtype: torch.dtype = torch.float32,
     engine: str = "auto",
     device: torch.device | str | None = None,
-) -> Compiled:
+) -> Compiled: ...
+
+
+@overload
+def compile(
+    pattern: Pattern,
+    *,
+    heads: int,
+    kv_heads: int | None = None,
+    hidden_size: int | None = None,
+    random: int | None = None,
+    head_dim: int = 64,
+    dtype: torch.dtype = torch.float32,
+    engine: str = "auto",
+    device: torch.device | str | None = None,
+) -> LearnedAttention: ...
+
+
+def compile(
+    pattern: Pattern,
+    *,
+    step: int | None = None,
+    heads: int | None = None,
+    kv_heads: int | None = None,
+    hidden_size: int | None = None,
+    random: int | None = None,
+    head_dim: int = 64,
+    dtype: torch.dtype = torch.float32,
+    engine: str = "auto",
+    device: torch.device | str | None = None,
+) -> Compiled | LearnedAttention:
     """Attention over the union of the pattern's steps, or over step number ``step`` alone.
 
     ``head_dim`` and ``dtype`` are those of the tensors it will be called with. ``engine`` is ``reference``,
     ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). The program is the same for
     all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
-    data type and the device (``kernels/launch.py``). Raises EngineError for an engine that does not exist or cannot
-    run this, IndexError for a step that is not there, PatternError for a cross pattern (P402) and for what is
-    decided at run time (P403).
+    data type and the device (``kernels/launch.py``).
+
+    A pattern with learned terms (selections, gates, summaries) is compiled for one layer: ``heads`` of queries,
+    ``kv_heads`` of keys (as many if None), hidden states of ``hidden_size`` (heads * head_dim if None). The result is a
+    module that holds what the layer learns; with ``random``, a frozen control of that seed.
+
+    Raises EngineError for an engine that does not exist or cannot run this, ArgumentError for sizes that are missing or
+    too many, IndexError for a step that is not there, PatternError for a cross pattern (P402) and for what is decided
+    at run time in a way that no engine runs (P403).
     """
-    bound = pattern.bound
-    refuse_cross(bound.union, bound.direction)
     if head_dim < 1:
         raise EngineError(f"head_dim {head_dim} is not positive")
-    if step is not None and not 0 <= step < len(bound.steps):
-        raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step}")
     chosen = choose_engine(engine, device)
     check_dtype(chosen, dtype)
+    if heads is not None:
+        if step is not None:
+            raise ArgumentError(
+                "step", f"{step}, with heads", "the steps of a learned pattern run together: leave it out"
+            )
+        width = heads * head_dim if hidden_size is None else hidden_size
+        shape = LayerShape(width, heads, heads if kv_heads is None else kv_heads, head_dim)
+        return _learned(pattern, shape, chosen, dtype, random).to(device)
+    for name, value in (("kv_heads", kv_heads), ("hidden_size", hidden_size), ("random", random)):
+        if value is not None:
+            raise ArgumentError(name, f"{value}, without heads", "give heads= too, or leave it out")
+    return _positional(pattern, step, head_dim, dtype, chosen)
+
+
+def _positional(pattern: Pattern, step: int | None, head_dim: int, dtype: torch.dtype, engine: str) -> Compiled:
+    bound = pattern.bound
+    refuse_cross(bound.union, bound.direction)
+    if step is not None and not 0 <= step < len(bound.steps):
+        raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step}")
     expression = bound.union if step is None else bound.steps[step].body
-    refuse_open(expression, tables=chosen == "reference")
+    refuse_open(expression, tables=engine == "reference")
     name = bound.name if step is None else f"{bound.name}.{bound.steps[step].name or step}"
-    program = None if chosen == "reference" else _lower(expression, bound.direction, name)
-    return Compiled(name, Meaning(expression, bound.direction), program, chosen, head_dim, dtype)
+    program = None if engine == "reference" else _lower(expression, bound.direction, name)
+    return Compiled(name, Meaning(expression, bound.direction), program, engine, head_dim, dtype)
+
+
+def _learned(
+    pattern: Pattern, shape: LayerShape, engine: str, dtype: torch.dtype, random: int | None
+) -> LearnedAttention:
+    bound = pattern.bound
+    if not opens(bound.union) and not pooled(bound.union):
+        remedy = "leave heads= out: its program takes tensors of any number of heads"
+        raise ArgumentError("heads", f"{shape.query_heads}, but {bound.name!r} learns nothing", remedy)
+    if engine == "reference":
+        readable(bound.union, {selector.name: selector.kind for selector in bound.selectors}, tables=True)
+        program = None
+    else:
+        program = lower_learned(bound.union, bound.direction, bound.selectors, bound.name)
+    return LearnedAttention(pattern, program, shape, engine=engine, dtype=dtype, random=random)
 
 
 @lru_cache(maxsize=256)

@@ -52,7 +52,7 @@ def split(expression: Expression, direction: Direction) -> tuple[Part, ...]:
     """Disjoint parts whose union is the expression; the blockiest first, so that the others lose their overlap."""
     candidates = [
         Part(relation, " ".join(term.span.text.split()), term.span.line)
-        for term in _terms(expression)
+        for term in terms(expression)
         if not (relation := denote(term, direction)).empty
     ]
     parts: list[Part] = []
@@ -66,16 +66,16 @@ def split(expression: Expression, direction: Direction) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _terms(expression: Expression) -> tuple[Expression, ...]:
-    """The union that the expression distributes into."""
+def terms(expression: Expression) -> tuple[Expression, ...]:
+    """The union that an expression distributes into; the expression alone where that is more than ``MOST_TERMS``."""
     match expression:
         case Union(left, right):
-            found = (*_terms(left), *_terms(right))
+            found = (*terms(left), *terms(right))
         case Intersection(left, right) | Composition(left, right):
             build = type(expression)
-            found = tuple(build(a, b, span=_span(a, expression)) for a in _terms(left) for b in _terms(right))
+            found = tuple(build(a, b, span=_span(a, expression)) for a in terms(left) for b in terms(right))
         case Difference(left, right):
-            found = tuple(Difference(a, right, span=_span(a, expression)) for a in _terms(left))
+            found = tuple(Difference(a, right, span=_span(a, expression)) for a in terms(left))
         case Pairs(query, key, formula):
             found = tuple(Pairs(query, key, part, span=expression.span) for part in _disjuncts(formula))
         case _:

@@ -51,23 +51,30 @@ def gated_attention(
     summaries: Sequence[Summaries] = (),
     *,
     scale: float | None = None,
+    softcap: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both float64, differentiable in q, k, v, gates, summaries and log_size.
 
-    q [B, Hq, Nq, D]; k, v [B, Hkv, Nk, D], finite. scale: D^-1/2 if None. A pair that several terms hold is one pair:
+    q [B, Hq, Nq, D]; k, v [B, Hkv, Nk, D], finite. scale: D^-1/2 if None; with softcap a scaled score s
+    becomes softcap * tanh(s / softcap), before its gate. A pair that several terms hold is one pair:
     it has the gate of the first term that holds it and is not closed there.
     """
     if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
         raise ArgumentError("q", f"{q.shape[1]} heads and {k.shape[1]} key heads", "give a multiple of the key heads")
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     q, k, v = q.double(), _widened(k, q), _widened(v, q)
-    logits = [_gated(q @ k.mT * scale, terms)]
+    logits = [_gated(_scores(q, k, scale, softcap), terms)]
     values = [v]
     for summary in summaries:
-        scores = q @ _widened(summary.keys, q).mT * scale + summary.log_size.double()
+        scores = _scores(q, _widened(summary.keys, q), scale, softcap) + summary.log_size.double()
         logits.append(_gated(scores, [Term(summary.pairs, summary.log_gate)]))
         values.append(_widened(summary.values, q))
     return _softmax(torch.cat(logits, -1), torch.cat(values, -2))
+
+
+def _scores(q: Tensor, k: Tensor, scale: float, softcap: float | None) -> Tensor:
+    scores = q @ k.mT * scale
+    return scores if softcap is None else softcap * torch.tanh(scores / softcap)
 
 
 def _gated(scores: Tensor, terms: Sequence[Term]) -> Tensor:

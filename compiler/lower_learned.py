@@ -1,0 +1,42 @@
+"""lower_learned: a pattern with learned terms into the programs of its positional parts and what selections add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..patterns_dsl.syntax import Direction, Expression, Selector
+from .passes.program import Program
+from .passes.separate import Separated, separate
+from .relations.context import BudgetExceeded, budget
+from .runnable import too_complex
+from .stored import stored
+
+_OPERATIONS = 1_500_000
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedProgram:
+    """The parts of a pattern, and the programs of those that are positional: first what attends whatever is learned,
+    if anything does, then one for each gated term."""
+
+    name: str
+    parts: Separated
+    positional: Program | None
+    gated: tuple[Program, ...]
+
+
+@lru_cache(maxsize=64)
+def lower_learned(
+    expression: Expression, direction: Direction, selectors: tuple[Selector, ...], name: str
+) -> LearnedProgram:
+    """Raises PatternError: P401 for what is too complex, P402 for positional terms between two sequences, P403 for
+    terms that no engine runs."""
+    try:
+        with budget(_OPERATIONS):
+            parts = separate(expression, direction, selectors)
+    except BudgetExceeded as error:
+        raise too_complex(expression, error) from None
+    positional = None if parts.positional is None else stored(parts.positional, direction, name)
+    gated = tuple(stored(term.expression, direction, f"{name}.gated{k}") for k, term in enumerate(parts.gated))
+    return LearnedProgram(name, parts, positional, gated)

@@ -1,0 +1,1 @@
+"""Patterns with learned terms, compiled: positional parts by the engines, selections by lists, one softmax."""

@@ -1,0 +1,181 @@
+"""Attention over a pattern with learned terms: what ``patternc.compile`` returns for one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypedDict, Unpack, overload
+
+import torch
+from torch import Tensor, nn
+
+from ...compiler.lower_learned import LearnedProgram
+from ...compiler.pattern import Pattern
+from ...patterns_dsl.syntax import Direction
+from ..arguments import check_tensors
+from ..engines.engine import check_dtype, find_engine
+from ..errors import ArgumentError
+from ..selectors.inputs import Inputs, Side
+from ..selectors.layer import LayerShape
+from ..selectors.learned import Learned
+from ..selectors.selection import Selection
+from .bind import Tokens, bind
+from .front import Front
+from .gathered import Scores
+from .reference import dense
+from .softmax import attend
+
+Selections: TypeAlias = Mapping[str, Selection]
+"""Of each ``learn`` by its name, of each gate by its term as the text has it, of each ``pooled(s)``."""
+
+
+class LearnedOptions(TypedDict, total=False):
+    """What a call may say beside q, k and v."""
+
+    hidden: Tensor | None
+    inputs: Inputs | None
+    selections: Selections | None
+    spans: Tensor | None
+    scale: float | None
+    softcap: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attended:
+    """out [B, Hq, Nq, D] and lse [B, Hq, Nq] of one call, and what was selected in it."""
+
+    out: Tensor
+    lse: Tensor
+    selections: Selections
+
+
+class LearnedAttention(nn.Module):
+    """One layer's attention over a pattern with learned terms, and what the layer learns: its selectors and gates.
+
+    ``program`` is None for the reference engine, which evaluates the pattern itself.
+
+    Its parameters train, move and are saved with the model that holds it. Nothing is noted on the side in ``forward``,
+    which gradient checkpointing runs twice: what was selected is returned where it is asked for.
+    """
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        program: LearnedProgram | None,
+        shape: LayerShape,
+        *,
+        engine: str,
+        dtype: torch.dtype,
+        random: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_dtype(engine, dtype)
+        self.pattern, self.program = pattern, program
+        self.shape, self.engine, self.dtype = shape, engine, dtype
+        self.learned = Learned(pattern, shape, random=random)
+
+    def extra_repr(self) -> str:
+        return f"{self.pattern.name}, engine={self.engine}"
+
+    @overload
+    def forward(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        return_selections: Literal[False] = False,
+        **options: Unpack[LearnedOptions],
+    ) -> Tensor: ...
+
+    @overload
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, *, return_selections: Literal[True], **options: Unpack[LearnedOptions]
+    ) -> Attended: ...
+
+    def forward(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        hidden: Tensor | None = None,
+        inputs: Inputs | None = None,
+        selections: Selections | None = None,
+        spans: Tensor | None = None,
+        scale: float | None = None,
+        softcap: float | None = None,
+        return_selections: bool = False,
+    ) -> Tensor | Attended:
+        """out [B, Hq, Nq, D]; with ``return_selections`` an ``Attended``.
+
+        q [B, Hq, Nq, D]; k and v [B, Hkv, Nk, D]. ``hidden`` [B, N, W] enters the layer; selectors that compare queries
+        with keys take q and k as they are. ``inputs`` instead says all that selectors read (q and k before rotary
+        embedding, a second sequence), and how many tokens exist, at the front; ``selections`` instead is what an
+        earlier call returned. ``spans`` int32 [B, 2]: the half-open range of tokens that exist, as in ``Compiled``; not
+        for cross patterns, whose lengths are those of ``inputs``. ``scale`` and ``softcap`` as in ``Compiled``.
+
+        A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
+        """
+        self._check(q, k, v, inputs, spans)
+        front = None if spans is None else Front(spans)
+        if front is not None:
+            q, k, v = (front.bring(x, 2) for x in (q, k, v))
+            hidden = None if hidden is None else front.bring(hidden, 1)
+        if inputs is None:
+            inputs = Inputs.self_attention(hidden, q, k, None if front is None else front.lengths)
+        q, k, v = _existing(q, inputs.query), _existing(k, inputs.key), _existing(v, inputs.key)
+        tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
+        if selections is None:
+            selections = self.select(inputs, k, v)
+        scores = Scores(self.shape.head_dim**-0.5 if scale is None else float(scale), softcap)
+        out, lse = self._attend(q, selections, tokens, scores)
+        if front is not None:
+            out, lse = front.put_back(out, 2, 0.0), front.put_back(lse, 2, -torch.inf)
+        return Attended(out, lse, selections) if return_selections else out
+
+    def select(self, inputs: Inputs, k: Tensor, v: Tensor) -> dict[str, Selection]:
+        """What the selectors choose of ``inputs``, the gates, and the summaries of k and v [B, Hkv, Nk, D]."""
+        found: dict[str, Selection] = {name: selector(inputs) for name, selector in self.learned.selectors.items()}
+        found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
+        tokens = Inputs(Side(heads=k, lengths=inputs.query.lengths), Side(heads=k, lengths=inputs.key.lengths))
+        found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}
+        return found
+
+    def _attend(self, q: Tensor, selections: Selections, tokens: Tokens, scores: Scores) -> tuple[Tensor, Tensor]:
+        if self.engine == "reference":
+            return dense(self.pattern.bound, selections, q, tokens, scores)
+        assert self.program is not None
+        parts = bind(self.program, find_engine(self.engine), selections, tokens, scores)
+        return attend(parts, q, tokens.k, tokens.v)
+
+    def _check(self, q: Tensor, k: Tensor, v: Tensor, inputs: Inputs | None, spans: Tensor | None) -> None:
+        check_tensors(q, k, v, head_dim=self.shape.head_dim, dtype=self.dtype)
+        for name, tensor, heads in (("q", q, self.shape.query_heads), ("k", k, self.shape.key_heads)):
+            if tensor.shape[1] != heads:
+                found = f"{tensor.shape[1]} heads, but the layer was compiled for {heads}"
+                raise ArgumentError(name, found, "compile with heads= and kv_heads= as they are")
+        cross = self.pattern.direction is Direction.CROSS
+        if cross and (inputs is None or spans is not None):
+            raise ArgumentError(
+                "inputs",
+                "missing" if inputs is None else "given with spans",
+                "give Inputs.cross(...) for a cross pattern, with its lengths",
+            )
+        if inputs is not None and spans is not None:
+            raise ArgumentError("spans", "given with inputs", "let inputs state the lengths, with tokens at the front")
+        if not cross and q.shape[2] != k.shape[2]:
+            found = f"{q.shape[2]} queries and {k.shape[2]} keys"
+            raise ArgumentError("q", found, "selections are made over the whole sequence: pass all of it")
+        if inputs is not None:
+            for name, side, tensor in (("q", inputs.query, q), ("k", inputs.key, k)):
+                if side.shape[:2] != (tensor.shape[0], tensor.shape[2]):
+                    found = f"inputs of {side.shape[1]} tokens in a batch of {side.shape[0]}"
+                    raise ArgumentError(
+                        "inputs", f"{found} beside {name} {tuple(tensor.shape)}", "give the same tokens"
+                    )
+
+
+def _existing(x: Tensor, side: Side) -> Tensor:
+    """x [B, H, N, D], 0 where no token exists, whatever it held."""
+    return x if side.lengths is None else x.masked_fill(~side.exists()[:, None, :, None], 0.0)

@@ -1,0 +1,69 @@
+"""Keys that runs of queries read, by lists: the one form in which every selection is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from ...compiler.relations.integer import TRUE, Predicate
+from .held import Earlier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """Which pairs of a list there are, beside what its entries say. A gate that is -inf leaves its pairs out too.
+
+    ``causal``: only j <= i. ``within``: a predicate over i, j and the lengths. ``earlier``: terms whose pairs are
+    theirs. queries and keys int64 [B]: how many exist; ``lengths``: the same of tokens, by the names of the pattern.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    causal: bool
+    lengths: Mapping[str, Tensor]
+    within: Predicate = TRUE
+    earlier: tuple[Earlier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyLists:
+    """For each tile of ``tile`` queries, entries of ``block`` consecutive keys; tile 0: one list for all queries.
+
+    entries int64 [B or 1, G, tiles, slots], -1 in slots that hold none; since and until int64 broadcast to it: the
+    queries since <= i < until read the entry. G is 1, the key heads or the query heads. ``rows`` int64 [B, G, R]: the
+    queries in this order instead of all, none of them twice.
+
+    Log-gates: ``gate`` of the shape of entries, ``row_gate`` [B, G, R], ``head_gate`` [Hq]. ``keys`` and ``values``
+    [B, Hkv, P, D] are read instead of the tokens where they are given, with log_size [B or 1, P] added to the scores.
+    ``probe``: these entries take no part; backward says what the gradient of their gates, which are 0, is.
+    """
+
+    bounds: Bounds
+    tile: int
+    block: int
+    entries: Tensor
+    since: Tensor | None = None
+    until: Tensor | None = None
+    rows: Tensor | None = None
+    gate: Tensor | None = None
+    row_gate: Tensor | None = None
+    head_gate: Tensor | None = None
+    keys: Tensor | None = None
+    values: Tensor | None = None
+    log_size: Tensor | None = None
+    probe: bool = False
+
+    def learned(self) -> dict[str, Tensor]:
+        """The tensors that have a gradient, by name."""
+        names = ("gate", "row_gate", "head_gate", "keys", "values")
+        return {name: tensor for name in names if (tensor := getattr(self, name)) is not None}
+
+    def having(self, learned: Mapping[str, Any]) -> KeyLists:
+        return replace(self, **learned)
+
+    @property
+    def groups(self) -> int:
+        return self.entries.shape[1]

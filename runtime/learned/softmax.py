@@ -1,0 +1,103 @@
+"""One softmax over positional programs and lists, forward and backward.
+
+The parts share no pair. Each adds to (out, lse) in turn; backward calls each with the final (out, lse), which are all
+that is kept beside the inputs: the sum over parts is the exact gradient of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from . import gathered
+from .gathered import Rows, Scores
+from .lists import KeyLists
+from .positional import Positional
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What one call attends to."""
+
+    positional: tuple[Positional, ...]
+    lists: tuple[KeyLists, ...]
+    scores: Scores
+
+    def learned(self) -> list[Tensor]:
+        """The tensors of all parts that have a gradient."""
+        return [
+            *(tensor for part in self.positional for tensor in part.learned().values()),
+            *(tensor for lists in self.lists for tensor in lists.learned().values()),
+        ]
+
+    def having(self, learned: Iterator[Tensor]) -> Parts:
+        """The same with these tensors, in the order of ``learned``."""
+        positional = tuple(part.having({name: next(learned) for name in part.learned()}) for part in self.positional)
+        lists = tuple(part.having({name: next(learned) for name in part.learned()}) for part in self.lists)
+        return Parts(positional, lists, self.scores)
+
+
+def attend(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """out [B, Hq, Nq, D], of q's data type, and lse [B, Hq, Nq], at least float32. Differentiable, once, in q, k, v,
+    gates and summaries. A query without a key has out 0 and lse -inf."""
+    out, lse = _Softmax.apply(parts, q, k, v, *parts.learned())  # type: ignore[no-untyped-call]
+    return out, lse
+
+
+class _Softmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, parts: Parts, q: Tensor, k: Tensor, v: Tensor, *learned: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        wide = torch.promote_types(q.dtype, torch.float32)
+        out = torch.zeros(q.shape, dtype=wide, device=q.device)
+        lse = torch.full(q.shape[:3], -torch.inf, dtype=wide, device=q.device)
+        kept: list[Tensor] = []
+        for part in parts.positional:
+            own = part.add(q, k, v, out, lse)
+            kept += own if part.head_gate is not None else ()
+        for lists in parts.lists:
+            gathered.add(lists, q, k, v, out, lse, parts.scores)
+        out = out.to(q.dtype)
+        ctx.parts = parts.having(iter([torch.empty(0)] * len(learned)))
+        ctx.save_for_backward(q, k, v, out, lse, *learned, *kept)
+        ctx.count = len(learned)
+        return out, lse
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
+        count: int = ctx.count
+        if grad_out is None and grad_lse is None:
+            return (None,) * (4 + count)
+        q, k, v, out, lse, *rest = ctx.saved_tensors
+        learned, kept = rest[:count], iter(rest[count:])
+        parts: Parts = ctx.parts.having(iter(learned))
+        grad_out = torch.zeros_like(out) if grad_out is None else grad_out
+        whole = _rows(grad_out, grad_lse, out, lse)
+        dq, dk, dv = (torch.zeros(x.shape, dtype=lse.dtype, device=x.device) for x in (q, k, v))
+        sums = (dq, dk, dv)
+        found: list[Tensor] = []
+        final = (out, lse, grad_out, grad_lse)
+        for part in parts.positional:
+            own = None if part.head_gate is None else (next(kept), next(kept))
+            found += part.gradients(q, k, v, final, whole, own, sums).values()
+        for lists in parts.lists:
+            found += gathered.gradients(lists, q, k, v, whole, sums, parts.scores).values()
+        gradients: list[Tensor] = [
+            gradient.to(x.dtype) for gradient, x in zip((*sums, *found), (q, k, v, *learned), strict=True)
+        ]
+        return (None, *gradients)
+
+
+def _rows(grad_out: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor) -> Rows:
+    grad = grad_out.to(lse.dtype)
+    delta = (grad * out.to(lse.dtype)).sum(-1)
+    if grad_lse is not None:
+        # A query without a key has no gradient.
+        delta = delta - grad_lse.to(lse.dtype).masked_fill(lse.isneginf(), 0.0)
+    return Rows(grad, delta[..., None], lse.masked_fill(lse.isneginf(), 0.0)[..., None])

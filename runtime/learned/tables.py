@@ -1,0 +1,164 @@
+"""From selections to lists: what is read, and what is held against the terms behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ...compiler.relations.integer import All, Compare, Var
+from ..selectors.layer import slots
+from ..selectors.pooling import block_counts, block_means
+from ..selectors.selection import (
+    COARSE,
+    FINE,
+    MEDIUM,
+    MEDIUM_SIZE,
+    BlockSelection,
+    KeySelection,
+    LevelSelection,
+    SummarySelection,
+    TokenSelection,
+)
+from .held import HeldBlocks, HeldColumns, HeldKeys, HeldRows
+from .lists import Bounds, KeyLists
+
+ROW_BLOCK = 64
+"""Keys of an entry where all keys are read."""
+
+
+def column_lists(selection: TokenSelection, bounds: Bounds) -> KeyLists:
+    """One list for all queries: the tokens that some query reads, rising."""
+    until = _open_until(selection)
+    places = slots(until > 0, _most((until > 0).sum(-1), until))
+    known = places.clamp_min(0)
+    return KeyLists(
+        bounds,
+        tile=0,
+        block=1,
+        entries=places[:, :, None],
+        until=until.gather(-1, known)[:, :, None],
+        gate=selection.column_gate.gather(-1, known)[:, :, None],
+    )
+
+
+def held_columns(selection: TokenSelection) -> HeldColumns:
+    return HeldColumns(_open_until(selection))
+
+
+def row_lists(selection: TokenSelection, bounds: Bounds, keys: int) -> KeyLists:
+    """The chosen queries, before others that fill the list up and are closed, by all keys."""
+    assert selection.rows is not None and selection.row_gate is not None
+    chosen = _open_rows(selection)
+    count = _most(chosen.sum(-1), chosen)
+    rows = (~chosen).to(torch.uint8).sort(dim=-1, stable=True).indices[..., :count]
+    gate = selection.row_gate.masked_fill(~chosen, -torch.inf).gather(-1, rows)
+    entries = torch.arange(-(-keys // ROW_BLOCK), device=rows.device).expand(1, rows.shape[1], 1, -1)
+    return KeyLists(bounds, tile=0, block=ROW_BLOCK, entries=entries, rows=rows, row_gate=gate)
+
+
+def held_rows(selection: TokenSelection) -> HeldRows:
+    return HeldRows(_open_rows(selection))
+
+
+def block_lists(selection: BlockSelection, bounds: Bounds) -> KeyLists:
+    """The blocks of each block of queries."""
+    return KeyLists(
+        bounds, tile=selection.block, block=selection.block, entries=selection.blocks, gate=selection.log_gate
+    )
+
+
+def held_blocks(selection: BlockSelection, keys: int) -> HeldBlocks:
+    chosen = (selection.blocks >= 0) & ~selection.log_gate.isneginf()
+    table = torch.zeros(
+        *selection.blocks.shape[:-1], -(-keys // selection.block) + 1, dtype=torch.bool, device=chosen.device
+    )
+    # What holds no block goes to one behind the last.
+    table = table.scatter(-1, selection.blocks.where(chosen, table.shape[-1] - 1), True)
+    return HeldBlocks(selection.block, table)
+
+
+def key_lists(selection: KeySelection, bounds: Bounds, keys: int) -> tuple[KeyLists, ...]:
+    """The keys of each tile; where it is forced, each query's own key in lists of its own."""
+    chosen = KeyLists(
+        bounds,
+        tile=selection.tile,
+        block=1,
+        entries=selection.keys,
+        until=selection.until,
+        gate=selection.log_gate,
+    )
+    if not selection.diagonal:
+        return (chosen,)
+    own = torch.arange(selection.keys.shape[2] * selection.tile, device=selection.keys.device)
+    own = own.view(1, 1, -1, selection.tile)
+    diagonal = KeyLists(bounds, selection.tile, 1, own.where(own < keys, -1), since=own, until=own + 1)
+    others = All((bounds.within, Compare("!=", Var("i"), Var("j"))))
+    return diagonal, replace(chosen, bounds=replace(bounds, within=others))
+
+
+def held_keys(selection: KeySelection) -> HeldKeys:
+    keys, order = selection.keys.masked_fill(selection.log_gate.isneginf(), -1).sort(dim=-1)
+    return HeldKeys(selection.tile, selection.diagonal, keys, selection.until.gather(-1, order))
+
+
+def level_lists(selection: LevelSelection, bounds: Bounds, k: Tensor, v: Tensor) -> tuple[KeyLists, ...]:
+    """The blocks that are kept whole; then the summaries of the others, of k and v [B, Hkv, Nk, D]."""
+    fine = _levels(selection, FINE, bounds, selection.block)
+    exists = torch.arange(k.shape[2], device=k.device) < bounds.keys[:, None]
+    found = [fine]
+    for level, size in ((MEDIUM, MEDIUM_SIZE), (COARSE, selection.block)):
+        if level == MEDIUM and selection.block % MEDIUM_SIZE:
+            continue  # not among its levels
+        tokens = block_counts(bounds.keys, -(-k.shape[2] // size), size)
+        lists = _levels(selection, level, summary_bounds(bounds, (tokens > 0).sum(-1)), selection.block // size)
+        keys, values = (block_means(x, exists, size) for x in (k, v))
+        found.append(replace(lists, keys=keys, values=values, log_size=tokens.clamp_min(1).to(k.dtype).log()))
+    return tuple(found)
+
+
+def held_levels(selection: LevelSelection) -> HeldBlocks:
+    return HeldBlocks(selection.block, (selection.level == FINE) & ~selection.log_gate.isneginf())
+
+
+def summary_lists(selection: SummarySelection, bounds: Bounds) -> KeyLists:
+    """All summaries, each from the query on that reads it first."""
+    count = selection.keys.shape[2]
+    entries = torch.arange(count, device=selection.keys.device).view(1, 1, 1, -1)
+    return KeyLists(
+        summary_bounds(bounds, selection.counts),
+        tile=0,
+        block=1,
+        entries=entries,
+        since=selection.visible_from.view(1, 1, 1, -1),
+        keys=selection.keys,
+        values=selection.values,
+        log_size=selection.keys.new_full((1, count), selection.log_size),
+    )
+
+
+def summary_bounds(bounds: Bounds, count: Tensor) -> Bounds:
+    """Summaries, so many [B] of them, stand beside tokens: no pair of theirs is anyone else's."""
+    return Bounds(bounds.queries, count, False, bounds.lengths)
+
+
+def _levels(selection: LevelSelection, level: int, bounds: Bounds, block: int) -> KeyLists:
+    chosen = (selection.level == level) & ~selection.log_gate.isneginf()
+    places = slots(chosen, _most(chosen.sum(-1), chosen))
+    gate = selection.log_gate.gather(-1, places.clamp_min(0))
+    return KeyLists(bounds, tile=selection.block, block=block, entries=places, gate=gate)
+
+
+def _open_until(selection: TokenSelection) -> Tensor:
+    return selection.until.masked_fill(selection.column_gate.isneginf(), 0)
+
+
+def _open_rows(selection: TokenSelection) -> Tensor:
+    assert selection.rows is not None and selection.row_gate is not None
+    return selection.rows & ~selection.row_gate.isneginf()
+
+
+def _most(counts: Tensor, chosen: Tensor) -> int:
+    """How long a list must be: the longest, but where a look at it would stop a device's stream, all there could be."""
+    return int(counts.max()) if counts.numel() and counts.device.type == "cpu" else chosen.shape[-1]
