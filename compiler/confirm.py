@@ -62,25 +62,27 @@ def _ranges(kernels: tuple[Kernel, ...], index: int) -> list[Range]:
 def _partition(program: Program, stated: list[IntegerSet], meaning: Relation) -> None:
     """The terms are disjoint and their union is the pattern."""
     terms = [
-        ranks.image((QUERY, KEY), _tokens(term), ("n",)) for term, ranks in zip(program.terms, stated, strict=True)
+        ranks.image((QUERY, KEY), _tokens(program, term), program.lengths)
+        for term, ranks in zip(program.terms, stated, strict=True)
     ]
     for (one, left), (two, right) in combinations(enumerate(terms), 2):
-        _empty(left & right, f"terms {one} and {two} share a pair")
+        _empty(left & right, program, f"terms {one} and {two} share a pair")
     missing = meaning.pairs
     for index, term in enumerate(terms):
-        _empty(term - meaning.pairs, f"term {index} computes a pair that the pattern does not have")
+        _empty(term - meaning.pairs, program, f"term {index} computes a pair that the pattern does not have")
         missing = missing - term
-    _empty(missing, "no term computes a pair of the pattern")
+    _empty(missing, program, "no term computes a pair of the pattern")
 
 
-def _empty(pairs: IntegerSet, complaint: str) -> None:
+def _empty(pairs: IntegerSet, program: Program, complaint: str) -> None:
     if not pairs.empty:
-        raise Unconfirmed(f"{complaint}: {pairs.smallest(('n',))}")
+        raise Unconfirmed(f"{complaint}: {pairs.smallest(program.lengths)}")
 
 
-def _tokens(term: Term) -> str:
+def _tokens(program: Program, term: Term) -> str:
     query, key = term.query.formula("v_c", "v_a"), term.key.formula(_key_class(term), "v_b")
-    return f"v_i = {query} and v_j = {key} and 0 <= v_i < v_n and 0 <= v_j < v_n"
+    queries, keys = program.lengths[0], program.lengths[-1]
+    return f"v_i = {query} and v_j = {key} and 0 <= v_i < {quote(queries)} and 0 <= v_j < {quote(keys)}"
 
 
 def _key_class(term: Term) -> str:
@@ -120,14 +122,15 @@ def _ranges_partition(program: Program, index: int, stated: IntegerSet, ranges: 
 
 
 def _space(program: Program, index: int, formula: str) -> IntegerSet:
-    """Ranks (c, a, b) with a formula. Only where a range or mask of the term speaks of n must the tokens lie below
-    it: without, the claim is made for all ranks, which is more."""
+    """Ranks (c, a, b) with a formula. Only where a range or mask of the term speaks of a length must the tokens
+    lie below it: without, the claim is made for all ranks, which is more."""
     term = program.terms[index]
     ranges = _ranges((*program.forward, *program.backward), index)
     spoken = variables(term.keep).union(*(variables(span.lo) | variables(span.hi) for span in ranges))
-    tokens = f"exists (v_i, v_j : {_tokens(term)})" if "n" in spoken else "v_n >= 1"
+    exist = " and ".join(f"{quote(length)} >= 1" for length in program.lengths)
+    tokens = f"exists (v_i, v_j : {_tokens(program, term)})" if spoken.intersection(program.lengths) else exist
     ranks = f"0 <= v_c < {term.query.classes} and v_a >= 0 and v_b >= 0"
-    return IntegerSet.parse(SPACE, f"{ranks} and {tokens} and {formula}", ("n", "T"))
+    return IntegerSet.parse(SPACE, f"{ranks} and {tokens} and {formula}", (*program.lengths, "T"))
 
 
 def _visited(program: Program, term: Term, span: Range, side: str) -> str:

@@ -14,7 +14,7 @@ from .passes.program import TILE, Program, Tile
 from .passes.split import split
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
-from .runnable import refuse_cross, refuse_open, too_complex
+from .runnable import refuse_open, too_complex
 
 _OPERATIONS = 1_500_000
 
@@ -30,10 +30,9 @@ class Lowered:
 
 def lower(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Lowered:
     """Compile a relation. Raises PatternError for one that cannot be compiled: P401 where the set computations run
-    out of their budget, P402 for a cross pattern, P403 for what is decided at run time. ``Unconfirmed`` would say
+    out of their budget, P403 for what is decided at run time. ``Unconfirmed`` would say
     that what was emitted is not the pattern.
     """
-    refuse_cross(expression, direction)
     refuse_open(expression)
     try:
         with budget(_OPERATIONS):
@@ -45,7 +44,7 @@ def lower(expression: Expression, direction: Direction, name: str, tile: Tile = 
 def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Lowered:
     arrangements = merge(arrange(split(expression, direction), tile), tile)
     placements = [placement for arrangement in arrangements for placement in arrangement.placements]
-    program = fuse(name, direction is Direction.CAUSAL, placements, tile)
+    program = fuse(name, direction, placements, tile)
     source = emit(program)
     confirm(source, denote(expression, direction))
     return Lowered(program, source, arrangements)

@@ -30,7 +30,7 @@ class LearnedProgram:
 def lower_learned(
     expression: Expression, direction: Direction, selectors: tuple[Selector, ...], name: str
 ) -> LearnedProgram:
-    """Raises PatternError: P401 for what is too complex, P402 for positional terms between two sequences, P403 for
+    """Raises PatternError: P401 for what is too complex, P403 for
     terms that no engine runs."""
     try:
         with budget(_OPERATIONS):

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from ..patterns_dsl.diagnostics import codes
 from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
-from ..patterns_dsl.syntax import Direction, Expression
+from ..patterns_dsl.syntax import Expression
 from .relations.settle import drawn, opens, pooled
 
 _COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
-
-
-def refuse_cross(expression: Expression, direction: Direction) -> None:
-    """Raises PatternError (P402) for a cross pattern: no engine and no pass knows two sequences yet."""
-    if direction is Direction.CROSS:
-        message = "a cross pattern cannot be compiled yet"
-        remedy = "declare it `causal` or `bidirectional`; `check` and `show` work for cross patterns"
-        raise PatternError([Diagnostic(codes.NOT_COMPILED, message, expression.span, help=(remedy,))])
 
 
 def too_complex(expression: Expression, error: Exception) -> PatternError:

@@ -38,10 +38,12 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
         raise ArgumentError("q", f"{q.shape[1]} heads, but k has {k.shape[1]}", remedy)
 
 
-def check_placement(q: Tensor, k: Tensor, call: Call) -> None:
+def check_placement(q: Tensor, k: Tensor, call: Call, *, cross: bool) -> None:
     """Where the queries and keys of a call lie, as far as shapes tell. Raises ArgumentError."""
     nq, nk = q.shape[2], k.shape[2]
-    if call.query_offset < 0 or call.query_offset + nq > nk:
+    if cross:
+        _check_cross(call)
+    elif call.query_offset < 0 or call.query_offset + nq > nk:
         remedy = "queries are rows query_offset .. query_offset + Nq - 1 of the keys; for decode pass Nk - Nq"
         raise ArgumentError("query_offset", f"{call.query_offset} with {nq} queries and {nk} keys", remedy)
     if call.spans is not None:
@@ -53,6 +55,15 @@ def check_placement(q: Tensor, k: Tensor, call: Call) -> None:
         raise ArgumentError("max_seqlen", f"{call.max_seqlen} without documents", remedy)
     if call.softcap is not None and not 0 < call.softcap < math.inf:
         raise ArgumentError("softcap", f"{call.softcap}", "pass a positive number, or None for scores as they are")
+
+
+def _check_cross(call: Call) -> None:
+    if call.query_offset != 0:
+        remedy = "the queries of a cross pattern are a sequence of their own: leave it out"
+        raise ArgumentError("query_offset", f"{call.query_offset}, but the pattern is a cross pattern", remedy)
+    if call.documents is not None:
+        remedy = "put one pair of sequences into each batch element, and pass the keys that exist as spans"
+        raise ArgumentError("documents", "given to a cross pattern, whose two sides would need two", remedy)
 
 
 def _check_documents(q: Tensor, k: Tensor, call: Call, documents: Tensor) -> None:

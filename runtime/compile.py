@@ -11,7 +11,7 @@ from ..compiler.lower_learned import lower_learned
 from ..compiler.passes.choices import readable
 from ..compiler.passes.program import Program
 from ..compiler.relations.settle import opens, pooled
-from ..compiler.runnable import refuse_cross, refuse_open
+from ..compiler.runnable import refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, choose_engine
@@ -75,8 +75,8 @@ def compile(
     module that holds what the layer learns; with ``random``, a frozen control of that seed.
 
     Raises EngineError for an engine that does not exist or cannot run this, ArgumentError for sizes that are missing or
-    too many, IndexError for a step that is not there, PatternError for a cross pattern (P402) and for what is decided
-    at run time in a way that no engine runs (P403).
+    too many, IndexError for a step that is not there, PatternError for what is decided at run time in a way that
+    no engine runs (P403).
     """
     if head_dim < 1:
         raise EngineError(f"head_dim {head_dim} is not positive")
@@ -98,7 +98,6 @@ def compile(
 
 def _positional(pattern: Pattern, step: int | None, head_dim: int, dtype: torch.dtype, engine: str) -> Compiled:
     bound = pattern.bound
-    refuse_cross(bound.union, bound.direction)
     if step is not None and not 0 <= step < len(bound.steps):
         raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step}")
     expression = bound.union if step is None else bound.steps[step].body

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..compiler.passes.program import Program
+from ..patterns_dsl.syntax import Direction
 from .arguments import check_placement, check_tensors
 from .engines.engine import Call, Meaning, check_dtype
 from .errors import EngineError
@@ -111,7 +112,8 @@ class Compiled:
         scores, by default head_dim ** -0.5; with ``softcap`` a score s becomes softcap * tanh(s / softcap). ``spans``
         int32 [B, 2] holds the half-open range of keys that exist (padding); positions and the length of the pattern
         count from its start. Query row r stands at key position ``query_offset + r``. Rows outside their span or
-        without a key give out 0 and lse -inf, and no gradient.
+        without a key give out 0 and lse -inf, and no gradient. Of a cross pattern all queries are a sequence of their
+        own, of any length; spans are of the keys alone.
 
         ``sinks`` [Hq] is one logit per head that joins the softmax of each of its queries and yields nothing (gpt-oss);
         lse counts it.
@@ -126,7 +128,8 @@ class Compiled:
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
         scale = self.head_dim**-0.5 if scale is None else float(scale)
-        check_placement(q, k, Call(scale, spans, query_offset, documents, max_seqlen, softcap))
+        call = Call(scale, spans, query_offset, documents, max_seqlen, softcap)
+        check_placement(q, k, call, cross=self.meaning.direction is Direction.CROSS)
         out, lse = attention(q, k, v, spans, documents, self.key, scale, query_offset, max_seqlen, softcap)
         if sinks is not None:
             check_sinks(q, sinks)

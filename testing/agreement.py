@@ -67,8 +67,8 @@ class Eager:
     """Attention as a model computes it in its own data type, under a boolean mask [B, 1, Nq, Nk] or one that broadcasts
     to it. A row without a key gives out 0 and lse -inf, and no gradient."""
 
-    def __init__(self, mask: Tensor, dtype: torch.dtype) -> None:
-        self.mask, self.dtype = mask, dtype
+    def __init__(self, mask: Tensor, dtype: torch.dtype, softcap: float | None = None) -> None:
+        self.mask, self.dtype, self.softcap = mask, dtype, softcap
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, *, return_lse: bool, scale: float | None = None
@@ -76,6 +76,9 @@ class Eager:
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         some = self.mask.any(-1, keepdim=True)
-        scores = (q @ k.mT * scale).masked_fill(~(self.mask | ~some), -math.inf)
+        scores = q @ k.mT * scale
+        if self.softcap is not None:
+            scores = torch.tanh(scores / self.softcap) * self.softcap
+        scores = scores.masked_fill(~(self.mask | ~some), -math.inf)
         out = torch.where(some, scores.softmax(-1) @ v, 0.0)
         return out, torch.where(some[..., 0], scores.logsumexp(-1), -math.inf)

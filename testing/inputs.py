@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from hypothesis import strategies as st
@@ -30,7 +31,8 @@ HEAD_DIMS = (16, 8, 24, 32, 40, 64)
 class AttentionInputs:
     """One call of a compiled pattern. q is [batch, heads, queries, head_dim], k and v [batch, key_heads, keys,
     head_dim]; ``spans`` are the keys of each batch element that exist, as half-open ranges; query row r stands at key
-    ``query_offset + r``. ``seed`` is that of the normally distributed values."""
+    ``query_offset + r``. ``documents`` are the places where packed documents begin, and the end of the last. ``seed``
+    is that of the normally distributed values. Of a ``cross`` pattern queries and keys are two sequences."""
 
     batch: int
     heads: int
@@ -44,6 +46,9 @@ class AttentionInputs:
     query_offset: int
     scale: float | None
     seed: int
+    documents: tuple[int, ...] | None = None
+    softcap: float | None = None
+    cross: bool = False
 
     @cached_property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,7 +85,17 @@ class AttentionInputs:
         import torch
 
         spans = None if self.spans is None else torch.tensor(self.spans, dtype=torch.int32)
-        return {"scale": self.scale, "spans": spans, "query_offset": self.query_offset}
+        documents = None if self.documents is None else torch.tensor(self.documents, dtype=torch.int32)
+        place = {"spans": spans, "query_offset": self.query_offset, "documents": documents}
+        return {"scale": self.scale, "softcap": self.softcap, **place}
+
+    @property
+    def sequences(self) -> tuple[tuple[int, int, int], ...]:
+        """(batch element, first key, end) of each sequence of keys."""
+        if self.documents is not None:
+            return tuple((0, start, end) for start, end in pairwise(self.documents))
+        spans = self.spans or ((0, self.keys),) * self.batch
+        return tuple((element, start, end) for element, (start, end) in enumerate(spans))
 
     def _laid_out(self, heads: int, tokens: int, generator: torch.Generator) -> Tensor:
         """[batch, heads, tokens, head_dim] in the strides of the layout."""
@@ -118,22 +133,22 @@ def attention_inputs(
     dtypes: tuple[Dtype, ...] = ("float32",),
     heads: int | None = None,
 ) -> AttentionInputs:
-    """Inputs for a compiled pattern: lengths from 1 to ``most``, groups of heads, any strides, padding, late queries.
-    ``heads``: the most query heads, 6 at most in any case.
-
-    Raises ValueError for a cross pattern, which no engine runs yet.
-    """
-    if pattern is not None and pattern.direction is Direction.CROSS:
-        raise ValueError(f"pattern {pattern.name!r} is a cross pattern, and no engine runs these yet")
+    """Inputs for a compiled pattern: lengths from 1 to ``most``, groups of heads, any strides, capped scores; padding
+    with late queries, packed documents or, for a cross pattern, any number of queries. ``heads``: the most query heads,
+    6 at most in any case."""
+    cross = pattern is not None and pattern.direction is Direction.CROSS
     key_heads, group, keys = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(lengths(pattern, most=most))
     if heads is not None:
         group = min(group, heads)
         key_heads = min(key_heads, heads // group)
-    batch = draw(st.integers(1, 2))
-    whole = draw(st.integers(0, 2)) < 2
-    queries = keys if whole else draw(st.integers(1, keys))
-    spans = None
-    if draw(st.integers(0, 2)) == 2:
+    kind = draw(st.sampled_from(["whole", "whole", "late"] if cross else ["whole", "whole", "late", "packed"]))
+    batch = 1 if kind == "packed" else draw(st.integers(1, 2))
+    queries = keys if kind != "late" else draw(lengths(pattern, most=most) if cross else st.integers(1, keys))
+    spans = documents = None
+    if kind == "packed":
+        inner = draw(st.lists(st.integers(0, keys), max_size=4))
+        documents = (0, *sorted(inner), keys)
+    elif draw(st.integers(0, 2)) == 2:
         spans = tuple(draw(_span(keys)) for _ in range(batch))
     return AttentionInputs(
         batch=batch,
@@ -145,7 +160,10 @@ def attention_inputs(
         dtype=draw(st.sampled_from(dtypes)),
         layout=draw(st.sampled_from(LAYOUTS)),
         spans=spans,
-        query_offset=0 if whole else draw(st.integers(0, keys - queries)),
+        query_offset=draw(st.integers(0, keys - queries)) if kind == "late" and not cross else 0,
         scale=draw(st.sampled_from([None, 0.3, 1.0, -0.5, 0.0])),
         seed=draw(st.integers(0, 999)),
+        documents=documents,
+        softcap=draw(st.sampled_from([None, None, 0.8, 30.0])),
+        cross=cross,
     )

@@ -66,8 +66,8 @@ def emit(program: Program, roles: tuple[Role, ...] = ROLES) -> str:
     validate(program)
     sides = [("forward", program.forward)] if {"forward", "backward_query"} & set(roles) else []
     sides += [("backward", program.backward)] if "backward_key" in roles else []
-    parts = [_keep(index, term) for index, term in enumerate(program.terms) if _is_masked(program, index)]
-    parts += [text for side, kernels in sides for text in _bounds(side, kernels)]
+    parts = [_keep(program, index, term) for index, term in enumerate(program.terms) if _is_masked(program, index)]
+    parts += [text for side, kernels in sides for text in _bounds(program, side, kernels)]
     for index in range(len(program.forward)):
         parts += [forward(program, index)] if "forward" in roles else []
         parts += [backward_query(program, index)] if "backward_query" in roles else []
@@ -101,7 +101,8 @@ def _header(program: Program, body: str) -> str:
         f"        queries {describe(term.query)}; keys {describe(term.key)}"
         for index, term in enumerate(program.terms)
     ]
-    kind = "causal" if program.causal else "not causal"
+    kind = "causal" if program.causal else "cross" if program.cross else "not causal"
+    lengths = "nq, nk lengths of queries and keys" if program.cross else "n length"
     used = [name for name in _LIBRARY if re.search(rf"\b{name}\b", body)]
     return "\n".join(
         [
@@ -112,7 +113,7 @@ def _header(program: Program, body: str) -> str:
             f"{kind}; tiles of {program.tile.query} queries x {program.tile.key} keys.",
             "The kernels of one direction run in order, each resuming from what the one before left in memory.",
             "",
-            "n length; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;",
+            f"{lengths}; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;",
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
             '"""',
             "",
@@ -129,24 +130,23 @@ def _imports(names: list[str]) -> list[str]:
     return ["from patternc.runtime.engines.tiles import (", *(f"    {name}," for name in names), ")"] if names else []
 
 
-def _bounds(side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:
-    stationary = "I" if side == "forward" else "J"
+def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:
+    names = ", ".join(("I" if side == "forward" else "J", "c", "T", *program.lengths))
     for at_kernel, kernel in enumerate(kernels):
         for at_sweep in range(len(kernel.sweeps)):
             for loop in loops(side, kernels, at_kernel, at_sweep):
-                yield _function(loop.lo, stationary, loop.range.lo)
-                yield _function(loop.hi, stationary, loop.range.hi)
+                yield _function(loop.lo, names, loop.range.lo)
+                yield _function(loop.hi, names, loop.range.hi)
 
 
-def _function(name: str, stationary: str, value: Expr) -> str:
-    return f"@triton.jit\ndef {name}({stationary}, c, T, n):\n    return {sentence(spell(value))}"
+def _function(name: str, names: str, value: Expr) -> str:
+    return f"@triton.jit\ndef {name}({names}):\n    return {sentence(spell(value))}"
 
 
-def _keep(index: int, term: Term) -> str:
+def _keep(program: Program, index: int, term: Term) -> str:
+    head = f"@triton.jit\ndef keep{index}(c, a, b, {', '.join(program.lengths)}):"
     text = sentence(spell_predicate(term.keep))
-    return (
-        f"@triton.jit\ndef keep{index}(c, a, b, n):\n    # line {term.line}: {one_line(term.label)}\n    return {text}"
-    )
+    return f"{head}\n    # line {term.line}: {one_line(term.label)}\n    return {text}"
 
 
 def _is_masked(program: Program, term: int) -> bool:

@@ -101,8 +101,9 @@ def backward_key(program: Program, index: int) -> str:
     heads of a group."""
     order = program.backward[index].order
     body = [
-        "batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)",
-        f"c, block, count = key_block(n, {_constants(order)}, {order.classes}, BLOCK_K)",
+        f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED)",
+        *(["nq = Nq"] if program.cross else []),
+        f"c, block, count = key_block({program.lengths[-1]}, {_constants(order)}, {order.classes}, BLOCK_K)",
         "if block < 0:",
         "    return",
         f"J = block // ({program.tile.key} // BLOCK_K)",
@@ -120,7 +121,7 @@ def backward_key(program: Program, index: int) -> str:
         "    do_at = matrix(do_ptr, batch, head, do_b, do_h)",
         "    lse_at = vector(lse_ptr, batch, head, heads, Nq)",
         "    delta_at = vector(delta_ptr, batch, head, heads, Nq)",
-        "    there = owned(n, owner_ptr, owner, head)",
+        f"    there = owned({program.lengths[0]}, owner_ptr, owner, head)",
         *(f"    {row}" if row else "" for row in _swept_queries(program, index)),
         "",
         "dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
@@ -149,10 +150,15 @@ def _strides(*names: str) -> list[str]:
 
 def _stationary_query(program: Program, order: Order) -> list[str]:
     constants, tile = _constants(order), program.tile.query
-    window = f"first, n, query_offset, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
+    queries, keys = program.lengths[0], program.lengths[-1]
+    # The queries of a cross pattern are a sequence of their own, which starts at row 0 of q.
+    start, place = (
+        ("0 * nq, nq, 0 * nq", "") if program.cross else ("first, n, query_offset", " + first - query_offset")
+    )
+    window = f"{start}, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
     return [
-        "batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)",
-        "n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
+        f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)",
+        f"{queries} = owned({'Nq' if program.cross else 'n'}, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
         "c, block, begin, end = query_block(",
         f"    {window}, BLOCK_Q // PACK, SPLIT",
         ")",
@@ -161,7 +167,7 @@ def _stationary_query(program: Program, order: Order) -> list[str]:
         f"I = block // ({tile} // (BLOCK_Q // PACK))",
         "a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)",
         "head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)",
-        f"rows = token(c, a, {constants}) + first - query_offset",
+        f"rows = token(c, a, {constants}){place}",
         "q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)",
         "k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)",
         "v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)",
@@ -170,7 +176,7 @@ def _stationary_query(program: Program, order: Order) -> list[str]:
 
 def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
     """The loops over key blocks, for a stationary query block."""
-    tile = program.tile.key
+    tile, lengths = program.tile.key, ", ".join(program.lengths)
     for at_sweep, sweep in enumerate(program.forward[index].sweeps):
         term = program.terms[sweep.term]
         key, classes = _constants(term.key), term.key.classes
@@ -178,16 +184,16 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
         load += " HEAD_DIM, BLOCK_D, BLOCK_K, {})"
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "kc = c" if classes == 1 else f"kc = (c + {term.shift % classes}) % {classes}"
-        yield f"count = ranks(kc, n, {key})"
+        yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
         yield f"T = tl.cdiv(count, {tile})"
         for loop in loops("forward", program.forward, index, at_sweep):
-            yield f"lo = tl.maximum({loop.lo}(I, c, T, n), 0) * ({tile} // BLOCK_K)"
-            yield f"hi = tl.minimum({loop.hi}(I, c, T, n) * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
+            yield f"lo = tl.maximum({loop.lo}(I, c, T, {lengths}), 0) * ({tile} // BLOCK_K)"
+            yield f"hi = tl.minimum({loop.hi}(I, c, T, {lengths}) * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
             yield "lo, hi = share(lo, hi, SPLIT)"
             if loop.range.masked:
                 yield "for j in range(lo, hi):"
                 yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
-                yield f"    keep = keep{sweep.term}(c, a[:, None], b[None, :], n) & (b < count)[None, :]"
+                yield f"    keep = keep{sweep.term}(c, a[:, None], b[None, :], {lengths}) & (b < count)[None, :]"
                 yield f"    {load.format('j', False)}"
                 yield f"    {step.format('kept', ' keep,')}"
             else:
@@ -204,24 +210,27 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
 def _swept_queries(program: Program, index: int) -> Iterator[str]:
     """The loops over query blocks, for a stationary key block. Query ranks without a row need no mask: their q and dO
     are loaded as 0 and their lse as +inf."""
-    tile = program.tile.query
+    tile, lengths = program.tile.query, ", ".join(program.lengths)
+    start, offset, place = (
+        ("0 * nq", "0 * nq", "0 * nq") if program.cross else ("first", "query_offset", "first - query_offset")
+    )
     for at_sweep, sweep in enumerate(program.backward[index].sweeps):
         term = program.terms[sweep.term]
         query, classes = _constants(term.query), term.query.classes
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "qc = c" if classes == 1 else f"qc = (c + {-term.shift % classes}) % {classes}"
-        yield f"T = tl.cdiv(ranks(qc, n, {query}), {tile})"
-        yield f"begin, end = query_window(qc, first, there, query_offset, Nq, {query})"
+        yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
+        yield f"begin, end = query_window(qc, {start}, there, {offset}, Nq, {query})"
         for loop in loops("backward", program.backward, index, at_sweep):
             kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
-            yield f"lo = tl.maximum({loop.lo}(J, c, T, n) * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
-            yield f"hi = tl.minimum({loop.hi}(J, c, T, n) * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
+            yield f"lo = tl.maximum({loop.lo}(J, c, T, {lengths}) * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
+            yield f"hi = tl.minimum({loop.hi}(J, c, T, {lengths}) * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
             yield "for i in range(lo, hi):"
             if loop.range.masked:
                 yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
-                yield f"    keep = keep{sweep.term}(qc, a[None, :], b[:, None], n)"
+                yield f"    keep = keep{sweep.term}(qc, a[None, :], b[:, None], {lengths})"
             yield "    q, do, lse, delta = load_queries("
-            yield "        q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,"
+            yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, begin, end,"
             yield f"        q_n, q_d, do_n, do_d, {query}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
             yield "    )"
             yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP})"

@@ -5,6 +5,9 @@ Written apart from emit: that both say the same is what reading proves.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
@@ -14,18 +17,43 @@ DECORATOR = (
     "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Which lengths a kernel speaks of, and where its queries stand. The forms below name these in <CAPITALS>."""
+
+    names: tuple[str, ...]
+    queries: str  # how many there are, as an argument says it
+    also: str
+    first: str  # physical row of query position 0
+    offset: str
+    row: str
+    first_row: str
+
+    def write(self, form: str) -> str:
+        """The form with these lengths."""
+        words = {"LENGTHS": ", ".join(self.names), "QUERIES": self.names[0], "KEYS": self.names[-1]}
+        words |= {"COUNT": self.queries, "ALSO": self.also, "FIRST": self.first, "OFFSET": self.offset}
+        words |= {"ROW": self.row, "FIRST_ROW": self.first_row}
+        return re.sub(r"<([A-Z_]+)>", lambda found: words[found.group(1)], form)
+
+
+_PLACE = "token(c, a, HOLE_period, HOLE_count, HOLE_start)"
+SELF = Lengths(("n",), "n", "", "first", "query_offset", f"{_PLACE} + first - query_offset", "first - query_offset")
+CROSS = Lengths(("nq", "nk"), "Nq", "nq = Nq", "0 * nq", "0 * nq", _PLACE, "0 * nq")
+
 QUERY_HEAD = """
-batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
-n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
+batch, bundle, first, <KEYS> = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+<QUERIES> = owned(<COUNT>, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
 c, block, begin, end = query_block(
-    first, n, query_offset, Nq, split_lo, split_hi,
+    <FIRST>, <QUERIES>, <OFFSET>, Nq, split_lo, split_hi,
     HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_Q // PACK, SPLIT)
 if block < 0:
     return
 I = block // (HOLE_tile // (BLOCK_Q // PACK))
 a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)
 head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)
-rows = token(c, a, HOLE_period, HOLE_count, HOLE_start) + first - query_offset
+rows = <ROW>
 q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
 k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
 v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
@@ -54,12 +82,12 @@ STEPS = {
     "backward_query": "dq = query_gradient_{}(dq, q, k, v, do, lse, delta, {}score_scale, SOFTCAP, PRECISION)",
 }
 KEYS = """
-count = ranks(kc, n, HOLE_period, HOLE_count, HOLE_start)
+count = ranks(kc, <KEYS>, HOLE_period, HOLE_count, HOLE_start)
 T = tl.cdiv(count, HOLE_tile)
 """
 KEY_BOUNDS = """
-lo = tl.maximum(HOLE_lo(I, c, T, n), 0) * (HOLE_tile // BLOCK_K)
-hi = tl.minimum(HOLE_hi(I, c, T, n) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
+lo = tl.maximum(HOLE_lo(I, c, T, <LENGTHS>), 0) * (HOLE_tile // BLOCK_K)
+hi = tl.minimum(HOLE_hi(I, c, T, <LENGTHS>) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
 """
 LOAD = """k, v = load_keys(
         k_at, v_at, {}, kc, first, count, k_n, k_d, v_n, v_d, HOLE_period, HOLE_count, HOLE_start,
@@ -68,7 +96,7 @@ KEYS_MASKED = """
 lo, hi = share(lo, hi, SPLIT)
 for j in range(lo, hi):
     b = j * BLOCK_K + tl.arange(0, BLOCK_K)
-    keep = HOLE_keep(c, a[:, None], b[None, :], n) & (b < count)[None, :]
+    keep = HOLE_keep(c, a[:, None], b[None, :], <LENGTHS>) & (b < count)[None, :]
     {load}
     {step}
 """
@@ -83,8 +111,9 @@ if (lo <= whole) & (whole < hi):
     {step_last}
 """
 KEY_HEAD = """
-batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
-c, block, count = key_block(n, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K)
+batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED)
+<ALSO>
+c, block, count = key_block(<KEYS>, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K)
 if block < 0:
     return
 J = block // (HOLE_tile // BLOCK_K)
@@ -103,23 +132,23 @@ q_at = matrix(q_ptr, batch, head, q_b, q_h)
 do_at = matrix(do_ptr, batch, head, do_b, do_h)
 lse_at = vector(lse_ptr, batch, head, heads, Nq)
 delta_at = vector(delta_ptr, batch, head, heads, Nq)
-there = owned(n, owner_ptr, owner, head)
+there = owned(<QUERIES>, owner_ptr, owner, head)
 """
 QUERIES = """
-T = tl.cdiv(ranks(qc, n, HOLE_period, HOLE_count, HOLE_start), HOLE_tile)
-begin, end = query_window(qc, first, there, query_offset, Nq, HOLE_period, HOLE_count, HOLE_start)
+T = tl.cdiv(ranks(qc, <QUERIES>, HOLE_period, HOLE_count, HOLE_start), HOLE_tile)
+begin, end = query_window(qc, <FIRST>, there, <OFFSET>, Nq, HOLE_period, HOLE_count, HOLE_start)
 """
 QUERY_BOUNDS = """
-lo = tl.maximum(HOLE_lo(J, c, T, n) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
-hi = tl.minimum(HOLE_hi(J, c, T, n) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+lo = tl.maximum(HOLE_lo(J, c, T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
+hi = tl.minimum(HOLE_hi(J, c, T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
-        q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end, q_n, q_d, do_n, do_d,
+        q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, end, q_n, q_d, do_n, do_d,
         HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
 QUERIES_MASKED = f"""
 for i in range(lo, hi):
     a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-    keep = HOLE_keep(qc, a[None, :], b[:, None], n)
+    keep = HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)
     {LOAD_QUERIES}
     dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 """

@@ -67,9 +67,9 @@ def read_expr(node: ast.expr, names: frozenset[str]) -> Expr:
 def read_predicate(node: ast.expr, names: frozenset[str]) -> Predicate:
     """A truth value over ``names``."""
     match node:
-        case ast.Compare(left=ast.Name(id="n"), ops=[ast.Eq()], comparators=[ast.Name(id="n")]):
+        case ast.Compare(left=ast.Name(id="c"), ops=[ast.Eq()], comparators=[ast.Name(id="c")]):
             return TRUE
-        case ast.Compare(left=ast.Name(id="n"), ops=[ast.NotEq()], comparators=[ast.Name(id="n")]):
+        case ast.Compare(left=ast.Name(id="c"), ops=[ast.NotEq()], comparators=[ast.Name(id="c")]):
             return FALSE
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
             return Compare(_COMPARISONS[type(op)], read_expr(left, names), read_expr(right, names))

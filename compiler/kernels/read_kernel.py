@@ -36,6 +36,7 @@ class ReadKernel:
     tile: Tile
     order: Order
     sweeps: tuple[ReadSweep, ...]
+    lengths: tuple[str, ...]
 
 
 class _Statements:
@@ -64,6 +65,11 @@ class _Statements:
             raise refuse(self.owner, "the constants of these statements contradict each other")
         return holes
 
+    def take_head(self, form: str) -> tuple[Holes, forms.Lengths]:
+        """The holes of the next statements, and which lengths they speak of."""
+        found = self.accept(forms.CROSS.write(form))
+        return (found, forms.CROSS) if found is not None else (self.take(forms.SELF.write(form)), forms.SELF)
+
 
 def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     """A ``forward_k`` or ``backward_query_k``. ``first``: whether it must start afresh, or resume."""
@@ -76,20 +82,22 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         _check_signature(function, pointers, ("q", "k", "v", "do"))
         middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END.format(add=not first)
     statements = _Statements(function, function.body)
-    head = statements.take(forms.QUERY_HEAD)
+    head, lengths = statements.take_head(forms.QUERY_HEAD)
     statements.take(middle)
     order = _order(head, _integer(head, "classes"))
     step = forms.STEPS[kind]
-    masked = forms.KEYS_MASKED.format(load=forms.LOAD.format("j", False), step=step.format("kept", "keep, "))
+    masked = lengths.write(forms.KEYS_MASKED).format(
+        load=forms.LOAD.format("j", False), step=step.format("kept", "keep, ")
+    )
     full = forms.KEYS_FULL.format(
         load_whole=forms.LOAD.format("j", True),
         step_whole=step.format("full", ""),
         load_last=forms.LOAD.format("whole", False),
         step_last=step.format("kept", "present(whole, count, BLOCK_K)[None, :], "),
     )
-    written = _Forms("kc", forms.KEYS, forms.KEY_BOUNDS, masked, full)
+    written = _Forms("kc", lengths.write(forms.KEYS), lengths.write(forms.KEY_BOUNDS), masked, full)
     tile, sweeps = _read_sweeps(statements, order.classes, written, end)
-    return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps)
+    return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps, lengths.names)
 
 
 def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
@@ -97,7 +105,7 @@ def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
     pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr"
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = _Statements(function, function.body)
-    head = statements.take(forms.KEY_HEAD)
+    head, lengths = statements.take_head(forms.KEY_HEAD)
     match statements.rest:
         case [ast.For(target=ast.Name("member"), iter=turns, orelse=[]) as loop, *_] if _is_range_of_group(turns):
             del statements.rest[0]
@@ -108,10 +116,11 @@ def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
         raise refuse(statements.rest[0], "unexpected statement")
     order = _order(head, _integer(head, "classes"))
     inner = _Statements(loop, loop.body)
-    inner.take(forms.MEMBER_HEAD)
-    written = _Forms("qc", forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
+    inner.take(lengths.write(forms.MEMBER_HEAD))
+    sweep = (forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
+    written = _Forms("qc", *(lengths.write(form) for form in sweep))
     tile, sweeps = _read_sweeps(inner, order.classes, written, "")
-    return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps)
+    return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps, lengths.names)
 
 
 def _is_range_of_group(turns: ast.expr) -> bool:

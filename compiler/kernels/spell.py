@@ -100,14 +100,14 @@ def _divisor(expr: Expr, right: Expr) -> int:
 
 
 def spell_predicate(predicate: Predicate) -> str:
-    """The truth value as Triton text. A constant one is spelled with n, so that it has a Triton type."""
+    """The truth value as Triton text. A constant one is spelled with c, so that it has a Triton type."""
     match predicate:
         case Compare(operator, left, right):
             return f"({_bare(spell(left))} {operator} {_bare(spell(right))})"
         case All(()):
-            return "(n == n)"
+            return "(c == c)"
         case AnyOf(()):
-            return "(n != n)"
+            return "(c != c)"
         case All((part,)) | AnyOf((part,)):
             return spell_predicate(part)
         case All(parts):

@@ -20,6 +20,7 @@ from typing import TypeVar
 from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.periods import occupied
 from ..relations.presburger import IntegerSet
+from ..relations.relation import lengths
 from .count import tiles_touched
 from .program import NATURAL, Order, Tile
 from .split import Part
@@ -132,12 +133,12 @@ def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int)
         f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and "
         f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(key_class, quote('b'))}",
     )
-    return Placement(pairs, query, key, shift, part.label, part.line)
+    return Placement(pairs, query, key, shift, part.label, part.line, lengths(part.relation.direction))
 
 
 def _values(formula: IntegerSet, term: str, most: int) -> tuple[int, ...]:
     """The values that a term takes, when they are at most ``most``; else nothing."""
-    rest = formula.image(("r",), f"v_r = {term}").for_some("n")
+    rest = formula.image(("r",), f"v_r = {term}").for_some("n", "nq", "nk")
     found: list[int] = []
     while not rest.empty:
         if len(found) == most:

@@ -44,10 +44,15 @@ def tile_count(order: Order, cls: int, n: int, size: int) -> int:
     return -(-order.ranks(cls, n) // size)
 
 
-def bounds(span: Range, tiles: int, cls: int, other_tiles: int, n: int, still: str) -> tuple[Any, Any]:
-    """lo and hi of every stationary tile 0..tiles-1, clipped to the tiles that exist: two int64 arrays [tiles]."""
+def bounds(
+    span: Range, tiles: int, cls: int, other_tiles: int, n: int, still: str, nk: int | None = None
+) -> tuple[Any, Any]:
+    """lo and hi of every stationary tile 0..tiles-1, clipped to the tiles that exist: two int64 arrays [tiles].
+
+    ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
+    """
     index = np.arange(tiles, dtype=np.int64)
-    values = {still: index, "c": cls, "T": other_tiles, "n": n}
+    values = {still: index, "c": cls, "T": other_tiles, "n": n, "nq": n, "nk": n if nk is None else nk}
     lo = np.broadcast_to(evaluate(span.lo, values, np), index.shape)
     hi = np.broadcast_to(evaluate(span.hi, values, np), index.shape)
     return np.maximum(lo, 0), np.minimum(hi, other_tiles)

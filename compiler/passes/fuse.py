@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ...patterns_dsl.syntax import Direction
 from .program import Kernel, Order, Program, Range, Sweep, Term, Tile
 from .tile import Placement, key_ranges, query_ranges
 
 
-def fuse(name: str, causal: bool, placements: Sequence[Placement], tile: Tile) -> Program:
+def fuse(name: str, direction: Direction, placements: Sequence[Placement], tile: Tile) -> Program:
     """The program that computes the placements, disjoint as they are, as a chain of kernels."""
     terms = tuple(Term(p.label, p.line, p.query, p.key, p.shift, p.keep) for p in placements)
     return Program(
         name,
-        causal,
+        direction is Direction.CAUSAL,
         tile,
         terms,
         forward=_kernels(placements, lambda placement: placement.query, lambda p: query_ranges(p, tile)),
         backward=_kernels(placements, lambda placement: placement.key, lambda p: key_ranges(p, tile)),
+        cross=direction is Direction.CROSS,
     )
 
 

@@ -7,7 +7,7 @@ no table that grows with the length.
 
 Names of the variables in ranges and masks:
 
-    n      the sequence length
+    n      the sequence length; of a cross program nq and nk, the lengths of queries and keys
     c      the class of the stationary side (query class in ``forward``, key class in ``backward``)
     I, J   query tile and key tile:  I = a // tile.query,  J = b // tile.key
     a, b   query rank and key rank
@@ -123,3 +123,9 @@ class Program:
     terms: tuple[Term, ...]
     forward: tuple[Kernel, ...]
     backward: tuple[Kernel, ...]
+    cross: bool = False  # queries and keys are two sequences
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """The names of the lengths."""
+        return ("nq", "nk") if self.cross else ("n",)

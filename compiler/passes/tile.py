@@ -34,6 +34,7 @@ class Placement:
     shift: int
     label: str
     line: int
+    lengths: tuple[str, ...] = ("n",)
 
     @cached_property
     def domain(self) -> IntegerSet:
@@ -66,8 +67,9 @@ def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[R
     touched = _tiles(placement.pairs, tile)
     outside = _tiles(placement.domain - placement.pairs, tile)
     full = touched - outside
+    exist = " and ".join(f"v_{length} >= 1" for length in (*placement.lengths, "T"))
     context = IntegerSet.parse(
-        ("c", still), f"0 <= v_c < {placement.query.classes} and v_{still} >= 0 and v_n >= 1 and v_T >= 1", ("n", "T")
+        ("c", still), f"0 <= v_c < {placement.query.classes} and v_{still} >= 0 and {exist}", (*placement.lengths, "T")
     )
     if full.empty or not _is_interval(full, swept):
         return _hull(touched, swept, context, masked=True)

@@ -14,6 +14,7 @@ def as_json(program: Program) -> str:
     plan = {
         "name": program.name,
         "causal": program.causal,
+        "cross": program.cross,
         "tile": {"query": program.tile.query, "key": program.tile.key},
         "terms": [
             {

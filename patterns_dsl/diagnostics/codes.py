@@ -54,7 +54,6 @@ DENSITY = "P311"
 MANY_HOPS = "P320"
 
 TOO_COMPLEX = "P401"
-NOT_COMPILED = "P402"
 NO_ENGINE = "P403"
 
 TITLES = {
@@ -107,6 +106,5 @@ TITLES = {
     DENSITY: "more pairs attend than claimed (`density` refuted)",
     MANY_HOPS: "reach takes more than three hops",
     TOO_COMPLEX: "the closed form of a relation needs more than its budget",
-    NOT_COMPILED: "cannot be compiled yet",
     NO_ENGINE: "no engine runs this selection yet",
 }

@@ -12,17 +12,17 @@ from .stages import Batch, Biases, Stage
 from .views import Side
 
 
-def arranged(program: Program, n: int, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
-    """The stages for a whole sequence of length n, term by term, and what they ask for."""
+def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
+    """The stages for n queries and nk keys, term by term, and what they ask for."""
     stages: list[Stage] = []
     efforts: list[Effort] = []
     for kernel in program.forward:
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
-            parts = blocks(program, sweep, n, price)
+            parts = blocks(program, sweep, n, nk, price)
             batches = tuple(_batches(parts, biases, first=not stages and term.query == NATURAL))
-            stages.append(Stage(Side(term.query, n), Side(term.key, n), batches))
-            efforts.append(_moves(term, n, price))
+            stages.append(Stage(Side(term.query, n), Side(term.key, nk), batches))
+            efforts.append(_moves(term, n, nk, price))
             efforts += (price.block(batch.block, fresh=batch.fresh) for batch in batches)
     return tuple(stages), Effort.total(efforts)
 
@@ -41,7 +41,8 @@ def _meet(one: Block, two: Block) -> bool:
     return first <= other_last and other_first <= last
 
 
-def _moves(term: Term, n: int, price: Price) -> Effort:
+def _moves(term: Term, n: int, nk: int, price: Price) -> Effort:
     """Packed orders are gathered."""
-    queries, keys = (order.ranks(0, n) if order.count > 1 else 0 for order in (term.query, term.key))
+    sides = ((term.query, n), (term.key, nk))
+    queries, keys = (order.ranks(0, length) if order.count > 1 else 0 for order, length in sides)
     return price.gathered(queries, keys)

@@ -52,13 +52,14 @@ class Block:
                 yield replace(self, tiles=replace(self.tiles.part(t, 1), keys=keys), growth=0)
 
 
-def blocks(program: Program, sweep: Sweep, n: int, price: Price) -> tuple[Block, ...]:
-    """The batches that cover one term at length n; together they hold each pair of the term once."""
+def blocks(program: Program, sweep: Sweep, n: int, nk: int, price: Price) -> tuple[Block, ...]:
+    """The batches that cover one term for n queries and nk keys; together they hold each pair of the term once."""
     term = program.terms[sweep.term]
-    return tuple(block for group in _groups(term, sweep, n) for block in _cover(program, term, sweep, group, n, price))
+    groups = _groups(term, sweep, n, nk)
+    return tuple(block for group in groups for block in _cover(program, term, sweep, group, n, nk, price))
 
 
-def _groups(term: Term, sweep: Sweep, n: int) -> Iterator[Group]:
+def _groups(term: Term, sweep: Sweep, n: int, nk: int) -> Iterator[Group]:
     """Runs of classes with equally many queries and keys and the same pairs of ranks, as far as that is seen: where the
     class matters to the term, of triangles alone."""
     names = variables(term.keep).union(*(variables(span.lo) | variables(span.hi) for span in sweep.ranges))
@@ -66,9 +67,9 @@ def _groups(term: Term, sweep: Sweep, n: int) -> Iterator[Group]:
     shape: tuple[int, int, int | None] | None = None
     for cls in range(term.query.classes):
         key_class = (cls + term.shift) % term.key.classes
-        shift = staircase(term.keep, {"c": cls, "n": n})
+        shift = staircase(term.keep, {"c": cls, "n": n, "nq": n, "nk": nk})
         alike = shift is not None or "c" not in names
-        this = term.query.ranks(cls, n), term.key.ranks(key_class, n), shift
+        this = term.query.ranks(cls, n), term.key.ranks(key_class, nk), shift
         if run and alike and this == shape and key_class == run.key_first + run.count:
             run = replace(run, count=run.count + 1)
             continue
@@ -79,18 +80,19 @@ def _groups(term: Term, sweep: Sweep, n: int) -> Iterator[Group]:
         yield run
 
 
-def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, price: Price) -> Iterator[Block]:
+def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int, price: Price) -> Iterator[Block]:
     if not group.rows or not group.keys:
         return
-    known = {"c": group.first, "n": n}
+    known = {"c": group.first, "n": n, "nq": n, "nk": nk}
     # At this length the mask may say less: a window that is wider than the sequence is a triangle.
-    box = {"a": (0, group.rows - 1), "b": (0, group.keys - 1), "c": (group.first, group.first), "n": (n, n)}
+    box = {name: (value, value) for name, value in known.items()}
+    box |= {"a": (0, group.rows - 1), "b": (0, group.keys - 1)}
     keep = restrict(term.keep, box)
     shift = staircase(keep, known)
     if shift is not None:
         yield from _triangle(group, shift)
         return
-    reach = reach_of(program, term, sweep, group, n)
+    reach = reach_of(program, term, sweep, group, n, nk)
     shapes = (shape(reach, group) for shape in (bands, stack))
     found = _candidates(keep, shapes, partial(singles, reach, group), known)
     pieces = found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))

@@ -34,7 +34,7 @@ class ComposeEngine:
         q, call, _ = _positive_scale(q, call)
         wide = torch.promote_types(q.dtype, torch.float32)
         out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
-        parts = list(sequences(q, k, call))
+        parts = list(sequences(q, k, call, cross=program.cross))
         if sum(part.queries(lse).numel() for part in parts) < lse.numel():
             _clear(out, lse)
         for part in parts:
@@ -74,7 +74,7 @@ class ComposeEngine:
         if grad_lse is not None:
             grad, q_in, k_in, v_in, out_in = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
         dq, dk, dv = (torch.zeros(x.shape, dtype=wide) for x in (q_in, k_in, v_in))
-        for part in sequences(q, k, call):
+        for part in sequences(q, k, call, cross=program.cross):
             queries = tuple(part.queries(x) for x in (grad, q_in, out_in, lse, dq))
             keys = tuple(part.keys(x) for x in (k_in, v_in, dk, dv))
             if part.whole:
@@ -89,7 +89,7 @@ class ComposeEngine:
 
 
 def _route(program: Program, part: Sequence, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
-    return find_route(program, part.length, price(q, k, backward=backward), q.dtype)
+    return find_route(program, part.rows, part.length, price(q, k, backward=backward), q.dtype)
 
 
 def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:

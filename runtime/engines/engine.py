@@ -56,6 +56,9 @@ class Engine(Protocol[ProgramT]):
     key head ``h // (Hq // Hkv)``); lse, grad_lse [B, Hq, Nq], float32 (float64 for float64 inputs), natural
     logarithm. Any strides. Any lengths, 0 and 1 included.
 
+    Of a cross pattern (``Program.cross``, ``Meaning.direction``) the queries are a sequence of their own, all of it: it
+    sees their number as nq and the length of the span as nk, and ``query_offset`` and ``documents`` are not given.
+
     The pattern sees length ``n = end - start`` of a span and positions counted from ``start``, so left and right
     padding do not shift it. A row outside its span, or without a key, has out 0, lse -inf and no gradient. Rows of q,
     k and v outside the span have no influence, whatever they hold, NaN included. Inside the span they are finite: a

@@ -112,12 +112,12 @@ def launch_forward(program: Program, index: int, arguments: dict[str, Any], part
     lanes = part.queries * pack
     chosen = launch.options("forward", program.tile, head_dim, q.element_size(), device.shared, lanes)
     ranks = chosen.block_q // pack
-    blocks = launch.query_blocks(kernel.order, ranks, part.queries, call.query_offset, part.keys)
+    blocks = launch.query_blocks(kernel.order, ranks, part.queries, call.query_offset, _tokens(program, part))
     bundles = part.sequences * (heads // group if pack > 1 else heads)
     if blocks * bundles == 0:
         return
     split = work.WHOLE
-    if call.documents is None:
+    if call.documents is None and not program.cross:
         blocks_of_tile = -(-min(part.queries, program.tile.query) // ranks)
         per_tile = min(kernel.order.classes, part.queries) * blocks_of_tile * bundles
         split = _split(program, index, part.queries, call.query_offset, part.keys, per_tile, device.processors)
@@ -139,9 +139,14 @@ def launch_backward(program: Program, role: launch.Role, index: int, arguments: 
         blocks = launch.key_blocks(program.backward[index].order, chosen.block_k, part.keys)
     else:
         order = program.forward[index].order
-        blocks = launch.query_blocks(order, chosen.block_q, part.queries, call.query_offset, part.keys)
+        blocks = launch.query_blocks(order, chosen.block_q, part.queries, call.query_offset, _tokens(program, part))
     if blocks * part.sequences * heads:
         _Run(program, role, index, chosen, part, 1)(arguments, (blocks, part.sequences * heads), work.WHOLE)
+
+
+def _tokens(program: Program, part: Part) -> int:
+    """The length of the sequence that the queries are of."""
+    return part.queries if program.cross else part.keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from .masks import Mask
 Tokens = NDArray[np.int64]
 
 
-def pairs_of(program: Program, n: int) -> Mask:
-    """bool [n, n]: which key (column) each query (row) attends to."""
-    table = np.zeros((n, n), dtype=np.bool_)
+def pairs_of(program: Program, n: int, nk: int) -> Mask:
+    """bool [n, nk]: which key (column) each query (row) attends to."""
+    table = np.zeros((n, nk), dtype=np.bool_)
     for kernel in program.forward:
         for sweep in kernel.sweeps:
             for cls in range(program.terms[sweep.term].query.classes):
@@ -27,26 +27,26 @@ def pairs_of(program: Program, n: int) -> Mask:
 
 def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
     """Add the pairs of one query class."""
-    term, n = program.terms[sweep.term], len(table)
+    term, (n, nk) = program.terms[sweep.term], table.shape
     key_class = (cls + term.shift) % term.key.classes
-    queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, n)
-    for a, b, masked in _rectangles(program, sweep, cls, n):
+    queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, nk)
+    for a, b, masked in _rectangles(program, sweep, cls, n, nk):
         rows, columns = queries[a], keys[b]
         if not masked:
             table[_index(rows, columns)] = True
             continue
         ranks = np.arange(len(queries))[a, None], np.arange(len(keys))[None, b]
-        kept = evaluate(term.keep, {"a": ranks[0], "b": ranks[1], "c": cls, "n": n}, np)
+        kept = evaluate(term.keep, {"a": ranks[0], "b": ranks[1], "c": cls, "n": n, "nq": n, "nk": nk}, np)
         table[_index(rows, columns)] |= np.broadcast_to(kept, (len(rows), len(columns)))
 
 
-def _rectangles(program: Program, sweep: Sweep, cls: int, n: int) -> Iterator[tuple[slice, slice, bool]]:
+def _rectangles(program: Program, sweep: Sweep, cls: int, n: int, nk: int) -> Iterator[tuple[slice, slice, bool]]:
     """Ranks of queries and of keys, and whether the mask decides."""
     term, tile = program.terms[sweep.term], program.tile
     tiles = tile_count(term.query, cls, n, tile.query)
-    key_tiles = tile_count(term.key, (cls + term.shift) % term.key.classes, n, tile.key)
+    key_tiles = tile_count(term.key, (cls + term.shift) % term.key.classes, nk, tile.key)
     for span in sweep.ranges:
-        starts, stops = bounds(span, tiles, cls, key_tiles, n, "I")
+        starts, stops = bounds(span, tiles, cls, key_tiles, n, "I", nk)
         for at, (lo, hi) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
             if lo < hi:
                 yield slice(at * tile.query, (at + 1) * tile.query), slice(lo * tile.key, hi * tile.key), span.masked

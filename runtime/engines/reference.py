@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from ...compiler import bruteforce
+from ...patterns_dsl.syntax import Direction
 from .engine import Call, Meaning
 
 
 @lru_cache(maxsize=32)
-def _mask(meaning: Meaning, n: int) -> Tensor:
-    """bool [n, n] on the CPU: which key (column) each query (row) attends to."""
-    return torch.from_numpy(bruteforce.mask(meaning.expression, meaning.direction, n))
+def _mask(meaning: Meaning, n: int, nk: int | None = None) -> Tensor:
+    """bool [n, n], of a cross pattern [n, nk], on the CPU: which key (column) each query (row) attends to."""
+    return torch.from_numpy(bruteforce.mask(meaning.expression, meaning.direction, n, nk))
 
 
 def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, call: Call) -> Tensor:
@@ -32,6 +33,9 @@ def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, call: Call) ->
     query_offset = call.query_offset
     bounds = [[0, nk]] * batch if call.spans is None else call.spans.tolist()
     for element, (start, end) in enumerate(bounds):
+        if meaning.direction is Direction.CROSS:
+            visible[element, 0, :, start:end] = _mask(meaning, nq, end - start)
+            continue
         first, last = max(query_offset, start), min(query_offset + nq, end)
         if first < last:
             rows = _mask(meaning, end - start)[first - start : last - start]

@@ -41,13 +41,13 @@ class Route:
     held: int
 
 
-def routes(program: Program, n: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
-    """Every way to run a whole sequence of length n."""
+def routes(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
+    """Every way to run n queries against nk keys, as many as there are queries but for a cross program."""
     biases = Biases(dtype)
-    yield _route("arranged", n, arranged(program, n, price, biases), price, biases)
-    if n <= LONGEST_STRIPS:
+    yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
+    if max(n, nk) <= LONGEST_STRIPS:
         biases = Biases(dtype)
-        yield _route("strips", n, strips(_pairs(Pinned(program), n), price, biases), price, biases)
+        yield _route("strips", n, strips(_pairs(Pinned(program), n, nk), price, biases), price, biases)
 
 
 def _route(name: str, n: int, found: tuple[tuple[Stage, ...], Effort], price: Price, biases: Biases) -> Route:
@@ -59,9 +59,9 @@ def _route(name: str, n: int, found: tuple[tuple[Stage, ...], Effort], price: Pr
 
 
 @lru_cache(maxsize=1)
-def _pairs(pinned: Pinned, n: int) -> Mask:
+def _pairs(pinned: Pinned, n: int, nk: int) -> Mask:
     """Kept for the other direction, which is planned next."""
-    return pairs_of(pinned.program, n)
+    return pairs_of(pinned.program, n, nk)
 
 
 def takeable(found: Iterable[Route]) -> list[Route]:
@@ -101,10 +101,10 @@ class _Kept:
 _kept = _Kept()
 
 
-def find_route(program: Program, n: int, price: Price, dtype: torch.dtype) -> Route:
-    """The route of the shortest predicted time; found once for a program, length, machine, kind of heads and dtype."""
-    key = (Pinned(program), n, price, dtype)
-    return _kept.find(key, lambda: takeable(routes(program, n, price, dtype))[0])
+def find_route(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The route of the shortest predicted time; found once for a program, lengths, machine, kind of heads and dtype."""
+    key = (Pinned(program), n, nk, price, dtype)
+    return _kept.find(key, lambda: takeable(routes(program, n, nk, price, dtype))[0])
 
 
 def forget() -> None:

@@ -27,6 +27,7 @@ class Sequence:
     first_position: int  # logical position of that row
     rows: int
     copies: int = 1
+    cross: bool = False
 
     @property
     def length(self) -> int:
@@ -34,8 +35,8 @@ class Sequence:
 
     @property
     def whole(self) -> bool:
-        """Whether every token of the sequence is also a query."""
-        return self.first_position == 0 and self.rows == self.length
+        """Whether all queries are there: every token of the sequence, or those of a cross pattern."""
+        return self.cross or (self.first_position == 0 and self.rows == self.length)
 
     def keys(self, x: Tensor) -> Tensor:
         """The slice of a [B, Hkv, Nk, ...] tensor."""
@@ -52,7 +53,7 @@ class Sequence:
         return part[0].view(part.shape[1], self.copies, size, *part.shape[3:]).transpose(0, 1)
 
 
-def sequences(q: Tensor, k: Tensor, call: Call) -> Iterator[Sequence]:
+def sequences(q: Tensor, k: Tensor, call: Call, *, cross: bool = False) -> Iterator[Sequence]:
     """The sequences of a call. Empty sequences and rows outside every span are left out."""
     if call.documents is not None:
         yield from _documents(call.documents.tolist())
@@ -64,12 +65,16 @@ def sequences(q: Tensor, k: Tensor, call: Call) -> Iterator[Sequence]:
         last = first
         while last + 1 < batch and ranges[last + 1] == ranges[first]:
             last += 1
-        start, end = ranges[first]
+        (start, end), elements = ranges[first], slice(first, last + 1)
+        first = last + 1
+        if cross:
+            if rows and end > start:
+                yield Sequence(elements, start, end, 0, 0, rows, cross=True)
+            continue
         row = max(0, start - call.query_offset)
         stop = min(rows, end - call.query_offset)
         if stop > row and end > start:
-            yield Sequence(slice(first, last + 1), start, end, row, row + call.query_offset - start, stop - row)
-        first = last + 1
+            yield Sequence(elements, start, end, row, row + call.query_offset - start, stop - row)
 
 
 def _documents(edges: list[int]) -> Iterator[Sequence]:

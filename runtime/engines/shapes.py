@@ -50,13 +50,13 @@ class Reach:
     full_hi: Ranks
 
 
-def reach_of(program: Program, term: Term, sweep: Sweep, group: Group, n: int) -> Reach:
+def reach_of(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Reach:
     tiles = tile_count(term.query, group.first, n, program.tile.query)
-    key_tiles = tile_count(term.key, group.key_first, n, program.tile.key)
+    key_tiles = tile_count(term.key, group.key_first, nk, program.tile.key)
     lo = np.full(tiles, key_tiles, dtype=np.int64)
     hi, full_lo, full_hi = (np.zeros(tiles, dtype=np.int64) for _ in range(3))
     for span in sweep.ranges:
-        start, stop = bounds(span, tiles, group.first, key_tiles, n, "I")
+        start, stop = bounds(span, tiles, group.first, key_tiles, n, "I", nk)
         touched = stop > start
         lo, hi = np.where(touched, np.minimum(lo, start), lo), np.where(touched, np.maximum(hi, stop), hi)
         if not span.masked:

@@ -37,21 +37,21 @@ class Strip:
 
 
 def strips(pairs: Mask, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
-    """The stages for the pairs [n, n] of a whole sequence, and what they ask for."""
-    n = len(pairs)
-    natural, stages, efforts = Side(NATURAL, n), [], []
+    """The stages for the pairs [n, nk] of whole sequences, and what they ask for."""
+    queries, keys = (Side(NATURAL, length) for length in pairs.shape)
+    stages, efforts = [], []
     for strip in _whole(pairs) or _joined(_cut(pairs, _size(pairs, price), price)):
         block = Block(0, 0, 1, strip.tiles, strip.mask, strip.triangle)
-        key = natural if strip.index is None else Gathered(torch.from_numpy(strip.index))
-        stages.append(Stage(natural, key, (Batch(block, True, biases.of(strip.mask)),)))
+        key = keys if strip.index is None else Gathered(torch.from_numpy(strip.index))
+        stages.append(Stage(queries, key, (Batch(block, True, biases.of(strip.mask)),)))
         efforts += [price.block(block, fresh=True), _taken(strip, price)]
     return tuple(stages), Effort.total(efforts)
 
 
 def _whole(pairs: Mask) -> list[Strip] | None:
     """One block for all, where the pattern is every pair or every earlier one."""
-    n = len(pairs)
-    alone = Tiles(0, n, 0, 0, n, 0, 1)
+    n, nk = pairs.shape
+    alone = Tiles(0, n, 0, 0, nk, 0, 1)
     if pairs.all():
         return [Strip(alone, None, None)]
     if np.array_equal(pairs, np.tri(n, dtype=np.bool_)):

@@ -46,9 +46,10 @@ class Batches:
         direction = example.pattern.direction
         with bounded(), compilable():
             program = lower(example.body, direction, example.pattern.name).program
-            wanted = bruteforce.mask(example.body, direction, example.n)
-            for route in routes(program, example.n, _price(), torch.float32):
-                found = batch_counts(route.stages, example.n)
+            wanted = bruteforce.mask(example.body, direction, example.n, example.nk)
+            keys = example.n if example.nk is None else example.nk
+            for route in routes(program, example.n, keys, _price(), torch.float32):
+                found = batch_counts(route.stages, example.n, keys)
                 if not np.array_equal(found, wanted):
                     place = first_difference(found, wanted)
                     raise Violated(f"the {route.name} batches do not hold each pair of the pattern once: {place}")
@@ -59,9 +60,9 @@ def _price() -> Price:
     return Price(this_machine("float32"), Heads(batch=1, keys=2, group=2, dim=64), threads=2)
 
 
-def batch_counts(stages: tuple[Stage, ...], n: int) -> Counts:
-    """[n, n]: how many of the blocks hold each pair."""
-    counts = np.zeros((n, n), dtype=np.int16)
+def batch_counts(stages: tuple[Stage, ...], n: int, nk: int) -> Counts:
+    """[n, nk]: how many of the blocks hold each pair."""
+    counts = np.zeros((n, nk), dtype=np.int16)
     for stage in stages:
         for batch in stage.batches:
             _add(counts, stage, batch.block)
@@ -78,8 +79,8 @@ def _add(counts: Counts, stage: Stage, block: Block) -> None:
             a = tiles.row + tile * tiles.row_step + np.arange(tiles.rows)
             b = tiles.key + tile * tiles.key_step + np.arange(tiles.keys)
             i, j = _tokens(stage.query, block.first_class + step, a), _tokens(stage.key, block.key_class + step, b)
-            if max(i[-1], j[-1]) >= len(counts):
-                raise Violated(f"a batch of compose reads query {i[-1]} or key {j[-1]} of {len(counts)} tokens")
+            if i[-1] >= counts.shape[0] or j[-1] >= counts.shape[1]:
+                raise Violated(f"a batch of compose reads query {i[-1]} or key {j[-1]} of {counts.shape} tokens")
             counts[np.ix_(i, j)] += inside
 
 

@@ -53,9 +53,9 @@ class EngineExample(Example):
     def shortened(self, n: int) -> EngineExample:
         inputs = self.inputs
         assert inputs is not None
-        if inputs.spans is not None or inputs.queries != inputs.keys:
-            raise ValueError("padding and the place of the queries belong to this length")
-        return replace(self, n=n, inputs=replace(inputs, queries=n, keys=n))
+        if inputs.spans is not None or inputs.documents is not None or inputs.queries != inputs.keys:
+            raise ValueError("padding, documents and the place of the queries belong to this length")
+        return replace(self, n=n, nk=n if inputs.cross else None, inputs=replace(inputs, queries=n, keys=n))
 
     def described(self) -> dict[str, Any]:
         assert self.inputs is not None
@@ -72,7 +72,10 @@ def _examples(draw: DrawFn, pattern: Pattern, fixed: Collection[str], engine: st
     count = len(bound.bound.steps)
     step = draw(st.sampled_from([None, *range(count)])) if count > 1 else None
     spoiled = inputs.spans is not None and inputs.keys <= MOST_SPOILED and draw(st.booleans())
-    return EngineExample(bound, inputs.keys, None, step, inputs, spoiled, small_tile(inputs.keys) if slow else None)
+    n, nk = (inputs.queries, inputs.keys) if inputs.cross else (inputs.keys, None)
+    return EngineExample(
+        bound, n, nk, step, inputs, spoiled, small_tile(max(inputs.queries, inputs.keys)) if slow else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Engine:
             program = program if example.tile is None else tiled(program, Tile(example.tile, example.tile))
             mask = visible(example.body, pattern.direction, inputs)
         exact = results(exact_program, inputs.tensors, **inputs.arguments)
-        double, low = (Eager(mask, dtype) for dtype in (torch.float64, inputs.torch_dtype))
+        double, low = (Eager(mask, dtype, inputs.softcap) for dtype in (torch.float64, inputs.torch_dtype))
         try:
             agree(exact, results(double, inputs.tensors, scale=inputs.scale), budget=EXACT)
         except Mismatch as error:
@@ -145,9 +148,11 @@ def small_tile(n: int) -> int:
 
 def visible(body: Expression, direction: Direction, inputs: AttentionInputs) -> Tensor:
     """bool [batch, 1, queries, keys]: which query sees which key, by brute force, in physical positions."""
-    found = torch.zeros(inputs.batch, inputs.keys, inputs.keys, dtype=torch.bool)
-    for element, (start, end) in enumerate(inputs.spans or [(0, inputs.keys)] * inputs.batch):
-        found[element, start:end, start:end] = torch.from_numpy(bruteforce.mask(body, direction, end - start))
+    found = torch.zeros(inputs.batch, inputs.queries if inputs.cross else inputs.keys, inputs.keys, dtype=torch.bool)
+    for element, start, end in inputs.sequences:
+        sizes = (inputs.queries, end - start) if inputs.cross else (end - start,)
+        rows = slice(None) if inputs.cross else slice(start, end)
+        found[element, rows, start:end] = torch.from_numpy(bruteforce.mask(body, direction, *sizes))
     return found[:, None, inputs.query_offset : inputs.query_offset + inputs.queries]
 
 
@@ -157,6 +162,6 @@ def spoil(inputs: AttentionInputs) -> tuple[Tensor, Tensor, Tensor]:
     for element, (start, end) in enumerate(inputs.spans or ()):
         gone = [place for place in range(inputs.keys) if not start <= place < end]
         k[element, :, gone], v[element, :, gone] = math.nan, math.inf
-        rows = [place - inputs.query_offset for place in gone]
+        rows = [] if inputs.cross else [place - inputs.query_offset for place in gone]
         q[element, :, [row for row in rows if 0 <= row < inputs.queries]] = math.nan
     return q, k, v

@@ -22,7 +22,6 @@ from ...compiler.relations.integer import evaluate
 from ...compiler.runnable import refuse_open
 from ...patterns_dsl.diagnostics import codes
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
-from ...patterns_dsl.syntax import Direction
 from .property import Example, Undecided, Violated, bounded, first_difference, places
 
 MOST = 96
@@ -41,7 +40,7 @@ class TiledExample(Example):
 def _examples(draw: DrawFn, pattern: Pattern, fixed: Collection[str]) -> TiledExample:
     place = draw(places(pattern, fixed, MOST))
     tile = Tile(draw(st.sampled_from([16, 32, 128])), draw(st.sampled_from([16, 32, 128])))
-    return TiledExample(place.pattern, place.n, None, place.step, tile)
+    return TiledExample(place.pattern, place.n, place.nk, place.step, tile)
 
 
 class Lowering:
@@ -59,9 +58,9 @@ class Lowering:
         direction = example.pattern.direction
         with bounded(), compilable():
             program = lower(example.body, direction, example.pattern.name, example.tile).program
-            wanted = bruteforce.mask(example.body, direction, example.n).astype(np.int64)
+            wanted = bruteforce.mask(example.body, direction, example.n, example.nk).astype(np.int64)
         for side in ("forward", "backward"):
-            found = pair_counts(program, side, example.n)
+            found = pair_counts(program, side, example.n, example.nk)
             if not np.array_equal(found, wanted):
                 place = first_difference(found, wanted)
                 raise Violated(f"the {side} kernels do not compute each pair of the pattern once: {place}")
@@ -71,8 +70,6 @@ def uncompilable(subject: Pattern | Plan, *, tables: bool) -> str:
     """Why no program runs the pattern; nothing where one does. ``tables``: an engine that reads seeded tables."""
     assert isinstance(subject, Pattern)
     bound = subject.bound
-    if bound.direction is Direction.CROSS:
-        return "a cross pattern cannot be compiled yet"
     try:
         refuse_open(bound.union, tables=tables)
     except PatternError as error:
@@ -91,29 +88,33 @@ def compilable() -> Iterator[None]:
         raise Undecided(error.diagnostics[0].message) from None
 
 
-def pair_counts(program: Program, side: str, n: int) -> NDArray[np.int64]:
-    """[n, n]: how often the kernels of a side, ``forward`` or ``backward``, compute each pair."""
-    counts = np.zeros((n, n), dtype=np.int64)
+def pair_counts(program: Program, side: str, n: int, nk: int | None = None) -> NDArray[np.int64]:
+    """[n, nk]: how often the kernels of a side, ``forward`` or ``backward``, compute each pair; ``nk`` of a cross
+    program."""
+    nk = n if nk is None else nk
+    counts = np.zeros((n, nk), dtype=np.int64)
     for kernel in program.forward if side == "forward" else program.backward:
         for sweep in kernel.sweeps:
             for query_class in range(program.terms[sweep.term].query.classes):
-                for query_tile, key_tile, masked in _visits(program, sweep, query_class, side, n):
+                for query_tile, key_tile, masked in _visits(program, sweep, query_class, side, n, nk):
                     _compute(counts, program, sweep.term, query_class, query_tile, key_tile, masked=masked)
     return counts
 
 
-def _visits(program: Program, sweep: Sweep, query_class: int, side: str, n: int) -> Iterator[tuple[int, int, bool]]:
+def _visits(
+    program: Program, sweep: Sweep, query_class: int, side: str, n: int, nk: int
+) -> Iterator[tuple[int, int, bool]]:
     """(query tile, key tile, masked) of every tile that the ranges of a sweep visit for a class of queries."""
     term = program.terms[sweep.term]
     key_class = (query_class + term.shift) % term.key.classes
     queries = tile_count(term.query, query_class, n, program.tile.query)
-    keys = tile_count(term.key, key_class, n, program.tile.key)
+    keys = tile_count(term.key, key_class, nk, program.tile.key)
     for span in sweep.ranges:
         if side == "forward":
-            low, high = bounds(span, queries, query_class, keys, n, "I")
+            low, high = bounds(span, queries, query_class, keys, n, "I", nk)
             yield from ((tile, other, span.masked) for tile in range(queries) for other in range(low[tile], high[tile]))
         else:
-            low, high = bounds(span, keys, key_class, queries, n, "J")
+            low, high = bounds(span, keys, key_class, queries, n, "J", nk)
             yield from ((other, tile, span.masked) for tile in range(keys) for other in range(low[tile], high[tile]))
 
 
@@ -128,13 +129,15 @@ def _compute(
     masked: bool,
 ) -> None:
     """Add one for each pair of a tile."""
-    term, n = program.terms[index], len(counts)
+    term, (n, nk) = program.terms[index], counts.shape
     a = query_tile * program.tile.query + np.arange(program.tile.query)[:, None]
     b = key_tile * program.tile.key + np.arange(program.tile.key)[None, :]
     i = tokens(term.query, query_class, a)
     j = tokens(term.key, (query_class + term.shift) % term.key.classes, b)
-    keep: Any = evaluate(term.keep, {"a": a, "b": b, "c": query_class, "n": n}, np) if masked else True
-    rows, columns = np.nonzero((i < n) & (j < n) & keep)
+    keep: Any = (
+        evaluate(term.keep, {"a": a, "b": b, "c": query_class, "n": n, "nq": n, "nk": nk}, np) if masked else True
+    )
+    rows, columns = np.nonzero((i < n) & (j < nk) & keep)
     np.add.at(counts, (i[rows, 0], j[0, columns]), 1)
 
 

@@ -7,7 +7,18 @@ import torch
 
 
 def test_attention(run, tmp_path):
-    arguments = "-n 150,256 --rounds 2 --without flex,expert -H 2 --patterns local,longformer(512)".split()
+    arguments = [
+        "-n",
+        "150,256",
+        "--rounds",
+        "2",
+        "--without",
+        "flex,expert",
+        "-H",
+        "2",
+        "--patterns",
+        "local,longformer(512)",
+    ]
     document = run("attention", tmp_path / "a.json", *arguments)
     for result in document["results"]:
         assert set(result["dense"].values()) == {"dense", "dense_bidirectional"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,7 +35,8 @@ def test_every_layout_group_offset_and_span_occurs() -> None:
     assert {inputs.layout for inputs in drawn} == set(LAYOUTS)
     assert {inputs.dtype for inputs in drawn} == set(DTYPES)
     assert {inputs.heads // inputs.key_heads for inputs in drawn} == {1, 2, 3}
-    assert any(inputs.query_offset for inputs in drawn)
+    assert any(inputs.query_offset for inputs in drawn) and any(inputs.softcap for inputs in drawn)
+    assert any(start == end for inputs in drawn for start, end in pairwise(inputs.documents or ()))
     assert any(start == end for inputs in drawn for start, end in inputs.spans or ())
     assert any(0 < start < end < inputs.keys for inputs in drawn for start, end in inputs.spans or ())
     assert not all(x.is_contiguous() for inputs in drawn[:50] for x in inputs.tensors)
@@ -48,10 +50,15 @@ def test_the_same_inputs_hold_the_same_numbers() -> None:
     assert all(torch.equal(a, b) for a, b in zip(inputs.tensors, again.tensors, strict=True))
 
 
-def test_no_engine_runs_a_cross_pattern() -> None:
-    cross = pc.loads("pattern p cross { step self }")["p"]
-    with pytest.raises(ValueError, match="'p' is a cross pattern"):
-        sample(testing.attention_inputs(cross), 1)
+def test_a_cross_pattern_gets_two_lengths() -> None:
+    cross = pc.loads("pattern p cross { step local(2) }")["p"]
+    drawn = sample(testing.attention_inputs(cross), 100)
+    assert {inputs.query_offset for inputs in drawn} == {0} and {inputs.documents for inputs in drawn} == {None}
+    assert any(inputs.queries > inputs.keys for inputs in drawn) and any(
+        inputs.queries < inputs.keys for inputs in drawn
+    )
+    program = pc.compile(cross, head_dim=drawn[0].head_dim, engine="reference")
+    assert program(*drawn[0].tensors, **drawn[0].arguments).shape == drawn[0].q.shape
 
 
 def test_lengths_meet_the_borders_of_tiles_and_of_the_pattern() -> None:
@@ -83,17 +90,21 @@ def test_given_parameters_stay_and_impossible_ones_fall_back() -> None:
 # --- the error budget ---
 
 
+def whole(inputs: AttentionInputs) -> bool:
+    return inputs.spans is None and inputs.documents is None
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_compose_is_within_the_budget(data: st.DataObject) -> None:
     pattern = data.draw(testing.bindings(WINDOW))
-    inputs = data.draw(testing.attention_inputs(pattern, most=140, dtypes=DTYPES).filter(lambda x: x.spans is None))
+    inputs = data.draw(testing.attention_inputs(pattern, most=140, dtypes=DTYPES).filter(whole))
     form = {"head_dim": inputs.head_dim}
     exact_program = pc.compile(pattern, **form, dtype=torch.float64, engine="reference")
     program = pc.compile(pattern, **form, dtype=inputs.torch_dtype, engine="compose")
     exact = results(exact_program, inputs.tensors, **inputs.arguments)
     rows = slice(inputs.query_offset, inputs.query_offset + inputs.queries)
-    eager = Eager(pattern.mask(inputs.keys)[rows], inputs.torch_dtype)
+    eager = Eager(pattern.mask(inputs.keys)[rows], inputs.torch_dtype, inputs.softcap)
     budget = budgets(results(eager, inputs.tensors, scale=inputs.scale), exact, inputs.torch_dtype)
     agree(results(program, inputs.tensors, **inputs.arguments), exact, budget=budget)
 

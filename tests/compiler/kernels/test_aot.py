@@ -10,8 +10,11 @@ import pytest
 
 pytest.importorskip("triton")
 
+import patternc as pc
 from patternc.compiler.kernels.aot import TARGETS, BuildError, build
 from patternc.compiler.kernels.launch import Options, Variant
+from patternc.compiler.lower import lower
+from patternc.compiler.passes.program import Tile
 
 PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"
 CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
@@ -67,6 +70,14 @@ def test_packed_documents_and_capped_scores() -> None:
     for name, stages in built.items():
         # tanh takes one exp2 of its own for each score.
         assert stages["ptx"].count("ex2.approx") > plain[name]["ptx"].count("ex2.approx")
+
+
+def test_two_sequences() -> None:
+    """The kernels of a cross pattern: two lengths."""
+    bound = pc.loads("pattern p cross { step local(4) | { (i, j) : nq - i = nk - j } }")["p"].bound
+    program = lower(bound.union, bound.direction, "p", Tile(16, 16)).program
+    built = build(program, head_dim=16, dtype="bf16", target="sm_80", options=Options(16, 16, 1, 1))
+    assert {"backward_key_0", "backward_query_0", "forward_0"} <= built.keys()
 
 
 def test_a_kernel_that_does_not_fit_is_named() -> None:

@@ -91,7 +91,7 @@ SEEN = [
     (
         "a function twice",
         "@triton.jit\ndef keep1",
-        "def keep0(c, a, b, n):\n    return n == n\n\n\n@triton.jit\ndef keep1",
+        "def keep0(c, a, b, n):\n    return c == c\n\n\n@triton.jit\ndef keep1",
     ),
     ("the library shadowed", "@triton.jit\ndef keep1", "def present(x):\n    return x\n\n\n@triton.jit\ndef keep1"),
     ("a statement", "@triton.jit\ndef keep1", "tl.minimum = max\n\n\n@triton.jit\ndef keep1"),

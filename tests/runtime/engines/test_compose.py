@@ -76,16 +76,16 @@ def _program(name: str, tile: Tile = TILE) -> Program:
 def test_blocks_hold_each_pair_once(name: str, n: int) -> None:
     pattern = _pattern(name)
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    for route in routes(_program(name), n, PRICE, torch.float32):
-        assert np.array_equal(batch_counts(route.stages, n), expected.astype(int)), route.name
+    for route in routes(_program(name), n, n, PRICE, torch.float32):
+        assert np.array_equal(batch_counts(route.stages, n, n), expected.astype(int)), route.name
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_wide_blocks_hold_each_pair_once(name: str) -> None:
     pattern, n = _pattern(name), 2200
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    for route in routes(_program(name, Tile(128, 128)), n, PRICE, torch.float32):
-        assert np.array_equal(batch_counts(route.stages, n), expected.astype(int)), route.name
+    for route in routes(_program(name, Tile(128, 128)), n, n, PRICE, torch.float32):
+        assert np.array_equal(batch_counts(route.stages, n, n), expected.astype(int)), route.name
 
 
 @pytest.fixture(params=["arranged", "strips"])
@@ -142,7 +142,7 @@ def test_a_plan_does_not_grow_with_the_length() -> None:
         sizes = []
         for n in (1 << 17, 1 << 20):
             parts = [
-                b for kernel in program.forward for sweep in kernel.sweeps for b in blocks(program, sweep, n, PRICE)
+                b for kernel in program.forward for sweep in kernel.sweeps for b in blocks(program, sweep, n, n, PRICE)
             ]
             sizes.append((len(parts), sum(block.mask.size for block in parts if block.mask is not None)))
         # But for the ragged last tile, which depends on the length.
@@ -169,14 +169,14 @@ def test_gradients_are_summed_in_float32(dtype: torch.dtype) -> None:
 def test_a_window_wider_than_the_sequence_is_one_triangle() -> None:
     program = _program("window", Tile(128, 128))
     [sweep] = program.forward[0].sweeps
-    [block] = blocks(program, sweep, 20, PRICE)
+    [block] = blocks(program, sweep, 20, 20, PRICE)
     assert block.triangle and block.mask is None
-    assert not all(block.triangle for block in blocks(program, sweep, 21, PRICE))
+    assert not all(block.triangle for block in blocks(program, sweep, 21, 21, PRICE))
 
 
 def test_where_nothing_is_even_every_tile_stands_alone() -> None:
     pattern, n = pc.loads("pattern p causal { step { (i, j) : (i - j) mod 40 < 13 } }")["p"], 1200
     program = lower(pattern.bound.union, pattern.direction, "p", TILE).program
     expected = bruteforce.mask(pattern.bound.union, pattern.direction, n)
-    for route in routes(program, n, PRICE, torch.float32):
-        assert np.array_equal(batch_counts(route.stages, n), expected.astype(int)), route.name
+    for route in routes(program, n, n, PRICE, torch.float32):
+        assert np.array_equal(batch_counts(route.stages, n, n), expected.astype(int)), route.name

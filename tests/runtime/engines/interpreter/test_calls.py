@@ -11,6 +11,9 @@ from programs import CASES, Case
 from test_engine import close, dense
 from torch import Tensor
 
+import patternc as pc
+from patternc.compiler.lower import lower
+from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.triton_engine import TritonEngine
 
@@ -81,3 +84,28 @@ def test_capped_scores(name: str, scale: float, cap: float) -> None:
     case, inputs = CASES[name](), tensors(37)
     leaves = [x.double().requires_grad_() for x in inputs]
     agree(case.program, Call(scale, softcap=cap), inputs, leaves, *capped(case, cap, scale, *leaves))
+
+
+CROSS = """
+pattern near cross { step local(4) | columns(first(2)) }
+pattern ends cross { step { (i, j) : nq - i = nk - j } | { (i, j) : j >= nk - 3 } }
+pattern strides cross { step strided(4) | block(16) }
+pattern packed cross { step { (i, j) : j mod 4 = 3 and i mod 8 < 2 } }
+"""
+
+
+@pytest.mark.parametrize("nq, nk", [(1, 40), (40, 5), (37, 53)])
+@pytest.mark.parametrize("name", ["near", "ends", "strides", "packed"])
+def test_two_sequences(name: str, nq: int, nk: int) -> None:
+    bound = pc.loads(CROSS)[name].bind().bound
+    program = lower(bound.union, bound.direction, name, Tile(16, 16)).program
+    inputs = [torch.randn(2, 2, nq, 16), torch.randn(2, 1, nk, 16), torch.randn(2, 1, nk, 16)]
+    leaves = [x.double().requires_grad_() for x in inputs]
+    spans = torch.tensor([[0, nk], [min(3, nk - 1), nk - 1]], dtype=torch.int32)
+    mask = torch.zeros(2, 1, nq, nk, dtype=torch.bool)
+    for element, (start, end) in enumerate(spans.tolist()):
+        mask[element, 0, :, start:end] = pc.loads(CROSS)[name].mask(nq, end - start)
+    scores = (leaves[0] @ leaves[1].mT * 0.25).masked_fill(~mask, -math.inf)
+    lse = scores.logsumexp(-1)
+    want = torch.where(mask, (scores - lse.masked_fill(lse.isneginf(), 0.0)[..., None]).exp(), 0.0) @ leaves[2]
+    agree(program, Call(0.25, spans), inputs, leaves, want, lse)
