@@ -36,7 +36,7 @@ def predict(program: Program, n: int, heads: Heads, dtype: torch.dtype) -> Predi
 
 
 def _choice(program: Program, n: int, price: Price, dtype: torch.dtype) -> Choice:
-    found = takeable(routes(program, n, price, dtype))
+    found = takeable(routes(program, n, n, price, dtype))
     return Choice(tuple(Way(route.name, route.seconds) for route in found), dense_seconds(n, price, program.causal))
 
 

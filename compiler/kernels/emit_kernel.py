@@ -158,7 +158,7 @@ def _stationary_query(program: Program, order: Order) -> list[str]:
     window = f"{start}, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
     return [
         f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)",
-        f"{queries} = owned({'Nq' if program.cross else 'n'}, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
+        f"{queries} = owned({held}, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
         "c, block, begin, end = query_block(",
         f"    {window}, BLOCK_Q // PACK, SPLIT",
         ")",
