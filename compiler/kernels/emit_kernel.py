@@ -155,6 +155,7 @@ def _stationary_query(program: Program, order: Order) -> list[str]:
     start, place = (
         ("0 * nq, nq, 0 * nq", "") if program.cross else ("first, n, query_offset", " + first - query_offset")
     )
+    held = "Nq" if program.cross else "n"
     window = f"{start}, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
     return [
         f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)",
