@@ -7,19 +7,9 @@ import torch
 
 
 def test_attention(run, tmp_path):
-    arguments = [
-        "-n",
-        "150,256",
-        "--rounds",
-        "2",
-        "--without",
-        "flex,expert",
-        "-H",
-        "2",
-        "--patterns",
-        "local,longformer(512)",
-    ]
-    document = run("attention", tmp_path / "a.json", *arguments)
+    sizes = ("-n", "150,256", "--rounds", "2", "-H", "2")
+    chosen = ("--without", "flex,expert", "--patterns", "local,longformer(512)")
+    document = run("attention", tmp_path / "a.json", *sizes, *chosen)
     for result in document["results"]:
         assert set(result["dense"].values()) == {"dense", "dense_bidirectional"}
         assert {"dense", "ours, compose"} <= {row["contestant"] for row in result["seconds"]}
