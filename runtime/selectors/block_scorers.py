@@ -31,7 +31,9 @@ class MeanScorer(nn.Module):
 
     def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
         """[B, Hkv, query blocks, key blocks]."""
-        q, k = (_wide(side.needs("heads", "topk_blocks")) for side in (inputs.query, inputs.key))
+        q, k = (side.needs("heads", "topk_blocks") for side in (inputs.query, inputs.key))
+        wide = torch.promote_types(q.dtype, torch.float32)
+        q, k = q.to(wide), k.to(wide)
         q = group_means(q, k.shape[1]) * q.shape[-1] ** -0.5
         queries = query_blocks(q, inputs, block, direction)
         scores = queries @ block_means(k, inputs.key.exists(), block).mT
@@ -64,8 +66,8 @@ class BlockScorer(nn.Module):
     def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
         """[B, Hkv, query blocks, key blocks]."""
         causal = direction is Direction.CAUSAL
-        heads = inputs.query.needs("heads", "topk_blocks")
-        key_heads = inputs.key.needs("heads", "topk_blocks")
+        heads = inputs.query.needs("heads", "topk_blocks", self.query.dtype)
+        key_heads = inputs.key.needs("heads", "topk_blocks", self.query.dtype)
         q = group_means(heads, key_heads.shape[1])
         queries = self._with_context(query_blocks(q, inputs, block, direction), inputs.query, block, direction, "first")
         exists = inputs.key.exists()
@@ -85,7 +87,7 @@ class BlockScorer(nn.Module):
         """The mean hidden state up to the ``first`` or ``last`` token of each block; of all, where not causal."""
         if not self.context:
             return blocks
-        means = prefix_means(side.needs("hidden", "topk_blocks"), side.exists())
+        means = prefix_means(side.needs("hidden", "topk_blocks", self.query.dtype), side.exists())
         n, count = means.shape[1], blocks.shape[-2]
         if direction is Direction.CAUSAL:
             place = torch.arange(count, device=means.device) * block + (0 if until == "first" else block - 1)
@@ -93,7 +95,3 @@ class BlockScorer(nn.Module):
         else:
             means = means[:, -1:].expand(-1, count, -1)
         return torch.cat([blocks, means[:, None].expand(-1, blocks.shape[1], -1, -1)], -1)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -40,7 +40,7 @@ class GranularityNetwork(nn.Module):
 
     def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
         """[B, Hkv, query blocks, key blocks, levels]."""
-        q, k = inputs.query.needs("heads", "granularity"), inputs.key.needs("heads", "granularity")
+        q, k = (side.needs("heads", "granularity", self.query.dtype) for side in (inputs.query, inputs.key))
         q = group_means(q, k.shape[1])
         queries = query_blocks(q, inputs, block, direction) @ self.query
         exists = inputs.key.exists()
@@ -80,7 +80,7 @@ class BilinearGranularity(nn.Module):
 
     def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
         """[B, Hkv, query blocks, key blocks, levels]."""
-        q, k = inputs.query.needs("heads", "granularity"), inputs.key.needs("heads", "granularity")
+        q, k = (side.needs("heads", "granularity", self.query.dtype) for side in (inputs.query, inputs.key))
         q = group_means(q, k.shape[1])
         exists = inputs.key.exists()
         queries = query_blocks(q, inputs, block, direction)[:, None] @ self.query * self.query.shape[-1] ** -0.5

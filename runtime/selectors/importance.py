@@ -35,8 +35,12 @@ class ImportanceScorer(nn.Module):
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         """[B, 1, Nk] and [B, 1, Nq]."""
-        columns = self.columns(inputs.key.needs("hidden", "importance"))
-        rows = None if self.rows is None else self.rows(inputs.query.needs("hidden", "importance"))
+        columns = self.columns(inputs.key.needs("hidden", "importance", self.columns.weight.dtype))
+        rows = (
+            None
+            if self.rows is None
+            else self.rows(inputs.query.needs("hidden", "importance", self.columns.weight.dtype))
+        )
         return columns.mT, None if rows is None else rows.mT
 
 

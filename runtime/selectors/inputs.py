@@ -42,12 +42,14 @@ class Side:
         _, n, device = self.shape
         return torch.arange(n, device=device) < self.counts()[:, None]
 
-    def needs(self, what: str, reader: str) -> Tensor:
-        """``hidden`` or ``heads``, 0 where no token exists; ArgumentError where it is missing."""
+    def needs(self, what: str, reader: str, dtype: torch.dtype | None = None) -> Tensor:
+        """``hidden`` or ``heads``, 0 where no token exists, in the data type of the reader: often wider than the
+        model's. ArgumentError where it is missing."""
         tensor = self.hidden if what == "hidden" else self.heads
         if tensor is None:
             given = "hidden= (and key_hidden= in a cross pattern)" if what == "hidden" else "q= and k="
             raise ArgumentError("inputs", f"{reader} reads {what}, which are missing", f"give {given}")
+        tensor = tensor if dtype is None else tensor.to(dtype)
         if self.lengths is None:
             return tensor
         exists = self.exists().view(tensor.shape[0], *[1] * (tensor.dim() - 3), -1, 1)

@@ -30,7 +30,7 @@ class TokenScorer(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """[B, G, Nk]."""
-        scores: Tensor = self.score(inputs.key.needs("hidden", "topk"))
+        scores: Tensor = self.score(inputs.key.needs("hidden", "topk", self.score.weight.dtype))
         return scores.mT
 
 

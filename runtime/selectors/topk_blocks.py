@@ -47,7 +47,7 @@ class TopKBlocks(nn.Module):
         scores = self.scorer(inputs, self.block, self.direction)
         sizes = pair_counts(inputs, self.block, self.direction)
         eligible = (sizes > 0).expand(scores.shape)
-        forced = self._forced(scores) & eligible
+        forced = self.forced_blocks(scores) & eligible
         p = soft_topk(
             standardised(scores, eligible).masked_fill(forced, torch.inf),
             self.k,
@@ -63,7 +63,8 @@ class TopKBlocks(nn.Module):
         density = (chosen * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
         return BlockSelection(self.direction, self.block, scores.shape[-1], blocks, found, density)
 
-    def _forced(self, scores: Tensor) -> Tensor:
+    def forced_blocks(self, scores: Tensor) -> Tensor:
+        """bool [query blocks, key blocks], as the last dimensions of scores: what is chosen whatever its score."""
         forced = torch.zeros(scores.shape[-2:], dtype=torch.bool, device=scores.device)
         if "first" in self.forced:
             forced[:, :1] = True

@@ -60,9 +60,9 @@ class Indexer(nn.Module):
     def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [B, tiles, heads, d], weights [B, tiles, heads], keys [B, Nk, d]."""
         mean = arrival_means if direction is Direction.CAUSAL else block_means
-        tiles = mean(inputs.query.needs("hidden", "topk_keys"), inputs.query.exists(), tile)
+        tiles = mean(inputs.query.needs("hidden", "topk_keys", self.key.weight.dtype), inputs.query.exists(), tile)
         weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
-        keys = self.key(inputs.key.needs("hidden", "topk_keys"))
+        keys = self.key(inputs.key.needs("hidden", "topk_keys", self.key.weight.dtype))
         return self.query(tiles).view(*weight.shape, self.head_dim), weight, keys
 
     def scores(self, prepared: tuple[Tensor, Tensor, Tensor], start: int, stop: int) -> Tensor:

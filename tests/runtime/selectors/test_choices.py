@@ -48,7 +48,10 @@ def test_topk_blocks(direction: str, forced: str, lengths: list[int] | None) -> 
     selector, inputs = learned(declaration, direction).selectors["s"], inputs_for(direction, lengths)
     selection, may = selector(inputs), allowed(inputs, direction)
     found, scores = pairs_of(selection, inputs), selector.scorer(inputs, 4, selector.direction)
+    assert torch.equal(found[:, ::2], found[:, 1::2])  # one choice for the heads of a key head
     for element, head, i in positions(found):
+        if head % 2:
+            continue
         a = i // 4
         keys = may[element, 0, i].nonzero().flatten().tolist()
         # What the block may see, not what its first query may.
@@ -74,7 +77,8 @@ def test_topk_keys(direction: str, tile: int, forced: str, lengths: list[int] | 
     found = pairs_of(selection, inputs)
     scores = selector.scorer.scores(selector.scorer.prepare(inputs, tile, selector.direction), 0, -(-17 // tile))
     others = 5 - ("diagonal" in forced)
-    for element, head, i in positions(found):
+    assert torch.equal(found, found[:, :1].expand_as(found))  # one choice for all heads
+    for element, head, i in positions(found[:, :1]):
         keys = may[element, 0, i].nonzero().flatten().tolist()
         own = {i} if "diagonal" in forced and i in keys else set()
         # Causal: the best of those before it. Elsewhere the tile shares them, its own tokens among them.

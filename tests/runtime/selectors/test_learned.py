@@ -164,6 +164,17 @@ def test_refusals(make, words: str) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    "declaration", ["importance()", "topk(k = 3)", "topk_blocks(k = 2, block = 4)", "topk_keys(k = 3)"]
+)
+def test_gates_in_float32_beside_a_model_in_bfloat16(declaration: str) -> None:
+    layer, wide = learned(declaration, "causal").float(), layer_inputs(24)
+    half = Inputs.self_attention(*(x.bfloat16() for x in (wide.query.hidden, wide.query.heads, wide.key.heads)))
+    selection = layer(half)["s"]
+    gate = selection.column_gate if hasattr(selection, "column_gate") else selection.log_gate
+    assert gate.dtype == torch.float32 and gate.exp().eq(1).any()
+
+
 def test_a_nan_is_no_choice() -> None:
     layer, inputs = learned("topk_blocks(k = 2, block = 4)", "causal"), layer_inputs(12)
     inputs.key.heads[0, 0, 3] = torch.nan
