@@ -18,11 +18,11 @@ def too_complex(expression: Expression, error: Exception) -> PatternError:
 
 def refuse_open(expression: Expression, *, tables: bool = False) -> None:
     """Raises PatternError (P403) for what is decided at run time, by a seeded table (but for an engine that can read
-    ``tables``), or seen in summaries: no engine runs it yet."""
+    ``tables``), or seen in summaries: no program holds it."""
     found = [f"what `{one.source}` decides" for one in opens(expression)]
     found += ["a seeded table"] if drawn(expression) and not tables else []
     found += ["a pooled term"] if pooled(expression) else []
     if found:
-        message = f"no engine runs {' or '.join(found)} yet"
-        remedy = "`check`, `show` and `explain` work for it; compile the positional terms alone"
+        message = f"a program cannot hold {' or '.join(found)}"
+        remedy = "what a layer learns runs in a layer: `patternc.compile(pattern, heads=...)` in Python"
         raise PatternError([Diagnostic(codes.NO_ENGINE, message, expression.span, help=(remedy,))])

@@ -115,7 +115,8 @@ def _learned(
         remedy = "leave heads= out: its program takes tensors of any number of heads"
         raise ArgumentError("heads", f"{shape.query_heads}, but {bound.name!r} learns nothing", remedy)
     if engine == "reference":
-        readable(bound.union, {selector.name: selector.kind for selector in bound.selectors}, tables=True)
+        kinds = {selector.name: selector.kind for selector in bound.selectors}
+        readable(bound.union, bound.direction, kinds, tables=True)
         program = None
     else:
         program = lower_learned(bound.union, bound.direction, bound.selectors, bound.name)

@@ -82,9 +82,10 @@ def test_the_examples_of_testing_run() -> None:
         settings(max_examples=5, deadline=None, database=None)(names[name])()
 
 
-def test_the_example_of_attention_runs() -> None:
-    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/attention.md").read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(block, "attention.md", "exec"), {})
+@pytest.mark.parametrize("name", ["attention.md", "learned.md"])
+def test_the_example_runs(name: str) -> None:
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, name, "exec"), {})
 
 
 def test_the_example_of_selectors_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from ...patterns_dsl.syntax import (
     And,
     Chosen,
     Difference,
+    Direction,
     Expression,
     Formula,
     Gated,
@@ -51,7 +52,7 @@ _RELATIONS = {"topk_blocks": Use.BLOCKS, "granularity": Use.LEVELS, "topk_keys":
 
 
 def readable(
-    expression: Expression, kinds: Mapping[str, str], *, tables: bool = False
+    expression: Expression, direction: Direction, kinds: Mapping[str, str], *, tables: bool = False
 ) -> tuple[tuple[Expression, Gates], ...]:
     """The terms of a union, each with the gates that it is under. ``kinds``: of each selection, its selector.
 
@@ -61,7 +62,7 @@ def readable(
     complaints = [
         complaint
         for term, _ in found
-        if not isinstance(term, Pooled) and (complaint := _complaint(term, kinds, tables)) is not None
+        if not isinstance(term, Pooled) and (complaint := _complaint(term, direction, kinds, tables)) is not None
     ]
     refined: dict[str, Expression] = {}
     for term, _ in found if not complaints else ():
@@ -86,12 +87,20 @@ def _each(expression: Expression, gates: Gates) -> Iterator[tuple[Expression, Ga
             yield term, gates
 
 
-def _complaint(term: Expression, kinds: Mapping[str, str], tables: bool) -> Diagnostic | None:
+def _complaint(term: Expression, direction: Direction, kinds: Mapping[str, str], tables: bool) -> Diagnostic | None:
     if drawn(term) and (opens(term) or not tables):
         return refusal(term, "a seeded table", 'compile the other terms alone; engine="reference" reads tables')
-    if opens(term) and isinstance(reason := _reading(term, kinds), str):
+    if not opens(term):
+        return None
+    reading = _reading(term, kinds)
+    if isinstance(reading, str):
         remedy = "write the selection as a term of its own; `&` and `-` with positional relations may narrow it"
-        return refusal(term, reason, remedy)
+        return refusal(term, reading, remedy)
+    source, use = reading
+    # The selectors themselves have no rows there: see runtime/selectors.
+    if use is Use.ROWS and (direction is Direction.CAUSAL or kinds[source] == "topk"):
+        pattern = "causal pattern" if direction is Direction.CAUSAL else "`topk` selection"
+        return refusal(term, f"the rows of `{source}`, in a {pattern},", f"write `columns({source})`")
     return None
 
 

@@ -84,7 +84,7 @@ def separate(expression: Expression, direction: Direction, selectors: Iterable[S
     """The parts of a core-form expression. Raises PatternError (P403) for terms that no engine can run, all of them
     together, and BudgetExceeded."""
     kinds = {selector.name: selector.kind for selector in selectors}
-    found = readable(expression, kinds)
+    found = readable(expression, direction, kinds)
     summaries: dict[int, tuple[Gates, ...]] = {}
     positional: list[Expression] = []
     gated: list[tuple[Expression, Gates]] = []

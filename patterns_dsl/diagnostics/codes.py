@@ -106,5 +106,5 @@ TITLES = {
     DENSITY: "more pairs attend than claimed (`density` refuted)",
     MANY_HOPS: "reach takes more than three hops",
     TOO_COMPLEX: "the closed form of a relation needs more than its budget",
-    NO_ENGINE: "no engine runs this selection yet",
+    NO_ENGINE: "decided at run time, where no program can hold it or no engine runs it",
 }

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.pattern import Pattern
 from ...patterns_dsl.syntax import Direction
-from ..arguments import check_tensors
-from ..engines.engine import check_dtype, find_engine
+from ..arguments import check_placement, check_tensors, check_values
+from ..engines.engine import Call, check_dtype, find_engine
 from ..errors import ArgumentError
 from ..selectors.inputs import Inputs, Side
 from ..selectors.layer import LayerShape
 from ..selectors.learned import Learned
 from ..selectors.selection import Selection
+from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, bind
 from .front import Front
 from .gathered import Scores
@@ -38,6 +39,7 @@ class LearnedOptions(TypedDict, total=False):
     spans: Tensor | None
     scale: float | None
     softcap: float | None
+    sinks: Tensor | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +107,7 @@ class LearnedAttention(nn.Module):
         spans: Tensor | None = None,
         scale: float | None = None,
         softcap: float | None = None,
+        sinks: Tensor | None = None,
         return_selections: bool = False,
     ) -> Tensor | Attended:
         """out [B, Hq, Nq, D]; with ``return_selections`` an ``Attended``.
@@ -112,12 +115,13 @@ class LearnedAttention(nn.Module):
         q [B, Hq, Nq, D]; k and v [B, Hkv, Nk, D]. ``hidden`` [B, N, W] enters the layer; selectors that compare queries
         with keys take q and k as they are. ``inputs`` instead says all that selectors read (q and k before rotary
         embedding, a second sequence), and how many tokens exist, at the front; ``selections`` instead is what an
-        earlier call returned. ``spans`` int32 [B, 2]: the half-open range of tokens that exist, as in ``Compiled``; not
-        for cross patterns, whose lengths are those of ``inputs``. ``scale`` and ``softcap`` as in ``Compiled``.
+        earlier call returned. ``spans`` int32 [B, 2]: the range of tokens that exist, as in ``Compiled``; not
+        for cross patterns, whose lengths are those of ``inputs``. ``scale``, ``softcap``, ``sinks``: as in ``Compiled``.
 
         A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
         """
-        self._check(q, k, v, inputs, spans)
+        scale = self.shape.head_dim**-0.5 if scale is None else float(scale)
+        self._check(q, k, v, inputs, Call(scale, spans, softcap=softcap))
         front = None if spans is None else Front(spans)
         if front is not None:
             q, k, v = (front.bring(x, 2) for x in (q, k, v))
@@ -128,8 +132,10 @@ class LearnedAttention(nn.Module):
         tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
         if selections is None:
             selections = self.select(inputs, k, v)
-        scores = Scores(self.shape.head_dim**-0.5 if scale is None else float(scale), softcap)
-        out, lse = self._attend(q, selections, tokens, scores)
+        out, lse = self._attend(q, selections, tokens, Scores(scale, softcap))
+        if sinks is not None:
+            check_sinks(q, sinks)
+            out, lse = join_sinks(out, lse, sinks)
         if front is not None:
             out, lse = front.put_back(out, 2, 0.0), front.put_back(lse, 2, -torch.inf)
         return Attended(out, lse, selections) if return_selections else out
@@ -138,7 +144,7 @@ class LearnedAttention(nn.Module):
         """What the selectors choose of ``inputs``, the gates, and the summaries of k and v [B, Hkv, Nk, D]."""
         found: dict[str, Selection] = {name: selector(inputs) for name, selector in self.learned.selectors.items()}
         found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
-        tokens = Inputs(Side(heads=k, lengths=inputs.query.lengths), Side(heads=k, lengths=inputs.key.lengths))
+        tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths))
         found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}
         return found
 
@@ -149,31 +155,29 @@ class LearnedAttention(nn.Module):
         parts = bind(self.program, find_engine(self.engine), selections, tokens, scores)
         return attend(parts, q, tokens.k, tokens.v)
 
-    def _check(self, q: Tensor, k: Tensor, v: Tensor, inputs: Inputs | None, spans: Tensor | None) -> None:
+    def _check(self, q: Tensor, k: Tensor, v: Tensor, inputs: Inputs | None, call: Call) -> None:
         check_tensors(q, k, v, head_dim=self.shape.head_dim, dtype=self.dtype)
         for name, tensor, heads in (("q", q, self.shape.query_heads), ("k", k, self.shape.key_heads)):
             if tensor.shape[1] != heads:
                 found = f"{tensor.shape[1]} heads, but the layer was compiled for {heads}"
                 raise ArgumentError(name, found, "compile with heads= and kv_heads= as they are")
         cross = self.pattern.direction is Direction.CROSS
-        if cross and (inputs is None or spans is not None):
-            raise ArgumentError(
-                "inputs",
-                "missing" if inputs is None else "given with spans",
-                "give Inputs.cross(...) for a cross pattern, with its lengths",
-            )
-        if inputs is not None and spans is not None:
+        if cross and inputs is None:
+            raise ArgumentError("inputs", "missing", "a cross pattern reads two sequences: give Inputs.cross(...)")
+        if inputs is not None and call.spans is not None:
             raise ArgumentError("spans", "given with inputs", "let inputs state the lengths, with tokens at the front")
         if not cross and q.shape[2] != k.shape[2]:
             found = f"{q.shape[2]} queries and {k.shape[2]} keys"
             raise ArgumentError("q", found, "selections are made over the whole sequence: pass all of it")
+        if not cross:
+            check_placement(q, k, call)
+            check_values(k, call)
         if inputs is not None:
             for name, side, tensor in (("q", inputs.query, q), ("k", inputs.key, k)):
                 if side.shape[:2] != (tensor.shape[0], tensor.shape[2]):
                     found = f"inputs of {side.shape[1]} tokens in a batch of {side.shape[0]}"
-                    raise ArgumentError(
-                        "inputs", f"{found} beside {name} {tuple(tensor.shape)}", "give the same tokens"
-                    )
+                    found = f"{found} beside {name} {tuple(tensor.shape)}"
+                    raise ArgumentError("inputs", found, "give the same tokens")
 
 
 def _existing(x: Tensor, side: Side) -> Tensor:

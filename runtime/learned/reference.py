@@ -33,7 +33,7 @@ def dense(
     """(out, lse) as ``softmax.attend`` has them. O(Nq Nk) memory."""
     kinds = {selector.name: selector.kind for selector in pattern.selectors}
     written = _Written(pattern.direction, kinds, selections, q, tokens)
-    found = readable(pattern.union, kinds, tables=True)
+    found = readable(pattern.union, pattern.direction, kinds, tables=True)
     pairs = [each for each in found if not isinstance(each[0], Pooled)]
     terms = [term for each in sorted(pairs, key=written.rank) for term in written.terms(*each)]
     summaries = tuple(written.summaries(found))

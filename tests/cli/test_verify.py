@@ -38,7 +38,7 @@ def test_what_holds_is_a_table(file: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == f"{file}: good(w = 4)"
     assert lines[1] == "  HOLDS     closed form       2 examples"
-    assert "  LEFT OUT  engine compose    P403: no engine runs what `hot` decides yet" in lines
+    assert "  LEFT OUT  engine compose    P403: a program cannot hold what `hot` decides" in lines
     assert lines[-2:] == [f"{file}: plan model", "  HOLDS     claims            2 examples"]
     assert "verifying: good(w = 4): engine compose" in done.stderr
     assert done.stderr.endswith("\n11 hold, 6 left out\n")
