@@ -116,7 +116,7 @@ class LearnedAttention(nn.Module):
         with keys take q and k as they are. ``inputs`` instead says all that selectors read (q and k before rotary
         embedding, a second sequence), and how many tokens exist, at the front; ``selections`` instead is what an
         earlier call returned. ``spans`` int32 [B, 2]: the range of tokens that exist, as in ``Compiled``; not
-        for cross patterns, whose lengths are those of ``inputs``. ``scale``, ``softcap``, ``sinks``: as in ``Compiled``.
+        for cross patterns: ``inputs`` has their lengths. ``scale``, ``softcap`` and ``sinks`` as in ``Compiled``.
 
         A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
         """
@@ -162,22 +162,29 @@ class LearnedAttention(nn.Module):
                 found = f"{tensor.shape[1]} heads, but the layer was compiled for {heads}"
                 raise ArgumentError(name, found, "compile with heads= and kv_heads= as they are")
         cross = self.pattern.direction is Direction.CROSS
-        if cross and inputs is None:
-            raise ArgumentError("inputs", "missing", "a cross pattern reads two sequences: give Inputs.cross(...)")
-        if inputs is not None and call.spans is not None:
-            raise ArgumentError("spans", "given with inputs", "let inputs state the lengths, with tokens at the front")
+        check_placement(q, k, call, cross=cross)
+        check_values(k, call)
+        if inputs is None:
+            if cross:
+                remedy = "a cross pattern reads two sequences: give Inputs.cross(...)"
+                raise ArgumentError("inputs", "missing", remedy)
+        else:
+            self._check_inputs(q, k, inputs, call)
         if not cross and q.shape[2] != k.shape[2]:
             found = f"{q.shape[2]} queries and {k.shape[2]} keys"
             raise ArgumentError("q", found, "selections are made over the whole sequence: pass all of it")
-        if not cross:
-            check_placement(q, k, call)
-            check_values(k, call)
-        if inputs is not None:
-            for name, side, tensor in (("q", inputs.query, q), ("k", inputs.key, k)):
-                if side.shape[:2] != (tensor.shape[0], tensor.shape[2]):
-                    found = f"inputs of {side.shape[1]} tokens in a batch of {side.shape[0]}"
-                    found = f"{found} beside {name} {tuple(tensor.shape)}"
-                    raise ArgumentError("inputs", found, "give the same tokens")
+
+    def _check_inputs(self, q: Tensor, k: Tensor, inputs: Inputs, call: Call) -> None:
+        if call.spans is not None:
+            raise ArgumentError("spans", "given with inputs", "let inputs state the lengths, with tokens at the front")
+        for name, side, tensor in (("q", inputs.query, q), ("k", inputs.key, k)):
+            if side.shape[:2] != (tensor.shape[0], tensor.shape[2]):
+                found = f"{side.shape[1]} tokens in a batch of {side.shape[0]}, beside {name} {tuple(tensor.shape)}"
+                raise ArgumentError("inputs", found, "give the same tokens")
+        positional = self.program is not None and (self.program.positional or self.program.gated)
+        if self.pattern.direction is Direction.CROSS and inputs.query.lengths is not None and positional:
+            remedy = "leave the lengths of the queries out: to positional terms all of them exist"
+            raise ArgumentError("inputs", "lengths of queries, in a cross pattern with positional terms", remedy)
 
 
 def _existing(x: Tensor, side: Side) -> Tensor:

@@ -145,15 +145,28 @@ def test_a_control_has_nothing_to_train() -> None:
     close(first, second, 0.0)
 
 
-def test_cross_attention_at_levels_of_detail() -> None:
-    text = "pattern p cross { learn d = granularity(block = 4) step refine(d) }"
-    subject = pc.loads(text)["p"]
-    learned = layer(subject)
+CROSS = {
+    "levels": ("refine(d)", [13, 7]),
+    "mixed": ("columns(first(2)) | gated { (i, j) : j <= i } | select(hot) | refine(d) | axis(few)", None),
+    "summaries": ("pooled(4) | gated pooled(3) | select(picks)", [13, 7]),
+}
+
+
+@pytest.mark.parametrize("name", CROSS)
+def test_two_sequences(name: str) -> None:
+    step, lengths = CROSS[name]
+    text = """
+        learn d = granularity(block = 4)
+        learn hot = topk_blocks(k = 2, block = 4)
+        learn few = importance(budget = 20%)
+        learn picks = topk_keys(k = 3, tile = 4)
+    """
+    learned = layer(pattern(step, "cross", text))
     given = data(13, 21)
     grad = torch.randn_like(given.q)
     found = []
     for each in (learned, same_layer(learned, "reference")):
-        inputs = given.inputs([13, 7], [9, 21])
+        inputs = given.inputs(lengths, [9, 21])
         result = each(given.q, given.k, given.v, inputs=inputs, return_selections=True)
         found.append((result.out, result.lse, *slopes(result, grad, (*given.leaves, *each.parameters()))))
     for mine, wanted in zip(*found, strict=True):
@@ -195,5 +208,3 @@ def test_compile_says_what_is_missing_or_too_much() -> None:
         pc.compile(pattern(STEP, learn=LEARN), heads=2, step=0)
     with pytest.raises(ArgumentError, match="multiple of the key heads"):
         pc.compile(pattern(STEP, learn=LEARN), heads=3, kv_heads=2)
-    with pytest.raises(PatternError, match="P402"):
-        pc.compile(pc.loads("pattern p cross { step columns(first(2)) | pooled(2) }")["p"], heads=2)
