@@ -123,6 +123,7 @@ def _signature(
         "SOFTCAP": variant.softcap,
         "PACK": variant.pack,
         "SPLIT": variant.split,
+        "ADD": variant.add,
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..passes.program import NATURAL, Kernel, Order, Program, Range
+from .launch import Role
 
 # Lengths are not specialised: no new binary for a new length.
 _LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
@@ -18,8 +19,13 @@ _SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
     "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
-    "PACK: tl.constexpr, SPLIT: tl.constexpr,",
+    "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,",
 )
+_ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
+    "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),
+    "backward_query": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr", ("q", "k", "v", "do")),
+    "backward_key": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr", ("q", "k", "v", "do")),
+}
 _STEP = "score_scale, SOFTCAP, PRECISION"
 
 
@@ -73,8 +79,7 @@ def forward(program: Program, index: int) -> str:
         "",
         "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)",
     ]
-    arguments = ["q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,", *_strides("q", "k", "v", "o")]
-    return _kernel(f"forward_{index}", arguments, kernel.order, body)
+    return _kernel("forward", index, kernel.order, body)
 
 
 def backward_query(program: Program, index: int) -> str:
@@ -92,13 +97,12 @@ def backward_query(program: Program, index: int) -> str:
         "dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)",
         f"store_gradient(dq_at, rows, dq * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
     ]
-    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,"]
-    return _kernel(f"backward_query_{index}", arguments + _strides("q", "k", "v", "do"), kernel.order, body)
+    return _kernel("backward_query", index, kernel.order, body)
 
 
 def backward_key(program: Program, index: int) -> str:
-    """The kernel that adds to the gradients of k and v over the queries of ``program.backward[index]``, for all query
-    heads of a group."""
+    """The kernel that stores, or (ADD) adds to, the gradients of k and v over the queries of
+    ``program.backward[index]``, for all query heads of a group."""
     order = program.backward[index].order
     body = [
         f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED)",
@@ -126,17 +130,21 @@ def backward_key(program: Program, index: int) -> str:
         "",
         "dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
         "dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
-        f"store_gradient(dk_at, rows, dk * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
-        f"store_gradient(dv_at, rows, dv, live, {index > 0}, HEAD_DIM, BLOCK_D)",
+        "store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)",
+        "store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)",
     ]
-    arguments = ["q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,"]
-    return _kernel(f"backward_key_{index}", arguments + _strides("q", "k", "v", "do"), order, body)
+    return _kernel("backward_key", index, order, body)
 
 
-def _kernel(name: str, arguments: Iterable[str], order: Order, body: Iterable[str]) -> str:
-    head = [f"@triton.jit(do_not_specialize={_LENGTHS})", f"def {name}("]
-    head += [f"    {row}" for row in (*arguments, _SIZES, *_CONSTANTS)]
-    head += ["):", f"    # stationary: {describe(order)}"]
+def _kernel(role: Role, index: int, order: Order, body: Iterable[str]) -> str:
+    return function(role, index, [f"# stationary: {describe(order)}", *body])
+
+
+def function(role: Role, index: int, body: Iterable[str]) -> str:
+    """A kernel of a role, with the arguments that all of them take."""
+    pointers, tensors = _ARGUMENTS[role]
+    rows = [f"{pointers}, spans_ptr, owner_ptr,", *_strides(*tensors), _SIZES, *_CONSTANTS]
+    head = [f"@triton.jit(do_not_specialize={_LENGTHS})", f"def {role}_{index}(", *(f"    {row}" for row in rows), "):"]
     return "\n".join(head + [f"    {row}" if row else "" for row in body])
 
 

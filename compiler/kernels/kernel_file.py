@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..cache import cache_directory, write_atomically
 from ..passes.pinned import Pinned
 from ..passes.program import Program
 from .emit import emit
+from .emit_heads import emit_heads
 from .launch import Role
 
 
@@ -33,8 +37,9 @@ def write_source(source: str, directory: Path | None = None) -> Path:
     return path
 
 
-def import_source(source: str, directory: Path | None = None) -> ModuleType:
-    """The module of ``source``; one module per text and process."""
+def import_source(source: str, directory: Path | None = None, given: Mapping[str, object] | None = None) -> ModuleType:
+    """The module of ``source``; one module per text and process. ``given``: names that the text uses and does not
+    define; the same for the same text."""
     path = write_source(source, directory)
     name = f"patternc_generated.{path.stem}"
     if name in sys.modules:
@@ -42,6 +47,7 @@ def import_source(source: str, directory: Path | None = None) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    vars(module).update(given or {})
     spec.loader.exec_module(module)
     return sys.modules.setdefault(name, module)
 
@@ -50,6 +56,17 @@ def kernels(program: Program, role: Role) -> ModuleType:
     """The imported kernels of a program in one role. Triton takes its time over every function of a module, and who
     only infers needs no gradients."""
     return _kernels(Pinned(program), role)
+
+
+@lru_cache(maxsize=256)
+def kernel_for_heads(parts: tuple[tuple[Pinned, int], ...], role: Role, index: int) -> Any:
+    """The kernel that runs ``index`` of a role for several programs, each with its owner."""
+    found = [(getattr(kernels(pinned.program, role), f"{role}_{index}"), owner, pinned) for pinned, owner in parts]
+    given = {f"part{at}": kernel for at, (kernel, *_) in enumerate(found)}
+    owners = {f"part{at}": owner for at, (_, owner, _) in enumerate(found)}
+    labels = [f"{kernel.fn.__module__}.{role}_{index}, {pinned.program.name}" for kernel, _, pinned in found]
+    names = list(inspect.signature(found[0][0].fn).parameters)
+    return getattr(import_source(emit_heads(role, index, names, owners, labels), given=given), f"{role}_{index}")
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
-    PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr
+    PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
+    ADD: tl.constexpr
 """
 DECORATOR = (
     "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
@@ -160,6 +161,6 @@ for i in range(lo, hi):
 KEY_END = """
 dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
 dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-store_gradient(dk_at, rows, dk * scale, live, {add}, HEAD_DIM, BLOCK_D)
-store_gradient(dv_at, rows, dv, live, {add}, HEAD_DIM, BLOCK_D)
+store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
 """

@@ -25,7 +25,8 @@ class Options:
 class Variant:
     """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents; where
     scores are capped, 0 is nowhere; ``pack`` lanes per rank; whether keys are shared out (``split``); whether other
-    programs own some of the heads (``owned``). See runtime/engines/lanes.py for the last three."""
+    programs own some of the heads (``owned``); whether gradients of keys are added to what is there (``add``). See
+    runtime/engines/lanes.py for ``pack``, ``split`` and ``owned``."""
 
     spans: bool = False
     packed: bool = False
@@ -33,6 +34,7 @@ class Variant:
     pack: int = 1
     split: bool = False
     owned: bool = False
+    add: bool = False
 
 
 def block_dim(head_dim: int) -> int:
@@ -106,6 +108,17 @@ def pack(rows: int, group: int) -> int:
     so that their keys are read once for all of them."""
     lanes = 1 << (group - 1).bit_length()
     return lanes if group > 1 and rows * lanes <= _FEW[-1] else 1
+
+
+def together(count: int, role: Role, options: Options, head_dim: int, itemsize: int, shared: int) -> int:
+    """Of so many programs with heads of their own, how many run in one launch. Their kernels are branches of one: it
+    needs the registers of the largest, but Triton gives each branch shared memory of its own. Beyond that they are
+    launched one after the other."""
+    still, swept = options.block_q, options.block_k
+    if role == "backward_key":
+        still, swept = swept, still
+    each = _shared_bytes(role, still, swept, options.num_stages, block_dim(head_dim) * itemsize)
+    return max(1, min(count, shared // each))
 
 
 def _shared_bytes(role: Role, still: int, swept: int, stages: int, row: int) -> int:

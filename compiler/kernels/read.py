@@ -43,8 +43,10 @@ def read(source: str) -> Program:
             kind, index = found.group(1), int(found.group(2))
             if index != len(chains[kind]):
                 raise refuse(function, f"kernel {name} is out of order")
-            reader = read_backward_key if kind == "backward_key" else read_query_kernel
-            chains[kind].append(reader(function, first=index == 0))
+            if kind == "backward_key":
+                chains[kind].append(read_backward_key(function))
+            else:
+                chains[kind].append(read_query_kernel(function, first=index == 0))
     for forward, backward in zip(chains["forward"], chains["backward_query"], strict=False):
         if forward != backward:
             raise ReadError("generated source: a forward kernel and the query gradient visit different tiles")

@@ -100,8 +100,8 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps, lengths.names)
 
 
-def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
-    """A ``backward_key_k``. ``first``: whether it must store its gradients, or add to them."""
+def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
+    """A ``backward_key_k``. Whether it stores its gradients or adds to them is for the launch to say."""
     pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr"
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = _Statements(function, function.body)
@@ -111,7 +111,7 @@ def read_backward_key(function: ast.FunctionDef, first: bool) -> ReadKernel:
             del statements.rest[0]
         case _:
             raise refuse(function, "expected the loop over the query heads of a group")
-    statements.take(forms.KEY_END.format(add=not first))
+    statements.take(forms.KEY_END)
     if statements.rest:
         raise refuse(statements.rest[0], "unexpected statement")
     order = _order(head, _integer(head, "classes"))

@@ -36,15 +36,15 @@ WHOLE = Split()
 """Nothing is shared out."""
 
 
-def swept_tiles(program: Program, index: int, n: int) -> NDArray[np.int64]:
+def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int64]:
     """[query tiles of class 0]: the key tiles that ``program.forward[index]`` visits for each. Class 0 is longest."""
     kernel = program.forward[index]
     total = np.zeros(tile_count(kernel.order, 0, n, program.tile.query), dtype=np.int64)
     for sweep in kernel.sweeps:
         term = program.terms[sweep.term]
-        columns = tile_count(term.key, term.shift % term.key.classes, n, program.tile.key)
+        columns = tile_count(term.key, term.shift % term.key.classes, nk, program.tile.key)
         for span in sweep.ranges:
-            low, high = bounds(span, len(total), 0, columns, n, "I")
+            low, high = bounds(span, len(total), 0, columns, n, "I", nk)
             total += np.maximum(high - low, 0)
     return total
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from ...compiler.passes.program import Program
 from ..errors import EngineError
+from .by_heads import NOBODY, ByHeads, Run, is_cross, runs
 from .engine import Call
 from .machine import this_machine
 from .price import Heads, Price
@@ -28,30 +30,32 @@ class ComposeEngine:
 
     name = "compose"
 
-    def forward(self, program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
-        """(out, lse)."""
+    def forward(
+        self, program: Program | ByHeads[Program], q: Tensor, k: Tensor, v: Tensor, call: Call
+    ) -> tuple[Tensor, Tensor]:
+        """(out, lse). Programs of some heads write into their slice of one output."""
         _require_cpu(q)
         q, call, _ = _positive_scale(q, call)
         wide = torch.promote_types(q.dtype, torch.float32)
         out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
-        parts = list(sequences(q, k, call, cross=program.cross))
-        if sum(part.queries(lse).numel() for part in parts) < lse.numel():
+        parts = list(sequences(q, k, call, cross=is_cross(program)))
+        if sum(part.queries(lse).numel() for part in parts) < lse.numel() or _leaves_heads(program):
             _clear(out, lse)
-        for part in parts:
-            tensors = part.queries(q), part.keys(k), part.keys(v)
-            target = part.queries(out), part.queries(lse)
-            route = _route(program, part, *tensors[:2]) if part.whole else None
+        for part, (one, run) in product(parts, _shares(program, q, k)):
+            tensors = part.queries(q[:, run.query]), part.keys(k[:, run.key]), part.keys(v[:, run.key])
+            target = part.queries(out[:, run.query]), part.queries(lse[:, run.query])
+            route = _route(one, part, *tensors[:2]) if part.whole else None
             if route is None or not route.covers:
                 _clear(*target)
             if route is None:
-                rows_forward(program, part, *tensors, *target, call)
+                rows_forward(one, part, *tensors, *target, call)
             else:
                 stages_forward(route.stages, *tensors, target, call)
         return out.to(q.dtype), lse
 
     def backward(
         self,
-        program: Program,
+        program: Program | ByHeads[Program],
         grad_out: Tensor,
         grad_lse: Tensor | None,
         q: Tensor,
@@ -74,18 +78,30 @@ class ComposeEngine:
         if grad_lse is not None:
             grad, q_in, k_in, v_in, out_in = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
         dq, dk, dv = (torch.zeros(x.shape, dtype=wide) for x in (q_in, k_in, v_in))
-        for part in sequences(q, k, call, cross=program.cross):
-            queries = tuple(part.queries(x) for x in (grad, q_in, out_in, lse, dq))
-            keys = tuple(part.keys(x) for x in (k_in, v_in, dk, dv))
+        for part, (one, run) in product(sequences(q, k, call, cross=is_cross(program)), _shares(program, q, k)):
+            queries = tuple(part.queries(x[:, run.query]) for x in (grad, q_in, out_in, lse, dq))
+            keys = tuple(part.keys(x[:, run.key]) for x in (k_in, v_in, dk, dv))
             if part.whole:
-                route = _route(program, part, part.queries(q), part.keys(k), backward=True)
+                route = _route(one, part, part.queries(q[:, run.query]), part.keys(k[:, run.key]), backward=True)
                 stages_backward(route.stages, queries, keys, call)
             else:
-                rows_backward(program, part, queries, keys, call)
+                rows_backward(one, part, queries, keys, call)
         if factor != 1:
             dq.mul_(factor)
         width = q.shape[-1]
         return tuple(grad[..., :width].to(dtype) for grad in (dq, dk, dv))  # type: ignore[return-value]
+
+
+def _shares(program: Program | ByHeads[Program], q: Tensor, k: Tensor) -> tuple[tuple[Program, Run], ...]:
+    """Each program with heads of its own, as slices."""
+    if not isinstance(program, ByHeads):
+        return ((program, Run(slice(None), slice(None))),)
+    group = q.shape[1] // k.shape[1]
+    return tuple((one, run) for at, one in enumerate(program.programs) for run in runs(program.heads(at), group))
+
+
+def _leaves_heads(program: Program | ByHeads[Program]) -> bool:
+    return isinstance(program, ByHeads) and NOBODY in program.owners
 
 
 def _route(program: Program, part: Sequence, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:

@@ -25,7 +25,8 @@ def take(acc, m, z, part, top):
 def join(
     part_ptr, part_lse_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     o_b, o_h, o_n, o_d, heads, group, Nq, Nk, query_offset, owner, split_lo, split_hi, shares,
-    RESUME: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, PACK: tl.constexpr,
+    RESUME: tl.constexpr,
+    CROSS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, PACK: tl.constexpr,
     PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr, CLASSES: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """On the grid of axes 0 and 1 of the kernel that left the parts, in the order of shares: the same bits every time.
@@ -34,6 +35,8 @@ def join(
     fp32. RESUME: what an earlier kernel left in (out, lse) is one more part.
     """
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, False)
+    if CROSS:  # the queries are a sequence of their own, which starts at row 0 of q
+        first, n, query_offset = 0 * n, Nq, 0 * n
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
         first, n, query_offset, Nq, split_lo, split_hi, PERIOD, COUNT, START, CLASSES, TILE, BLOCK_Q // PACK, True

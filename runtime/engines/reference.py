@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...compiler import bruteforce
 from ...patterns_dsl.syntax import Direction
+from .by_heads import NOBODY, ByHeads
 from .engine import Call, Meaning
 
 
@@ -23,8 +24,12 @@ def _mask(meaning: Meaning, n: int, nk: int | None = None) -> Tensor:
     return torch.from_numpy(bruteforce.mask(meaning.expression, meaning.direction, n, nk))
 
 
-def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, call: Call) -> Tensor:
-    """bool [B, 1, Nq, Nk] on the CPU, in physical positions."""
+def visible_pairs(meaning: Meaning | ByHeads[Meaning], batch: int, nq: int, nk: int, call: Call) -> Tensor:
+    """bool [B, 1, Nq, Nk] on the CPU, in physical positions; [B, Hq, Nq, Nk] where heads differ."""
+    if isinstance(meaning, ByHeads):
+        each = [visible_pairs(one, batch, nq, nk, call) for one in meaning.programs]
+        nothing = torch.zeros(batch, 1, nq, nk, dtype=torch.bool)
+        return torch.cat([nothing if owner == NOBODY else each[owner] for owner in meaning.owners], dim=1)
     visible = torch.zeros(batch, 1, nq, nk, dtype=torch.bool)
     if call.documents is not None:
         for start, end in pairwise(call.documents.tolist()):
@@ -46,7 +51,7 @@ def visible_pairs(meaning: Meaning, batch: int, nq: int, nk: int, call: Call) ->
 def contract(weights: Tensor, keep: Tensor, values: Tensor) -> Tensor:
     """``weights @ values`` over the kept pairs alone.
 
-    weights [B, H, M, N] are zero where keep [B, 1, M, N] is false, but 0 * NaN is NaN: rows of values [B, H, N, D]
+    weights [B, H, M, N] are zero where keep [B, 1 or H, M, N] is false, but 0 * NaN is NaN: rows of values [B, H, N, D]
     that are not finite are added one by one, only where they are kept.
     """
     finite = values.isfinite().all(-1)
@@ -63,7 +68,9 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def forward(self, program: Meaning, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, program: Meaning | ByHeads[Meaning], q: Tensor, k: Tensor, v: Tensor, call: Call
+    ) -> tuple[Tensor, Tensor]:
         keep = visible_pairs(program, q.shape[0], q.shape[2], k.shape[2], call).to(q.device)
         weights, lse, _ = _softmax(q, k, keep, call)
         out = contract(weights, keep, _widen(v, q.shape[1]))
@@ -71,7 +78,7 @@ class ReferenceEngine:
 
     def backward(
         self,
-        program: Meaning,
+        program: Meaning | ByHeads[Meaning],
         grad_out: Tensor,
         grad_lse: Tensor | None,
         q: Tensor,

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from ...compiler.passes.program import Program
 from ..errors import EngineUnavailable
+from .by_heads import ByHeads
+from .chains import Chains
 from .engine import Call
-from .launching import arguments_of, interpreted, launch_backward, launch_forward, parts
+from .launching import arguments_of, interpreted, parts
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -28,7 +30,9 @@ class TritonEngine:
     name = "triton"
 
     @torch.no_grad()
-    def forward(self, program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, program: Program | ByHeads[Program], q: Tensor, k: Tensor, v: Tensor, call: Call
+    ) -> tuple[Tensor, Tensor]:
         """(out, lse): out as q, lse fp32 [B, Hq, Nq] in natural log. A row with no key, or outside its span, has
         out 0 and lse -inf.
 
@@ -42,14 +46,13 @@ class TritonEngine:
             for part in parts(q, k, call):
                 pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, out_ptr=out, lse_ptr=lse)
                 arguments = arguments_of(pointers, part.pick(q=q, k=k, v=v, o=out), part)
-                for index in range(len(program.forward)):
-                    launch_forward(program, index, arguments, part)
+                Chains.of(program, q, k, part).forward(arguments)
         return out, lse
 
     @torch.no_grad()
     def backward(
         self,
-        program: Program,
+        program: Program | ByHeads[Program],
         grad_out: Tensor,
         grad_lse: Tensor | None,
         q: Tensor,
@@ -68,16 +71,15 @@ class TritonEngine:
         if grad_lse is not None:
             # d lse / d score is p, so that ds = p * (dp - delta + dlse). A row with no key has no gradient.
             delta = delta - grad_lse.float().masked_fill(lse == -torch.inf, 0.0)
-        dq = _gradient(q, len(program.forward))
-        dk, dv = (_gradient(x, len(program.backward)) for x in (k, v))
+        programs = program.programs if isinstance(program, ByHeads) else (program,)
+        dq = _gradient(q, max(len(one.forward) for one in programs))
+        dk, dv = (_gradient(x, sum(len(one.backward) for one in programs)) for x in (k, v))
         with _device(q):
             for part in parts(q, k, call):
                 pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
                 common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
-                for index in range(len(program.forward)):
-                    launch_backward(program, "backward_query", index, common | part.pick(dq_ptr=dq), part)
-                for index in range(len(program.backward)):
-                    launch_backward(program, "backward_key", index, common | part.pick(dk_ptr=dk, dv_ptr=dv), part)
+                gradients = {"backward_query": part.pick(dq_ptr=dq), "backward_key": part.pick(dk_ptr=dk, dv_ptr=dv)}
+                Chains.of(program, q, k, part).backward(common, gradients)
         dq = dq.neg() if flipped else dq
         return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
 

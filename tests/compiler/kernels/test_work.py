@@ -27,7 +27,7 @@ def test_tiles_are_counted_as_the_kernels_visit_them(text: str, n: int) -> None:
     wanted = np.zeros((size, size), dtype=np.int64)
     wanted[:n, :n] = pair_counts(found, "forward", n)
     touched = wanted.reshape(size // 16, 16, size // 16, 16).any(axis=(1, 3)).sum(axis=1)
-    swept = sum(swept_tiles(found, index, n) for index in range(len(found.forward)))
+    swept = sum(swept_tiles(found, index, n, n) for index in range(len(found.forward)))
     assert len(found.forward) == 1
     assert (swept >= touched).all()
     assert swept.sum() <= 2 * touched.sum() + 2
@@ -66,7 +66,7 @@ def test_heavy_rows_are_split_alone() -> None:
 
 def test_global_rows_of_a_long_sequence() -> None:
     found = program("local(16) | rows(first(3)) | columns(first(3))", "bidirectional")
-    work = swept_tiles(found, 0, 16 * 4096)
+    work = swept_tiles(found, 0, 16 * 4096, 16 * 4096)
     assert work[0] == 4096 and work[1:].max() <= 5
     one = split(work, 0, 4, 132)
     assert (one.lo, one.hi) == (0, 1) and one.shares > 4

@@ -120,7 +120,7 @@ def forward_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
@@ -190,7 +190,7 @@ def backward_query_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
@@ -263,7 +263,7 @@ def backward_key_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
 ):
     # stationary: natural
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
@@ -304,8 +304,8 @@ def backward_key_0(
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    store_gradient(dk_at, rows, dk * scale, live, False, HEAD_DIM, BLOCK_D)
-    store_gradient(dv_at, rows, dv, live, False, HEAD_DIM, BLOCK_D)
+    store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+    store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
 
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
@@ -318,7 +318,7 @@ def backward_key_1(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
 ):
     # stationary: packed, 4 of every 16 from 12
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
@@ -359,5 +359,5 @@ def backward_key_1(
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    store_gradient(dk_at, rows, dk * scale, live, True, HEAD_DIM, BLOCK_D)
-    store_gradient(dv_at, rows, dv, live, True, HEAD_DIM, BLOCK_D)
+    store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+    store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)

@@ -177,3 +177,13 @@ def test_bad_arguments_name_the_remedy() -> None:
             ENGINE.forward(program, *bad, Call(1.0))
     with pytest.raises(ValueError, match="spans must be int32"):
         ENGINE.forward(program, q, k, v, Call(1.0, torch.zeros(1, 2)))
+
+
+@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed"])
+def test_gradients_are_the_same_bits_twice(name: str) -> None:
+    """No atomics: every sum has one order."""
+    q, k, v = tensors(70, heads=4, kv_heads=2)
+    program, call = CASES[name]().program, Call(0.25)
+    out, lse = ENGINE.forward(program, q, k, v, call)
+    first, second = (ENGINE.backward(program, out.cos(), lse.sin(), q, k, v, out, lse, call) for _ in range(2))
+    assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))

@@ -14,22 +14,23 @@ from patternc.compiler.kernels import work
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
-from patternc.runtime.engines import launching
+from patternc.runtime.engines import chains
 from patternc.runtime.engines.engine import Call
+from patternc.runtime.engines.launching import Machine
 
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, work.Split, int]]:
     """A device of 24 processors; and (kernel, split, lanes per rank) of each launch that shares out keys."""
-    monkeypatch.setattr(launching, "machine", lambda device: launching.Machine("interpreter", 1 << 30, 24))
+    monkeypatch.setattr(chains, "machine", lambda device: Machine("interpreter", 1 << 30, 24))
     seen: list[tuple[int, work.Split, int]] = []
-    right = launching._launch_shared
+    right = chains.Chains._launch_shared
 
-    def counted(run: Any, arguments: Any, split: work.Split, *others: int) -> None:
+    def counted(self: Any, run: Any, arguments: Any, split: work.Split) -> None:
         seen.append((run.index, split, run.pack))
-        right(run, arguments, split, *others)
+        right(self, run, arguments, split)
 
-    monkeypatch.setattr(launching, "_launch_shared", counted)
+    monkeypatch.setattr(chains.Chains, "_launch_shared", counted)
     return seen
 
 
