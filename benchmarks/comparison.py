@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import measure
 import torch
 from cases import BOTH, DECODE, FORWARD, Case
 from contestants import CannotRun, Contestant, Prepared
 from estimate import BACKWARD_TENSORS, FORWARD_TENSORS, HELD, History, Key, tensor_bytes
 from formula import Disagreement, Expected
-from inputs import Inputs
 from memory import free_bytes, peak_apart, peak_on_gpu
 from record import Spread
+
+from patternc.runtime.bench import clock
+from patternc.runtime.bench.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +137,13 @@ class Comparison:
         calls: dict[Key, int] = {}
         for key, run in list(self.runs.items()):
             try:
-                calls[key] = measure.calls_of(run, self.device)
+                calls[key] = clock.calls_of(run, self.device)
             except Exception as error:  # noqa: BLE001  (as above)
                 self._leave_out(key[0], key[2], key[1], failure(error))
                 del self.runs[key]
         # A recompilation would be counted as attention: after the warm-up it is an error.
         with torch.compiler.set_stance("fail_on_recompile"):
-            return measure.interleaved(self.runs, calls, rounds, self.device), calls
+            return clock.interleaved(self.runs, calls, rounds, self.device), calls
 
     def _ratios(self, cases: Sequence[Case], seconds: dict[Key, list[float]]) -> list[dict[str, Any]]:
         """The medians over rounds of (seconds of a rival) / (seconds of ours), with what comes before it and

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import torch
 from cases import BOTH, DECODE, FORWARD, Case, Mask
-from inputs import Inputs
 from torch import Tensor
+
+from patternc.runtime.bench.inputs import Inputs
 
 _ROWS = 64
 _PAIRS_AT_ONCE = 1 << 25

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 from cases import CASES
-from inputs import Inputs
+
+from patternc.runtime.bench.inputs import Inputs
 
 _FREE = Path("/proc/meminfo")
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -36,9 +36,9 @@ from patternc.compiler.passes.program import Program
 from patternc.compiler.pattern import loads
 from patternc.compiler.stored import stored
 from patternc.library.catalogue import text
+from patternc.runtime.engines import routes
 from patternc.runtime.engines.machine import this_machine
 from patternc.runtime.engines.price import Heads, Price
-from patternc.runtime.engines.routes import Route, routes, takeable
 
 LIMIT_MS = 50.0
 WARM_LIMIT_MS = 20.0
@@ -132,8 +132,8 @@ def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
     """Seconds, bytes and blocks of the plan for one length."""
     price = Price(this_machine("float32"), Heads(batch=1, keys=4, group=1, dim=64), torch.get_num_threads())
 
-    def build() -> Route:
-        return takeable(routes(program, n, price, torch.float32))[0]
+    def build() -> routes.Route:
+        return routes.plan(program, n, n, price, torch.float32)
 
     seconds: list[float] = []
     while len(seconds) < runs and sum(seconds) < SLOW:

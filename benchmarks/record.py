@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,28 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from patternc.runtime.bench.spread import Spread as Spread
+
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = (
     "patternc", "torch", "triton", "numpy", "islpy", "transformers", "natten", "flashinfer-python", "flash-attn",
     "flash-attn-3", "deepspeed",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Repeated measurements of one thing, in seconds (or, of ratios, without a unit). Quartiles are inclusive."""
-
-    median: float
-    min: float
-    max: float
-    quartile_1: float
-    quartile_3: float
-    count: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-        return cls(statistics.median(values), min(values), max(values), low, high, len(values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import typer
 
 from .. import __version__
 from . import library
+from .bench import bench
 from .check import check
 from .fmt import fmt
 from .look import explain, show
@@ -46,6 +47,7 @@ app.command()(check)
 app.command()(show)
 app.command()(explain)
 app.command()(compile)
+app.command()(bench)
 app.command("eval")(eval_)
 app.command()(fmt)
 app.command()(lsp)

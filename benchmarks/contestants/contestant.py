@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import torch
 from cases import BOTH, DECODE, FORWARD, Case
-from inputs import Attend, Inputs, decode, forward, forward_backward
+
+from patternc.runtime.bench.inputs import Attend, Inputs, decode, forward, forward_backward
 
 
 class CannotRun(Exception):

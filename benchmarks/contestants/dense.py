@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from cases import DENSE, Case, without_pattern
-from inputs import Inputs
 from torch import Tensor
 from torch.nn import functional as F
+
+from patternc.runtime.bench.inputs import Inputs
 
 from .contestant import Prepared
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from cases import Case
-from inputs import Inputs
 from torch import Tensor
 from torch.nn import functional as F
+
+from patternc.runtime.bench.inputs import Inputs
 
 from .contestant import Prepared
 from .expert_views import Composition, Piece, compose, keys_of_last

@@ -9,8 +9,9 @@ from importlib import import_module
 
 import torch
 from cases import Case
-from inputs import Inputs
 from torch import Tensor
+
+from patternc.runtime.bench.inputs import Inputs
 
 from .contestant import CannotRun, Prepared
 from .installed import why_not

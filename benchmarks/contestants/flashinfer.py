@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from cases import BOTH, FORWARD, Case, Mask
-from inputs import Attend, Inputs
 from torch import Tensor
 from torch.nn import functional as F
+
+from patternc.runtime.bench.inputs import Attend, Inputs
 
 from .contestant import CannotRun, Prepared
 from .installed import why_not

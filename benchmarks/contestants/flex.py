@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from cases import BOTH, DECODE, FLEX, FORWARD, Case
-from inputs import Inputs, forward
-from measure import synchronise
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+
+from patternc.runtime.bench.clock import synchronise
+from patternc.runtime.bench.inputs import Inputs, forward
 
 from .contestant import Prepared
 

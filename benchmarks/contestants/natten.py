@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from cases import DECODE, Case
-from inputs import Attend, Inputs
 from torch import Tensor
+
+from patternc.runtime.bench.inputs import Attend, Inputs
 
 from .contestant import CannotRun, Prepared
 from .installed import why_not

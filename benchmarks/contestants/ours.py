@@ -8,12 +8,12 @@ from importlib.util import find_spec
 
 import torch
 from cases import Case
-from inputs import Inputs, forward
-from measure import seconds_of, synchronise
 from torch import Tensor
 
 import patternc as pc
 from patternc.compiler.stored import fresh
+from patternc.runtime.bench.clock import seconds_of, synchronise
+from patternc.runtime.bench.inputs import Inputs, forward
 from patternc.runtime.engines.routes import forget
 
 from .contestant import CannotRun, Prepared

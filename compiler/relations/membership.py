@@ -12,7 +12,7 @@ from ...patterns_dsl.syntax import Direction, Expression
 from .. import bruteforce
 from .context import BudgetExceeded, budget
 from .denote import denote
-from .integer import evaluate
+from .integer import Predicate, evaluate
 from .relation import lengths, universe
 from .settle import Extent, drawn, settle
 
@@ -22,6 +22,12 @@ Member: TypeAlias = Callable[[Ints, Ints], Bools]
 """Whether query i attends to key j: [Nq] queries and [Nk] keys to [Nq, Nk]."""
 
 _LONGEST_MASK = 4096
+
+
+def closed_form(expression: Expression, direction: Direction, extent: Extent = Extent.MAY) -> Predicate:
+    """Whether i attends to j, for pairs within the pattern's universe. Raises BudgetExceeded where none is found."""
+    with budget():
+        return denote(settle(expression, extent), direction).pairs.predicate(universe(direction).pairs)
 
 
 def membership(
@@ -44,9 +50,7 @@ def membership(
     if drawn(expression):
         return by_brute_force
     try:
-        with budget():
-            inside = universe(direction).pairs
-            closed = denote(settle(expression, extent), direction).pairs.predicate(inside)
+        closed = closed_form(expression, direction, extent)
     except BudgetExceeded:
         if max(queries, keys) > _LONGEST_MASK:
             raise

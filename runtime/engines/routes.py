@@ -70,6 +70,11 @@ def takeable(found: Iterable[Route]) -> list[Route]:
     return sorted([first, *(route for route in others if route.held <= MOST_HELD)], key=lambda route: route.seconds)
 
 
+def plan(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The route of the shortest predicted time; computed anew."""
+    return takeable(routes(program, n, nk, price, dtype))[0]
+
+
 class _Kept:
     """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
 
@@ -102,9 +107,9 @@ _kept = _Kept()
 
 
 def find_route(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
-    """The route of the shortest predicted time; found once for a program, lengths, machine, kind of heads and dtype."""
+    """As ``plan``; found once for a program, lengths, machine, kind of heads and data type."""
     key = (Pinned(program), n, nk, price, dtype)
-    return _kept.find(key, lambda: takeable(routes(program, n, nk, price, dtype))[0])
+    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
 
 
 def forget() -> None:

@@ -19,7 +19,9 @@ def compare(benchmark_modules):
     """Prepares a contestant of ``contestants.MODULE`` and gives each pass's error as a share of what is allowed."""
 
     def errors(module: str, kind: str, case_name: str, n: int, heads: int = 2):
-        cases, inputs, formula = (benchmark_modules(name) for name in ("cases", "inputs", "formula"))
+        cases, inputs, formula = (
+            benchmark_modules(name) for name in ("cases", "patternc.runtime.bench.inputs", "formula")
+        )
         contestant = getattr(benchmark_modules(f"contestants.{module}"), kind)()
         [case] = [case for case in cases.CASES if case.name == case_name]
         drawn = inputs.Inputs.draw((1, heads, n, 16), "cpu", torch.float32)
@@ -191,7 +193,7 @@ def test_a_library_that_is_broken_is_told_from_one_that_is_not_there(benchmark_m
 
 def test_what_is_not_the_pattern_is_seen(benchmark_modules):
     """In any of out, dq, dk and dv, and where it is not a number."""
-    cases, inputs, formula = (benchmark_modules(name) for name in ("cases", "inputs", "formula"))
+    cases, inputs, formula = (benchmark_modules(name) for name in ("cases", "patternc.runtime.bench.inputs", "formula"))
     case = cases.CASES[0]
     drawn = inputs.Inputs.draw((1, 2, 300, 16), "cpu", torch.float32)
     expected = formula.Expected.of(case, drawn)
