@@ -85,3 +85,19 @@ def test_a_later_kernel_resumes_from_what_was_joined(launched: list[Any]) -> Non
     q, k, v = tensors(400, heads=2, kv_heads=1, rows=1)
     agree(CASES["strided"](), q, k, v, offset=399, backward=False)
     assert 1 in {index for index, *_ in launched}
+
+
+def test_few_queries_of_another_sequence(launched: list[Any]) -> None:
+    text = "pattern p cross { step { (i, j) : (i + j) mod 3 = 0 or j < 20 } }"
+    bound = loads(text)["p"].bound
+    program = lower(bound.union, bound.direction, "p", Tile(16, 16)).program
+    q, k, v = tensors(300, heads=4, kv_heads=2, rows=5)
+    out, lse = ENGINE.forward(program, q, k, v, Call(0.25))
+    assert launched and launched[0][1].shares > 1
+
+    class Case:
+        related = staticmethod(lambda i, j: ((i + j) % 3 == 0) | (j < 20))
+
+    want, want_lse = dense(Case(), q, k, v, 0.25, None, 0)  # type: ignore[arg-type]
+    close(out, want, 2e-6, "out")
+    close(lse, want_lse, 2e-6, "lse")
