@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .patterns_dsl.diagnostics.diagnostic import Diagnostic as Diagnostic
     from .patterns_dsl.diagnostics.diagnostic import PatternError as PatternError
     from .runtime.compile import compile as compile
+    from .runtime.compiled_heads import compile_heads as compile_heads
     from .runtime.models.attach import attach as attach
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ _HOMES = {
     "attach": ".runtime.models.attach",
     "check": ".compiler.verify.check",
     "compile": ".runtime.compile",
+    "compile_heads": ".runtime.compiled_heads",
     "load": ".compiler.pattern",
     "loads": ".compiler.pattern",
 }

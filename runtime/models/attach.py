@@ -15,7 +15,7 @@ from ..compile import compile as compile_pattern
 from ..errors import AttachError
 from .binding import ATTRIBUTE, Binding, implementation_name, is_ours
 from .discovery import Layer, check_model, configs_of, discover, watch
-from .heads import HeadGroup
+from .heads import HeadGroup, join
 from .plan import Shape, Share, share_all, share_plan
 
 
@@ -127,14 +127,15 @@ def _compile_shares(
         for share in mine:
             key = (share.pattern.bound, share.step, call.head_dim, call.dtype, call.device.type)
             if key not in compiled:
-                program = compile_pattern(
+                one = compile_pattern(
                     share.pattern, step=share.step, head_dim=call.head_dim, dtype=call.dtype, engine=engine,
                     device=call.device,
                 )  # fmt: skip
-                compiled[key] = HeadGroup(None, program, share.pattern.depends_on_length, share.pattern.farthest)
+                compiled[key] = HeadGroup(None, one, share.pattern.depends_on_length, share.pattern.farthest)
             groups.append(replace(compiled[key], heads=share.heads))
         first = bool(groups) and not any(binding.groups for binding in bindings)
-        bindings.append(Binding(own, tuple(groups), first))
+        program = join(tuple(groups), call.query_heads) if groups else None
+        bindings.append(Binding(own, tuple(groups), program, first))
     return tuple(bindings)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..compiled import Compiled
+from ..compiled_heads import CompiledHeads
 from ..errors import AttachError
 from .heads import HeadGroup
 
@@ -24,10 +26,12 @@ OWN = {name: own for own, name in OVER.items()}
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What an attached attention module runs. No groups: the model's own attention, named ``own``."""
+    """What an attached attention module runs: ``program``, which is that of its groups of heads. Without groups it is
+    None, and the model's own attention runs, named ``own``."""
 
     own: str
     groups: tuple[HeadGroup, ...]
+    program: Compiled | CompiledHeads | None
     first: bool  # of the layers that run a program: it checks what all of them receive alike
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Binding:

@@ -18,7 +18,7 @@ from ..compiled import Options
 from ..errors import AttachError, UnsupportedCallError
 from .asked import Asked, read_asked
 from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call
-from .heads import run_groups
+from .heads import run_heads
 from .layout import WINDOW_REMEDY, Layout, layout_in
 from .mask import attention_mask
 from .packing import check_restarts
@@ -64,7 +64,7 @@ def attention_forward(
         run = own_attention(module, binding.own)
         return run(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
 
-    if not binding.groups:
+    if binding.program is None:
         return own()
     causal = kwargs.get("is_causal")
     causal = bool(getattr(module, "is_causal", True) if causal is None else causal)
@@ -86,7 +86,7 @@ def attention_forward(
         "softcap": asked.softcap,
         "sinks": asked.sinks,
     }
-    return run_groups(binding.groups, query, key, value, options, rest=lambda: own()[0]), None
+    return run_heads(binding.program, query, key, value, options, rest=lambda: own()[0]), None
 
 
 def _documents(layout: Layout, asked: Asked) -> Tensor | None:

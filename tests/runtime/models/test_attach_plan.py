@@ -8,7 +8,6 @@ from runtime_models import LEFT, close, explicit, logical_positions, make, padde
 
 import patternc as pc
 from patternc.runtime.errors import AttachError, PlanError
-from patternc.runtime.models.heads import select_heads
 from patternc.runtime.models.plan import Shape, share_plan
 
 
@@ -144,16 +143,3 @@ def test_heads_are_dealt_among_those_of_the_assignment(plans):
     plan = plans("layers 0 heads 1..4 : factorized heads")
     (shares,) = share_plan(plan, [Shape(6, causal=True)])
     assert [(share.heads, share.step) for share in shares] == [((1, 3), 0), ((2, 4), 1)]
-
-
-@pytest.mark.parametrize(
-    "heads", [(0, 1, 2), (3, 4, 5), (0, 3), (1, 2, 4, 5), (0, 1, 3), (2,), (0, 2, 5), tuple(range(6))]
-)
-def test_selected_heads_read_their_own_key_head(heads):
-    q = torch.arange(6.0).view(1, 6, 1, 1)
-    k = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
-    chosen, keys, values = select_heads(q, k, k + 10, heads)
-    group = len(heads) // keys.shape[1]
-    assert chosen.flatten().tolist() == list(heads)
-    assert [keys[0, x // group].item() for x in range(len(heads))] == [head // 3 for head in heads]
-    assert torch.equal(values, keys + 10)
