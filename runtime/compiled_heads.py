@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class CompiledHeads:
     """Attention in which query head h runs ``parts[owners[h]]``; with owner -1 its out is 0 and its lse -inf.
 
-    several parts share that. No tensor is copied for a part: on a GPU the parts are branches of one kernel, or, where
-    several parts share that. No tensor is copied for a part: on a GPU the parts are branches of one kernel, or where
-    their branches do not fit its shared memory, launches on the same tensors; elsewhere each writes its slice of one
+    Differentiable, and safe under torch.compile, as each part is. Head h reads key head ``h // (Hq // Hkv)``, also
+    where several parts share that. No tensor is copied for a part: on a GPU the parts are branches of one kernel, or
+    launches on the same tensors where the branches do not fit its shared memory; elsewhere each writes its slice of one
     output.
     """
 
