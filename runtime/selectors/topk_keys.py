@@ -146,8 +146,8 @@ class TopKKeys(nn.Module):
         """
         own = 0 if "diagonal" in self.forced else 1  # whether a query finds its own key among the others
         place = torch.arange(scores.shape[-1], device=scores.device)
-        base = slots(hard_topk(scores, k, eligible=place < first + own), min(k, scores.shape[-1]))
-        base = nn.functional.pad(base, (0, k - base.shape[-1]), value=-1)
+        k = min(k, scores.shape[-1])
+        base = slots(hard_topk(scores, k, eligible=place < first + own), k)
         arriving = first + own + torch.arange(self.tile - 1, device=scores.device)
         arriving = arriving.masked_fill(arriving >= scores.shape[-1], -1).expand(*base.shape[:-1], -1)
         keys = torch.cat([base, arriving], -1)

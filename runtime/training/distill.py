@@ -89,7 +89,8 @@ def _free_keys(selector: TopKKeys, inputs: Inputs, start: int, stop: int) -> Ten
     end = torch.arange(start + 1, stop + 1, device=exists.device)[:, None] * selector.tile
     free = exists.expand(-1, -1, stop - start, -1)
     if selector.direction is Direction.CAUSAL:
-        free = free & (place < end - (selector.tile == 1 and "diagonal" in selector.forced))
+        alone = selector.tile == 1 and "diagonal" in selector.forced
+        free = free & (place < end - int(alone))
     return free & (place > 0) if "first" in selector.forced else free
 
 

@@ -30,12 +30,12 @@ def test_the_hinge_is_zero_once_the_budget_is_met() -> None:
 
 def test_a_budget_is_reached_by_training() -> None:
     """What was realised, not what was likely: evaluation counts tokens."""
-    layer, inputs = learned("importance(budget = 20%)", "bidirectional").train(), layer_inputs(64, batch=4)
+    layer, inputs = learned("importance(budget = 20%)", "bidirectional").train(), layer_inputs(32, batch=4)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
     before = layer.eval()(inputs)["s"].density.mean().item()
     layer.train()
-    noise = ramp(1.0, 0.0, 100)
-    for step in range(200):
+    noise = ramp(1.0, 0.0, 50)
+    for step in range(100):
         layer.selectors["s"].noise = noise(step)
         optimizer.zero_grad()
         density_penalty([layer(inputs)["s"].density], 0.2).backward()

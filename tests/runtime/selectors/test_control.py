@@ -49,7 +49,7 @@ def test_of_a_fixed_number_it_takes_as_many_as_the_learned(declaration: str, dir
 @pytest.mark.parametrize("direction", ["causal", "bidirectional"])
 @pytest.mark.parametrize(("declaration", "budget"), [pair for pair in DECLARATIONS.items() if pair[1] is not None])
 def test_it_meets_its_budget(declaration: str, budget: float, direction: str) -> None:
-    inputs = layer_inputs(600, batch=1)
+    inputs = layer_inputs(400, batch=1)
     found = [learned(declaration, direction, random=seed)(inputs)["s"].density.mean() for seed in range(12)]
     assert torch.stack(found).mean().item() == pytest.approx(budget, abs=0.03)
 

@@ -11,7 +11,7 @@ from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.selectors import Inputs, Pooled
 from patternc.runtime.selectors.topk_keys import Indexer
 
-N = 1024
+N = 512
 
 
 class Largest(TorchDispatchMode):
@@ -47,7 +47,7 @@ def inputs() -> Inputs:
     ],
 )
 def test_tables_are_small(monkeypatch: pytest.MonkeyPatch, declaration: str, gate: str, direction: str) -> None:
-    monkeypatch.setattr("patternc.runtime.selectors.topk_keys.LARGEST_TABLE", N * 128)
+    monkeypatch.setattr("patternc.runtime.selectors.topk_keys.LARGEST_TABLE", N * 64)
     layer, given = learned(declaration, direction), inputs()
     if "keys" in declaration:
         layer.selectors["s"].scorer = Indexer(12, heads=2, head_dim=4).double()

@@ -79,8 +79,9 @@ def test_the_loss_of_blocks_is_the_divergence(direction: Direction) -> None:
             losses.append(F.kl_div(log_p, p, reduction="sum"))
     found = distillation_loss(selector, inputs, q, k)
     torch.testing.assert_close(found, torch.stack(losses).mean(), **TIGHT)
-    expected = torch.autograd.grad(torch.stack(losses).mean(), [*selector.parameters()])
-    for one, other in zip(torch.autograd.grad(found, [*selector.parameters()]), expected, strict=True):
+    learning = [selector.scorer.query, selector.scorer.key]
+    expected = torch.autograd.grad(torch.stack(losses).mean(), learning)
+    for one, other in zip(torch.autograd.grad(found, learning), expected, strict=True):
         torch.testing.assert_close(one, other, **TIGHT)
 
 
@@ -126,28 +127,32 @@ def test_no_row_has_a_choice() -> None:
 def test_it_teaches_a_selector_and_leaves_the_model_alone() -> None:
     """The distilled selector finds more of what dense attention reads than the frozen control of the same density, on
     data that it has not seen."""
-    width, n = 12, 96
-    weights = {name: torch.randn(width, heads * 6) * width**-0.5 for name, heads in (("q", 4), ("k", 2))}
+    width, topics, weight = 12, torch.randn(5, 12), torch.randn(12, 12) * 12**-0.5
 
     def layer(batch: int) -> tuple[Inputs, torch.Tensor, torch.Tensor]:
-        hidden = torch.randn(batch, n, width)
-        q, k = ((hidden @ weights[name]).view(batch, n, -1, 6).transpose(1, 2) * 2 for name in ("q", "k"))
-        return Inputs.self_attention(hidden.requires_grad_(), q, k), q, k
+        """Tokens of changing topics, each of which attends to tokens of its own."""
+        hidden = topics[torch.randint(5, (batch, 8)).repeat_interleave(12, 1)] + 0.3 * torch.randn(batch, 96, width)
+        k = (hidden @ weight).view(batch, 96, 2, 6).transpose(1, 2)
+        return (
+            Inputs.self_attention(hidden.requires_grad_(), k.repeat_interleave(2, 1), k),
+            2 * k.repeat_interleave(2, 1),
+            k,
+        )
 
-    declaration = "topk_blocks(k = 3, block = 4)"
+    declaration = "topk_blocks(k = 5, block = 4, forced = [diagonal])"
     selector = learned(declaration, "causal").float().selectors["s"]
     control = learned(declaration, "causal", random=1).selectors["s"]
-    optimizer = torch.optim.Adam(selector.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(selector.parameters(), lr=1e-2)
     first = last = 0.0
-    for step in range(120):
-        inputs, q, k = layer(8)
+    for step in range(60):
+        inputs, q, k = layer(4)
         loss = distillation_loss(selector, inputs, q, k)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         assert inputs.query.hidden.grad is None
         first, last = (loss.item() if step == 0 else first), loss.item()
-    assert last < 0.7 * first
+    assert last < 0.8 * first
     inputs, q, k = layer(16)
     mass = block_attention(q, k, inputs, 4, Direction.CAUSAL, pool="sum")
     learned_share, control_share = (coverage(one(inputs), mass).mean().item() for one in (selector, control))
