@@ -15,7 +15,7 @@ from patternc.testing.verify.program import uncompilable
 from patternc.testing.verify.run import Search
 
 TRITON = Engine("triton")
-EXAMPLES = 6
+EXAMPLES = 4
 TOO_COMPLEX = {"radial", "sliding_tile", "sliding_tile_map"}  # P401 with whatever parameters
 RUN = [
     pytest.param(file, name, id=name)
