@@ -19,6 +19,7 @@ DECLARATIONS = [
     "topk_blocks(k = 3, block = 4)",
     "topk_blocks(k = 2, block = 3, scores = pooled, forced = [diagonal])",
     "topk_blocks(k = 2, block = 5, forced = [])",
+    "topk_blocks(k = 2, block = 3, scores = pooled, forced = [])",
     "topk_keys(k = 4, tile = 5)",
     "topk_keys(k = 3, tile = 4, forced = [])",
     "topk_keys(k = 5, tile = 8, forced = [first, diagonal])",
