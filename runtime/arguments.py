@@ -33,7 +33,7 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
         raise ArgumentError("v", f"shape {_shape(v)}, but k has {_shape(k)}", "give k and v the same shape")
     if k.shape[0] != q.shape[0]:
         raise ArgumentError("k", f"batch {k.shape[0]}, but q has {q.shape[0]}", "expand it to the batch of q")
-    if k.shape[1] == 0 or q.shape[1] % k.shape[1] != 0:
+    if k.shape[1] == 0 or q.shape[1] == 0 or q.shape[1] % k.shape[1] != 0:
         remedy = "the heads of q must be a multiple of those of k (grouped-query attention)"
         raise ArgumentError("q", f"{q.shape[1]} heads, but k has {k.shape[1]}", remedy)
 

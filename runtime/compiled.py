@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     max_seqlen: int | None
     softcap: float | None
     sinks: Tensor | None
+    check_finite: bool | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Compiled:
         max_seqlen: int | None = None,
         softcap: float | None = None,
         sinks: Tensor | None = None,
+        check_finite: bool | None = None,
         return_lse: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """out [B, Hq, Nq, D], contiguous; with ``return_lse`` also lse [B, Hq, Nq] (float32, natural logarithm).
@@ -122,15 +124,17 @@ class Compiled:
         padding: document d is tokens documents[d] .. documents[d + 1] - 1, and a sequence of its own; some may be
         empty. ``max_seqlen``, if known, is at least the length of the longest, and keeps a GPU from looking for more.
 
-        What q, k and v hold outside a span has no influence on anything, NaN and infinity included. Inside a span
-        they must be finite: an engine may multiply a pair that the pattern leaves out by 0, and 0 * NaN is NaN.
-        (The reference engine alone leaves such pairs out altogether.) Raises ArgumentError.
+        What q, k and v hold outside a span has no influence on anything, NaN and infinity included. Inside, a row whose
+        query is not finite, or that attends to such a key or value, becomes NaN, its part of the gradients too, and no
+        other does. For that the numbers are summed up, which on a GPU would wait for it: there they are taken to be
+        finite unless ``check_finite`` is True, and nowhere looked at if it is False. Raises ArgumentError.
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
         scale = self.head_dim**-0.5 if scale is None else float(scale)
-        call = Call(scale, spans, query_offset, documents, max_seqlen, softcap)
+        check = q.device.type == "cpu" if check_finite is None else check_finite
+        call = Call(scale, spans, query_offset, documents, max_seqlen, softcap, check)
         check_placement(q, k, call, cross=self.meaning.direction is Direction.CROSS)
-        out, lse = attention(q, k, v, spans, documents, self.key, scale, query_offset, max_seqlen, softcap)
+        out, lse = attention(q, k, v, spans, documents, self.key, scale, query_offset, max_seqlen, softcap, check)
         if sinks is not None:
             check_sinks(q, sinks)
             out, lse = join_sinks(out, lse, sinks)

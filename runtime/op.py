@@ -66,9 +66,10 @@ def attention(
     query_offset: int,
     max_seqlen: int | None,
     softcap: float | None,
+    check_finite: bool,
 ) -> tuple[Tensor, Tensor]:
     """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both contiguous. Arguments as in ``Engine.forward`` and ``Call``."""
-    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap)
+    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap, check_finite)
     check_values(k, call)
     out, lse = entry.engine.forward(entry.program, q, k, v, call)
     return out.contiguous(), lse.contiguous()
@@ -96,9 +97,10 @@ def attention_backward(
     query_offset: int,
     max_seqlen: int | None,
     softcap: float | None,
+    check_finite: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dq, dk, dv), contiguous. Arguments as in ``Engine.backward`` and ``Call``."""
-    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap)
+    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap, check_finite)
     gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
     dq, dk, dv = (gradient.contiguous() for gradient in gradients)
     return dq, dk, dv
@@ -112,7 +114,7 @@ def _(
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, ctx.program, ctx.scale, ctx.query_offset, ctx.max_seqlen, ctx.softcap = inputs
+    *tensors, ctx.program, ctx.scale, ctx.query_offset, ctx.max_seqlen, ctx.softcap, ctx.check = inputs
     ctx.save_for_backward(*tensors, *output)
     # A loss seldom uses lse: its gradient then stays None, and the engine skips a pass over it.
     ctx.set_materialize_grads(False)
@@ -120,7 +122,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _differentiate(ctx: Any, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
     q, k, v, spans, documents, out, lse = ctx.saved_tensors
-    rest = (spans, documents, ctx.program, ctx.scale, ctx.query_offset, ctx.max_seqlen, ctx.softcap)
+    rest = (spans, documents, ctx.program, ctx.scale, ctx.query_offset, ctx.max_seqlen, ctx.softcap, ctx.check)
     if grad_out is None and grad_lse is None:
         return (None,) * (3 + len(rest))
     if grad_out is None:

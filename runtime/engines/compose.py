@@ -7,7 +7,9 @@ is predicted to be fastest on this machine is taken; queries of a part of a sequ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import torch
@@ -15,13 +17,14 @@ from torch import Tensor
 
 from ...compiler.passes.program import Program
 from ..errors import EngineError
+from . import guard
 from .by_heads import NOBODY, ByHeads, Run, is_cross, runs
 from .engine import Call
 from .machine import this_machine
 from .price import Heads, Price
 from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
-from .sequences import Sequence, sequences
+from .sequences import sequences
 from .stages import stages_backward, stages_forward
 
 
@@ -44,13 +47,13 @@ class ComposeEngine:
         for part, (one, run) in product(parts, _shares(program, q, k)):
             tensors = part.queries(q[:, run.query]), part.keys(k[:, run.key]), part.keys(v[:, run.key])
             target = part.queries(out[:, run.query]), part.queries(lse[:, run.query])
-            route = _route(one, part, *tensors[:2]) if part.whole else None
-            if route is None or not route.covers:
+            if not part.whole:
                 _clear(*target)
-            if route is None:
                 rows_forward(one, part, *tensors, *target, call)
+            elif call.check_finite:
+                guard.forward(partial(_whole_forward, one, call), *tensors, *target)
             else:
-                stages_forward(route.stages, *tensors, target, call)
+                _whole_forward(one, call, *tensors, *target)
         return out.to(q.dtype), lse
 
     def backward(
@@ -79,13 +82,16 @@ class ComposeEngine:
             grad, q_in, k_in, v_in, out_in = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
         dq, dk, dv = (torch.zeros(x.shape, dtype=wide) for x in (q_in, k_in, v_in))
         for part, (one, run) in product(sequences(q, k, call, cross=is_cross(program)), _shares(program, q, k)):
-            queries = tuple(part.queries(x[:, run.query]) for x in (grad, q_in, out_in, lse, dq))
-            keys = tuple(part.keys(x[:, run.key]) for x in (k_in, v_in, dk, dv))
-            if part.whole:
-                route = _route(one, part, part.queries(q[:, run.query]), part.keys(k[:, run.key]), backward=True)
-                stages_backward(route.stages, queries, keys, call)
-            else:
+            rows, tokens = partial(_part, part.queries, run.query), partial(_part, part.keys, run.key)
+            queries = (rows(grad), rows(q_in), rows(out_in), rows(lse), rows(dq))
+            keys = (tokens(k_in), tokens(v_in), tokens(dk), tokens(dv))
+            if not part.whole:
                 rows_backward(one, part, queries, keys, call)
+            elif call.check_finite:
+                forward = partial(_whole_forward, one, call)
+                guard.backward(partial(_whole_backward, one, call), forward, queries, keys)
+            else:
+                _whole_backward(one, call, queries, keys)
         if factor != 1:
             dq.mul_(factor)
         width = q.shape[-1]
@@ -104,8 +110,26 @@ def _leaves_heads(program: Program | ByHeads[Program]) -> bool:
     return isinstance(program, ByHeads) and NOBODY in program.owners
 
 
-def _route(program: Program, part: Sequence, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
-    return find_route(program, part.rows, part.length, price(q, k, backward=backward), q.dtype)
+def _part(place: Callable[[Tensor], Tensor], heads: slice, x: Tensor) -> Tensor:
+    return place(x[:, heads])
+
+
+def _whole_forward(program: Program, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
+    """Fill out and lse where all queries are there."""
+    route = _route(program, q, k)
+    if not route.covers:
+        _clear(out, lse)
+    stages_forward(route.stages, q, k, v, (out, lse), call)
+
+
+def _whole_backward(program: Program, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
+    """Add to dq, dk and dv, the last of each side."""
+    route = _route(program, queries[1], keys[0], backward=True)
+    stages_backward(route.stages, queries, keys, call)
+
+
+def _route(program: Program, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
+    return find_route(program, q.shape[2], k.shape[2], price(q, k, backward=backward), q.dtype)
 
 
 def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:

@@ -38,7 +38,8 @@ class Call:
     ``documents`` is int32 [docs + 1], where packed documents begin in a batch of one, and the end of the last: each is
     a sequence of its own, of the length that the pattern sees. None is longer than ``max_seqlen``, where that is given.
 
-    With ``softcap`` a score s, scaled, becomes ``softcap * tanh(s / softcap)`` (Gemma 2).
+    With ``softcap`` a score s, scaled, becomes ``softcap * tanh(s / softcap)`` (Gemma 2). Without ``check_finite`` the
+    numbers of q, k, v and of the gradients are finite, and an engine may multiply by 0 what a pattern leaves out.
     """
 
     scale: float
@@ -47,6 +48,7 @@ class Call:
     documents: Tensor | None = None
     max_seqlen: int | None = None
     softcap: float | None = None
+    check_finite: bool = True
 
 
 class Engine(Protocol[ProgramT]):
@@ -61,8 +63,8 @@ class Engine(Protocol[ProgramT]):
 
     The pattern sees length ``n = end - start`` of a span and positions counted from ``start``, so left and right
     padding do not shift it. A row outside its span, or without a key, has out 0, lse -inf and no gradient. Rows of q,
-    k and v outside the span have no influence, whatever they hold, NaN included. Inside the span they are finite: a
-    pair that the pattern leaves out may be multiplied by 0.
+    k and v outside the span have no influence, whatever they hold, NaN included. With ``check_finite`` neither have
+    they inside, on rows that do not attend to them: those that do become NaN, and their part of the gradients.
     """
 
     @property

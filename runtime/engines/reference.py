@@ -121,7 +121,8 @@ def _softmax(q: Tensor, k: Tensor, keep: Tensor, call: Call) -> tuple[Tensor, Te
         scores, slope = call.softcap * bent, call.scale * (1 - bent * bent)
     scores = scores.masked_fill(~keep, -torch.inf)
     lse = torch.logsumexp(scores, dim=-1)
-    return torch.exp(scores - lse.masked_fill(lse.isneginf(), 0.0)[..., None]), lse, slope
+    weights = torch.exp(scores - lse.masked_fill(lse.isneginf(), 0.0)[..., None])
+    return torch.where(keep, weights, 0.0), lse, slope
 
 
 def _sum_groups(gradient: Tensor, like: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from ...compiler.passes.count import tile_count
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program, Sweep
 from ...compiler.relations.integer import evaluate
-from . import flash
+from . import flash, guard
 from .engine import Call
 from .sequences import Sequence
 
@@ -56,42 +56,63 @@ def rows_forward(
     seen = _seen(program, part)
     if seen.count == 0:
         return
-    query, key, value, bias = _batch(seen, q, k, v)
+    run, inside = partial(_attend, seen.mask, call), (q, seen.take(k), seen.take(v), out, lse)
+    if call.check_finite and seen.mask is not None:  # else every row attends to all of these keys
+        guard.forward(run, *inside)
+    else:
+        run(*inside)
+
+
+def _attend(mask: Tensor | None, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
+    """Fill out and lse of rows that attend to all of these keys, or to those of ``mask`` [rows, keys]."""
+    query, key, value, bias = _batch(mask, q, k, v)
     result, result_lse = flash.forward(query, key, value, bias, causal=False, call=call)
     out.copy_(result.reshape(out.shape))
     result_lse = result_lse.reshape(lse.shape)
-    if seen.mask is not None:
-        result_lse = result_lse.masked_fill(~seen.mask.any(dim=1), -math.inf)
+    if mask is not None:
+        result_lse = result_lse.masked_fill(~mask.any(dim=1), -math.inf)
     lse.copy_(result_lse)
 
 
-def rows_backward(
-    program: Program, part: Sequence, queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], call: Call
-) -> None:
+def rows_backward(program: Program, part: Sequence, queries: guard.Queries, keys: guard.Keys, call: Call) -> None:
     """Add to dq, dk and dv, the last of each side."""
-    grad, q, out, lse, dq = queries
     k, v, dk, dv = keys
     seen = _seen(program, part)
     if seen.count == 0:
         return
-    query, key, value, bias = _batch(seen, q, k, v)
+    some = seen.take(k), seen.take(v)
+    taken = (*some, torch.zeros_like(some[0]), torch.zeros_like(some[1]))
+    run = partial(_add_gradients, seen.mask, call)
+    if call.check_finite and seen.mask is not None:
+        guard.backward(run, partial(_attend, seen.mask, call), queries, taken)
+    else:
+        run(queries, taken)
+    seen.add(dk, taken[2])
+    seen.add(dv, taken[3])
+
+
+def _add_gradients(mask: Tensor | None, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
+    """As ``_attend``, backward."""
+    grad, q, out, lse, dq = queries
+    k, v, dk, dv = keys
+    query, key, value, bias = _batch(mask, q, k, v)
     grad, out, lse = (_grouped(x, query.shape[1:3]) for x in (grad, out, lse))
     parts = flash.backward(grad, query, key, value, out, lse, bias, causal=False, call=call)
     dq.add_(parts[0].reshape(dq.shape))
-    seen.add(dk, parts[1].sum(dim=2))
-    seen.add(dv, parts[2].sum(dim=2))
+    dk.add_(parts[1].sum(dim=2))
+    dv.add_(parts[2].sum(dim=2))
 
 
-def _batch(seen: Seen, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+def _batch(mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """q [B, Hkv, G, rows, D]; k and v [B, Hkv, G, keys, D], expanded; the additive mask, expanded.
 
     Without a mask the query heads of a group are rows of one head: its keys are then read once, and G is 1.
     """
-    group = 1 if seen.mask is None else q.shape[1] // k.shape[1]
+    group = 1 if mask is None else q.shape[1] // k.shape[1]
     query = _grouped(q, (k.shape[1], group))
-    key, value = (seen.take(x).unsqueeze(2).expand(-1, -1, group, -1, -1) for x in (k, v))
+    key, value = (x.unsqueeze(2).expand(-1, -1, group, -1, -1) for x in (k, v))
     key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (key, value))
-    bias = None if seen.mask is None else flash.bias(seen.mask, q.dtype).expand(*query.shape[:3], -1, -1)
+    bias = None if mask is None else flash.bias(mask, q.dtype).expand(*query.shape[:3], -1, -1)
     return query, key, value, bias
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import flash
+from . import flash, guard
 from .blocks import Block
 from .engine import Call
 from .masks import Mask
@@ -113,9 +113,7 @@ def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
     lse.copy_(total)
 
 
-def stages_backward(
-    stages: tuple[Stage, ...], queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], call: Call
-) -> None:
+def stages_backward(stages: tuple[Stage, ...], queries: guard.Queries, keys: guard.Keys, call: Call) -> None:
     """Add to dq, dk and dv, the last of each side."""
     grad, q, out, lse, dq = queries
     k, v, dk, dv = keys

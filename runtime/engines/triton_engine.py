@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
+from math import nan
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from ...compiler.passes.program import Program
 from ..errors import EngineUnavailable
+from . import guard
 from .by_heads import ByHeads
 from .chains import Chains
 from .engine import Call
@@ -42,11 +45,9 @@ class TritonEngine:
         q, call = _positive_scale(q, call)
         out = torch.zeros_like(q)
         lse = torch.full(q.shape[:3], -torch.inf, dtype=torch.float32, device=q.device)
+        run = partial(_forward, program, call)
         with _device(q):
-            for part in parts(q, k, call):
-                pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, out_ptr=out, lse_ptr=lse)
-                arguments = arguments_of(pointers, part.pick(q=q, k=k, v=v, o=out), part)
-                Chains.of(program, q, k, part).forward(arguments)
+            guard.forward(run, q, k, v, out, lse) if call.check_finite else run(q, k, v, out, lse)
         return out, lse
 
     @torch.no_grad()
@@ -67,21 +68,45 @@ class TritonEngine:
         flipped = call.scale < 0
         q, call = _positive_scale(q, call)
         grad_out, lse = grad_out.to(q.dtype), lse.contiguous()
-        delta = (grad_out.float() * out.float()).sum(-1)
-        if grad_lse is not None:
-            # d lse / d score is p, so that ds = p * (dp - delta + dlse). A row with no key has no gradient.
-            delta = delta - grad_lse.float().masked_fill(lse == -torch.inf, 0.0)
+        if grad_lse is not None and call.check_finite:  # the guard looks at one gradient: a NaN stands in both
+            spoiled = ~grad_lse.isfinite()
+            grad_out, grad_lse = grad_out.masked_fill(spoiled[..., None], nan), grad_lse.masked_fill(spoiled, 0.0)
         programs = program.programs if isinstance(program, ByHeads) else (program,)
         dq = _gradient(q, max(len(one.forward) for one in programs))
         dk, dv = (_gradient(x, sum(len(one.backward) for one in programs)) for x in (k, v))
+        run, queries, keys = partial(_backward, program, call, grad_lse), (grad_out, q, out, lse, dq), (k, v, dk, dv)
         with _device(q):
-            for part in parts(q, k, call):
-                pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
-                common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
-                gradients = {"backward_query": part.pick(dq_ptr=dq), "backward_key": part.pick(dk_ptr=dk, dv_ptr=dv)}
-                Chains.of(program, q, k, part).backward(common, gradients)
+            if call.check_finite:
+                guard.backward(run, partial(_forward, program, call), queries, keys)
+            else:
+                run(queries, keys)
         dq = dq.neg() if flipped else dq
         return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
+
+
+def _forward(
+    program: Program | ByHeads[Program], call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor
+) -> None:
+    for part in parts(q, k, call):
+        pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, out_ptr=out, lse_ptr=lse)
+        arguments = arguments_of(pointers, part.pick(q=q, k=k, v=v, o=out), part)
+        Chains.of(program, q, k, part).forward(arguments)
+
+
+def _backward(
+    program: Program | ByHeads[Program], call: Call, grad_lse: Tensor | None, queries: guard.Queries, keys: guard.Keys
+) -> None:
+    grad_out, q, out, lse, dq = queries
+    k, v, dk, dv = keys
+    delta = (grad_out.float() * out.float()).sum(-1)
+    if grad_lse is not None:
+        # d lse / d score is p, so that ds = p * (dp - delta + dlse). A row with no key has no gradient.
+        delta = delta - grad_lse.float().masked_fill(lse == -torch.inf, 0.0)
+    for part in parts(q, k, call):
+        pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
+        common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
+        gradients = {"backward_query": part.pick(dq_ptr=dq), "backward_key": part.pick(dk_ptr=dk, dv_ptr=dv)}
+        Chains.of(program, q, k, part).backward(common, gradients)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:

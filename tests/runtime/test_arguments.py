@@ -43,6 +43,7 @@ def k_(*shape, **kwargs):
         (q_(), k_(1, 2, 5, 8), k_(1, 2, 5, 8), {}, "argument 'k': batch 1, but q has 2; expand it"),
         (q_(), k_(2, 3, 5, 8), k_(2, 3, 5, 8), {}, "argument 'q': 4 heads, but k has 3; .* multiple"),
         (q_(), k_(2, 0, 5, 8), k_(2, 0, 5, 8), {}, "argument 'q': 4 heads, but k has 0"),
+        (q_(2, 0, 5, 8), k_(), k_(), {}, "argument 'q': 0 heads, but k has 2"),
         (q_(2, 4, 6, 8), k_(), k_(), {}, "argument 'query_offset': 0 with 6 queries and 5 keys"),
         (q_(), k_(), k_(), {"query_offset": -1}, "argument 'query_offset': -1"),
         (q_(), k_(), k_(), {"query_offset": 1}, "argument 'query_offset': 1 with 5 queries .* for decode pass Nk - Nq"),

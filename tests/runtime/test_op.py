@@ -26,21 +26,21 @@ def program(patterns, request):
 @pytest.mark.parametrize("spans", [None, [[0, 9], [3, 9]]])
 def test_opcheck(inputs, program, spans):
     spans = None if spans is None else torch.tensor(spans, dtype=torch.int32)
-    torch.library.opcheck(torch.ops.patternc.attention, (*inputs, spans, None, program.key, 0.5, 0, None, None))
+    torch.library.opcheck(torch.ops.patternc.attention, (*inputs, spans, None, program.key, 0.5, 0, None, None, True))
 
 
 def test_opcheck_of_capped_documents(inputs, program):
     edges = torch.tensor([0, 4, 4, 9], dtype=torch.int32)
     one = tuple(x.detach()[:1].requires_grad_() for x in inputs)
-    torch.library.opcheck(torch.ops.patternc.attention, (*one, None, edges, program.key, 0.5, 0, 5, 2.0))
+    torch.library.opcheck(torch.ops.patternc.attention, (*one, None, edges, program.key, 0.5, 0, 5, 2.0, True))
 
 
 @pytest.mark.parametrize("with_lse", [False, True])
 def test_opcheck_backward(inputs, program, with_lse):
     q, k, v = (x.detach() for x in inputs)
-    out, lse = torch.ops.patternc.attention(q, k, v, None, None, program.key, 0.5, 0, None, None)
+    out, lse = torch.ops.patternc.attention(q, k, v, None, None, program.key, 0.5, 0, None, None, True)
     grad_lse = torch.randn_like(lse) if with_lse else None
-    arguments = (torch.randn_like(out), grad_lse, q, k, v, out, lse, None, None, program.key, 0.5, 0, None, None)
+    arguments = (torch.randn_like(out), grad_lse, q, k, v, out, lse, None, None, program.key, 0.5, 0, None, None, True)
     torch.library.opcheck(torch.ops.patternc.attention_backward, arguments)
 
 
@@ -83,4 +83,4 @@ def test_a_colliding_key_is_an_error(monkeypatch, program):
 
 def test_an_unknown_key_says_what_to_do(inputs):
     with pytest.raises(RuntimeError, match="compile the pattern here"):
-        torch.ops.patternc.attention(*inputs, None, None, "reference:none", 1.0, 0, None, None)
+        torch.ops.patternc.attention(*inputs, None, None, "reference:none", 1.0, 0, None, None, True)

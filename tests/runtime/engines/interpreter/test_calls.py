@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from programs import CASES, Case
@@ -56,7 +57,7 @@ def test_packed_documents(name: str, max_seqlen: int | None) -> None:
 
 
 def test_more_documents_than_a_grid_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patternc.runtime.engines.triton_engine._LARGEST_GRID_Y", 4)
+    monkeypatch.setattr("patternc.runtime.engines.launching._LARGEST_GRID_Y", 4)
     test_packed_documents("strided", None)
 
 
@@ -109,3 +110,41 @@ def test_two_sequences(name: str, nq: int, nk: int) -> None:
     lse = scores.logsumexp(-1)
     want = torch.where(mask, (scores - lse.masked_fill(lse.isneginf(), 0.0)[..., None]).exp(), 0.0) @ leaves[2]
     agree(program, Call(0.25, spans), inputs, leaves, want, lse)
+
+
+@pytest.mark.parametrize("name", ["sliding_window", "strided", "fixed", "rows"])
+def test_bad_numbers_reach_only_rows_that_attend_to_them(name: str) -> None:
+    case = CASES[name]()
+    q, k, v = tensors(53)
+    k[:, :, 30], v[:, :, 41] = math.nan, math.inf
+    places = np.arange(53)
+    pairs = torch.from_numpy(case.related(places[:, None], places[None, :]))
+    spoiled = pairs[:, [30, 41]].any(-1)
+    out, lse = ENGINE.forward(case.program, q, k, v, Call(0.25))
+    assert out[:, :, spoiled].isnan().all() and not out[:, :, ~spoiled].isnan().any()
+    leaves = [x.nan_to_num(0.0, 0.0).double().requires_grad_() for x in (q, k, v)]
+    want, _ = dense(case, *leaves, 0.25, None, 0)
+    close(out[:, :, ~spoiled], want[:, :, ~spoiled], 3e-6, "out")
+    touched = pairs[spoiled].any(0)
+    grads = ENGINE.backward(case.program, torch.ones_like(out), torch.ones_like(lse), q, k, v, out, lse, Call(0.25))
+    for gradient, where in zip(grads, (spoiled & pairs.any(-1), touched, touched), strict=True):
+        assert gradient[:, :, where].isnan().all() and gradient[:, :, ~where].isfinite().all()
+    # Only where nobody looks does a bad number spoil its block.
+    assert name != "rows" or ENGINE.forward(case.program, q, k, v, Call(0.25, check_finite=False))[0].isnan().any()
+
+
+def test_offsets_beyond_32_bits() -> None:
+    rows, step = 33, 2**26
+    storage = torch.empty(rows * step, dtype=torch.float16)
+    far = [storage.as_strided((1, 1, rows, 16), (16, 16, step, 1), offset) for offset in (0, 64, 128)]
+    for x in far:
+        x.copy_(torch.randn(1, 1, rows, 16))
+    case, near = CASES["strided"](), [x.contiguous() for x in far]
+    results = []
+    for inputs in (far, near):
+        out, lse = ENGINE.forward(case.program, *inputs, Call(0.25))
+        results.append(
+            [out, lse, *ENGINE.backward(case.program, torch.ones_like(out), None, *inputs, out, lse, Call(0.25))]
+        )
+    for mine, theirs in zip(*results, strict=True):
+        assert torch.equal(mine, theirs)
