@@ -22,7 +22,7 @@ from ..selectors.selection import Selection
 from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, bind
 from .front import Front
-from .gathered import Scores
+from .products import Scores
 from .reference import dense
 from .softmax import attend
 

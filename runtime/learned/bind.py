@@ -22,10 +22,10 @@ from ..selectors.selection import (
     TermGate,
     TokenSelection,
 )
-from .gathered import Scores
 from .held import Earlier, Held, HeldAlways
 from .lists import Bounds, KeyLists
 from .positional import Positional
+from .products import Scores
 from .softmax import Parts
 from .tables import (
     block_lists,

@@ -1,4 +1,4 @@
-"""Attention over lists in plain matrix products over gathered keys: on any device, in bounded memory.
+"""Attention over lists of keys, gathered piece by piece: on any device, in bounded memory.
 
 One softmax has many parts: ``add`` merges the lists' pairs into (out, lse), and ``gradients`` is called with the final
 ones of all parts. With P = e^(score - lse) of the whole, delta = <dout, out> - dlse and dS = P (dout v^T - delta),
@@ -6,35 +6,23 @@ ones of all parts. With P = e^(score - lse) of the whole, delta = <dout, out> - 
     dq = scale dS k      dk = scale dS^T q      dv = P^T dout      d log gate = dS, summed over the gate's pairs
 
 For a probe, of a gate that is 0, the same sum of P (dout v^T - delta) with P as if the gate were 1 is d gate itself.
+A piece is computed by torch's flash attention where that can be (``flashed.py``), else in ``products.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from . import flashed, products
 from .lists import KeyLists
-from .pieces import Piece, fold, log_gates, mask, pieces, places, unfold
+from .pieces import Piece, fold, unfold
 from .places import Heads, parted
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """scale multiplies q.k; with ``softcap`` a score s then becomes softcap * tanh(s / softcap), before any gate."""
-
-    scale: float
-    softcap: float | None = None
-
-    def of(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor | float]:
-        """(scores, their derivative by q.k)."""
-        raw = q @ k.mT * self.scale
-        if self.softcap is None:
-            return raw, self.scale
-        bent = torch.tanh(raw / self.softcap)
-        return self.softcap * bent, self.scale * (1 - bent * bent)
+from .products import Folded, Gradients, Scores
+from .table import Table
+from .tiling import pieces
 
 
 def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scores: Scores) -> None:
@@ -43,17 +31,13 @@ def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tens
         return
     heads = Heads.of(q.shape[1], k.shape[1], lists.groups)
     own_q, own_out, own_lse = (_taken(x, lists) for x in (q, out, lse[..., None]))
-    keys, values = _Table.of(k, lists, "keys", out.dtype), _Table.of(v, lists, "values", out.dtype)
+    keys, values = Table.of(k, lists, "keys", out.dtype), Table.of(v, lists, "values", out.dtype)
     for piece in pieces(lists, heads, q.shape[0], own_q.shape[2]):
-        logits, _ = _logits(
-            piece, lists, fold(own_q, piece, heads).to(out.dtype), keys.take(piece, heads), scores, heads
-        )
-        norm = logits.logsumexp(-1, keepdim=True)
-        weights = torch.exp(logits - norm.masked_fill(norm.isneginf(), 0.0))
-        part = unfold(weights @ values.take(piece, heads), piece, heads)
-        part_lse = unfold(norm, piece, heads)
+        query = fold(own_q, piece, heads).to(out.dtype)
+        run = flashed.forward if flashed.runs(q, piece, scores) else products.forward
+        part, part_lse = run(piece, heads, query, keys.take(piece, heads), values.take(piece, heads), scores)
         rows = slice(piece.first, piece.last)
-        merge(own_out[:, :, rows], own_lse[:, :, rows], part, part_lse)
+        merge(own_out[:, :, rows], own_lse[:, :, rows], unfold(part, piece, heads), unfold(part_lse, piece, heads))
     if lists.rows is not None:
         out.copy_(_put(out, own_out, lists))
         lse.copy_(_put(lse[..., None], own_lse, lists)[..., 0])
@@ -69,36 +53,63 @@ def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Of the whole softmax, for each query: grad [B, Hq, Nq, D], delta and lse [B, Hq, Nq, 1]; lse is finite."""
+    """Of the whole softmax, for each query: out and its gradient [B, Hq, Nq, D]; delta, lse and the gradient of lse, if
+    it has one, [B, Hq, Nq, 1]. lse is finite."""
 
+    out: Tensor
     grad: Tensor
     delta: Tensor
     lse: Tensor
+    grad_lse: Tensor | None
+
+    def taken(self, lists: KeyLists) -> Rows:
+        """Those that lists are of."""
+        if lists.rows is None:
+            return self
+        out, grad, delta, lse = (_taken(x, lists) for x in (self.out, self.grad, self.delta, self.lse))
+        return Rows(out, grad, delta, lse, None if self.grad_lse is None else _taken(self.grad_lse, lists))
+
+    def folded(self, q: Tensor, piece: Piece, heads: Heads) -> Folded:
+        q, grad, out, delta, lse = (
+            fold(x, piece, heads).to(self.lse.dtype) for x in (q, self.grad, self.out, self.delta, self.lse)
+        )
+        grad_lse = None if self.grad_lse is None else fold(self.grad_lse, piece, heads)
+        return Folded(q, grad, out, delta, lse, grad_lse)
 
 
 def gradients(
-    lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, whole: Rows, sums: tuple[Tensor, Tensor, Tensor], scores: Scores
+    lists: KeyLists,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    whole: Rows,
+    sums: tuple[Tensor, Tensor, Tensor],
+    scores: Scores,
+    *,
+    gates: bool,
 ) -> dict[str, Tensor]:
-    """Add to ``sums``, the gradients of q, k and v, and return those of ``lists.learned()``, by name."""
+    """Add to ``sums``, the gradients of q, k and v, and return those of ``lists.learned()``, by name; of gates they are
+    0 unless they are asked for."""
     heads = Heads.of(q.shape[1], k.shape[1], lists.groups)
-    dtype = whole.grad.dtype
-    own_q, grad, delta, lse = (_taken(x, lists) for x in (q, whole.grad, whole.delta, whole.lse))
-    keys, values = _Table.of(k, lists, "keys", dtype), _Table.of(v, lists, "values", dtype)
+    dtype = whole.lse.dtype
+    own_q, rows = _taken(q, lists), whole.taken(lists)
+    keys, values = Table.of(k, lists, "keys", dtype), Table.of(v, lists, "values", dtype)
     found = {name: torch.zeros(x.shape, dtype=dtype, device=x.device) for name, x in lists.learned().items()}
+    gates = gates and any("gate" in name for name in found)
     dq = torch.zeros(own_q.shape, dtype=dtype, device=q.device)
     for piece in pieces(lists, heads, q.shape[0], own_q.shape[2]):
-        query, slope = fold(own_q, piece, heads).to(dtype), fold(grad, piece, heads)
+        folded = rows.folded(own_q, piece, heads)
         key, value = keys.take(piece, heads), values.take(piece, heads)
-        logits, steep = _logits(piece, lists, query, key, scores, heads)
-        weights = torch.exp(logits - fold(lse, piece, heads))
-        ds = weights * (slope @ value.mT - fold(delta, piece, heads))
-        _add_gates(found, ds, piece, lists, heads)
-        if lists.probe:
-            continue
-        values.add(piece, heads, weights.mT @ slope)
-        ds = ds * steep
-        keys.add(piece, heads, ds.mT @ query)
-        dq[:, :, piece.first : piece.last] += unfold(ds @ key, piece, heads)
+        if flashed.runs(q, piece, scores):
+            part = flashed.backward(piece, heads, folded, key, value, scores, gates=gates)
+        else:
+            part = products.backward(piece, heads, folded, key, value, scores)
+        if gates:
+            _add_gates(found, part, piece, heads)
+        if not lists.probe:
+            keys.add(piece, heads, part.keys)
+            values.add(piece, heads, part.values)
+            dq[:, :, piece.first : piece.last] += unfold(part.q, piece, heads)
     if lists.rows is None:
         sums[0].add_(dq)
     else:
@@ -108,39 +119,20 @@ def gradients(
     return found
 
 
-def _logits(
-    piece: Piece, lists: KeyLists, query: Tensor, key: Tensor, scores: Scores, heads: Heads
-) -> tuple[Tensor, Tensor | float]:
-    """Scores with their gates, -inf where there is no pair, [B, Hkv, split, tiles, group * rows, keys]; their
-    derivative by q.k."""
-    raw, steep = scores.of(query, key)
-    logits = parted(raw, 4, heads.group, piece.size)
-    at = places(piece, lists, heads)
-    if not lists.probe:
-        for gate in log_gates(piece, lists, heads):
-            logits = logits + gate.to(logits.dtype)
-    if lists.log_size is not None:
-        # The last block may be ragged.
-        behind = lists.log_size.shape[1] - 1
-        sizes = replace(at, key=at.key.clamp(max=behind)).by_key(lists.log_size[:, None])
-        logits = logits + sizes.to(logits.dtype)
-    return logits.masked_fill(~mask(piece, lists, at), -torch.inf).flatten(4, 5), steep
-
-
-def _add_gates(found: dict[str, Tensor], ds: Tensor, piece: Piece, lists: KeyLists, heads: Heads) -> None:
+def _add_gates(found: dict[str, Tensor], part: Gradients, piece: Piece, heads: Heads) -> None:
     """Add the sums of dS over the pairs of each gate."""
-    pairs = parted(ds, 4, heads.group, piece.size)
+    assert part.by_key is not None and part.by_row is not None
     if "gate" in found:
-        by_entry = parted(pairs.sum((4, 5)), 4, -1, lists.block).sum(-1)  # [B, Hkv, split, tiles, slots]
-        target = piece.cut(found["gate"])
-        target += _grouped(by_entry, target.shape)
+        by_entry = parted(part.by_key, 4, -1, piece.lists.block).sum(-1)  # [B, Hkv, split, tiles, slots]
+        target = found["gate"][:, :, piece.place]
+        target.scatter_add_(-1, piece.slots, _grouped(by_entry, piece.slots.shape))
+    by_head = unfold(part.by_row[..., None], piece, heads)[..., 0]  # [B, Hq, rows]
     if "row_gate" in found:
-        by_row = pairs.sum(-1).transpose(3, 4).flatten(4, 5)  # [B, Hkv, split, group, tiles * rows]
         rows = found["row_gate"][..., piece.first : piece.last]
-        by_group = by_row.sum(3) if rows.shape[1] != heads.query else by_row.flatten(1, 3)[:, :, None]
-        rows += _grouped(by_group[..., : piece.last - piece.first], rows.shape)
+        by_group = by_head if rows.shape[1] == heads.query else parted(by_head, 1, heads.key, -1).sum(2)
+        rows += by_group.sum_to_size(rows.shape)
     if "head_gate" in found:
-        found["head_gate"] += pairs.sum((0, 3, 5, 6)).flatten()
+        found["head_gate"] += by_head.sum((0, 2))
 
 
 def _grouped(x: Tensor, shape: torch.Size) -> Tensor:
@@ -162,43 +154,3 @@ def _taken(x: Tensor, lists: KeyLists) -> Tensor:
 
 def _put(x: Tensor, rows: Tensor, lists: KeyLists) -> Tensor:
     return x.scatter(2, _row_index(rows, lists), rows)
-
-
-class _Table:
-    """Keys, or values, by entry; and the gradients that are added to them."""
-
-    def __init__(self, x: Tensor, block: int, entries: Tensor) -> None:
-        self.shape, self.block, self.entries = x.shape, block, entries
-        short = -x.shape[2] % block
-        padded = F.pad(x, (0, 0, 0, short)) if short else x
-        self.flat = padded.reshape(-1, block * x.shape[3])  # every block of every key head of every element
-        self.blocks = padded.shape[2] // block
-        self.sums: Tensor | None = None
-
-    @classmethod
-    def of(cls, tokens: Tensor, lists: KeyLists, name: str, dtype: torch.dtype) -> _Table:
-        own = lists.learned().get(name)
-        return cls((tokens if own is None else own).to(dtype), lists.block, lists.entries)
-
-    def take(self, piece: Piece, heads: Heads) -> Tensor:
-        """[B, Hkv, split, tiles or 1, keys, D]."""
-        index = self._index(piece, heads)
-        own = self.flat.index_select(0, index.flatten()).view(*index.shape, self.block, self.shape[3])
-        return own.flatten(-3, -2)
-
-    def add(self, piece: Piece, heads: Heads, gradient: Tensor) -> None:
-        if self.sums is None:
-            self.sums = torch.zeros_like(self.flat)
-        index = self._index(piece, heads)
-        self.sums.index_add_(0, index.flatten(), gradient.reshape(index.numel(), -1))
-
-    def gradient(self) -> Tensor:
-        """[B, Hkv, N, D]."""
-        sums = torch.zeros_like(self.flat) if self.sums is None else self.sums
-        return sums.view(*self.shape[:2], -1, self.shape[3])[:, :, : self.shape[2]]
-
-    def _index(self, piece: Piece, heads: Heads) -> Tensor:
-        """int64 [B, Hkv, split, tiles or 1, slots], rows of ``flat``."""
-        entries = heads.spread(piece.cut(self.entries).clamp_min(0))
-        owner = torch.arange(self.shape[0] * heads.key, device=entries.device).view(-1, heads.key, 1, 1, 1)
-        return owner * self.blocks + entries

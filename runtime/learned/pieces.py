@@ -1,4 +1,4 @@
-"""Lists in pieces of bounded size: some tiles by some entries, folded for plain matrix products.
+"""A piece of some lists, some tiles by some entries, folded for matrix products: its places, pairs and gates.
 
 A folded tensor is [B, Hkv, split, tiles, group * rows, D]: heads that share a list, and the queries of a tile, are the
 rows of one matrix.
@@ -7,7 +7,7 @@ rows of one matrix.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,76 +16,41 @@ from torch.nn import functional as F
 from .lists import KeyLists
 from .places import Heads, Places, parted
 
-MOST_SCORES = 1 << 22
-"""Of one piece, as far as one tile and one entry allow."""
 
-LONGEST_LIST = 1 << 12
-"""Keys of one piece."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Query rows first..last - 1 (of ``rows``, where the lists have them) in ``tiles`` tiles of ``size``, by entries
-    int64 [B or 1, G, tiles or 1, slots]."""
+    """Query rows first..last - 1 (of ``rows``, where the lists have them) in ``tiles`` tiles of ``size``.
 
+    ``lists`` holds the piece's own entries, by tiles and slots; ``slots`` int64 of their shape says which they were,
+    ``place`` which tiles. ``whole``: every row reads every key of every entry.
+    """
+
+    lists: KeyLists
     first: int
     last: int
     tiles: int
     size: int
-    tile_slice: slice
-    slot_slice: slice
+    place: slice
+    slots: Tensor
+    whole: bool = False
 
-    def cut(self, x: Tensor) -> Tensor:
-        """What belongs to the piece, of a tensor of the shape of entries."""
-        tiles = x if x.shape[2] == 1 else x[:, :, self.tile_slice]
-        return tiles if tiles.shape[3] == 1 else tiles[..., self.slot_slice]
+    def narrowed(self, slots: Tensor, *, whole: bool = False) -> Piece:
+        """Some of the slots, int64 of the shape of entries but for the last dimension."""
 
+        def pick(x: Tensor | None) -> Tensor | None:
+            return None if x is None else x.expand(self.slots.shape).gather(-1, slots)
 
-def pieces(lists: KeyLists, heads: Heads, batch: int, rows: int) -> Iterator[Piece]:
-    """Every tile with every entry, once."""
-    slots = lists.entries.shape[-1]
-    at_once = max(1, LONGEST_LIST // lists.block)
-    keys = min(slots, at_once) * lists.block
-    most = max(1, MOST_SCORES // max(1, batch * heads.query * keys))  # rows at once
-    size = lists.tile or min(most, max(1, rows))
-    tiles = max(1, most // size)
-    count = -(-rows // size)
-    for start in range(0, count, tiles if lists.tile else 1):
-        stop = min(count, start + (tiles if lists.tile else 1))
-        tile_slice = slice(start, stop) if lists.tile else slice(0, 1)
-        for slot in range(0, slots, at_once):
-            piece = Piece(
-                start * size, min(stop * size, rows), stop - start, size, tile_slice, slice(slot, slot + at_once)
-            )
-            if (trimmed := _trimmed(piece, lists)) is not None:
-                yield trimmed
-
-
-def _trimmed(piece: Piece, lists: KeyLists) -> Piece | None:
-    """Without the entries at its ends that none of its queries reads; None where there are no others."""
-    entries = piece.cut(lists.entries)
-    read = entries >= 0
-    if lists.rows is None:
-        if lists.bounds.causal:
-            read = read & (entries * lists.block < piece.last)
-        if lists.since is not None:
-            read = read & (piece.cut(lists.since) < piece.last)
-        if lists.until is not None:
-            read = read & (piece.cut(lists.until) > piece.first)
-    if read.device.type != "cpu":
-        return piece  # a look would stop the device's stream
-    used = read.flatten(0, -2).any(0).nonzero()
-    if not len(used):
-        return None
-    low, high = int(used[0]), int(used[-1]) + 1
-    first = piece.slot_slice.start
-    return Piece(piece.first, piece.last, piece.tiles, piece.size, piece.tile_slice, slice(first + low, first + high))
+        own = self.lists
+        entries = own.entries.gather(-1, slots)
+        lists = replace(own, entries=entries, gate=pick(own.gate), since=pick(own.since), until=pick(own.until))
+        return replace(self, lists=lists, slots=self.slots.gather(-1, slots), whole=whole)
 
 
 def fold(x: Tensor, piece: Piece, heads: Heads) -> Tensor:
     """x [B, Hq, N, D] as [B, Hkv, split, tiles, group * rows, D]; rows behind the last are 0."""
     own = x[:, :, piece.first : piece.last]
-    own = F.pad(own, (0, 0, 0, piece.tiles * piece.size - own.shape[2]))
+    if short := piece.tiles * piece.size - own.shape[2]:
+        own = F.pad(own, (0, 0, 0, short))
     own = parted(parted(own, 2, piece.tiles, piece.size), 1, heads.key, heads.split, heads.group)
     return own.transpose(3, 4).flatten(4, 5)
 
@@ -96,9 +61,9 @@ def unfold(x: Tensor, piece: Piece, heads: Heads) -> Tensor:
     return own[:, :, : piece.last - piece.first]
 
 
-def places(piece: Piece, lists: KeyLists, heads: Heads) -> Places:
+def places(piece: Piece, heads: Heads) -> Places:
     """Positions of queries and keys; where there are none, those of others: ``mask`` leaves them out."""
-    entries = piece.cut(lists.entries).clamp_min(0)
+    lists, entries = piece.lists, piece.lists.entries.clamp_min(0)
     within = torch.arange(lists.block, device=entries.device)
     keys = (entries[..., None] * lists.block + within).flatten(-2)
     key = heads.spread(keys)[:, :, :, :, None, None]
@@ -112,37 +77,46 @@ def places(piece: Piece, lists: KeyLists, heads: Heads) -> Places:
     return Places(query, key, heads, lengths)
 
 
-def mask(piece: Piece, lists: KeyLists, at: Places) -> Tensor:
-    """bool, broadcasts to [B, Hkv, split, tiles, group, rows, keys]: the pairs that the lists hold."""
-    bounds, heads = lists.bounds, at.heads
+def mask(piece: Piece, at: Places) -> Tensor:
+    """bool, broadcasts to [B, Hkv, split, tiles, group, rows, keys], its tiles, rows and keys whole: the pairs that the
+    lists hold."""
+    lists, heads = piece.lists, at.heads
+    bounds = lists.bounds
     row = torch.arange(piece.tiles * piece.size, device=at.key.device) < piece.last - piece.first
-    kept = row.view(1, 1, 1, piece.tiles, 1, piece.size, 1) & _by_key(piece.cut(lists.entries) >= 0, lists, heads)
+    kept = row.view(1, 1, 1, piece.tiles, 1, piece.size, 1) & _by_key(lists.entries >= 0, lists, heads)
     kept = kept & (at.query < _by_element(bounds.queries)) & (at.key < _by_element(bounds.keys))
     if bounds.causal:
         kept = kept & (at.key <= at.query)
     if lists.since is not None:
-        kept = kept & (at.query >= _by_key(piece.cut(lists.since), lists, heads))
+        kept = kept & (at.query >= _by_key(lists.since, lists, heads))
     if lists.until is not None:
-        kept = kept & (at.query < _by_key(piece.cut(lists.until), lists, heads))
-    for gate in log_gates(piece, lists, heads):
+        kept = kept & (at.query < _by_key(lists.until, lists, heads))
+    for gate in log_gates(piece, heads):
         kept = kept & ~gate.isneginf()
-    # What lies behind a length is no place of its tables.
-    own = Places(
-        at.query.minimum(_by_element(bounds.queries) - 1).clamp_min(0),
-        at.key.minimum(_by_element(bounds.keys) - 1).clamp_min(0),
-        heads,
-        at.lengths,
+    kept = kept & at.where(bounds.within)
+    return kept & ~held_before(piece, at) if bounds.earlier else kept
+
+
+def held_before(piece: Piece, at: Places) -> Tensor:
+    """bool, broadcasts as ``mask`` does: the pairs of earlier terms, and more where there is no query or no key."""
+    bounds = piece.lists.bounds
+    # What lies behind a length is no place of their tables.
+    query, key = (
+        x.minimum(_by_element(length) - 1).clamp_min(0)
+        for x, length in ((at.query, bounds.queries), (at.key, bounds.keys))
     )
-    kept = kept & own.where(bounds.within)
+    own = replace(at, query=query, key=key)
+    found = torch.zeros(1, 1, 1, 1, 1, 1, 1, dtype=torch.bool, device=key.device)
     for earlier in bounds.earlier:
-        kept = kept & ~torch.as_tensor(earlier.holds(own))
-    return kept
+        found = found | earlier.holds(own)
+    return found
 
 
-def log_gates(piece: Piece, lists: KeyLists, heads: Heads) -> Iterator[Tensor]:
-    """What is added to the scores, each broadcasts to [B, Hkv, split, tiles, group, rows, keys]."""
-    if lists.gate is not None:
-        yield _by_key(piece.cut(lists.gate), lists, heads)
+def log_gates(piece: Piece, heads: Heads, *, of_keys: bool = True) -> Iterator[Tensor]:
+    """The gates of keys, first, of rows and of heads; each broadcasts to [B, Hkv, split, tiles, group, rows, keys]."""
+    lists = piece.lists
+    if lists.gate is not None and of_keys:
+        yield _by_key(lists.gate, lists, heads)
     if lists.row_gate is not None:
         own = lists.row_gate[..., piece.first : piece.last]
         own = F.pad(own, (0, piece.tiles * piece.size - own.shape[-1]))
@@ -151,9 +125,32 @@ def log_gates(piece: Piece, lists: KeyLists, heads: Heads) -> Iterator[Tensor]:
         yield lists.head_gate[heads.index(heads.query, lists.head_gate.device)]
 
 
+def log_sizes(piece: Piece, at: Places) -> Iterator[Tensor]:
+    """The logarithm of how many tokens each key stands for, where they are summaries; broadcasts as gates do."""
+    if piece.lists.log_size is not None:
+        # The last block may be ragged.
+        key = at.key.clamp(max=piece.lists.log_size.shape[1] - 1)
+        yield replace(at, key=key).by_key(piece.lists.log_size[:, None])
+
+
+def bias(piece: Piece, at: Places, dtype: torch.dtype) -> Tensor | None:
+    """What is added to the scores, -inf where there is no pair; None: nothing. Broadcasts to [B, Hkv, split, tiles,
+    group, rows, keys]."""
+    lists, added = piece.lists, torch.zeros((), dtype=dtype, device=at.key.device)
+    if not lists.probe:
+        for gate in log_gates(piece, at.heads):
+            added = added + gate.to(dtype)
+    for size in log_sizes(piece, at):
+        added = added + size.to(dtype)
+    if piece.whole:
+        return added if added.dim() and bool((added != 0).any()) else None
+    kept = mask(piece, at)
+    return added.where(kept, -torch.inf)
+
+
 def _by_key(x: Tensor, lists: KeyLists, heads: Heads) -> Tensor:
     """[B or 1, G, tiles or 1, slots], one for each entry, as one for each key."""
-    return heads.spread(x.repeat_interleave(lists.block, -1))[:, :, :, :, None, None]
+    return heads.spread(x if lists.block == 1 else x.repeat_interleave(lists.block, -1))[:, :, :, :, None, None]
 
 
 def _by_element(x: Tensor) -> Tensor:

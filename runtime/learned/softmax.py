@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from . import gathered
-from .gathered import Rows, Scores
+from .gathered import Rows
 from .lists import KeyLists
 from .positional import Positional
+from .products import Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,9 @@ class _Softmax(torch.autograd.Function):
             own = None if part.head_gate is None else (next(kept), next(kept))
             found += part.gradients(q, k, v, final, whole, own, sums).values()
         for lists in parts.lists:
-            found += gathered.gradients(lists, q, k, v, whole, sums, parts.scores).values()
+            asked = zip(lists.learned(), ctx.needs_input_grad[4 + len(found) :], strict=False)
+            gates = any(wanted for name, wanted in asked if "gate" in name)
+            found += gathered.gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
         gradients: list[Tensor] = [
             gradient.to(x.dtype) for gradient, x in zip((*sums, *found), (q, k, v, *learned), strict=True)
         ]
@@ -100,4 +103,5 @@ def _rows(grad_out: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor) -
     if grad_lse is not None:
         # A query without a key has no gradient.
         delta = delta - grad_lse.to(lse.dtype).masked_fill(lse.isneginf(), 0.0)
-    return Rows(grad, delta[..., None], lse.masked_fill(lse.isneginf(), 0.0)[..., None])
+        grad_lse = grad_lse.to(lse.dtype)[..., None]
+    return Rows(out.to(lse.dtype), grad, delta[..., None], lse.masked_fill(lse.isneginf(), 0.0)[..., None], grad_lse)

@@ -6,7 +6,12 @@ import pytest
 import torch
 from learned_layers import close, data, layer, pattern, slopes
 
-from patternc.runtime.learned import pieces
+from patternc.runtime.engines.engine import find_engine
+from patternc.runtime.learned import tiling
+from patternc.runtime.learned.bind import Tokens, bind
+from patternc.runtime.learned.pieces import mask, places
+from patternc.runtime.learned.places import Heads
+from patternc.runtime.learned.products import Scores
 
 LEARN = """
     learn hot   = topk_blocks(k = 3, block = 5)
@@ -33,7 +38,34 @@ def test_small_pieces_change_nothing(direction, scores, keys, monkeypatch) -> No
         return result.out, result.lse, *slopes(result, grad, leaves)
 
     whole = run()
-    monkeypatch.setattr(pieces, "MOST_SCORES", scores)
-    monkeypatch.setattr(pieces, "LONGEST_LIST", keys)
+    monkeypatch.setattr(tiling, "MOST_SCORES", scores)
+    monkeypatch.setattr(tiling, "LONGEST_LIST", keys)
+    monkeypatch.setattr(tiling, "FEWEST_ROWS", 3)
     for mine, wanted in zip(run(), whole, strict=True):
         close(mine, wanted, 1e-12)
+
+
+@pytest.mark.parametrize("direction", STEPS)
+@pytest.mark.parametrize("lengths", [[60, 60], [60, 41]])
+def test_a_piece_without_a_mask_needs_none(direction, lengths, monkeypatch) -> None:
+    monkeypatch.setattr(tiling, "MOST_SCORES", 1)
+    monkeypatch.setattr(tiling, "FEWEST_ROWS", 6)
+    learned = layer(pattern(STEPS[direction], direction, LEARN))
+    given = data(60)
+    inputs = given.inputs(lengths)
+    q, k, v = (x.detach() for x in (given.q, given.k, given.v))
+    tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
+    with torch.no_grad():
+        chosen = learned.select(inputs, k, v)
+    parts = bind(learned.program, find_engine("compose"), chosen, tokens, Scores(1.0))
+    whole = 0
+    for lists in parts.lists:
+        heads = Heads.of(q.shape[1], k.shape[1], lists.groups)
+        rows = q.shape[2] if lists.rows is None else lists.rows.shape[2]
+        for piece in tiling.pieces(lists, heads, q.shape[0], rows):
+            if piece.whole:
+                kept = mask(piece, places(piece, heads))
+                kept = kept.expand(*kept.shape[:3], piece.tiles, -1, piece.size, -1).transpose(3, 4).flatten(4, 5)
+                assert bool(kept[:, :, :, :, : piece.last - piece.first].all())
+                whole += 1
+    assert whole > 4

@@ -1,0 +1,53 @@
+"""Keys, or values, by entry: gathered for a piece, and the gradients that are added to them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .lists import KeyLists
+from .pieces import Piece
+from .places import Heads
+
+
+class Table:
+    """x [B, Hkv, N, D] in blocks of consecutive tokens."""
+
+    def __init__(self, x: Tensor, block: int) -> None:
+        self.shape, self.block = x.shape, block
+        short = -x.shape[2] % block
+        padded = F.pad(x, (0, 0, 0, short)) if short else x
+        self.blocks = padded.shape[2] // block
+        self.flat = padded.reshape(-1, block * x.shape[3])  # every block of every key head of every element
+        self.sums: Tensor | None = None
+
+    @classmethod
+    def of(cls, tokens: Tensor, lists: KeyLists, name: str, dtype: torch.dtype) -> Table:
+        """Of the lists' own keys or values, or of the tokens'."""
+        own = lists.learned().get(name)
+        return cls((tokens if own is None else own).to(dtype), lists.block)
+
+    def take(self, piece: Piece, heads: Heads) -> Tensor:
+        """[B, Hkv, split, tiles or 1, keys, D]."""
+        index = self._index(piece, heads)
+        own = self.flat.index_select(0, index.flatten()).view(*index.shape, self.block, self.shape[3])
+        return own.flatten(-3, -2)
+
+    def add(self, piece: Piece, heads: Heads, gradient: Tensor) -> None:
+        """gradient as ``take`` gives it."""
+        if self.sums is None:
+            self.sums = torch.zeros_like(self.flat)
+        index = self._index(piece, heads)
+        self.sums.index_add_(0, index.flatten(), gradient.reshape(index.numel(), -1))
+
+    def gradient(self) -> Tensor:
+        """The sum, [B, Hkv, N, D]."""
+        sums = torch.zeros_like(self.flat) if self.sums is None else self.sums
+        return sums.view(*self.shape[:2], -1, self.shape[3])[:, :, : self.shape[2]]
+
+    def _index(self, piece: Piece, heads: Heads) -> Tensor:
+        """int64 [B, Hkv, split, tiles or 1, slots], rows of ``flat``."""
+        entries = heads.spread(piece.lists.entries.clamp_min(0))
+        owner = torch.arange(self.shape[0] * heads.key, device=entries.device).view(-1, heads.key, 1, 1, 1)
+        return owner * self.blocks + entries
