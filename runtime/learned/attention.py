@@ -142,7 +142,7 @@ class LearnedAttention(nn.Module):
 
     def select(self, inputs: Inputs, k: Tensor, v: Tensor) -> dict[str, Selection]:
         """What the selectors choose of ``inputs``, the gates, and the summaries of k and v [B, Hkv, Nk, D]."""
-        found: dict[str, Selection] = {name: selector(inputs) for name, selector in self.learned.selectors.items()}
+        found = self.learned.select(inputs)
         found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
         tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths))
         found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}

@@ -43,17 +43,18 @@ def build_selector(
 class Learned(nn.Module):
     """All that a pattern learns in one layer. Called on the inputs and values, it gives every selection by its name.
 
-    ``selectors``: by the name of the ``learn`` line. ``gates``: by the term as the language spells it, as it is stored.
+    ``selectors``: in the order of ``selector_names``, those of the ``learn`` lines. ``gates``: by the term as the language spells it, as it is stored.
     ``pools``: by size. Raises ArgumentError where inputs lack what a selector reads.
     """
 
     def __init__(self, pattern: Pattern, shape: LayerShape, *, random: int | None = None) -> None:
         super().__init__()
         bound = pattern.bound
+        self.selector_names = tuple(one.name for one in bound.selectors)
         self.selectors = nn.ModuleDict()
         for number, one in enumerate(bound.selectors):
             seed = None if random is None else random + number
-            self.selectors[one.name] = build_selector(one, bound.direction, shape, random=seed)
+            self.selectors[self._free(one.name)] = build_selector(one, bound.direction, shape, random=seed)
         self.gate_names = tuple(one.source for one in opens(bound.union) if one.examples == GATE)
         self.gates = nn.ModuleList(Gated(shape.query_heads) for _ in self.gate_names)
         if random is not None:
@@ -63,12 +64,23 @@ class Learned(nn.Module):
 
     def forward(self, inputs: Inputs, values: Tensor | None = None) -> dict[str, Selection]:
         """values [B, Hkv, Nk, D], for pooled terms."""
-        found: dict[str, Selection] = {name: selector(inputs) for name, selector in self.selectors.items()}
+        found = self.select(inputs)
         for size, pool in self.pools.items():
             if values is None:
                 raise ArgumentError("values", "missing", f"give the values that pooled({size}) summarises")
             found[f"pooled({size})"] = pool(inputs, values)
         return found
+
+    def select(self, inputs: Inputs) -> dict[str, Selection]:
+        """Of each ``learn`` line."""
+        named = zip(self.selector_names, self.selectors.values(), strict=True)
+        return {name: selector(inputs) for name, selector in named}
+
+    def _free(self, name: str) -> str:
+        """The name of a selector as one of a module: torch keeps ``keys``, ``type`` and others for itself."""
+        while hasattr(self.selectors, name) or name in self.selectors:
+            name += "_"
+        return name
 
     def gate(self, name: str) -> TermGate:
         """The gate of a term. Raises KeyError, listing the gates, for a name that is none."""

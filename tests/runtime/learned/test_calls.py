@@ -145,6 +145,14 @@ def test_a_control_has_nothing_to_train() -> None:
     close(first, second, 0.0)
 
 
+def test_a_selection_may_have_any_name() -> None:
+    text = "learn keys = topk_keys(k = 3) learn keys_ = importance() learn type = topk(k = 2)"
+    learned = layer(pattern("select(keys) | columns(keys_) | columns(type)", learn=text))
+    given = data(12)
+    found = learned(given.q, given.k, given.v, hidden=given.hidden, return_selections=True)
+    assert set(found.selections) == {"keys", "keys_", "type"}
+
+
 CROSS = {
     "levels": ("refine(d)", [13, 7]),
     "mixed": ("columns(first(2)) | gated { (i, j) : j <= i } | select(hot) | refine(d) | axis(few)", None),
