@@ -8,8 +8,8 @@ from ...patterns_dsl.syntax import BoundPattern, Direction
 from ..lower import Lowered, lower
 from ..passes.arrange import describe
 from ..passes.count import count_tiles
+from ..passes.placement import Placement
 from ..passes.program import TILE, Sweep, Tile
-from ..passes.tile import Placement
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator
 
 from ..passes.program import Kernel, Program, Term
-from ..relations.integer import Expr
 from .emit_kernel import backward_key, backward_query, describe, forward, loops, one_line
 from .launch import ROLES, Role
 from .spell import sentence, spell, spell_predicate
@@ -98,7 +97,7 @@ def validate(program: Program) -> None:
 def _header(program: Program, body: str) -> str:
     terms = [
         f"    term {index}, line {term.line}: {one_line(term.label)}\n"
-        f"        queries {describe(term.query)}; keys {describe(term.key)}"
+        f"        queries {describe(term.query)}; keys {describe(term.key)}{_rows(program, index)}"
         for index, term in enumerate(program.terms)
     ]
     kind = "causal" if program.causal else "cross" if program.cross else "not causal"
@@ -125,22 +124,26 @@ def _header(program: Program, body: str) -> str:
     )
 
 
+def _rows(program: Program, index: int) -> str:
+    """The rows of the fans of a term."""
+    ranges = (span for k in program.forward for s in k.sweeps if s.term == index for span in s.ranges)
+    rows = sorted({span.fan.row for span in ranges if span.fan})
+    return f"; by rows of {', '.join(map(str, rows))}" if rows else ""
+
+
 def _imports(names: list[str]) -> list[str]:
     """Nothing for a pattern without pairs, which has no kernels."""
     return ["from patternc.runtime.engines.tiles import (", *(f"    {name}," for name in names), ")"] if names else []
 
 
 def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:
-    names = ", ".join(("I" if side == "forward" else "J", "c", "T", *program.lengths))
+    still, lengths = "I" if side == "forward" else "J", ", ".join(program.lengths)
     for at_kernel, kernel in enumerate(kernels):
         for at_sweep in range(len(kernel.sweeps)):
             for loop in loops(side, kernels, at_kernel, at_sweep):
-                yield _function(loop.lo, names, loop.range.lo)
-                yield _function(loop.hi, names, loop.range.hi)
-
-
-def _function(name: str, names: str, value: Expr) -> str:
-    return f"@triton.jit\ndef {name}({names}):\n    return {sentence(spell(value))}"
+                for name, step, value in loop.functions():
+                    body = f"return {sentence(spell(value))}"
+                    yield f"@triton.jit\ndef {name}({still}, c, {step}T, {lengths}):\n    {body}"
 
 
 def _keep(program: Program, index: int, term: Term) -> str:

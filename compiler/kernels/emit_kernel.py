@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..passes.program import NATURAL, Kernel, Order, Program, Range
+from ..relations.integer import Expr
 from .launch import Role
 
 # Lengths are not specialised: no new binary for a new length.
@@ -31,11 +32,33 @@ _STEP = "score_scale, SOFTCAP, PRECISION"
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One range of a sweep and the names of its two bound functions."""
+    """One range of a sweep and what the names of its bound functions have in common."""
 
     range: Range
-    lo: str
-    hi: str
+    name: str
+
+    def functions(self) -> Iterator[tuple[str, str, Expr]]:
+        """The bound functions: name, further parameters, value."""
+        step = "d, " if self.range.fan else ""
+        yield self.name.format("lo"), step, self.range.lo
+        yield self.name.format("hi"), step, self.range.hi
+        if self.range.fan:
+            yield self.name.format("first"), "", self.range.fan.first
+            yield self.name.format("last"), "", self.range.fan.last
+
+    def call(self, end: str, still: str, lengths: str) -> str:
+        """The value of a bound function, in a kernel."""
+        step = "d, " if self.range.fan and end in ("lo", "hi") else ""
+        return f"{self.name.format(end)}({still}, c, {step}T, {lengths})"
+
+    def each_step(self, still: str, lengths: str, body: Iterable[str]) -> Iterator[str]:
+        """The body of the range, once for each step of its fan."""
+        if self.range.fan is None:
+            yield from body
+            return
+        first, last = (self.call(end, still, lengths) for end in ("first", "last"))
+        yield f"for d in range({first}, {last}):"
+        yield from (f"    {row}" for row in body)
 
 
 def loops(side: str, kernels: tuple[Kernel, ...], at_kernel: int, at_sweep: int) -> Iterator[Loop]:
@@ -46,7 +69,7 @@ def loops(side: str, kernels: tuple[Kernel, ...], at_kernel: int, at_sweep: int)
     prefix += "" if visits == 1 else f"_{at_kernel}_{at_sweep}"
     for index, item in enumerate(sweep.ranges):
         suffix = str(index) if len(sweep.ranges) > 1 else ""
-        yield Loop(item, f"{prefix}_lo{suffix}", f"{prefix}_hi{suffix}")
+        yield Loop(item, f"{prefix}_{{}}{suffix}")
 
 
 def one_line(text: str) -> str:
@@ -196,24 +219,29 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
         yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
         yield f"T = tl.cdiv(count, {tile})"
         for loop in loops("forward", program.forward, index, at_sweep):
-            yield f"lo = tl.maximum({loop.lo}(I, c, T, {lengths}), 0) * ({tile} // BLOCK_K)"
-            yield f"hi = tl.minimum({loop.hi}(I, c, T, {lengths}) * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
-            yield "lo, hi = share(lo, hi, SPLIT)"
-            if loop.range.masked:
-                yield "for j in range(lo, hi):"
-                yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
-                yield f"    keep = keep{sweep.term}(c, a[:, None], b[None, :], {lengths}) & (b < count)[None, :]"
-                yield f"    {load.format('j', False)}"
-                yield f"    {step.format('kept', ' keep,')}"
-            else:
-                # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
-                yield "whole = count // BLOCK_K"
-                yield "for j in range(lo, tl.minimum(hi, whole)):"
-                yield f"    {load.format('j', True)}"
-                yield f"    {step.format('full', '')}"
-                yield "if (lo <= whole) & (whole < hi):"
-                yield f"    {load.format('whole', False)}"
-                yield f"    {step.format('kept', ' present(whole, count, BLOCK_K)[None, :],')}"
+            yield from loop.each_step("I", lengths, _key_blocks(loop, tile, sweep.term, load, step, lengths))
+
+
+def _key_blocks(loop: Loop, tile: int, term: int, load: str, step: str, lengths: str) -> Iterator[str]:
+    """The key blocks of one range."""
+    yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // BLOCK_K)"
+    yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
+    yield "lo, hi = share(lo, hi, SPLIT)"
+    if loop.range.masked:
+        yield "for j in range(lo, hi):"
+        yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    keep = keep{term}(c, a[:, None], b[None, :], {lengths}) & (b < count)[None, :]"
+        yield f"    {load.format('j', False)}"
+        yield f"    {step.format('kept', ' keep,')}"
+    else:
+        # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
+        yield "whole = count // BLOCK_K"
+        yield "for j in range(lo, tl.minimum(hi, whole)):"
+        yield f"    {load.format('j', True)}"
+        yield f"    {step.format('full', '')}"
+        yield "if (lo <= whole) & (whole < hi):"
+        yield f"    {load.format('whole', False)}"
+        yield f"    {step.format('kept', ' present(whole, count, BLOCK_K)[None, :],')}"
 
 
 def _swept_queries(program: Program, index: int) -> Iterator[str]:
@@ -231,15 +259,20 @@ def _swept_queries(program: Program, index: int) -> Iterator[str]:
         yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
         yield f"begin, end = query_window(qc, {start}, there, {offset}, Nq, {query})"
         for loop in loops("backward", program.backward, index, at_sweep):
-            kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
-            yield f"lo = tl.maximum({loop.lo}(J, c, T, {lengths}) * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
-            yield f"hi = tl.minimum({loop.hi}(J, c, T, {lengths}) * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
-            yield "for i in range(lo, hi):"
-            if loop.range.masked:
-                yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
-                yield f"    keep = keep{sweep.term}(qc, a[None, :], b[:, None], {lengths})"
-            yield "    q, do, lse, delta = load_queries("
-            yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, begin, end,"
-            yield f"        q_n, q_d, do_n, do_d, {query}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
-            yield "    )"
-            yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP})"
+            yield from loop.each_step("J", lengths, _query_blocks(loop, tile, sweep.term, query, place, lengths))
+
+
+def _query_blocks(loop: Loop, tile: int, term: int, query: str, place: str, lengths: str) -> Iterator[str]:
+    """The query blocks of one range."""
+    kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
+    yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
+    yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
+    yield "for i in range(lo, hi):"
+    if loop.range.masked:
+        yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
+        yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
+    yield "    q, do, lse, delta = load_queries("
+    yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, begin, end,"
+    yield f"        q_n, q_d, do_n, do_d, {query}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
+    yield "    )"
+    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP})"

@@ -87,9 +87,14 @@ count = ranks(kc, <KEYS>, HOLE_period, HOLE_count, HOLE_start)
 T = tl.cdiv(count, HOLE_tile)
 """
 KEY_BOUNDS = """
-lo = tl.maximum(HOLE_lo(I, c, T, <LENGTHS>), 0) * (HOLE_tile // BLOCK_K)
-hi = tl.minimum(HOLE_hi(I, c, T, <LENGTHS>) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
+lo = tl.maximum(HOLE_lo(I, c, {step}T, <LENGTHS>), 0) * (HOLE_tile // BLOCK_K)
+hi = tl.minimum(HOLE_hi(I, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
 """
+FAN = """
+for d in range(HOLE_first({still}, c, T, <LENGTHS>), HOLE_last({still}, c, T, <LENGTHS>)):
+    pass
+"""
+STEP = "d, "
 LOAD = """k, v = load_keys(
         k_at, v_at, {}, kc, first, count, k_n, k_d, v_n, v_d, HOLE_period, HOLE_count, HOLE_start,
         HEAD_DIM, BLOCK_D, BLOCK_K, {})"""
@@ -140,8 +145,8 @@ T = tl.cdiv(ranks(qc, <QUERIES>, HOLE_period, HOLE_count, HOLE_start), HOLE_tile
 begin, end = query_window(qc, <FIRST>, there, <OFFSET>, Nq, HOLE_period, HOLE_count, HOLE_start)
 """
 QUERY_BOUNDS = """
-lo = tl.maximum(HOLE_lo(J, c, T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
-hi = tl.minimum(HOLE_hi(J, c, T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+lo = tl.maximum(HOLE_lo(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
+hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, end, q_n, q_d, do_n, do_d,

@@ -12,11 +12,11 @@ import ast
 import re
 from dataclasses import dataclass, field
 
-from ..passes.program import Kernel, Order, Program, Range, Sweep, Term, Tile
+from ..passes.program import Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
 from .read_integer import ReadError, read_expr, read_predicate, refuse
-from .read_kernel import ReadKernel, ReadSweep, read_backward_key, read_query_kernel
+from .read_kernel import ReadKernel, ReadLoop, ReadSweep, read_backward_key, read_query_kernel
 
 __all__ = ["ReadError", "read"]
 
@@ -126,7 +126,8 @@ class _Assembly:
         return Kernel(kernel.order, sweeps)
 
     def _sweep(self, kernel: ReadKernel, sweep: ReadSweep, stationary: str) -> Sweep:
-        indices = {self._index(name) for loop in sweep.loops for name in (loop.lo, loop.hi)}
+        names = [(loop.lo, loop.hi, loop.first, loop.last) for loop in sweep.loops]
+        indices = {self._index(name) for ends in names for name in ends if name is not None}
         if len(indices) != 1:
             raise ReadError(f"generated source: a sweep mixes the bounds of terms {sorted(indices)}")
         index = indices.pop()
@@ -139,11 +140,16 @@ class _Assembly:
         for loop in sweep.loops:
             if loop.keep is not None and self.keeps.setdefault(index, loop.keep) != loop.keep:
                 raise ReadError(f"generated source: loops of term {index} differ in their masks")
-        ranges = (
-            Range(self._bound(loop.lo, stationary), self._bound(loop.hi, stationary), loop.keep is not None)
-            for loop in sweep.loops
-        )
-        return Sweep(index, tuple(ranges))
+        return Sweep(index, tuple(self._range(loop, stationary, index) for loop in sweep.loops))
+
+    def _range(self, loop: ReadLoop, stationary: str, index: int) -> Range:
+        masked, names = loop.keep is not None, (stationary, "c", "T", *self.lengths)
+        if loop.first is None or loop.last is None:
+            return Range(self._bound(loop.lo, names), self._bound(loop.hi, names), masked)
+        row = re.search(rf"^\s*term {index}, .*\n.*; by rows of (\d+)$", self.docstring, re.MULTILINE)
+        fan = Fan(self._bound(loop.first, names), self._bound(loop.last, names), int(row.group(1)) if row else 1)
+        by_step = (stationary, "c", "d", "T", *self.lengths)
+        return Range(self._bound(loop.lo, by_step), self._bound(loop.hi, by_step), masked, fan)
 
     def _index(self, name: str) -> int:
         found = _BOUND.fullmatch(name)
@@ -151,8 +157,7 @@ class _Assembly:
             raise ReadError(f"generated source: {name} is no bound of a term")
         return int(found.group(1))
 
-    def _bound(self, name: str, stationary: str) -> Expr:
-        names = (stationary, "c", "T", *self.lengths)
+    def _bound(self, name: str, names: tuple[str, ...]) -> Expr:
         return read_expr(self._result(name, names), frozenset(names))
 
     def _keep(self, index: int) -> Predicate:

@@ -94,12 +94,12 @@ def _check_divisor(expr: Binary, node: ast.expr) -> None:
 
 
 def _range(expr: Expr) -> tuple[float, float]:
-    """Bounds of a value when every variable is >= 0; ``//`` and ``%`` inside were accepted already."""
+    """Bounds of a value when every variable but d is >= 0; ``//`` and ``%`` inside were accepted already."""
     match expr:
         case Const(value):
             return value, value
-        case Var():
-            return 0, _INFINITY
+        case Var(name):
+            return (-_INFINITY if name == "d" else 0), _INFINITY
         case Select(_, then, otherwise):
             (a, b), (c, d) = _range(then), _range(otherwise)
             return min(a, c), max(b, d)

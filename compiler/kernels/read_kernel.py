@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..passes.program import Order, Tile
 from . import kernel_forms as forms
@@ -13,11 +13,13 @@ from .source_template import Holes, match_statements, same_arguments, template
 
 @dataclass(frozen=True, slots=True)
 class ReadLoop:
-    """The names of two bound functions, and of the mask where there is one."""
+    """The names of two bound functions, of the mask where there is one, and of the two bounds of a fan."""
 
     lo: str
     hi: str
     keep: str | None
+    first: str | None = None
+    last: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,17 @@ class _Statements:
         found = self.accept(forms.CROSS.write(form))
         return (found, forms.CROSS) if found is not None else (self.take(forms.SELF.write(form)), forms.SELF)
 
+    def accept_loop(self, form: str) -> tuple[Holes, _Statements] | None:
+        """The holes of the head of a loop, and what it repeats; None, and no step forward, where it is not next."""
+        match self.rest:
+            case [ast.For(target=target, iter=items, orelse=[]) as loop, *_]:
+                head = ast.For(target, items, [ast.Pass()], [])
+                holes = match_statements(template(form), [head])
+                if holes is not None:
+                    del self.rest[0]
+                    return holes, _Statements(loop, loop.body)
+        return None
+
 
 def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     """A ``forward_k`` or ``backward_query_k``. ``first``: whether it must start afresh, or resume."""
@@ -95,7 +108,9 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         load_last=forms.LOAD.format("whole", False),
         step_last=step.format("kept", "present(whole, count, BLOCK_K)[None, :], "),
     )
-    written = _Forms("kc", lengths.write(forms.KEYS), lengths.write(forms.KEY_BOUNDS), masked, full)
+    written = _Forms(
+        "I", "kc", lengths.write(forms.FAN), lengths.write(forms.KEYS), lengths.write(forms.KEY_BOUNDS), masked, full
+    )
     tile, sweeps = _read_sweeps(statements, order.classes, written, end)
     return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps, lengths.names)
 
@@ -117,8 +132,8 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     order = _order(head, _integer(head, "classes"))
     inner = _Statements(loop, loop.body)
     inner.take(lengths.write(forms.MEMBER_HEAD))
-    sweep = (forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
-    written = _Forms("qc", *(lengths.write(form) for form in sweep))
+    sweep = (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
+    written = _Forms("J", "qc", *(lengths.write(form) for form in sweep))
     tile, sweeps = _read_sweeps(inner, order.classes, written, "")
     return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps, lengths.names)
 
@@ -131,7 +146,9 @@ def _is_range_of_group(turns: ast.expr) -> bool:
 class _Forms:
     """How the sweeps of one direction are written."""
 
+    still: str
     swept_class: str
+    fan: str
     head: str
     bounds: str
     masked: str
@@ -154,17 +171,9 @@ def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: st
         order = _order(head, classes)
         tiles.add(_integer(head, "tile"))
         loops: list[ReadLoop] = []
-        while bounds := statements.accept(written.bounds):
-            tiles.add(_integer(bounds, "tile"))
-            keep: str | None = None
-            body = statements.accept(written.masked)
-            if body is not None:
-                keep = _name(body, "keep")
-            else:
-                body = statements.take(written.full)
-            if _order(body, classes) != order:
-                raise ReadError("generated source: a loop loads in another order than it counts")
-            loops.append(ReadLoop(_name(bounds, "lo"), _name(bounds, "hi"), keep))
+        while found := _read_loop(statements, order, classes, written):
+            tiles.add(found[0])
+            loops.append(found[1])
         if not loops:
             raise refuse(statements.rest[0] if statements.rest else statements.owner, "a sweep without a loop")
         sweeps.append(ReadSweep(order, shift, tuple(loops)))
@@ -173,6 +182,36 @@ def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: st
     if len(tiles) != 1:
         raise ReadError(f"generated source: a kernel's sweeps differ in their tiles, or there are none: {tiles}")
     return tiles.pop(), tuple(sweeps)
+
+
+def _read_loop(statements: _Statements, order: Order, classes: int, written: _Forms) -> tuple[int, ReadLoop] | None:
+    """The tile of the swept side and the next range, a fan or not; None where there is none."""
+    fan = statements.accept_loop(written.fan.format(still=written.still))
+    if fan is None:
+        return _read_range(statements, order, classes, written, "")
+    ends, body = fan
+    found = _read_range(body, order, classes, written, forms.STEP)
+    if found is None or body.rest:
+        raise refuse(body.owner, "a fan is a loop over one range")
+    tile, loop = found
+    return tile, replace(loop, first=_name(ends, "first"), last=_name(ends, "last"))
+
+
+def _read_range(
+    statements: _Statements, order: Order, classes: int, written: _Forms, step: str
+) -> tuple[int, ReadLoop] | None:
+    bounds = statements.accept(written.bounds.format(step=step))
+    if bounds is None:
+        return None
+    keep: str | None = None
+    body = statements.accept(written.masked)
+    if body is not None:
+        keep = _name(body, "keep")
+    else:
+        body = statements.take(written.full)
+    if _order(body, classes) != order:
+        raise ReadError("generated source: a loop loads in another order than it counts")
+    return _integer(bounds, "tile"), ReadLoop(_name(bounds, "lo"), _name(bounds, "hi"), keep)
 
 
 def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:

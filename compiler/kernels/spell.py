@@ -1,7 +1,8 @@
 """spell: an integer expression as the text of a Triton expression.
 
 Triton's ``//`` and ``%`` round towards zero. They are printed only where the left operand is provably >= 0 given that
-every variable of a program is; elsewhere stand ``floordiv`` and ``floormod`` of runtime/engines/tiles.py.
+every variable of a program is, but for the step d of a fan; elsewhere stand ``floordiv`` and ``floormod`` of
+runtime/engines/tiles.py.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ Interval: TypeAlias = tuple[int | None, int | None]
 
 
 def interval(expr: Expr) -> Interval:
-    """Bounds of ``expr`` when all variables are >= 0. Exact enough for signs, not for magnitudes."""
+    """Bounds of ``expr`` when all variables but d are >= 0. Exact enough for signs, not for magnitudes."""
     match expr:
         case Const(value):
             return value, value
-        case Var():
-            return 0, None
+        case Var(name):
+            return (None, None) if name == "d" else (0, None)
         case Select(_, then, otherwise):
             (low, high), (other_low, other_high) = interval(then), interval(otherwise)
             return _both(low, other_low, min), _both(high, other_high, max)

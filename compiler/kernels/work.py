@@ -44,8 +44,8 @@ def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int
         term = program.terms[sweep.term]
         columns = tile_count(term.key, term.shift % term.key.classes, nk, program.tile.key)
         for span in sweep.ranges:
-            low, high = bounds(span, len(total), 0, columns, n, "I", nk)
-            total += np.maximum(high - low, 0)
+            for low, high in bounds(span, len(total), 0, columns, n, "I", nk).values():
+                total += np.maximum(high - low, 0)
     return total
 
 

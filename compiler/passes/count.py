@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..relations.integer import evaluate, variables
-from .program import Order, Range, Tile
-from .tile import Placement, query_ranges
+from ..relations.integer import evaluate
+from .placement import Placement
+from .program import Order, Range, Tile, range_variables
 
-
-def tiles_touched(placement: Placement, tile: Tile, n: int) -> int:
-    """Tiles that the ranges of a placement visit at length n, over all classes."""
-    return sum(count for count, _ in count_tiles(query_ranges(placement, tile), placement, tile, n))
+Ends: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def count_tiles(ranges: Sequence[Range], placement: Placement, tile: Tile, n: int) -> tuple[tuple[int, bool], ...]:
     """(tiles, masked) of each key range at length n, over all query tiles and classes."""
-    return tuple((_count(span, placement, tile, n), span.masked) for span in ranges)
+    return tuple((count_range(span, placement, tile, n, "I"), span.masked) for span in ranges)
 
 
-def _count(span: Range, placement: Placement, tile: Tile, n: int) -> int:
+def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str) -> int:
+    """Tiles of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all classes."""
+    query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
+    (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
     total = 0
-    for cls, repeat in _classes(span, placement.query):
-        rows = tile_count(placement.query, cls, n, tile.query)
-        columns = tile_count(placement.key, (cls + placement.shift) % placement.key.classes, n, tile.key)
-        lo, hi = bounds(span, rows, cls, columns, n, "I")
-        total += repeat * int(np.maximum(hi - lo, 0).sum())
+    for cls, repeat in _classes(span, own):
+        turned = (cls + shift if still == "I" else cls - shift) % other.classes
+        rows, columns = tile_count(own, cls, n, size), tile_count(other, turned, n, swept)
+        for lo, hi in bounds(span, rows, cls, columns, n, still).values():
+            total += repeat * int(np.maximum(hi - lo, 0).sum())
     return total
 
 
 def _classes(span: Range, order: Order) -> tuple[tuple[int, int], ...]:
     """(class, how often it counts): one class stands for all where the range is the same for each."""
-    if "c" in variables(span.lo) | variables(span.hi):
+    if "c" in range_variables(span):
         return tuple((cls, 1) for cls in range(order.classes))
     return ((0, order.classes),)
 
@@ -46,13 +47,24 @@ def tile_count(order: Order, cls: int, n: int, size: int) -> int:
 
 def bounds(
     span: Range, tiles: int, cls: int, other_tiles: int, n: int, still: str, nk: int | None = None
-) -> tuple[Any, Any]:
-    """lo and hi of every stationary tile 0..tiles-1, clipped to the tiles that exist: two int64 arrays [tiles].
+) -> dict[int, Ends]:
+    """lo and hi of every stationary tile 0..tiles-1, clipped to the tiles that exist: two int64 arrays [tiles], by
+    the step of the fan. A tile that has no such step has lo = hi there; without a fan the one step is 0.
 
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
-    index = np.arange(tiles, dtype=np.int64)
-    values = {still: index, "c": cls, "T": other_tiles, "n": n, "nq": n, "nk": n if nk is None else nk}
-    lo = np.broadcast_to(evaluate(span.lo, values, np), index.shape)
-    hi = np.broadcast_to(evaluate(span.hi, values, np), index.shape)
-    return np.maximum(lo, 0), np.minimum(hi, other_tiles)
+    lengths = {"n": n, "nq": n, "nk": n if nk is None else nk}
+    values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **lengths}
+    if span.fan is None:
+        return {0: _clipped(span, values, tiles, other_tiles)}
+    first, last = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.fan.first, span.fan.last))
+    found: dict[int, Ends] = {}
+    for step in range(int(first.min(initial=0)), int(last.max(initial=0))):
+        lo, hi = _clipped(span, values | {"d": step}, tiles, other_tiles)
+        found[step] = lo, np.where((first <= step) & (step < last), hi, lo)
+    return found
+
+
+def _clipped(span: Range, values: dict[str, Any], tiles: int, most: int) -> Ends:
+    lo, hi = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.lo, span.hi))
+    return np.maximum(lo, 0), np.minimum(hi, most)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...patterns_dsl.syntax import Direction
+from .placement import Placement
 from .program import Kernel, Order, Program, Range, Sweep, Term, Tile
-from .tile import Placement, key_ranges, query_ranges
+from .tile import key_ranges, query_ranges
 
 
 def fuse(name: str, direction: Direction, placements: Sequence[Placement], tile: Tile) -> Program:

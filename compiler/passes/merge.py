@@ -1,40 +1,55 @@
 """merge: undo a split that does not pay.
 
     A | B  ->  one term        when A and B are in the same orders and their tiles overlap or adjoin enough
+    all    ->  one term        when natural order costs no more for all together than their own orders for each
 
-Diagonals of a log-sparse pattern that fall into the same tiles become one masked term again. What a union would touch
-is estimated by the hull of what its parts touch, so that only unions that are kept are ever tiled.
+Diagonals of a log-sparse pattern that fall into the same tiles become one masked term again, and so do the windows at
+the borders of a grid and that in its middle. What a union would touch is estimated by the hull of what its parts touch,
+so that only unions that promise something are ever tiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrange import Arrangement
+from .arrange import TERM_TILES, Arrangement, cheapest, overhead, price_of, tiles_touched
+from .candidates import in_natural_order
 from .count import bounds, tile_count
+from .placement import Placement
 from .program import Tile
-from .tile import Placement, query_ranges
+from .split import Part
+from .tile import query_ranges
+
+Tiles: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Extent:
-    """The key tiles [lo, hi) that each query tile of the first class touches."""
+    """The key tiles [lo, hi) that each query tile of the first class touches, by the step of the fan."""
 
-    lo: NDArray[np.int64]
-    hi: NDArray[np.int64]
+    steps: Mapping[int, tuple[Tiles, Tiles]]
 
     @property
     def tiles(self) -> int:
-        return int(np.maximum(self.hi - self.lo, 0).sum())
+        return sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in self.steps.values())
 
     def hull(self, other: _Extent) -> _Extent:
-        mine, theirs = self.hi > self.lo, other.hi > other.lo
-        lo = np.where(mine & theirs, np.minimum(self.lo, other.lo), np.where(mine, self.lo, other.lo))
-        return _Extent(lo, np.where(mine & theirs, np.maximum(self.hi, other.hi), np.where(mine, self.hi, other.hi)))
+        shared = {d: _hull(ends, other.steps[d]) for d, ends in self.steps.items() if d in other.steps}
+        return _Extent({**self.steps, **other.steps, **shared})
+
+
+def _hull(one: tuple[Tiles, Tiles], two: tuple[Tiles, Tiles]) -> tuple[Tiles, Tiles]:
+    (lo, hi), (other_lo, other_hi) = one, two
+    mine, theirs = hi > lo, other_hi > other_lo
+    low = np.where(mine & theirs, np.minimum(lo, other_lo), np.where(mine, lo, other_lo))
+    return low, np.where(mine & theirs, np.maximum(hi, other_hi), np.where(mine, hi, other_hi))
 
 
 def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement, ...]:
@@ -44,21 +59,36 @@ def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement,
     for arrangement in arrangements:
         extent = _extent(arrangement.placements[0], tile, length)
         for position, (other, other_extent) in enumerate(merged):
-            joint = extent.hull(other_extent) if _alike(arrangement, other) else None
-            if joint is not None and joint.tiles < extent.tiles + other_extent.tiles:
-                merged[position] = (_joined(other, arrangement, joint), joint)
-                break
+            limit = extent.tiles + other_extent.tiles + TERM_TILES
+            if _alike(arrangement, other) and extent.hull(other_extent).tiles < limit:
+                joined = _joined(other, arrangement, tile)
+                if (joint := _extent(joined.placements[0], tile, length)).tiles < limit:
+                    merged[position] = (joined, joint)
+                    break
         else:
             merged.append((arrangement, extent))
-    return tuple(arrangement for arrangement, _ in merged)
+    return _whole_or_parts([arrangement for arrangement, _ in merged], tile, length)
+
+
+def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
+    """All in natural order, or each in its own, whichever costs less."""
+    if len(parts) < 2:
+        return tuple(parts)
+    placements = [placement for part in parts for placement in part.placements]
+    price = price_of(placements, tile, length) + overhead(placements)
+    label = " | ".join(dict.fromkeys(part.part.label for part in parts))
+    relation = reduce(operator.or_, (part.part.relation for part in parts))
+    together = Part(relation, label, parts[0].part.line)
+    whole = cheapest(together, in_natural_order(together, tile), tile)
+    return (whole,) if price_of(whole.placements, tile, length) + overhead(whole.placements) <= price else tuple(parts)
 
 
 def _extent(placement: Placement, tile: Tile, n: int) -> _Extent:
     rows = tile_count(placement.query, 0, n, tile.query)
     columns = tile_count(placement.key, placement.shift % placement.key.classes, n, tile.key)
-    total = _Extent(np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64))
+    total = _Extent({})
     for span in query_ranges(placement, tile):
-        total = total.hull(_Extent(*bounds(span, rows, 0, columns, n, "I")))
+        total = total.hull(_Extent(bounds(span, rows, 0, columns, n, "I")))
     return total
 
 
@@ -66,13 +96,14 @@ def _alike(left: Arrangement, right: Arrangement) -> bool:
     if len(left.placements) != 1 or len(right.placements) != 1:
         return False
     a, b = left.placements[0], right.placements[0]
-    return (a.query, a.key, a.shift) == (b.query, b.key, b.shift)
+    return (a.query, a.key, a.shift, a.row) == (b.query, b.key, b.shift, b.row)
 
 
-def _joined(left: Arrangement, right: Arrangement, extent: _Extent) -> Arrangement:
+def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:
     a, b = left.placements[0], right.placements[0]
     labels = dict.fromkeys((*a.label.split(" | "), *b.label.split(" | ")))
     placement = replace(a, pairs=a.pairs | b.pairs, label=" | ".join(labels))
     part = replace(left.part, relation=left.part.relation | right.part.relation, label=placement.label)
-    tiles = extent.tiles * placement.query.classes
-    return Arrangement(part, (placement,), max(left.length, right.length), tiles, ())
+    length = max(left.length, right.length)
+    tiles, price = tiles_touched(placement, tile, length), price_of([placement], tile, length)
+    return Arrangement(part, (placement,), length, tiles, price, ())

@@ -12,13 +12,14 @@ Names of the variables in ranges and masks:
     I, J   query tile and key tile:  I = a // tile.query,  J = b // tile.key
     a, b   query rank and key rank
     T      number of tiles of the side that is swept:  ceil(ranks / tile)
+    d      step of a fan
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..relations.integer import TRUE, Expr, Predicate
+from ..relations.integer import TRUE, Expr, Predicate, variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,37 @@ TILE = Tile(128, 128)
 
 
 @dataclass(frozen=True, slots=True)
+class Fan:
+    """The steps ``first <= d < last`` of a range that is repeated, one step after the other: on a grid a query has a
+    window of keys in each of several rows. First and last are in the variables of a range.
+
+    Step d is meant for the pairs whose swept rank is d rows of ``row`` ranks behind the other; or the step before is,
+    for a tile that has ranks of both. Nothing hangs on that but the proof that every tile is visited.
+    """
+
+    first: Expr
+    last: Expr
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Range:
     """The tiles ``lo <= tile < min(hi, T)`` of the swept side. Within an unmasked range every pair of ranks belongs
-    to the term, except that ranks whose token is >= n do not exist (the ragged last tile)."""
+    to the term, except that ranks whose token is >= n do not exist (the ragged last tile).
+
+    With a fan, lo and hi speak of d too, and no tile is in two steps.
+    """
 
     lo: Expr
     hi: Expr
     masked: bool
+    fan: Fan | None = None
+
+
+def range_variables(span: Range) -> frozenset[str]:
+    """The names that occur in a range."""
+    ends = (span.lo, span.hi) if span.fan is None else (span.lo, span.hi, span.fan.first, span.fan.last)
+    return frozenset().union(*map(variables, ends))
 
 
 @dataclass(frozen=True, slots=True)

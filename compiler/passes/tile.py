@@ -9,42 +9,21 @@ touched tiles come as at most three ranges, masked before the full ones, full, m
     before   = partial tiles below some full tile;  after = the other partial tiles
 
 Where the touched or the full tiles of a row are no interval, the hull is taken and masked: never wrong, only work.
+Where even that has too many cases, the outline of the term is (``coarse.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
-from ..relations.integer import Predicate
+from ..relations.context import BudgetExceeded, budget
 from ..relations.presburger import IntegerSet
-from .program import Order, Range, Tile
+from .coarse import coarse_ranges
+from .placement import Placement, known_of, seen_from, tiles_of
+from .program import Range, Tile
 
-SPACE = ("c", "a", "b")
-"""Query class, query rank, key rank: the coordinates of a placed term."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """A part of the pattern in the orders in which it is computed. ``pairs`` is over SPACE, unbounded above."""
-
-    pairs: IntegerSet
-    query: Order
-    key: Order
-    shift: int
-    label: str
-    line: int
-    lengths: tuple[str, ...] = ("n",)
-
-    @cached_property
-    def domain(self) -> IntegerSet:
-        """The ranks and classes that exist, whatever the length."""
-        return IntegerSet.parse(SPACE, f"0 <= v_c < {self.query.classes} and v_a >= 0 and v_b >= 0")
-
-    @cached_property
-    def keep(self) -> Predicate:
-        """Membership in the term, exact for existing ranks."""
-        return self.pairs.predicate(self.domain)
+_OPERATIONS = 64_000
+"""For the exact tiles of one term. What does not have them within it has many cases, and is outlined instead."""
 
 
 @lru_cache(maxsize=1024)  # layout search, merging and fusing ask for the same ones
@@ -55,22 +34,25 @@ def query_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
 
 def key_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     """Query tiles I that touch key tile J of key class c."""
-    classes = placement.query.classes
-    if classes > 1 and placement.shift:
-        # Seen from the keys, c names the key class.
-        turned = placement.pairs.image(("d", "a", "b"), f"v_d = (v_c + {placement.shift}) mod {classes}")
-        placement = replace(placement, pairs=turned.rename({"d": "c"}), shift=0)
     return _ranges(placement, tile, "J", "I")
 
 
 def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
-    touched = _tiles(placement.pairs, tile)
-    outside = _tiles(placement.domain - placement.pairs, tile)
+    if not placement.row:
+        try:
+            with budget(_OPERATIONS):
+                return _exact_ranges(placement, tile, still, swept)
+        except BudgetExceeded:
+            pass
+    return coarse_ranges(placement, tile, still, swept)
+
+
+def _exact_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
+    pairs = seen_from(still, placement.pairs, placement)
+    touched = tiles_of(pairs, tile)
+    outside = tiles_of(placement.domain - pairs, tile)
     full = touched - outside
-    exist = " and ".join(f"v_{length} >= 1" for length in (*placement.lengths, "T"))
-    context = IntegerSet.parse(
-        ("c", still), f"0 <= v_c < {placement.query.classes} and v_{still} >= 0 and {exist}", (*placement.lengths, "T")
-    )
+    context = known_of(placement, still)
     if full.empty or not _is_interval(full, swept):
         return _hull(touched, swept, context, masked=True)
     dims = ("c", still, swept, "K")
@@ -82,10 +64,6 @@ def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[R
         *_hull(full, swept, context, masked=False),
         *_hull(after, swept, context, masked=True),
     )
-
-
-def _tiles(pairs: IntegerSet, tile: Tile) -> IntegerSet:
-    return pairs.image(("c", "I", "J"), f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})")
 
 
 def _is_interval(tiles: IntegerSet, swept: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias, TypeVar, assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,35 @@ def _compare(operator: str, left: Any, right: Any) -> Any:
             return left != right
         case _:
             raise ValueError(f"unknown comparison {operator!r}")
+
+
+Node = TypeVar("Node", Expr, Predicate)
+
+
+def substitute(node: Node, values: Mapping[str, Expr]) -> Node:
+    """The expression or predicate with others in place of some variables."""
+
+    def go(node: Any) -> Any:
+        match node:
+            case Const():
+                return node
+            case Var(name):
+                return values.get(name, node)
+            case Binary(operator, left, right):
+                return Binary(operator, go(left), go(right))
+            case Select(condition, then, otherwise):
+                return Select(go(condition), go(then), go(otherwise))
+            case Compare(operator, left, right):
+                return Compare(operator, go(left), go(right))
+            case All(parts):
+                return All(tuple(go(part) for part in parts))
+            case AnyOf(parts):
+                return AnyOf(tuple(go(part) for part in parts))
+            case _:
+                assert_never(node)
+
+    found: Node = go(node)
+    return found
 
 
 def variables(expr: Expr | Predicate) -> frozenset[str]:

@@ -6,8 +6,8 @@ are exact, return new sets, and are bounded by the budgets of ``context.py``. On
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, reduce
 from typing import Any
 
 import islpy as isl
@@ -100,6 +100,56 @@ class IntegerSet:
     def simplify(self, context: IntegerSet) -> IntegerSet:
         """A set with a shorter description that agrees with this one within ``context``."""
         return IntegerSet(self.dims, self._set.coalesce().gist(context.onto(self.dims)._set).coalesce())
+
+    def disjuncts(self) -> tuple[IntegerSet, ...]:
+        """Convex pieces, up to strides; they may overlap."""
+        basic = self._set.get_basic_set_list()
+        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic.get_at(k))) for k in range(basic.n_basic_set()))
+
+    def without(self, dims: Sequence[str]) -> IntegerSet:
+        """A superset that leaves these dimensions open: eliminated over the rationals, one by one."""
+        return self._each(lambda piece: reduce(self._open, dims, piece))
+
+    def _open(self, piece: isl.BasicSet, dim: str) -> isl.BasicSet:
+        return piece.eliminate(isl.dim_type.set, self.dims.index(dim), 1)
+
+    def unquantified(self) -> IntegerSet:
+        """A superset in which nothing is quantified: those numbers are eliminated over the rationals."""
+        return self._each(lambda piece: piece.remove_divs())
+
+    @classmethod
+    def union(cls, parts: Sequence[IntegerSet]) -> IntegerSet:
+        """Of several sets, at least one, over the same dims."""
+        return cls(parts[0].dims, reduce(isl.Set.union, (part._set for part in parts)).coalesce())
+
+    def covered_by(self, parts: Sequence[IntegerSet]) -> bool:
+        """Whether each tuple is in one of the parts, which are over the same dims."""
+        # One by one and not simplified in between: the union at once takes isl several times as long.
+        return bool(reduce(isl.Set.subtract, (part._set for part in parts), self._set).is_empty())
+
+    def _each(self, change: Callable[[isl.BasicSet], isl.BasicSet]) -> IntegerSet:
+        basic = self._set.get_basic_set_list()
+        changed = (isl.Set.from_basic_set(change(basic.get_at(k))) for k in range(basic.n_basic_set()))
+        return IntegerSet(self.dims, reduce(isl.Set.union, changed, isl.Set.empty(self._set.get_space())))
+
+    def hull(self) -> IntegerSet:
+        """A convex superset of a set in which nothing is quantified: what its pieces all keep to, up to a constant."""
+        return IntegerSet(self.dims, isl.Set.from_basic_set(self._set.simple_hull()))
+
+    def constraints(self) -> tuple[tuple[dict[str, int], int, bool], ...]:
+        """Of the hull of a set in which nothing is quantified: (factors, constant, whether it is 0, not only >= 0)."""
+        basic = self._set.remove_divs().simple_hull()
+        names = [
+            (kind, place, basic.get_dim_name(kind, place) or self.dims[place])
+            for kind in (isl.dim_type.param, isl.dim_type.set)
+            for place in range(basic.dim(kind))
+        ]
+        found = []
+        for each in basic.get_constraints():
+            factors = {name: each.get_coefficient_val(kind, place).to_python() for kind, place, name in names}
+            used = {name.removeprefix("v_"): factor for name, factor in factors.items() if factor}
+            found.append((used, each.get_constant_val().to_python(), bool(each.is_equality())))
+        return tuple(found)
 
     def transitive_superset(self) -> IntegerSet:
         """For a set of pairs: a superset of the pairs connected by one or more of them (exact where isl can)."""

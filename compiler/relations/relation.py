@@ -12,6 +12,10 @@ QUERY, KEY = "i", "j"
 _PAIR = (QUERY, KEY)
 
 
+LENGTHS = ("n", "nq", "nk")
+"""The symbolic lengths of all directions."""
+
+
 def lengths(direction: Direction) -> tuple[str, ...]:
     """The symbolic lengths of a pattern of this direction."""
     return ("nq", "nk") if direction is Direction.CROSS else ("n",)

@@ -20,7 +20,7 @@ from ...compiler.relations.integer import TRUE, Predicate, variables
 from .machine import Effort
 from .masks import Mask, Tiles, masked, runs
 from .price import Price
-from .shapes import Group, Shape, bands, reach_of, singles, stack
+from .shapes import Group, Shape, bands, reaches, singles, stack
 
 MOST_PIECES = 256
 """A shape of more batches is given up, unless it is the only one."""
@@ -92,14 +92,14 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     if shift is not None:
         yield from _triangle(group, shift)
         return
-    reach = reach_of(program, term, sweep, group, n, nk)
-    shapes = (shape(reach, group) for shape in (bands, stack))
-    found = _candidates(keep, shapes, partial(singles, reach, group), known)
-    pieces = found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
-    for tiles, local, growth in pieces:
-        block = masked(tiles, local, known)
-        if block is not None:
-            yield _block(group, *block, growth=growth)
+    for reach in reaches(program, term, sweep, group, n, nk):
+        shapes = (shape(reach, group) for shape in (bands, stack))
+        found = _candidates(keep, shapes, partial(singles, reach, group), known)
+        pieces = found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
+        for tiles, local, growth in pieces:
+            block = masked(tiles, local, known)
+            if block is not None:
+                yield _block(group, *block, growth=growth)
 
 
 _Piece: TypeAlias = tuple[Tiles, Predicate, int]

@@ -46,10 +46,10 @@ def _rectangles(program: Program, sweep: Sweep, cls: int, n: int, nk: int) -> It
     tiles = tile_count(term.query, cls, n, tile.query)
     key_tiles = tile_count(term.key, (cls + term.shift) % term.key.classes, nk, tile.key)
     for span in sweep.ranges:
-        starts, stops = bounds(span, tiles, cls, key_tiles, n, "I", nk)
-        for at, (lo, hi) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
-            if lo < hi:
-                yield slice(at * tile.query, (at + 1) * tile.query), slice(lo * tile.key, hi * tile.key), span.masked
+        for starts, stops in bounds(span, tiles, cls, key_tiles, n, "I", nk).values():
+            for at in np.flatnonzero(starts < stops).tolist():
+                keys = slice(int(starts[at]) * tile.key, int(stops[at]) * tile.key)
+                yield slice(at * tile.query, (at + 1) * tile.query), keys, span.masked
 
 
 def _tokens(order: Order, cls: int, n: int) -> Tokens:

@@ -185,11 +185,19 @@ def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iter
         last = term.key.ranks(key_class, n)
         most = tile_count(term.key, key_class, n, size)
         values = {"I": tile, "c": cls, "T": most, "n": n}
-        for span in sweep.ranges:
-            lo, hi = max(0, evaluate(span.lo, values)), min(evaluate(span.hi, values), most)
-            b = np.arange(lo * size, min(hi * size, last), dtype=np.int64)
+        for lo, hi in _ends(sweep, values):
+            b = np.arange(max(0, lo) * size, min(hi * size, last), dtype=np.int64)
             order = term.key
             yield order.period * (b // order.count) + order.start + key_class + b % order.count
+
+
+def _ends(sweep: Sweep, values: dict[str, int]) -> Iterator[tuple[int, int]]:
+    """lo and hi of every range, and of every step of a fan."""
+    for span in sweep.ranges:
+        steps = [0] if span.fan is None else range(*(evaluate(end, values) for end in (span.fan.first, span.fan.last)))
+        for step in steps:
+            lo, hi = (evaluate(end, {**values, "d": step}) for end in (span.lo, span.hi))
+            yield lo, hi
 
 
 def _locate(order: Order, tokens: Positions) -> tuple[Positions, Positions, NDArray[np.bool_]]:

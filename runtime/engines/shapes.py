@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.passes.count import bounds, tile_count
-from ...compiler.passes.program import Program, Sweep, Term
+from ...compiler.passes.program import Program, Sweep, Term, Tile
 from .masks import Tiles
 
 MOST_BANDS = 64
@@ -50,20 +50,32 @@ class Reach:
     full_hi: Ranks
 
 
-def reach_of(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Reach:
+def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Iterator[Reach]:
+    """What the tiles reach: in the ranges without a fan together, and in every step of each fan."""
     tiles = tile_count(term.query, group.first, n, program.tile.query)
     key_tiles = tile_count(term.key, group.key_first, nk, program.tile.key)
-    lo = np.full(tiles, key_tiles, dtype=np.int64)
-    hi, full_lo, full_hi = (np.zeros(tiles, dtype=np.int64) for _ in range(3))
+    plain: list[tuple[Ranks, Ranks, bool]] = []
     for span in sweep.ranges:
-        start, stop = bounds(span, tiles, group.first, key_tiles, n, "I", nk)
+        for start, stop in bounds(span, tiles, group.first, key_tiles, n, "I", nk).values():
+            if span.fan is None:
+                plain.append((start, stop, span.masked))
+            elif (stop > start).any():
+                yield _reach(program.tile, [(start, stop, span.masked)], group, key_tiles)
+    if plain:
+        yield _reach(program.tile, plain, group, key_tiles)
+
+
+def _reach(tile: Tile, ranges: list[tuple[Ranks, Ranks, bool]], group: Group, key_tiles: int) -> Reach:
+    lo = np.full(len(ranges[0][0]), key_tiles, dtype=np.int64)
+    hi, full_lo, full_hi = (np.zeros(len(lo), dtype=np.int64) for _ in range(3))
+    for start, stop, masked in ranges:
         touched = stop > start
         lo, hi = np.where(touched, np.minimum(lo, start), lo), np.where(touched, np.maximum(hi, stop), hi)
-        if not span.masked:
+        if not masked:
             full_lo, full_hi = np.where(touched, start, full_lo), np.where(touched, stop, full_hi)
     lo = np.where(hi > 0, lo, 0)
-    scaled = (np.minimum(edge * program.tile.key, group.keys) for edge in (lo, hi, full_lo, full_hi))
-    return Reach(program.tile.query, *scaled)
+    scaled = (np.minimum(edge * tile.key, group.keys) for edge in (lo, hi, full_lo, full_hi))
+    return Reach(tile.query, *scaled)
 
 
 def bands(reach: Reach, group: Group) -> list[Shape] | None:

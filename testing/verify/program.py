@@ -111,11 +111,13 @@ def _visits(
     keys = tile_count(term.key, key_class, nk, program.tile.key)
     for span in sweep.ranges:
         if side == "forward":
-            low, high = bounds(span, queries, query_class, keys, n, "I", nk)
-            yield from ((tile, other, span.masked) for tile in range(queries) for other in range(low[tile], high[tile]))
+            for low, high in bounds(span, queries, query_class, keys, n, "I", nk).values():
+                rows = range(queries)
+                yield from ((tile, other, span.masked) for tile in rows for other in range(low[tile], high[tile]))
         else:
-            low, high = bounds(span, keys, key_class, queries, n, "J", nk)
-            yield from ((other, tile, span.masked) for tile in range(keys) for other in range(low[tile], high[tile]))
+            for low, high in bounds(span, keys, key_class, queries, n, "J", nk).values():
+                rows = range(keys)
+                yield from ((other, tile, span.masked) for tile in rows for other in range(low[tile], high[tile]))
 
 
 def _compute(

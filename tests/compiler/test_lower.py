@@ -34,11 +34,11 @@ def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) ->
                 tiles = {name: tile_count(order, c, n, size) for name, (order, c, size) in sides.items()}
                 swept = "J" if still == "I" else "I"
                 for span in sweep.ranges:
-                    lo, hi = bounds(span, tiles[still], sides[still][1], tiles[swept], n, still)
-                    for tile in range(tiles[still]):
-                        for other in range(int(lo[tile]), int(hi[tile])):
-                            where = {still: tile, swept: other}
-                            _count(counts, program, sweep.term, cls, where["I"], where["J"], span.masked)
+                    for lo, hi in bounds(span, tiles[still], sides[still][1], tiles[swept], n, still).values():
+                        for tile in range(tiles[still]):
+                            for other in range(int(lo[tile]), int(hi[tile])):
+                                where = {still: tile, swept: other}
+                                _count(counts, program, sweep.term, cls, where["I"], where["J"], span.masked)
     return counts
 
 
@@ -94,7 +94,7 @@ def test_split_is_a_partition(expression: str, direction: Direction, n: int) -> 
     ],
 )
 def test_orders_are_found_from_the_relation(expression: str, direction: Direction, orders: str, tiles: int) -> None:
-    from patternc.compiler.passes.count import tiles_touched
+    from patternc.compiler.passes.arrange import tiles_touched
 
     lowered = lower(pattern(expression, direction).bound.union, direction, "p", Tile(128, 128))
     (arrangement,) = lowered.arrangements

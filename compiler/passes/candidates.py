@@ -1,0 +1,136 @@
+"""candidates: the orders of queries and keys in which a part may be computed.
+
+They come from the relation alone: the moduli that its divisions speak of, the residues that its keys and queries
+occupy, the differences between query and key residues.
+
+    natural / natural            always possible
+    natural / natural by rows    when a modulus is a row of tokens: the same, in fans over the rows; of rows of rows,
+                                 one placement per difference of the outer ones
+    residue m / residue m        when (i - j) mod m takes few values d: one placement per d, key class c - d
+    natural / packed, packed / natural, packed / packed
+                                 when keys (queries) occupy few runs of the residues mod m: one placement per run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import TypeVar
+
+from ..relations.context import BudgetExceeded, budget, quote
+from ..relations.periods import finite, members, occupied
+from ..relations.presburger import IntegerSet
+from ..relations.relation import LENGTHS, lengths
+from .placement import SPACE, Placement
+from .program import NATURAL, Order, Tile
+from .split import Part
+
+T = TypeVar("T")
+
+LONGEST_PERIOD = 1 << 16
+"""No sequence is long enough for an order of a longer one to pay."""
+
+MOST_SHIFTS = 8
+"""A residue order is tried when queries and keys differ by at most this many residues."""
+
+MOST_RUNS = 4
+"""A packed order is tried when the occupied residues form at most this many runs."""
+
+_SEARCH = 20_000
+"""For one question about moduli and residues; stock patterns answer theirs within half of it. Where it is not enough,
+the orders that hang on the answer are not tried: a relation of many moduli would keep the search busy for hours."""
+
+
+def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
+    """The placements of a part in each choice of orders, those in natural order first."""
+    yield from in_natural_order(part, tile)
+    formula = pairs_of(part)
+    sides = _within_reach(lambda: _sides(formula))
+    if not sides:
+        return
+    keys, queries, moduli = sides
+    for modulus in moduli:
+        if shifts := _within_reach(partial(_residues, formula, modulus)):
+            order = Order(modulus, 1, 0, modulus)
+            yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
+        key_orders = _within_reach(partial(_packed, keys, "j", modulus)) or ()
+        query_orders = _within_reach(partial(_packed, queries, "i", modulus)) or ()
+        for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
+            if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
+                yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
+
+
+def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
+    """The placement in natural order, by rows of the moduli that are longer than a tile, and by rows of rows: one
+    placement for each difference between the longer rows of query and key."""
+    formula = pairs_of(part)
+    natural = place(part, formula, NATURAL, NATURAL, 0)
+    yield (natural,)
+    existing = natural.pairs & natural.existing
+    rows = [modulus for modulus in formula.moduli if tile.key < modulus <= LONGEST_PERIOD]
+    for row in rows:
+        yield (replace(natural, row=row),)
+        for outer in (other for other in rows if other > row and other % row == 0):
+            steps = _within_reach(partial(_row_differences, existing, outer), 10 * _SEARCH) or ()
+            if len(steps) > 1:
+                term = f"floor(v_b / {outer}) - floor(v_a / {outer})"
+                parts = (natural.pairs & IntegerSet.parse(SPACE, f"{term} = {step}") for step in steps)
+                yield tuple(replace(natural, pairs=pairs, row=row) for pairs in parts)
+
+
+def pairs_of(part: Part) -> IntegerSet:
+    """The pairs of a part, at all lengths."""
+    return part.relation.formula() & IntegerSet.parse(("i", "j"), "v_i >= 0 and v_j >= 0")
+
+
+def _sides(formula: IntegerSet) -> tuple[IntegerSet, IntegerSet, list[int]]:
+    """The keys, the queries, and the moduli that they or their pairs speak of."""
+    keys, queries = formula.onto(("j",)), formula.onto(("i",))
+    moduli = {*formula.moduli, *keys.moduli, *queries.moduli}
+    return keys, queries, sorted(modulus for modulus in moduli if modulus <= LONGEST_PERIOD)
+
+
+def _within_reach(question: Callable[[], T], operations: int = _SEARCH) -> T | None:
+    """The answer; None where it takes too long."""
+    try:
+        with budget(operations):
+            return question()
+    except BudgetExceeded:
+        return None
+
+
+def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, int]]) -> tuple[Placement, ...]:
+    """The placements that hold some pair."""
+    placements = (place(part, formula, *choice) for choice in orders)
+    return tuple(placement for placement in placements if not placement.pairs.empty)
+
+
+def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int) -> Placement:
+    """The pairs of the part whose query and key have ranks in these orders, in the coordinates of the orders."""
+    key_class = f"(v_c + {shift}) mod {key.classes}" if key.classes > 1 else "0"
+    pairs = formula.image(
+        SPACE,
+        f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and "
+        f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(key_class, quote('b'))}",
+    )
+    return Placement(pairs, query, key, shift, part.label, part.line, lengths=lengths(part.relation.direction))
+
+
+def _residues(formula: IntegerSet, modulus: int) -> tuple[int, ...]:
+    """The residues between query and key, when they are few."""
+    residues = formula.image(("r",), f"v_r = (v_i - v_j) mod {modulus}")
+    return members(residues.for_some(*LENGTHS), MOST_SHIFTS) or ()
+
+
+def _row_differences(pairs: IntegerSet, width: int) -> tuple[int, ...]:
+    """By how many rows keys lie behind queries, when the differences are few."""
+    rows = pairs.image(("d",), f"v_d = floor(v_b / {width}) - floor(v_a / {width})").for_some(*LENGTHS)
+    return (members(rows, MOST_SHIFTS) or ()) if finite(rows) else ()
+
+
+def _packed(tokens: IntegerSet, name: str, modulus: int) -> tuple[Order, ...]:
+    """One packed order per run of occupied residues mod ``modulus``; nothing when all are, or the runs are many."""
+    runs = occupied(tokens, name, modulus, MOST_RUNS) or ()
+    return tuple(Order(modulus, count, start, 1) for start, count in runs if count < modulus)

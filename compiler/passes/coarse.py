@@ -1,0 +1,191 @@
+"""coarse: ranges of tiles from the outline of a term: a few more tiles than it touches, found at once.
+
+The exact tiles of a term of many pieces and moduli may have thousands of cases; those of its outline have few. Ranges
+that come from it are masked, so that what they have too much costs only work.
+
+On a grid even that outline is a plane where the term has one window in each of a few rows. A *fan* takes the windows
+apart: its steps are the row differences that occur at a stationary tile, and each step has a range of its own. There
+are several ways to write either; the one of the fewest tiles is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TypeAlias
+
+from ..relations.context import BudgetExceeded, budget
+from ..relations.integer import TRUE, Binary, Compare, Const, Expr, Select, Var, substitute
+from ..relations.periods import finite, runs
+from ..relations.presburger import IntegerSet
+from ..relations.relation import LENGTHS
+from ..relations.shadow import bounds, free_of
+from .count import count_range
+from .full import only_full
+from .outline import Outline, outline
+from .placement import Placement
+from .program import Fan, Range, Tile
+
+MOST_FANS = 6
+"""Row differences that form at most so many runs have a fan each: a fan has no gaps."""
+
+LENGTH, PERIODS = 16_384, 8
+"""Ways to write a range are compared at this length, or at so many periods of the term where those are longer."""
+
+WORTH = 0.9
+"""A longer way to write a range is taken where it leaves less than this share of its tiles."""
+
+MOST_MARKS = 3
+"""Only the largest moduli of a term are marked."""
+
+_OPERATIONS = 20_000
+"""For one way to write a bound."""
+
+Ends: TypeAlias = tuple[Expr, Expr]
+
+
+class Refused(Exception):
+    """The placement has no ranges of this kind."""
+
+
+def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
+    """Masked ranges that hold every tile that the placement touches, once; none where it touches none.
+
+    Raises Refused where rows have windows so wide that fans do not take them apart.
+    """
+    if (placement.pairs & placement.existing).empty:
+        return ()
+    length = max(LENGTH, *(PERIODS * m for m in (0, *placement.pairs.moduli) if m <= LENGTH))
+    count = partial(count_range, placement=placement, tile=tile, n=length, still=still)
+    view = outline(placement, tile, still, swept, MOST_MARKS)
+    found = [_fewest(ways, view, count) for ways in _ways(view, placement, tile, still, swept)]
+    return tuple(replace(span, masked=not only_full(span, placement, tile, still, length)) for span in found)
+
+
+def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
+    """Key ranges as ``coarse_ranges`` has them, at a glance: with one modulus marked, written the first way."""
+    if (placement.pairs & placement.existing).empty:
+        return ()
+    view = outline(placement, tile, "I", "J", 1)
+    return tuple(_fewest(islice(ways, 1), view, lambda _: 0) for ways in _ways(view, placement, tile, "I", "J"))
+
+
+def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: str) -> Iterator[Iterator[Range]]:
+    """Of each range of the placement, the ways to write it."""
+    if not placement.row:
+        yield _single(view, swept)
+        return
+    size = tile.key if still == "I" else tile.query
+    for part in _by_run(view.tiles):
+        yield _fan(part, view, placement.row, size, swept)
+
+
+def _fewest(ways: Iterable[Range], view: Outline, count: Callable[[Range], int]) -> Range:
+    """The first of those that are counted to about the fewest tiles."""
+    best: tuple[int, Range] | None = None
+    for way in ways:
+        written = _unmarked(way, view)
+        tiles = count(written)
+        if best is None or tiles < WORTH * best[0]:
+            best = tiles, written
+    if best is None:
+        raise Refused("the tiles of a step have no bounds")
+    return best[1]
+
+
+def _single(view: Outline, swept: str) -> Iterator[Range]:
+    """Ways to write a range without a fan."""
+    for tiles in _lengths(view.tiles):
+        somewhere = tiles.hull().onto(view.known.dims)
+        touched = somewhere.predicate(view.known)
+        for lo, hi in _ends(tiles, swept, view.known & somewhere):
+            yield Range(lo, hi if touched == TRUE else Select(touched, hi, Const(0)), masked=True)
+
+
+def _lengths(numbers: IntegerSet) -> tuple[IntegerSet, IntegerSet]:
+    """Seen at all lengths together, and at each."""
+    return free_of(LENGTHS, numbers), numbers
+
+
+def _ends(numbers: IntegerSet, dim: str, known: IntegerSet) -> Iterator[Ends]:
+    """Ways to write the hull [lo, hi) of ``dim``: that of the convex hull, and that of the pieces."""
+    if (found := bounds(numbers.hull().simplify(known), dim)) is None:
+        return
+    yield found
+    try:
+        with budget(_OPERATIONS):
+            found = numbers.interval(dim, known)
+    except BudgetExceeded:
+        return
+    yield found
+
+
+def _by_run(tiles: IntegerSet) -> list[IntegerSet]:
+    """The tiles by runs of steps; all together where those are unbounded, many, or share tiles."""
+    steps = tiles.onto(("d",)).for_some(*LENGTHS)
+    found = (runs(steps, MOST_FANS) or ()) if finite(steps) else ()
+    if len(found) < 2 or _overlapping(tiles):
+        return [tiles]
+    return [tiles & IntegerSet.parse(("d",), f"{lo} <= v_d < {hi}").onto(tiles.dims) for lo, hi in found]
+
+
+def _fan(tiles: IntegerSet, view: Outline, row: int, size: int, swept: str) -> Iterator[Range]:
+    """Ways to write a fan."""
+    apart = not _overlapping(tiles)
+    if _overlapping(tiles, steps=2):
+        raise Refused("a tile is in three steps of a fan")
+    for lo, hi in _step_ends(tiles, view, row // size, swept):
+        for first, last in _steps(tiles, view):
+            yield Range(lo if apart else _after(lo, hi, first), hi, masked=True, fan=Fan(first, last, row))
+
+
+def _steps(tiles: IntegerSet, view: Outline) -> Iterator[Ends]:
+    """The steps of a stationary tile: as it lies in all rows, or only as its row lies in the longer ones."""
+    for numbers in (tiles.onto((*view.known.dims, "d")), _left(tiles, (*view.coarser, "d"))):
+        for each in _lengths(numbers):
+            yield from _ends(each, "d", view.known.onto(each.dims[:-1]))
+
+
+def _left(numbers: IntegerSet, dims: Sequence[str]) -> IntegerSet:
+    """A superset in which the other dims play no part."""
+    return numbers.without([dim for dim in numbers.dims if dim not in dims]).onto(dims)
+
+
+def _step_ends(tiles: IntegerSet, view: Outline, row_tiles: int, swept: str) -> Iterator[Ends]:
+    """The tiles of a step: those of the outline, or the same in every row."""
+    dims, somewhere = tiles.dims[:-1], free_of(LENGTHS, tiles).hull()
+    known = view.known.onto(dims) & somewhere.onto(dims)
+    for each in _lengths(tiles):
+        yield from _ends(each, swept, known)
+    if view.row:
+        row = f"{row_tiles} * (v_{view.row} + v_d)"
+        within = tiles.image((*view.known.dims, "x"), f"v_x = v_{swept} - {row}")
+        start = Binary("*", Const(row_tiles), Binary("+", Var(view.row), Var("d")))
+        for each in _lengths(_left(within, (*view.finer, "x"))):
+            for lo, hi in _ends(each, "x", known.onto(view.finer)):
+                yield Binary("+", start, lo), Binary("+", start, hi)
+
+
+def _after(lo: Expr, hi: Expr, first: Expr) -> Expr:
+    """A tile at the end of one row and the start of the next is left to the first of both steps."""
+    before = substitute(hi, {"d": Binary("-", Var("d"), Const(1))})
+    return Select(Compare(">", Var("d"), first), Binary("max", lo, before), lo)
+
+
+def _overlapping(tiles: IntegerSet, steps: int = 1) -> bool:
+    """Whether some tile may be in two steps, so many apart or more."""
+    hull = free_of(LENGTHS, tiles).hull()
+    dims = (*tiles.dims, "e")
+    later = hull.rename({"d": "e"}).onto(dims) & IntegerSet.parse(dims, f"v_d + {steps} <= v_e")
+    return not (hull.onto(dims) & later).empty
+
+
+def _unmarked(span: Range, view: Outline) -> Range:
+    """The range without marks, which are functions of the stationary tile."""
+    lo, hi = (substitute(end, view.marks) for end in (span.lo, span.hi))
+    if span.fan is None:
+        return Range(lo, hi, span.masked)
+    first, last = (substitute(end, view.marks) for end in (span.fan.first, span.fan.last))
+    return Range(lo, hi, span.masked, Fan(first, last, span.fan.row))

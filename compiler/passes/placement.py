@@ -1,0 +1,72 @@
+"""A part of the pattern in the orders in which it is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..relations.context import quote
+from ..relations.integer import Predicate
+from ..relations.presburger import IntegerSet
+from .program import Order, Tile
+
+SPACE = ("c", "a", "b")
+"""Query class, query rank, key rank: the coordinates of a placed term."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """``pairs`` is over SPACE, unbounded above. With rows, of as many ranks, its ranges are fans over the difference
+    between the row of the swept rank and that of the stationary one."""
+
+    pairs: IntegerSet
+    query: Order
+    key: Order
+    shift: int
+    label: str
+    line: int
+    row: int = 0
+    lengths: tuple[str, ...] = ("n",)
+
+    @cached_property
+    def domain(self) -> IntegerSet:
+        """The ranks and classes that exist, whatever the length."""
+        return IntegerSet.parse(SPACE, f"0 <= v_c < {self.query.classes} and v_a >= 0 and v_b >= 0")
+
+    @cached_property
+    def existing(self) -> IntegerSet:
+        """The ranks that exist at each length."""
+        query, key = self.query.formula("v_c", quote("a")), self.key.formula(self.key_class, quote("b"))
+        queries, keys = quote(self.lengths[0]), quote(self.lengths[-1])
+        return self.domain & IntegerSet.parse(SPACE, f"{query} < {queries} and {key} < {keys}", self.lengths)
+
+    @property
+    def key_class(self) -> str:
+        """The class of the keys, as a formula over that of the queries."""
+        return f"((v_c + {self.shift}) mod {self.key.classes})" if self.key.classes > 1 else "0"
+
+    @cached_property
+    def keep(self) -> Predicate:
+        """Membership in the term, exact for existing ranks."""
+        return self.pairs.predicate(self.domain)
+
+
+def seen_from(still: str, pairs: IntegerSet, placement: Placement) -> IntegerSet:
+    """The pairs with c naming the class of the stationary side."""
+    if still == "I" or not placement.shift or placement.query.classes == 1:
+        return pairs
+    turn = f"v_d = (v_c + {placement.shift}) mod {placement.query.classes}"
+    return pairs.image(("d", "a", "b"), turn).rename({"d": "c"})
+
+
+def tiles_of(pairs: IntegerSet, tile: Tile) -> IntegerSet:
+    """The tiles (c, I, J) that hold one of the pairs."""
+    return pairs.image(("c", "I", "J"), f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})")
+
+
+def known_of(placement: Placement, still: str) -> IntegerSet:
+    """What a range may take for granted of its variables."""
+    exist = " and ".join(f"{quote(length)} >= 1" for length in (*placement.lengths, "T"))
+    return IntegerSet.parse(
+        ("c", still), f"0 <= v_c < {placement.query.classes} and v_{still} >= 0 and {exist}", (*placement.lengths, "T")
+    )
