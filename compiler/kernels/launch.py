@@ -99,6 +99,28 @@ def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, l
     return Options(query, key, warps, stages)
 
 
+def candidates(
+    role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, first: Options
+) -> tuple[Options, ...]:
+    """``first``, and what differs from it in one respect and fits: what a device may run faster. A few, since each is
+    compiled to be timed."""
+    key = role == "backward_key"
+    still, swept = (first.block_k, first.block_q) if key else (first.block_q, first.block_k)
+    still_limit, swept_limit = (tile.key, tile.query) if key else (tile.query, tile.key)
+    shapes = [(still, swept, first.num_warps, first.num_stages)]
+    shapes += [(still, size, first.num_warps, first.num_stages) for size in (swept // 2, swept * 2)]
+    shapes += [(still // 2, swept, max(1, first.num_warps // 2), first.num_stages)]
+    shapes += [(still, swept, warps, first.num_stages) for warps in (4, 8) if warps != first.num_warps]
+    shapes += [(still, swept, first.num_warps, first.num_stages + 1)]
+    row = block_dim(head_dim) * itemsize
+    return tuple(
+        Options(two, one, warps, stages) if key else Options(one, two, warps, stages)
+        for one, two, warps, stages in shapes
+        if min(one, two) >= 16 and one <= still_limit and two <= swept_limit
+        if (one, two, warps, stages) == shapes[0] or _shared_bytes(role, one, two, stages, row) <= shared
+    )
+
+
 _FEW = (16, 64, 128)
 """Query blocks for few rows; not all sizes, since each is another binary."""
 

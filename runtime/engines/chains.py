@@ -1,74 +1,57 @@
-"""Chains of generated kernels: which are launched, over which grid, in which blocks."""
+"""Chains of generated kernels: which are launched, one after the other, for a call on one part of its batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ...compiler.kernels import launch, work
-from ...compiler.kernels.kernel_file import kernel_for_heads, kernels
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Kernel, Program
+from ...compiler.passes.program import Program
 from .by_heads import ByHeads
+from .kernel_run import KernelRun, Member
 from .launching import Part, machine
+from .sharing import launch_shared, split_of
+from .tune import Tuning, worth_tuning
 
-_LARGEST_PARTS = 256 << 20
-"""Bytes of a buffer for the parts of shared-out rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A program of a call, and who owns its heads; None: it has all of them."""
-
-    program: Program
-    owner: int | None
-
-    def kernel(self, role: launch.Role, index: int) -> Kernel | None:
-        """Kernel ``index`` of a role's chain, where it is that long."""
-        chain = self.program.backward if role == "backward_key" else self.program.forward
-        return chain[index] if index < len(chain) else None
+_How: TypeAlias = Callable[[KernelRun, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """The programs of a call on one part of its batch."""
+    """The programs of a call, and how launches are tuned; None: not at all."""
 
     members: tuple[Member, ...]
     owners: Tensor | None  # int32 [Hq], on the device
     mixed: bool  # whether two programs share a key head
     part: Part
+    tuning: Tuning | None
 
     @staticmethod
-    def of(program: Program | ByHeads[Program], q: Tensor, k: Tensor, part: Part) -> Chains:
+    def of(program: Program | ByHeads[Program], q: Tensor, k: Tensor, part: Part, tuning: Tuning | None) -> Chains:
         if not isinstance(program, ByHeads):
-            return Chains((Member(program, None),), None, False, part)
+            return Chains((Member(program, None),), None, False, part, tuning)
         members = tuple(Member(one, at) for at, one in enumerate(program.programs))
         mixed = program.mixed(q.shape[1] // k.shape[1])
-        return Chains(members, _owner_table(program.owners, q.device), mixed, part)
+        return Chains(members, _owner_table(program.owners, q.device), mixed, part, tuning)
 
     def forward(self, arguments: dict[str, Any]) -> None:
         """Into (out, lse): of each kernel first the rows whose keys are shared out, then all others."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
-        group = q.shape[1] // k.shape[1]
-        pack = 1 if self.mixed else launch.pack(self.part.queries, group)
+        pack = 1 if self.mixed else launch.pack(self.part.queries, q.shape[1] // k.shape[1])
         for index, members in self._steps("forward"):
-            alike: list[Member] = []
-            for member in members:
-                run = self._run((member,), "forward", index, arguments, pack)
-                split = self._split(run, member, arguments)
-                if split.shares > 1:
-                    self._launch_shared(run, arguments, split)
-                if split == work.WHOLE:
-                    alike.append(member)
-                elif split.hi < work.ALL:
-                    run(arguments, split)
+            runs = [self._run((member,), "forward", index, arguments, pack) for member in members]
+            even = [split_of(run, arguments) == work.WHOLE for run in runs]
+            for run, plain in zip(runs, even, strict=True):
+                if not plain:
+                    self._launch(run, arguments, _launch_uneven)
+            alike = [member for member, plain in zip(members, even, strict=True) if plain]
             for some in self._together(alike, "forward", index, arguments, pack):
-                self._run(some, "forward", index, arguments, pack)(arguments, work.WHOLE)
+                self._launch(self._run(some, "forward", index, arguments, pack), arguments)
 
     def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
         """Adds to the gradients, ``gradients`` by role. One program instance per block, and launches one after the
@@ -76,17 +59,25 @@ class Chains:
         for index, members in self._steps("backward_query"):
             given = arguments | gradients["backward_query"]
             for some in self._together(members, "backward_query", index, given, 1):
-                self._run(some, "backward_query", index, given, 1)(given, work.WHOLE)
+                self._launch(self._run(some, "backward_query", index, given, 1), given)
         fresh = True
         for index, members in self._steps("backward_key"):
             given = arguments | gradients["backward_key"]
-            if self.mixed:
-                for member in members:
-                    self._run((member,), "backward_key", index, given, 1, add=not fresh)(given, work.WHOLE)
-                    fresh = False
-                continue
-            for some in self._together(members, "backward_key", index, given, 1):
-                self._run(some, "backward_key", index, given, 1, add=index > 0)(given, work.WHOLE)
+            apart = [(member,) for member in members]  # programs that share a key head add to its gradient in turn
+            for some in apart if self.mixed else self._together(members, "backward_key", index, given, 1):
+                add = not fresh if self.mixed else index > 0
+                self._launch(self._run(some, "backward_key", index, given, 1, add=add), given)
+                fresh = False
+
+    def _launch(
+        self,
+        run: KernelRun,
+        arguments: dict[str, Any],
+        how: _How = KernelRun.__call__,
+    ) -> None:
+        if self.tuning is not None and worth_tuning(run):
+            run = replace(run, options=self.tuning.choose(run, arguments["q_ptr"], _Trial(run, arguments, how)))
+        how(run, arguments)
 
     def _steps(self, role: launch.Role) -> Iterator[tuple[int, list[Member]]]:
         """(index, the members with a kernel of that index)."""
@@ -116,141 +107,44 @@ class Chains:
         pack: int,
         *,
         add: bool = False,
-    ) -> _Run:
+    ) -> KernelRun:
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         lanes = self.part.queries * pack if role == "forward" else None
         tile, shared = members[0].program.tile, machine(q.device).shared
         options = launch.options(role, tile, q.shape[3], q.element_size(), shared, lanes)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])
-        return _Run(members, self.owners, role, index, options, pack, add, self.part, bundles, self.mixed)
-
-    def _split(self, run: _Run, member: Member, arguments: dict[str, Any]) -> work.Split:
-        part, call = self.part, self.part.call
-        kernel, tile = member.program.forward[run.index], member.program.tile
-        if call.documents is not None or run.blocks * run.bundles == 0:
-            return work.WHOLE
-        offset, n = (0, part.queries) if member.program.cross else (call.query_offset, part.keys)
-        blocks_of_tile = -(-min(part.queries, tile.query) // run.ranks)
-        per_tile = min(kernel.order.classes, part.queries) * blocks_of_tile * run.bundles
-        first, last = work.window(kernel.order, tile, part.queries, offset, n)
-        swept = _work(Pinned(member.program), run.index, n, part.keys)[first:last]
-        return work.split(swept, first, per_tile, machine(arguments["q_ptr"].device).processors)
-
-    def _launch_shared(self, run: _Run, arguments: dict[str, Any], split: work.Split) -> None:
-        """The rows of ``split``, each by several instances that take a share of its keys, and then joined."""
-        from .joining import join
-
-        q, head_dim = arguments["q_ptr"], arguments["q_ptr"].shape[3]
-        [member] = run.members
-        order, tile, blocks = member.program.forward[run.index].order, member.program.tile.query, run.blocks
-        if split.hi < work.ALL:
-            blocks = min(blocks, order.classes * (split.hi - split.lo) * (tile // run.ranks))
-        row = blocks * run.options.block_q
-        shares = min(split.shares, max(1, _LARGEST_PARTS // (4 * run.bundles * row * head_dim)))
-        shape = (run.bundles, shares, row)
-        # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
-        out = q.new_zeros((*shape, head_dim), dtype=torch.float32)
-        lse = q.new_full(shape, -torch.inf, dtype=torch.float32)
-        strides = {"o_b": 0, "o_h": shares * row * head_dim, "o_n": head_dim, "o_d": 1}
-        run({**arguments, **strides, "out_ptr": out, "lse_ptr": lse}, split, grid=(blocks, run.bundles, shares))
-        given = ("out_ptr", "lse_ptr", "spans_ptr", "o_b", "o_h", "o_n", "o_d", "heads", "group", "Nq", "Nk")
-        join[(blocks, run.bundles)](
-            part_ptr=out,
-            part_lse_ptr=lse,
-            **{name: arguments[name] for name in (*given, "query_offset")},
-            **run.ownership,
-            split_lo=split.lo,
-            split_hi=split.hi,
-            shares=shares,
-            RESUME=run.index > 0,
-            CROSS=member.program.cross,
-            HEAD_DIM=head_dim,
-            BLOCK_D=launch.block_dim(head_dim),
-            BLOCK_Q=run.options.block_q,
-            PACK=run.pack,
-            PERIOD=order.period,
-            COUNT=order.count,
-            START=order.start,
-            CLASSES=order.classes,
-            TILE=tile,
-            num_warps=4,
-        )
+        return KernelRun(members, self.owners, role, index, options, pack, add, self.part, bundles, self.mixed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One launch: a kernel, of one program or of several with heads of their own, and what is compiled into it."""
+@dataclass(frozen=True)
+class _Trial:
+    """A launch on copies of what it writes, which may be repeated."""
 
-    members: tuple[Member, ...]
-    owners: Tensor | None
-    role: launch.Role
-    index: int
-    options: launch.Options
-    pack: int
-    add: bool
-    part: Part
-    bundles: int
-    mixed: bool
+    run: KernelRun
+    arguments: dict[str, Any]
+    how: _How
 
-    @property
-    def ranks(self) -> int:
-        """Ranks of a query block."""
-        return self.options.block_q // self.pack
+    @cached_property
+    def _copies(self) -> dict[str, Any]:
+        return self.arguments | {name: self.arguments[name].clone() for name in _WRITTEN[self.run.role]}
 
-    @property
-    def blocks(self) -> int:
-        """Axis 0 of the grid."""
-        part = self.part
-        if self.role == "backward_key":
-            orders = [member.program.backward[self.index].order for member in self.members]
-            return max(launch.key_blocks(order, self.options.block_k, part.keys) for order in orders)
-        orders = [member.program.forward[self.index].order for member in self.members]
-        offset, n = part.call.query_offset, part.queries if self.members[0].program.cross else part.keys
-        return max(launch.query_blocks(order, self.ranks, part.queries, offset, n) for order in orders)
-
-    @property
-    def ownership(self) -> dict[str, Any]:
-        """The arguments that say whose heads are meant."""
-        return {"owner_ptr": self.owners, "owner": self.members[0].owner or 0}
-
-    @property
-    def kernel(self) -> Any:
-        # A kernel of keys by itself would store zeros for the key heads of other programs, where none is shared.
-        alone = len(self.members) == 1 and (self.owners is None or self.role != "backward_key" or self.mixed)
-        if alone:
-            return getattr(kernels(self.members[0].program, self.role), f"{self.role}_{self.index}")
-        parts = tuple((Pinned(member.program), member.owner or 0) for member in self.members)
-        return kernel_for_heads(parts, self.role, self.index)
-
-    def __call__(
-        self, arguments: dict[str, Any], split: work.Split, *, grid: tuple[int, int, int] | None = None
-    ) -> None:
-        q, call = arguments["q_ptr"], self.part.call
-        size = grid or (self.blocks, self.bundles, 1)
-        if 0 in size:
-            return
-        self.kernel[size](
-            **(arguments | self.ownership),
-            split_lo=split.lo,
-            split_hi=split.hi,
-            HEAD_DIM=q.shape[3],
-            BLOCK_D=launch.block_dim(q.shape[3]),
-            BLOCK_Q=self.options.block_q,
-            BLOCK_K=self.options.block_k,
-            PRECISION=machine(q.device).precision,
-            PACKED=call.documents is not None,
-            SOFTCAP=call.softcap or 0.0,
-            PACK=self.pack,
-            SPLIT=grid is not None,
-            ADD=self.add,
-            num_warps=self.options.num_warps,
-            num_stages=self.options.num_stages,
-        )
+    def __call__(self, options: launch.Options) -> None:
+        self.how(replace(self.run, options=options), self._copies)
 
 
-@lru_cache(maxsize=64)
-def _work(pinned: Pinned, index: int, n: int, nk: int) -> Any:
-    return work.swept_tiles(pinned.program, index, n, nk)
+_WRITTEN: dict[launch.Role, tuple[str, ...]] = {
+    "forward": ("out_ptr", "lse_ptr"),
+    "backward_query": ("dq_ptr",),
+    "backward_key": ("dk_ptr", "dv_ptr"),
+}
+
+
+def _launch_uneven(run: KernelRun, arguments: dict[str, Any]) -> None:
+    split = split_of(run, arguments)
+    if split.shares > 1:
+        launch_shared(run, arguments, split)
+    if split.hi < work.ALL:
+        run(arguments, split)
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from .by_heads import ByHeads
 from .chains import Chains
 from .engine import Call
 from .launching import arguments_of, interpreted, parts
+from .tune import Tuning, tuning_for
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -28,9 +29,14 @@ class TritonEngine:
     q is [B, Hq, Nq, D], k and v [B, Hkv, Nk, D] with Hkv dividing Hq (head h reads key head h // (Hq / Hkv)); any
     strides; fp32, bf16 or fp16. ``spans`` is None or int32 [B, 2], the physical key rows [start, end) that exist in
     each batch element; row r of q stands at physical row ``query_offset + r`` of the key axis.
+
+    Deterministic, forward and backward: no atomics, every sum has one order. ``tuning`` None: as ``tuning_for`` says.
     """
 
     name = "triton"
+
+    def __init__(self, tuning: Tuning | None = None) -> None:
+        self._tuning = tuning
 
     @torch.no_grad()
     def forward(
@@ -45,7 +51,7 @@ class TritonEngine:
         q, call = _positive_scale(q, call)
         out = torch.zeros_like(q)
         lse = torch.full(q.shape[:3], -torch.inf, dtype=torch.float32, device=q.device)
-        run = partial(_forward, program, call)
+        run = partial(_forward, program, call, self._tuned(q))
         with _device(q):
             guard.forward(run, q, k, v, out, lse) if call.check_finite else run(q, k, v, out, lse)
         return out, lse
@@ -74,27 +80,43 @@ class TritonEngine:
         programs = program.programs if isinstance(program, ByHeads) else (program,)
         dq = _gradient(q, max(len(one.forward) for one in programs))
         dk, dv = (_gradient(x, sum(len(one.backward) for one in programs)) for x in (k, v))
-        run, queries, keys = partial(_backward, program, call, grad_lse), (grad_out, q, out, lse, dq), (k, v, dk, dv)
+        settings = (program, call, self._tuned(q))
+        run, queries, keys = partial(_backward, *settings, grad_lse), (grad_out, q, out, lse, dq), (k, v, dk, dv)
         with _device(q):
             if call.check_finite:
-                guard.backward(run, partial(_forward, program, call), queries, keys)
+                guard.backward(run, partial(_forward, *settings), queries, keys)
             else:
                 run(queries, keys)
         dq = dq.neg() if flipped else dq
         return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
 
+    def _tuned(self, q: Tensor) -> Tuning | None:
+        return self._tuning or tuning_for(q.device)
+
 
 def _forward(
-    program: Program | ByHeads[Program], call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor
+    program: Program | ByHeads[Program],
+    call: Call,
+    tuning: Tuning | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
 ) -> None:
     for part in parts(q, k, call):
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, out_ptr=out, lse_ptr=lse)
         arguments = arguments_of(pointers, part.pick(q=q, k=k, v=v, o=out), part)
-        Chains.of(program, q, k, part).forward(arguments)
+        Chains.of(program, q, k, part, tuning).forward(arguments)
 
 
 def _backward(
-    program: Program | ByHeads[Program], call: Call, grad_lse: Tensor | None, queries: guard.Queries, keys: guard.Keys
+    program: Program | ByHeads[Program],
+    call: Call,
+    tuning: Tuning | None,
+    grad_lse: Tensor | None,
+    queries: guard.Queries,
+    keys: guard.Keys,
 ) -> None:
     grad_out, q, out, lse, dq = queries
     k, v, dk, dv = keys
@@ -106,7 +128,7 @@ def _backward(
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
         common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
         gradients = {"backward_query": part.pick(dq_ptr=dq), "backward_key": part.pick(dk_ptr=dk, dv_ptr=dv)}
-        Chains.of(program, q, k, part).backward(common, gradients)
+        Chains.of(program, q, k, part, tuning).backward(common, gradients)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:

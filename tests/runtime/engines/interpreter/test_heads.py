@@ -11,7 +11,7 @@ from test_engine import ENGINE, close, dense, tensors
 from torch import Tensor
 
 from patternc.compiler.kernels import launch
-from patternc.runtime.engines import chains
+from patternc.runtime.engines import kernel_run
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads
 from patternc.runtime.engines.engine import Call
 
@@ -25,13 +25,13 @@ MIXED = (0, 2, 1, NOBODY, 2, 0)
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """(role, programs in it) of each launch."""
     seen: list[tuple[str, int]] = []
-    right = chains._Run.__call__
+    right = kernel_run.KernelRun.__call__
 
     def counted(run: Any, *arguments: Any, **named: Any) -> None:
         seen.append((run.role, len(run.members)))
         right(run, *arguments, **named)
 
-    monkeypatch.setattr(chains._Run, "__call__", counted)
+    monkeypatch.setattr(kernel_run.KernelRun, "__call__", counted)
     return seen
 
 

@@ -14,7 +14,7 @@ from patternc.compiler.kernels import work
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
-from patternc.runtime.engines import chains
+from patternc.runtime.engines import chains, kernel_run, sharing
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.launching import Machine
 
@@ -22,15 +22,15 @@ from patternc.runtime.engines.launching import Machine
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, work.Split, int]]:
     """A device of 24 processors; and (kernel, split, lanes per rank) of each launch that shares out keys."""
-    monkeypatch.setattr(chains, "machine", lambda device: Machine("interpreter", 1 << 30, 24))
+    for module in (chains, kernel_run, sharing):
+        monkeypatch.setattr(module, "machine", lambda device: Machine("interpreter", 1 << 30, 24))
     seen: list[tuple[int, work.Split, int]] = []
-    right = chains.Chains._launch_shared
 
-    def counted(self: Any, run: Any, arguments: Any, split: work.Split) -> None:
+    def counted(run: Any, arguments: Any, split: work.Split) -> None:
         seen.append((run.index, split, run.pack))
-        right(self, run, arguments, split)
+        sharing.launch_shared(run, arguments, split)
 
-    monkeypatch.setattr(chains.Chains, "_launch_shared", counted)
+    monkeypatch.setattr(chains, "launch_shared", counted)
     return seen
 
 

@@ -1,0 +1,98 @@
+"""One launch of a kernel, of one program or of several with heads of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ...compiler.kernels import launch, work
+from ...compiler.kernels.kernel_file import kernel_for_heads, kernels
+from ...compiler.passes.pinned import Pinned
+from ...compiler.passes.program import Kernel, Program
+from .launching import Part, machine
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A program of a call, and who owns its heads; None: it has all of them."""
+
+    program: Program
+    owner: int | None
+
+    def kernel(self, role: launch.Role, index: int) -> Kernel | None:
+        """Kernel ``index`` of a role's chain, where it is that long."""
+        chain = self.program.backward if role == "backward_key" else self.program.forward
+        return chain[index] if index < len(chain) else None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRun:
+    """A kernel, whose heads it serves, and what is compiled into it."""
+
+    members: tuple[Member, ...]
+    owners: Tensor | None
+    role: launch.Role
+    index: int
+    options: launch.Options
+    pack: int
+    add: bool
+    part: Part
+    bundles: int
+    mixed: bool
+
+    @property
+    def ranks(self) -> int:
+        """Ranks of a query block."""
+        return self.options.block_q // self.pack
+
+    @property
+    def blocks(self) -> int:
+        """Axis 0 of the grid."""
+        part = self.part
+        if self.role == "backward_key":
+            orders = [member.program.backward[self.index].order for member in self.members]
+            return max(launch.key_blocks(order, self.options.block_k, part.keys) for order in orders)
+        orders = [member.program.forward[self.index].order for member in self.members]
+        offset, n = part.call.query_offset, part.queries if self.members[0].program.cross else part.keys
+        return max(launch.query_blocks(order, self.ranks, part.queries, offset, n) for order in orders)
+
+    @property
+    def ownership(self) -> dict[str, Any]:
+        """The arguments that say whose heads are meant."""
+        return {"owner_ptr": self.owners, "owner": self.members[0].owner or 0}
+
+    @property
+    def kernel(self) -> Any:
+        # A kernel of keys by itself would store zeros for the key heads of other programs, where none is shared.
+        alone = len(self.members) == 1 and (self.owners is None or self.role != "backward_key" or self.mixed)
+        if alone:
+            return getattr(kernels(self.members[0].program, self.role), f"{self.role}_{self.index}")
+        parts = tuple((Pinned(member.program), member.owner or 0) for member in self.members)
+        return kernel_for_heads(parts, self.role, self.index)
+
+    def __call__(
+        self, arguments: dict[str, Any], split: work.Split = work.WHOLE, *, grid: tuple[int, int, int] | None = None
+    ) -> None:
+        q, call = arguments["q_ptr"], self.part.call
+        size = grid or (self.blocks, self.bundles, 1)
+        if 0 in size:
+            return
+        self.kernel[size](
+            **(arguments | self.ownership),
+            split_lo=split.lo,
+            split_hi=split.hi,
+            HEAD_DIM=q.shape[3],
+            BLOCK_D=launch.block_dim(q.shape[3]),
+            BLOCK_Q=self.options.block_q,
+            BLOCK_K=self.options.block_k,
+            PRECISION=machine(q.device).precision,
+            PACKED=call.documents is not None,
+            SOFTCAP=call.softcap or 0.0,
+            PACK=self.pack,
+            SPLIT=grid is not None,
+            ADD=self.add,
+            num_warps=self.options.num_warps,
+            num_stages=self.options.num_stages,
+        )
