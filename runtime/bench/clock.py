@@ -14,40 +14,48 @@ import torch
 
 Key = TypeVar("Key", bound=Hashable)
 Run = Callable[[], Any]
+Timer = Callable[[], float]
 
 SHORTEST = 0.01
 """Seconds that one measurement takes at least, by repeating the call: a clock and a launch do not disturb it then."""
 
 
 def interleaved(
-    runs: Mapping[Key, Run], calls: Mapping[Key, int], rounds: int, device: str = "cpu"
+    runs: Mapping[Key, Run],
+    calls: Mapping[Key, int],
+    rounds: int,
+    device: str = "cpu",
+    timer: Timer = time.perf_counter,
 ) -> dict[Key, list[float]]:
     """Seconds of one call of each of ``runs``, one figure per round; warmed up by ``calls_of`` before."""
     seconds: dict[Key, list[float]] = {key: [] for key in runs}
     order = list(runs)
     for index in range(rounds):
         for key in order if index % 2 == 0 else reversed(order):
-            seconds[key].append(seconds_of(runs[key], calls[key], device))
+            seconds[key].append(seconds_of(runs[key], calls[key], device, timer))
     return seconds
 
 
-def calls_of(run: Run, device: str = "cpu") -> int:
+def calls_of(run: Run, device: str = "cpu", timer: Timer = time.perf_counter) -> int:
     """Warm up, and count the calls that fill the shortest measurement. Raises what ``run`` raises."""
     run()
-    seconds = seconds_of(run, 1, device)
+    seconds = seconds_of(run, 1, device, timer)
     if seconds < SHORTEST:
-        seconds = min(seconds, seconds_of(run, 1, device))
+        seconds = min(seconds, seconds_of(run, 1, device, timer))
     return max(1, min(100, round(SHORTEST / max(seconds, 1e-9))))
 
 
-def seconds_of(run: Run, calls: int = 1, device: str = "cpu") -> float:
-    """Of one call, as the mean of ``calls`` calls in a row; on a GPU until the last one has ended."""
+def seconds_of(run: Run, calls: int = 1, device: str = "cpu", timer: Timer = time.perf_counter) -> float:
+    """Of one call, as the mean of ``calls`` calls in a row; on a GPU until the last one has ended.
+
+    ``timer`` may be ``time.thread_time``, where one thread does all of the work: other processes hardly disturb it.
+    """
     synchronise(device)
-    begin = time.perf_counter()
+    begin = timer()
     for _ in range(calls):
         run()
     synchronise(device)
-    return (time.perf_counter() - begin) / calls
+    return (timer() - begin) / calls
 
 
 def synchronise(device: str) -> None:

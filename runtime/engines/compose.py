@@ -24,8 +24,8 @@ from .machine import this_machine
 from .price import Heads, Price
 from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
-from .sequences import sequences
-from .stages import stages_backward, stages_forward
+from .sequences import Sequence, sequences
+from .stages import alone, batch_forward, stages_backward, stages_forward
 
 
 class ComposeEngine:
@@ -39,12 +39,15 @@ class ComposeEngine:
         """(out, lse). Programs of some heads write into their slice of one output."""
         _require_cpu(q)
         q, call, _ = _positive_scale(q, call)
+        parts = list(sequences(q, k, call, cross=is_cross(program)))
+        shares = list(product(parts, _shares(program, q, k)))
+        if len(shares) == 1 and (found := _alone(*shares[0], q, k, v, call)) is not None:
+            return found
         wide = torch.promote_types(q.dtype, torch.float32)
         out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
-        parts = list(sequences(q, k, call, cross=is_cross(program)))
         if sum(part.queries(lse).numel() for part in parts) < lse.numel() or _leaves_heads(program):
             _clear(out, lse)
-        for part, (one, run) in product(parts, _shares(program, q, k)):
+        for part, (one, run) in shares:
             tensors = part.queries(q[:, run.query]), part.keys(k[:, run.key]), part.keys(v[:, run.key])
             target = part.queries(out[:, run.query]), part.queries(lse[:, run.query])
             if not part.whole:
@@ -130,6 +133,22 @@ def _whole_backward(program: Program, call: Call, queries: guard.Queries, keys: 
 
 def _route(program: Program, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
     return find_route(program, q.shape[2], k.shape[2], price(q, k, backward=backward), q.dtype)
+
+
+def _alone(
+    part: Sequence, share: tuple[Program, Run], q: Tensor, k: Tensor, v: Tensor, call: Call
+) -> tuple[Tensor, Tensor] | None:
+    """(out, lse) where one kernel call computes all of it, of numbers that are finite; else None."""
+    one, run = share
+    query, key, value = part.queries(q[:, run.query]), part.keys(k[:, run.key]), part.keys(v[:, run.key])
+    if not part.whole or query.shape != q.shape:
+        return None
+    batch = alone(_route(one, query, key).stages, q.shape[2])
+    found = None if batch is None else batch_forward(batch, query, key, value, call)
+    # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
+    if found is None or (call.check_finite and not guard.finite(key, *found)):
+        return None
+    return found
 
 
 def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:

@@ -55,6 +55,22 @@ def forward(
     return out, lse
 
 
+def forward_alone(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, call: Call
+) -> tuple[Tensor, Tensor] | None:
+    """As ``forward`` for q, k, v [B, H, ..., D] and a mask [rows, keys], without a copy of the kernel's output; None
+    where there must be one. The kernel lays heads behind tokens: with one head per batch element nothing is to move."""
+    if call.softcap is not None or q.shape[1] != k.shape[1]:
+        return None
+    if q.shape[0] > 1 and any(x.stride(0) != x.shape[1] * x.stride(1) for x in (q, k, v)):
+        return None
+    many = q.shape[0] * q.shape[1]
+    one = (x.as_strided((many, 1, *x.shape[2:]), (x.stride(1), 0, *x.stride()[2:])) for x in (q, k, v))
+    added = None if mask is None else mask.expand(many, 1, -1, -1)
+    out, lse = _FORWARD(*one, 0.0, causal, attn_mask=added, scale=call.scale)
+    return out.view(q.shape), lse.view(q.shape[:-1])
+
+
 def backward(
     grad: Tensor,
     q: Tensor,

@@ -27,7 +27,8 @@ class Effort(NamedTuple):
     wide_pairs: float = 0
     masked: float = 0  # scores to which a mask is added
     merged: float = 0  # elements of an output merged with what was there
-    copied: float = 0  # elements gathered, copied or added
+    copied: float = 0  # elements copied or added
+    gathered: float = 0  # elements taken out of their order, or put back
 
     @classmethod
     def total(cls, efforts: Iterable[Effort]) -> Effort:
@@ -48,14 +49,16 @@ class Rates(NamedTuple):
     masked: float
     merged: float
     copied: float
+    gathered: float
 
     def seconds(self, effort: Effort) -> float:
         return sum(x * y for x, y in zip(self, effort, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Machine:
-    """Rates of one thread, forward and backward, in one data type.
+    """Rates of one thread, forward and backward, in one data type. Compared by identity: there are few, and routes are
+    looked up by them at every call.
 
     ``error``: the largest relative error of the fit on its samples.
     """

@@ -71,6 +71,7 @@ class Price:
         pairs = share * blocks * (_triangle(tiles.rows, tiles.keys) if triangle else tiles.rows * tiles.keys)
         touched = blocks * tiles.rows * heads.dim
         copied = touched + 2 * blocks * tiles.keys * heads.dim if self.backward else touched * fresh
+        copied += tiles.rows * tiles.keys * masked  # a mask is read from afar, once for all blocks
         merged = 0 if fresh or self.backward else touched
         wide = rows * heads.dim, read * heads.dim, pairs * heads.dim
         return Effort(
@@ -82,7 +83,7 @@ class Price:
         """Taking so many tokens out of their order, and putting back what was computed for them."""
         heads = self.heads
         rows, columns = heads.units * queries * heads.dim, heads.batch * heads.keys * keys * heads.dim
-        return Effort(copied=self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns))
+        return Effort(gathered=self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns))
 
     def _spread(self, elements: int) -> float:
         return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements

@@ -1,8 +1,8 @@
 """The probe: a few dozen small batches of blocks, run by the engine itself, and the rates that explain their times.
 
 Whatever a batch costs here is in its time: the views, the kernel, merging and copying. One thread runs them, and its
-own CPU time is taken, which other processes hardly disturb. The rates are the non-negative least squares fit of
-relative errors, so that short batches count as much as long ones.
+own CPU time is taken, which other processes hardly disturb. Caches are cold, as between the layers of a model. The
+rates are the non-negative least squares fit of relative errors, so that short batches count as much as long ones.
 """
 
 from __future__ import annotations
@@ -30,18 +30,21 @@ from .price import Heads, Price
 from .stages import Batch, Biases, Stage, stages_backward, stages_forward
 from .views import Gathered, Side
 
-PROBE = 1
+PROBE = 4
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)
 """Head dimensions that are measured; between and beyond them rates are linear."""
 
-ROUNDS, MOST_ROUNDS, REPEATS = 3, 9, 2
-"""Each round runs every sample so often in a row. The fastest counts, for whatever else runs on the machine only adds;
-where the fit is not good, more rounds follow."""
+ROUNDS, MOST_ROUNDS = 3, 9
+"""Each round runs every sample. The fastest counts, for whatever else runs on the machine only adds; where the fit is
+not good, more rounds follow."""
 
-GOOD = 0.5
+GOOD = 0.4
 """An error of the fit that will do."""
+
+FAR = 1 << 21
+"""Numbers that are rewritten before a sample: as many bytes as a core's own cache holds, and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class _Sample:
     masked: bool = False
     fresh: bool = True
     gathered: bool = False
+    triangle: bool = False
     group: int = 1
 
 
@@ -64,6 +68,7 @@ _SAMPLES = (
     _Sample(128, 128),
     _Sample(128, 512),
     _Sample(256, 512),
+    _Sample(768, 768, triangle=True),
     _Sample(1024, 32),
     _Sample(512, 4),
     _Sample(64, 64, tiles=16),
@@ -72,6 +77,8 @@ _SAMPLES = (
     _Sample(128, 64, fresh=False),
     _Sample(1024, 8, fresh=False),
     _Sample(32, 256, gathered=True),
+    _Sample(64, 512, gathered=True),
+    _Sample(8, 512, gathered=True),
     _Sample(16, 16, tiles=3, group=2),
     _Sample(8, 8, tiles=4, group=2, masked=True),
 )
@@ -99,9 +106,11 @@ def _measure(dtype: torch.dtype, *, backward: bool) -> tuple[Rates, float]:
     """The rates, and the error of the fit; where it is large, what is measured next may be better."""
     cases = [_case(sample, dim, dtype, backward=backward) for dim in WIDTHS for sample in _SAMPLES]
     efforts, seconds = np.array([effort for _, effort in cases]), np.full(len(cases), math.inf)
+    far = torch.zeros(FAR)
     for number in range(MOST_ROUNDS):
         for case, (run, _) in enumerate(cases):
-            seconds[case] = min(seconds[case], *(_seconds(run) for _ in range(REPEATS)))
+            far.add_(1)
+            seconds[case] = min(seconds[case], _seconds(run))
         if number + 1 >= ROUNDS:
             rates, error = fit(efforts, seconds)
             if error < GOOD:
@@ -142,8 +151,10 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
     dq, dk, dv = (torch.zeros_like(x) for x in (q, k, v))
     tiles = Tiles(0, sample.rows, sample.rows, 0, sample.keys, sample.keys, sample.tiles)
     mask = np.tri(sample.rows, sample.keys, dtype=np.bool_) if sample.masked else None
-    block = Block(0, 0, 1, tiles, mask)
-    place = Gathered(torch.arange(0, sample.keys)) if sample.gathered else Side(NATURAL, n)
+    block = Block(0, 0, 1, tiles, mask, sample.triangle)
+    place = (
+        Gathered(torch.arange(0, n, max(1, n // sample.keys))[: sample.keys]) if sample.gathered else Side(NATURAL, n)
+    )
     batch = Batch(block, sample.fresh, Biases(dtype).of(mask))
     stages = (Stage(Side(NATURAL, n), place, (batch,)),)
     price = Price(_COUNTING, Heads(1, heads, sample.group, dim), 1, backward)

@@ -11,14 +11,14 @@ from functools import lru_cache
 import torch
 
 from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Program
+from ...compiler.passes.program import Order, Program
 from .arranged import arranged
 from .machine import Effort
 from .masks import Mask
 from .pairs import pairs_of
 from .price import Price
 from .stages import Biases, Stage
-from .strips import strips
+from .strips import CERTAIN, strips
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
@@ -32,11 +32,13 @@ KEPT = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Stages, and their predicted seconds. ``covers``: fresh batches write every row. ``held``: bytes of masks."""
+    """Stages, and their predicted seconds. ``covers``: fresh batches write every row. ``alone``: one kernel call does
+    all of it. ``held``: bytes of masks."""
 
     name: str
     stages: tuple[Stage, ...]
     covers: bool
+    alone: bool
     seconds: float
     held: int
 
@@ -47,15 +49,26 @@ def routes(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) 
     yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
     if max(n, nk) <= LONGEST_STRIPS:
         biases = Biases(dtype)
-        yield _route("strips", n, strips(_pairs(Pinned(program), n, nk), price, biases), price, biases)
+        table = _pairs(Pinned(program), n, nk)
+        yield _route("strips", n, strips(table, _orders(program, n), price, biases), price, biases)
+
+
+def _orders(program: Program, n: int) -> list[Order]:
+    """Orders of queries in classes, each token in one."""
+    found = dict.fromkeys(term.query for term in program.terms)
+    return [order for order in found if 1 < order.classes <= n and order.covers_all]
 
 
 def _route(name: str, n: int, found: tuple[tuple[Stage, ...], Effort], price: Price, biases: Biases) -> Route:
     stages, effort = found
     written = sum(
-        batch.block.tiles.rows * batch.block.tiles.count for stage in stages for batch in stage.batches if batch.fresh
+        batch.block.tiles.rows * batch.block.tiles.count * batch.block.classes
+        for stage in stages
+        for batch in stage.batches
+        if batch.fresh
     )
-    return Route(name, stages, written == n, price.seconds(effort), biases.held)
+    single = len(stages) == 1 and len(stages[0].batches) == 1 and written == n
+    return Route(name, stages, written == n, single, price.seconds(effort), biases.held)
 
 
 @lru_cache(maxsize=1)
@@ -65,9 +78,11 @@ def _pairs(pinned: Pinned, n: int, nk: int) -> Mask:
 
 
 def takeable(found: Iterable[Route]) -> list[Route]:
-    """The routes that may be taken, the one of the shortest predicted time first."""
+    """The routes that may be taken, the one of the shortest predicted time first; a single kernel call comes before
+    what is not certain to be faster."""
     first, *others = found
-    return sorted([first, *(route for route in others if route.held <= MOST_HELD)], key=lambda route: route.seconds)
+    few = [first, *(route for route in others if route.held <= MOST_HELD)]
+    return sorted(few, key=lambda route: route.seconds * (CERTAIN if route.alone else 1))
 
 
 def plan(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:

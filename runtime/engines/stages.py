@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...compiler.passes.program import NATURAL
 from . import flash, guard
 from .blocks import Block
 from .engine import Call
 from .masks import Mask
-from .views import BlockViews, Place
+from .views import BlockViews, Place, Side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +104,25 @@ def stages_forward(
                 _merge(*target, part, part_lse)
         stage.query.put_back(out, total)
         stage.query.put_back(column, total_lse)
+
+
+def alone(stages: tuple[Stage, ...], n: int) -> Batch | None:
+    """The one block that is all that there is to do for n queries, each of which has a key; None where there is more."""
+    if len(stages) != 1 or len(stages[0].batches) != 1:
+        return None
+    stage, batch = stages[0], stages[0].batches[0]
+    in_place = all(isinstance(place, Side) and place.order == NATURAL for place in (stage.query, stage.key))
+    living = batch.bias is None or batch.bias.dead is None
+    return batch if in_place and living and (batch.block.tiles.count, batch.block.tiles.rows) == (1, n) else None
+
+
+def batch_forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor] | None:
+    """(out, lse) of one block of all queries, without a copy; None where there must be one."""
+    tiles = batch.block.tiles
+    seen = slice(tiles.key, tiles.key + tiles.keys)
+    q, k, v = (_rows_contiguous(x) for x in (q, k[:, :, seen], v[:, :, seen]))
+    mask = None if batch.bias is None else batch.bias.added
+    return flash.forward_alone(q, k, v, mask, causal=batch.block.triangle, call=call)
 
 
 def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:

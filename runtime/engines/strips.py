@@ -1,110 +1,129 @@
-"""A whole sequence as strips: so many queries in a row, against the keys that any of them attends to, in one softmax.
+"""A whole sequence as strips: so many queries in a row, against the keys that any of them attends to.
 
-Nothing is merged, whatever the pattern: where arranged terms are many or short, that is faster, although more scores
-are computed. The keys of a strip are a run of the sequence, or gathered. Neighbouring strips that look alike are one
-batch; where the pattern is the whole triangle or square at this length, so is the strip, and nothing is masked at all.
+Little is merged, whatever the pattern: where arranged terms are many or short, that is faster, although more scores are
+computed. Rows are those of the sequence, or of an order of the program in which the queries of a class read the same
+keys. Neighbouring strips that look alike are one batch. Where the pattern is the whole triangle or square at this
+length, one strip of all queries needs no mask at all, and is dense attention itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ...compiler.passes.program import NATURAL
+from ...compiler.passes.program import NATURAL, Order
 from .blocks import Block
+from .cuts import Columns, Reached, cuts, mask_of
 from .machine import Effort
 from .masks import Mask, Tiles
 from .price import Price
 from .stages import Batch, Biases, Stage
 from .views import Gathered, Side
 
-SIZES = (64, 128, 192, 256, 512, 768)
-"""Queries of a strip: of these, and of all queries in one, the cheapest is taken."""
+SIZES = (32, 64, 128, 192, 256, 512, 768)
+"""Queries of a strip: of these, and of all queries of a class in one, the cheapest is taken."""
+
+CERTAIN = 0.9
+"""A single kernel call is taken unless another way is predicted to take less than this part of its time: what the
+difference would be is less certain than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """``tiles`` of natural ranks; with ``index``, their keys are those tokens. ``mask`` [rows, keys]; None: all."""
+    """``tiles`` of ranks of a class of queries; with ``index``, their keys are those tokens. ``mask`` [rows, keys];
+    None: all."""
 
+    cls: int
     tiles: Tiles
-    index: NDArray[np.int64] | None
+    index: Columns | None
     mask: Mask | None
     triangle: bool = False
+    fresh: bool = True
+
+    @property
+    def block(self) -> Block:
+        return Block(self.cls, 0, 1, self.tiles, self.mask, self.triangle)
 
 
-def strips(pairs: Mask, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
-    """The stages for the pairs [n, nk] of whole sequences, and what they ask for."""
-    queries, keys = (Side(NATURAL, length) for length in pairs.shape)
-    stages, efforts = [], []
-    for strip in _whole(pairs) or _joined(_cut(pairs, _size(pairs, price), price)):
-        block = Block(0, 0, 1, strip.tiles, strip.mask, strip.triangle)
-        key = keys if strip.index is None else Gathered(torch.from_numpy(strip.index))
-        stages.append(Stage(queries, key, (Batch(block, True, biases.of(strip.mask)),)))
-        efforts += [price.block(block, fresh=True), _taken(strip, price)]
-    return tuple(stages), Effort.total(efforts)
-
-
-def _whole(pairs: Mask) -> list[Strip] | None:
-    """One block for all, where the pattern is every pair or every earlier one."""
+def strips(pairs: Mask, orders: Iterable[Order], price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
+    """The stages for the pairs [n, nk] of whole sequences, and what they ask for; rows as they are, or in one of the
+    ``orders``, which cover all queries."""
     n, nk = pairs.shape
-    alone = Tiles(0, n, 0, 0, nk, 0, 1)
-    if pairs.all():
-        return [Strip(alone, None, None)]
-    if np.array_equal(pairs, np.tri(n, dtype=np.bool_)):
-        return [Strip(alone, None, None, triangle=True)]
-    return None
+    order, found, effort = _chosen(pairs, orders, price)
+    queries, keys = Side(order, n), Side(NATURAL, nk)
+    stages = []
+    for strip in found:
+        key = keys if strip.index is None else Gathered(torch.from_numpy(strip.index))
+        stages.append(Stage(queries, key, (Batch(strip.block, strip.fresh, biases.of(strip.mask)),)))
+    return tuple(stages), effort
 
 
-def _size(pairs: Mask, price: Price) -> int:
-    """The size of strips that is predicted to be fastest, as if every strip had a mask."""
-    n = len(pairs)
-    used = _united(pairs, SIZES[0])
-    best, least = n, float("inf")
-    for size in (*(size for size in SIZES if size < n), n):
-        strip = Tiles(0, min(size, n), 0, 0, 0, 0, 1)
-        columns = map(np.flatnonzero, _united(used, -(-size // SIZES[0])))
-        seconds = price.seconds(Effort.total(_keys(keys, strip, price)[1] for keys in columns if len(keys)))
-        if seconds < least:
-            best, least = size, seconds
+def _chosen(pairs: Mask, orders: Iterable[Order], price: Price) -> tuple[Order, list[Strip], Effort]:
+    """The cheapest: strips of one size; the same below a triangle of the first queries; or one strip of all."""
+    n, nk = pairs.shape
+    order, size = _cheapest(pairs, (NATURAL, *orders), price)
+    found = [(order, list(_joined(_cut(pairs, order, size, price))))]
+    first = _triangle(pairs)
+    if SIZES[0] <= first < n:
+        _, size = _cheapest(pairs[first:], (NATURAL,), price)
+        below = _joined(_cut(pairs, NATURAL, size, price, first))
+        found.append((NATURAL, [Strip(0, Tiles(0, first, 0, 0, first, 0, 1), None, None, triangle=True), *below]))
+    priced = [(*each, _effort(each[1], price)) for each in found]
+    best = min(priced, key=lambda each: price.seconds(each[2]))
+    if first == n == nk or pairs.all():
+        whole = Strip(0, Tiles(0, n, 0, 0, nk, 0, 1), None, None, triangle=not pairs.all())
+        effort = _effort([whole], price)
+        if price.seconds(best[2]) > CERTAIN * price.seconds(effort):
+            return NATURAL, [whole], effort
     return best
 
 
-def _united(table: Mask, size: int) -> Mask:
-    """For each ``size`` rows, the columns that any of them has."""
-    bits = table.view(np.uint8)  # of which numpy is quick to take the union
-    unions = [np.bitwise_or.reduce(bits[row : row + size]) for row in range(0, len(bits), size)]
-    return np.stack(unions).view(np.bool_)
+def _triangle(pairs: Mask) -> int:
+    """How many of the first queries attend to every earlier key and themselves, and to nothing else."""
+    n, nk = pairs.shape
+    differs = np.flatnonzero((pairs != np.tri(n, nk, dtype=np.bool_)).any(axis=1))
+    return int(differs[0]) if len(differs) else n
 
 
-def _keys(columns: NDArray[np.int64], strip: Tiles, price: Price) -> tuple[bool, Effort]:
-    """Whether to gather these keys for the queries of a strip, rather than to take the run that holds them."""
-    run = replace(strip, key=int(columns[0]), keys=int(columns[-1]) + 1 - int(columns[0]))
-    in_run = price.tiles(run, masked=True, fresh=True)
-    if run.keys == len(columns):
-        return False, in_run
-    few = price.tiles(replace(strip, keys=len(columns)), masked=True, fresh=True)
-    gathered = Effort.total([few, price.gathered(0, len(columns))])
-    return (True, gathered) if price.seconds(gathered) < price.seconds(in_run) else (False, in_run)
+def _effort(found: Sequence[Strip], price: Price) -> Effort:
+    gathered = (price.gathered(0, len(strip.index)) for strip in found if strip.index is not None)
+    return Effort.total([*(price.block(strip.block, fresh=strip.fresh) for strip in found), *gathered])
 
 
-def _cut(pairs: Mask, size: int, price: Price) -> Iterator[Strip]:
-    for row in range(0, len(pairs), size):
-        part = pairs[row : row + size]
-        columns = np.flatnonzero(_united(part, size)[0])
-        if not len(columns):
-            continue
-        alone = Tiles(row, len(part), 0, int(columns[0]), int(columns[-1]) + 1 - int(columns[0]), 0, 1)
-        gather, _ = _keys(columns, alone, price)
-        mask = np.ascontiguousarray(part[:, columns] if gather else part[:, alone.key : alone.key + alone.keys])
-        tiles = replace(alone, key=0, keys=len(columns)) if gather else alone
-        yield Strip(tiles, columns if gather else None, None if mask.all() else mask)
+def _cheapest(pairs: Mask, orders: Iterable[Order], price: Price) -> tuple[Order, int]:
+    """The order and the size of strips that are predicted to be fastest, as if none were alike."""
+    best, least = (NATURAL, len(pairs)), float("inf")
+    for order in orders:
+        smallest = [Reached.of(rows, SIZES[0]) for rows in _classes(pairs, order)]
+        longest = max(reached.rows for reached in smallest)
+        for size in (*(size for size in SIZES if size < longest), -(-longest // SIZES[0]) * SIZES[0]):
+            each = (strip for reached in smallest for strip in reached.together(size).strips())
+            seconds = price.seconds(Effort.total(cuts(*strip[1:], price)[1] for strip in each))
+            if seconds < least:
+                best, least = (order, size), seconds
+    return best
 
 
-def _joined(found: Iterator[Strip]) -> Iterator[Strip]:
+def _classes(pairs: Mask, order: Order) -> Iterator[Mask]:
+    """The rows of each class of an order, by rank."""
+    return (pairs[cls :: order.classes] for cls in range(order.classes))
+
+
+def _cut(pairs: Mask, order: Order, size: int, price: Price, start: int = 0) -> Iterator[Strip]:
+    """Strips of the queries from rank ``start`` of each class."""
+    for cls, every_row in enumerate(_classes(pairs, order)):
+        rows = every_row[start:]
+        for first, count, some, every in Reached.of(rows, size).strips():
+            for cut in cuts(count, some, every, price)[0]:
+                tiles = Tiles(start + first, count, 0, 0 if cut.gathered else cut.run.start, cut.keys, 0, 1)
+                mask = mask_of(rows[first : first + count], cut, every)
+                yield Strip(cls, tiles, cut.columns if cut.gathered else None, mask, fresh=cut.fresh)
+
+
+def _joined(found: Iterable[Strip]) -> Iterator[Strip]:
     """Evenly advancing strips with equal masks as one."""
     pending: Strip | None = None
     for strip in found:
@@ -121,15 +140,12 @@ def _followed(strip: Strip, other: Strip) -> Strip | None:
     one, two = strip.tiles, other.tiles
     steps = two.row - one.part(one.count - 1, 1).row, two.key - one.part(one.count - 1, 1).key
     even = one.count == 1 or steps == (one.row_step, one.key_step)
-    alike = (one.rows, one.keys) == (two.rows, two.keys) and strip.index is None and other.index is None
-    if not (even and alike and steps[1] >= 0 and _equal(strip.mask, other.mask)):
+    placed = strip.index is None and other.index is None and (strip.cls, strip.fresh) == (other.cls, other.fresh)
+    alike = placed and (one.rows, one.keys) == (two.rows, two.keys) and _equal(strip.mask, other.mask)
+    if not (even and alike and steps[0] > 0 and steps[1] >= 0):
         return None
     return replace(strip, tiles=replace(one, row_step=steps[0], key_step=steps[1], count=one.count + 1))
 
 
 def _equal(one: Mask | None, two: Mask | None) -> bool:
     return one is two or (one is not None and two is not None and np.array_equal(one, two))
-
-
-def _taken(strip: Strip, price: Price) -> Effort:
-    return Effort() if strip.index is None else price.gathered(0, len(strip.index))

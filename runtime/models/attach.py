@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch import nn
 from ...compiler.pattern import Pattern, Plan
 from ...patterns_dsl.syntax import BoundPattern
 from ..compile import compile as compile_pattern
+from ..compiled import Compiled
 from ..errors import AttachError
 from .binding import ATTRIBUTE, Binding, implementation_name, is_ours
 from .discovery import Layer, check_model, configs_of, discover, watch
@@ -32,10 +35,15 @@ class Handle:
     def attached(self) -> bool:
         return bool(self._saved)
 
-    def describe(self) -> list[str]:
-        """One line per layer: its number, its module, and the program of each group of heads."""
+    def describe(self, length: int | None = None) -> list[str]:
+        """One line per layer: its number, its module, and the program of each group of heads.
+
+        With a ``length`` also the way that the engine takes for a batch of one sequence of it, forward, and how fast
+        that is predicted to be beside dense attention.
+        """
+        pace = cache(lambda compiled, heads, keys: _pace(compiled, heads, keys, length))
         return [
-            f"{layer.index} {layer.name}: {_describe_groups(binding)}"
+            f"{layer.index} {layer.name}: {_describe_groups(layer, binding, pace)}"
             for layer, binding in zip(self.layers, self.bindings, strict=True)
         ]
 
@@ -139,11 +147,23 @@ def _compile_shares(
     return tuple(bindings)
 
 
-def _describe_groups(binding: Binding) -> str:
+def _describe_groups(layer: Layer, binding: Binding, pace: Callable[[Compiled, int, int], str]) -> str:
     if not binding.groups:
         return f"dense ({binding.own})"
-    return ", ".join(
-        f"{group.compiled.name} ({group.compiled.engine})"
-        + ("" if group.heads is None else f" on heads {' '.join(map(str, group.heads))}")
-        for group in binding.groups
-    )
+    return ", ".join(_describe_group(layer, group, pace) for group in binding.groups)
+
+
+def _describe_group(layer: Layer, group: HeadGroup, pace: Callable[[Compiled, int, int], str]) -> str:
+    named = f"{group.compiled.name} ({group.compiled.engine})"
+    if group.heads is None:
+        return named + pace(group.compiled, layer.call.query_heads, layer.call.key_heads)
+    heads = len(group.heads)
+    return f"{named} on heads {' '.join(map(str, group.heads))}" + pace(group.compiled, heads, heads)
+
+
+def _pace(compiled: Compiled, heads: int, keys: int, length: int | None) -> str:
+    """What is predicted, where the engine has a choice."""
+    if length is None or compiled.engine != "compose" or compiled.program is None:
+        return ""
+    choice = compiled.predict(length, heads=heads, key_heads=keys).forward
+    return f", as {choice.chosen.name}: {choice.speedup:.2f} times as fast as dense at n = {length:,}"

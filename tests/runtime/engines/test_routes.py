@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from patternc.runtime.engines.masks import Tiles
 from patternc.runtime.engines.pairs import pairs_of
 from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.routes import Route, find_route, forget, routes, takeable
+from patternc.runtime.engines.views import Side
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 
 HEADS = Heads(batch=1, keys=2, group=2, dim=16)
@@ -49,14 +51,14 @@ def program(name: str) -> Program:
 
 
 def ways(name: str, n: int, machine: Machine = PLAIN) -> dict[str, Route]:
-    return {route.name: route for route in routes(program(name), n, Price(machine, HEADS, 2), torch.float32)}
+    return {route.name: route for route in routes(program(name), n, n, Price(machine, HEADS, 2), torch.float32)}
 
 
 @pytest.mark.parametrize("n", [1, 50, 333])
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_table_of_pairs_is_the_formula(name: str, n: int) -> None:
     bound = pc.loads(TEXTS[name])["p"].bind().bound
-    assert np.array_equal(pairs_of(program(name), n), bruteforce.mask(bound.union, bound.direction, n))
+    assert np.array_equal(pairs_of(program(name), n, n), bruteforce.mask(bound.union, bound.direction, n))
 
 
 def launches(route: Route) -> int:
@@ -71,10 +73,10 @@ def test_the_machine_decides() -> None:
     n = 600
     for machine, asked in ((SLOW_TO_LAUNCH, launches), (SLOW_TO_MULTIPLY, scores)):
         found = ways("strided", n, machine)
-        chosen = find_route(program("strided"), n, Price(machine, HEADS, 2), torch.float32)
+        chosen = find_route(program("strided"), n, n, Price(machine, HEADS, 2), torch.float32)
         assert asked(chosen) == min(asked(route) for route in found.values())
-    assert find_route(program("strided"), n, Price(SLOW_TO_MULTIPLY, HEADS, 2), torch.float32).name == "arranged"
-    alone = find_route(program("strided"), n, Price(SLOW_TO_LAUNCH, HEADS, 2), torch.float32)
+    assert find_route(program("strided"), n, n, Price(SLOW_TO_MULTIPLY, HEADS, 2), torch.float32).name == "arranged"
+    alone = find_route(program("strided"), n, n, Price(SLOW_TO_LAUNCH, HEADS, 2), torch.float32)
     assert (alone.name, launches(alone)) == ("strips", 1)
 
 
@@ -111,6 +113,86 @@ def test_keys_far_apart_are_gathered() -> None:
     assert any(type(stage.key).__name__ == "Gathered" for stage in found.stages)
 
 
+def strips_of(subject: pc.Compiled, n: int, machine: Machine) -> Route:
+    assert subject.program is not None
+    [found] = [r for r in routes(subject.program, n, n, Price(machine, HEADS, 2), torch.float32) if r.name == "strips"]
+    return found
+
+
+def mask_counts(found: Route, n: int) -> np.ndarray[Any, Any]:
+    from patternc.testing.verify.batches import batch_counts
+
+    return batch_counts(found.stages, n, n)
+
+
+def test_queries_that_read_the_same_keys_are_a_strip() -> None:
+    """Of (i - j) mod 16 = 0 the rows of a class read that class alone: a strip each."""
+    n = 640
+    text = "pattern p causal { step { (i, j) : (i - j) mod 16 = 0 or (i - j) mod 16 = 5 } }"
+    subject = pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+    assert subject.program is not None
+    found = {r.name: r for r in routes(subject.program, n, n, Price(SLOW_TO_MULTIPLY, HEADS, 2), torch.float32)}[
+        "strips"
+    ]
+    assert {stage.query.order.classes for stage in found.stages if isinstance(stage.query, Side)} == {16}
+    assert scores(found) < n * n / 6
+    assert np.array_equal(mask_counts(found, n), pairs_of(subject.program, n, n))
+    assert found.covers
+
+
+def test_the_first_queries_are_a_triangle_where_that_is_cheaper() -> None:
+    n = 1000
+    text = "pattern p causal { step local(700) }"
+    subject = pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+    found = strips_of(subject, n, SLOW_TO_LAUNCH)
+    assert [batch.block.triangle for stage in found.stages for batch in stage.batches] == [False]
+    dear = SLOW_TO_LAUNCH.forward._replace(launches=0.0, masked=1.0)  # what has a mask takes long
+    masks = Machine("one on which a mask takes a second", dear, dear, 0.0)
+    found = strips_of(subject, n, masks)
+    first = found.stages[0].batches[0].block
+    assert first.triangle and first.tiles.rows == 700
+    assert np.array_equal(mask_counts(found, n), pairs_of(subject.program, n, n))
+
+
+def test_keys_that_all_attend_to_are_a_block_without_a_mask() -> None:
+    n = 1024
+    text = "pattern p bidirectional { step { (i, j) : j < 512 or j >= i } }"
+    subject = pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+    assert subject.program is not None
+    rates = PLAIN.forward._replace(masked=1e-6)
+    masks = Machine("one on which masks take long", rates, rates, 0.0)
+    found = strips_of(subject, n, masks)
+    batches = [batch for stage in found.stages for batch in stage.batches]
+    assert {batch.fresh for batch in batches if batch.bias is None} == {True}
+    assert {batch.fresh for batch in batches if batch.bias is not None} == {False}
+    assert np.array_equal(mask_counts(found, n), pairs_of(subject.program, n, n))
+
+
+@pytest.mark.parametrize("layout", ["apart", "behind tokens", "grouped"])
+def test_one_block_of_all_is_right_in_any_layout(layout: str) -> None:
+    shape = (2, 70, 4, 16) if layout == "behind tokens" else (2, 4, 70, 16)
+    q, k, v = torch.randn(3, *shape)
+    if layout == "behind tokens":
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    if layout == "grouped":
+        k, v = k[:, ::2], v[:, ::2]
+    out, lse = compiled("dense")(q, k, v, return_lse=True)
+    assert out.is_contiguous() and lse.is_contiguous()
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=layout == "grouped")
+    torch.testing.assert_close(out, expected, atol=2e-6, rtol=0)
+    scores = q @ k.repeat_interleave(4 // k.shape[1], 1).mT / 4
+    torch.testing.assert_close(lse, scores.masked_fill(torch.ones(70, 70).triu(1) > 0, -torch.inf).logsumexp(-1))
+
+
+def test_a_single_call_is_taken_unless_another_way_is_surely_faster() -> None:
+    def route(name: str, seconds: float, *, alone: bool) -> Route:
+        return Route(name, (), True, alone, seconds, 0)
+
+    one = route("one call", 1.0, alone=True)
+    assert [r.name for r in takeable([route("near", 0.95, alone=False), one])] == ["one call", "near"]
+    assert [r.name for r in takeable([one, route("sure", 0.8, alone=False)])] == ["sure", "one call"]
+
+
 def test_routes_with_many_masks_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "MOST_HELD", 1000)
     found = ways("strided", 600, SLOW_TO_LAUNCH)
@@ -133,12 +215,12 @@ def test_a_route_is_found_once_and_the_largest_give_way(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(rooms, "routes", noted)
     subject, price = program("strided"), Price(PLAIN, HEADS, 2)
-    first = find_route(subject, 600, price, torch.float32)
-    assert find_route(subject, 600, price, torch.float32) is first
-    assert find_route(subject, 600, Price(PLAIN, HEADS, 2, backward=True), torch.float32) is not first
+    first = find_route(subject, 600, 600, price, torch.float32)
+    assert find_route(subject, 600, 600, price, torch.float32) is first
+    assert find_route(subject, 600, 600, Price(PLAIN, HEADS, 2, backward=True), torch.float32) is not first
     assert planned == [600, 600]
     assert first.held > 0
     monkeypatch.setattr(rooms, "KEPT", first.held)
-    find_route(subject, 601, price, torch.float32)
-    find_route(subject, 600, price, torch.float32)
+    find_route(subject, 601, 601, price, torch.float32)
+    find_route(subject, 600, 600, price, torch.float32)
     assert planned == [600, 600, 601, 600]

@@ -208,6 +208,19 @@ def test_the_handle_describes_and_verifies(llama, patterns):
         handle.verify()
 
 
+def test_the_handle_tells_how_fast_a_length_is_predicted_to_be(llama, patterns):
+    with attach(llama, patterns("window"), engine="compose") as handle:
+        lines = handle.describe(length=2000)
+    choice = (
+        handle.bindings[2]
+        .groups[0]
+        .compiled.predict(2000, heads=llama.config.num_attention_heads, key_heads=llama.config.num_key_value_heads)
+        .forward
+    )
+    expected = f"as {choice.chosen.name}: {choice.speedup:.2f} times as fast as dense at n = 2,000"
+    assert lines[2] == f"2 model.layers.2.self_attn: window (compose), {expected}"
+
+
 def test_a_binding_that_was_lost_is_noticed(llama, patterns):
     handle = attach(llama, patterns("window"))
     del llama.model.layers[1].self_attn._patternc_binding
