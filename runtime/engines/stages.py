@@ -107,7 +107,7 @@ def stages_forward(
 
 
 def alone(stages: tuple[Stage, ...], n: int) -> Batch | None:
-    """The one block that is all that there is to do for n queries, each of which has a key; None where there is more."""
+    """The one block that is all there is to do for n queries, each of which has a key; None where there is more."""
     if len(stages) != 1 or len(stages[0].batches) != 1:
         return None
     stage, batch = stages[0], stages[0].batches[0]

@@ -44,7 +44,8 @@ class Learned(nn.Module):
     """All that a pattern learns in one layer. Called on the inputs and values, it gives every selection by its name.
 
     ``selectors``: in the order of ``selector_names``, those of the ``learn`` lines. ``gates``: by the term as the
-    language spells it, as it is stored. ``pools``: by size. Raises ArgumentError where inputs lack what a selector reads.
+    language spells it, as it is stored. ``pools``: by size. Raises ArgumentError where inputs lack what a selector
+    reads.
     """
 
     def __init__(self, pattern: Pattern, shape: LayerShape, *, random: int | None = None) -> None:
