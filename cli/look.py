@@ -11,6 +11,7 @@ from ..compiler.report.console import When, failures, paint, say
 from .options import Color, HeadDim, Heads, Length, One, Parameters, Plain, Quiet
 
 if TYPE_CHECKING:
+    from ..compiler.explain import Account
     from ..compiler.explain.prediction import Prediction
     from ..compiler.pattern import Pattern
 
@@ -43,6 +44,7 @@ def explain(
     query: Annotated[int | None, typer.Option("--query", min=0, help="Also list the keys of this query.")] = None,
     head_dim: HeadDim = 64,
     heads: Heads = 4,
+    device: Annotated[str, typer.Option("--device", help="cpu (this one), or a100, h100, h200, b200, mi300x.")] = "cpu",
     parameter: Parameters = [],  # noqa: B006
     output_format: Annotated[Plain, typer.Option("--output-format")] = Plain.TEXT,
     color: Color = When.AUTO,
@@ -63,12 +65,22 @@ def explain(
             return
         pattern = select(file, parameter)
         found = account(pattern, length, head_dim=head_dim, query=query)
-        predicted = _predict(pattern, length, heads, head_dim) if found.cost is not None else None
+        predicted = _predict(pattern, found, heads, device)
     print(explanation.text(found, paint(color), predicted) if as_text else explanation.as_json(found, predicted))
 
 
-def _predict(pattern: Pattern, length: int, heads: int, head_dim: int) -> Prediction:
-    """On this machine's CPU, in float32."""
+def _predict(pattern: Pattern, found: Account, heads: int, device: str) -> Prediction | None:
+    """On this machine's CPU in float32, from measured rates; of a GPU, in 16 bits, by arithmetic."""
+    from ..compiler.explain.roofline import ACCELERATORS, roofline
+    from ..compiler.selection import UsageError
+
+    if device != "cpu" and device not in ACCELERATORS:
+        raise UsageError(f"unknown device {device!r}; choose of cpu, {', '.join(ACCELERATORS)}")
+    if found.cost is None:
+        return None
+    if device != "cpu":
+        return roofline(found.cost, ACCELERATORS[device], batch=1, heads=heads)
     from ..runtime.compile import compile
 
-    return compile(pattern, head_dim=head_dim, engine="compose").predict(length, heads=heads)
+    program = compile(pattern, head_dim=found.cost.head_dim, engine="compose")
+    return program.predict(found.length, heads=heads)

@@ -26,8 +26,8 @@ class Choice:
 
     @property
     def speedup(self) -> float:
-        """How many times faster than dense; below 1: slower."""
-        return self.dense / self.chosen.seconds
+        """How many times faster than dense; below 1: slower. Of a pattern without pairs nothing is computed."""
+        return self.dense / max(self.chosen.seconds, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

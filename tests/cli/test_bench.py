@@ -50,3 +50,14 @@ def test_explain_of_what_no_engine_runs_has_no_time() -> None:
     found = CliRunner().invoke(app, ["explain", "library:moba", "-n", "512", "--output-format", "json"])
     assert found.exit_code == 0
     assert json.loads(found.stdout)["prediction"] is None
+
+
+def test_explain_of_a_gpu_is_arithmetic() -> None:
+    arguments = ["explain", "library:sliding_window", "-n", "8192", "--device"]
+    found = CliRunner().invoke(app, [*arguments, "h100"])
+    assert "predicted for NVIDIA H100 SXM, batch 1, 4 heads of 64; by arithmetic from the data sheet; not measured" in (
+        found.stdout
+    )
+    refused = CliRunner().invoke(app, [*arguments, "gtx"])
+    assert refused.exit_code == 2
+    assert "unknown device 'gtx'; choose of cpu, a100, h100" in refused.stderr

@@ -1,0 +1,45 @@
+"""The arithmetic of a GPU's time, with numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import patternc as pc
+from patternc.compiler.explain.cost import Cost, Share, cost
+from patternc.compiler.explain.roofline import ACCELERATORS, BASIS, DENSE, LAUNCH, MASKED, OURS, Accelerator, roofline
+from patternc.compiler.passes.program import Tile
+
+CARD = Accelerator("a card", flops=1e12, bandwidth=1e9)
+
+
+def account(*shares: Share, n: int = 1000) -> Cost:
+    return Cost(n, 64, Tile(100, 100), shares, 50, 0)
+
+
+def share(kernel: int, full: int, masked: int) -> Share:
+    return Share("a term", 1, "natural / natural", kernel, full, masked)
+
+
+def test_products_take_their_share_of_the_peak() -> None:
+    found = roofline(account(share(0, 1000, 500)), replace(CARD, bandwidth=1e15), batch=2, heads=3)
+    product = 2 * 100 * 100 * 64 * 6 / 1e12  # seconds of one matrix product of all heads, per tile
+    tiles = 1000 + MASKED * 500
+    assert found.forward.chosen.seconds == pytest.approx(LAUNCH + 2 * tiles * product / OURS[0])
+    assert found.backward.chosen.seconds == pytest.approx(2 * LAUNCH + 7 * tiles * product / OURS[1])
+    assert found.forward.dense == pytest.approx(LAUNCH + 2 * 50 * product / DENSE[0])
+    assert found.backward.dense == pytest.approx(LAUNCH + 5 * 50 * product / DENSE[1])
+
+
+def test_memory_bounds_a_kernel_with_few_tiles() -> None:
+    found = roofline(account(share(0, 1, 0), share(1, 1, 0)), replace(CARD, flops=1e18), batch=1, heads=1)
+    assert found.forward.chosen.seconds == pytest.approx(2 * (LAUNCH + 2 * 4 * 1000 * 64 / 1e9))
+
+
+def test_it_says_that_nothing_was_measured() -> None:
+    pattern = pc.load("library:strided_factorized")["strided_factorized"].bind()
+    found = roofline(cost(pattern.bound, 65536, 128), ACCELERATORS["h100"], batch=1, heads=32)
+    assert (found.basis, found.dtype, found.length) == (BASIS, "bfloat16", 65536)
+    assert 20 < found.forward.speedup < 200
+    assert found.forward.dense == pytest.approx(53e-3, rel=0.35)  # what is published of the best dense kernel there
