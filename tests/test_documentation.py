@@ -83,9 +83,13 @@ def test_the_examples_of_testing_run() -> None:
 
 
 @pytest.mark.parametrize("name", ["attention.md", "learned.md"])
-def test_the_example_runs(name: str) -> None:
-    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(block, name, "exec"), {})
+def test_the_examples_run(name: str) -> None:
+    """One after the other: what an example has made, the next may use."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, name, "exec"), names)
 
 
 def test_the_example_of_selectors_runs(capsys: pytest.CaptureFixture[str]) -> None:

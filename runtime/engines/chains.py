@@ -21,6 +21,10 @@ from .tune import Tuning, worth_tuning
 _How: TypeAlias = Callable[[KernelRun, dict[str, Any]], None]
 
 
+def _launch_whole(run: KernelRun, arguments: dict[str, Any]) -> None:
+    run(arguments)
+
+
 @dataclass(frozen=True, slots=True)
 class Chains:
     """The programs of a call, and how launches are tuned; None: not at all."""
@@ -73,7 +77,7 @@ class Chains:
         self,
         run: KernelRun,
         arguments: dict[str, Any],
-        how: _How = KernelRun.__call__,
+        how: _How = _launch_whole,
     ) -> None:
         if self.tuning is not None and worth_tuning(run):
             run = replace(run, options=self.tuning.choose(run, arguments["q_ptr"], _Trial(run, arguments, how)))

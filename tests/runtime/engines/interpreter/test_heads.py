@@ -62,7 +62,7 @@ def agree(owners: tuple[int, ...], inputs: list[Tensor], *, spans: Tensor | None
         close(got, right.nan_to_num(), 8e-6, name)
 
 
-@pytest.mark.parametrize("key_heads", [3, 6])
+@pytest.mark.parametrize("key_heads", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_one_launch_for_all_programs(key_heads: int, launches: list[tuple[str, int]]) -> None:
     agree(ALIKE, tensors(37, heads=6, kv_heads=key_heads))
     # strided has two kernels, and fixed two of keys: of all programs, the first of a chain are one launch.
@@ -72,11 +72,12 @@ def test_one_launch_for_all_programs(key_heads: int, launches: list[tuple[str, i
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("key_heads", [1, 2])
+@pytest.mark.parametrize("key_heads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_programs_that_share_a_key_head(key_heads: int) -> None:
     agree(MIXED, tensors(37, heads=6, kv_heads=key_heads))
 
 
+@pytest.mark.slow
 def test_a_padded_batch() -> None:
     spans = torch.tensor([[0, 40], [9, 33]], dtype=torch.int32)
     agree(MIXED, tensors(40, heads=6, kv_heads=2, batch=2), spans=spans)
@@ -88,6 +89,7 @@ def test_decoding(owners: tuple[int, ...], key_heads: int) -> None:
     agree(owners, tensors(130, heads=6, kv_heads=key_heads, rows=1), offset=129)
 
 
+@pytest.mark.slow
 def test_separate_launches_where_branches_do_not_fit(
     monkeypatch: pytest.MonkeyPatch, launches: list[tuple[str, int]]
 ) -> None:
@@ -96,6 +98,7 @@ def test_separate_launches_where_branches_do_not_fit(
     assert {programs for _, programs in launches} == {1}
 
 
+@pytest.mark.slow
 def test_the_same_bits_twice() -> None:
     inputs = tensors(37, heads=6, kv_heads=2)
     program, call = ByHeads(PROGRAMS, MIXED), Call(0.25)

@@ -34,8 +34,13 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, work.Split, int
     return seen
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "dense_bidirectional", "sliding_window", "strided", "fixed", "rows"])
-@pytest.mark.parametrize(("heads", "kv_heads"), [(3, 1), (2, 2)])
+FAST = [("dense_causal", 3, 1), ("fixed", 3, 1), ("dense_bidirectional", 2, 2)]
+SLOW = [(name, *heads) for name in ("sliding_window", "strided", "rows") for heads in ((3, 1), (2, 2))]
+
+
+@pytest.mark.parametrize(
+    ("name", "heads", "kv_heads"), [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
+)
 def test_decoding(name: str, heads: int, kv_heads: int, launched: list[Any]) -> None:
     q, k, v = tensors(130, heads=heads, kv_heads=kv_heads, batch=2, rows=1)
     agree(CASES[name](), q, k, v, offset=129, backward=False)
@@ -45,7 +50,7 @@ def test_decoding(name: str, heads: int, kv_heads: int, launched: list[Any]) -> 
         assert launched[0][2] == (4 if kv_heads == 1 else 1)
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "fixed"])
+@pytest.mark.parametrize("name", ["dense_causal", pytest.param("fixed", marks=pytest.mark.slow)])
 def test_few_rows_of_a_padded_batch(name: str, launched: list[Any]) -> None:
     q, k, v = tensors(90, heads=6, kv_heads=2, batch=3, rows=5)
     spans = torch.tensor([[0, 90], [17, 88], [30, 30]], dtype=torch.int32)

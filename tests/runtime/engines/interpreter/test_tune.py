@@ -103,6 +103,7 @@ def test_a_choice_is_made_once_per_machine(tmp_path: Path) -> None:
     assert other.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [lambda text: text[:50], lambda text: text.replace('"fastest"', '"slowest"')])
 def test_a_spoiled_record_is_timed_again(tmp_path: Path, spoil: Callable[[str], str]) -> None:
     attend(TritonEngine(Tuning(Clock(smallest), tmp_path)))
@@ -116,6 +117,7 @@ def test_a_spoiled_record_is_timed_again(tmp_path: Path, spoil: Callable[[str], 
     assert {path: path.read_text() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_other_kernels_make_a_choice_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     attend(TritonEngine(Tuning(Clock(smallest), tmp_path)))
     monkeypatch.setattr(tune, "_library_digest", lambda: "another library")
