@@ -10,13 +10,11 @@ from patternc.library import catalogue
 from patternc.testing.verify.program import uncompilable
 from patternc.testing.verify.run import Search, check_gradients
 
-TOO_COMPLEX = {"neighborhood_2d", "radial", "sliding_tile", "sliding_tile_map", "deepspeed_fixed_head"}  # P401
-SLOW = {"longnet", "longnet_small", "longnet_bridged", "longnet_bidirectional"}  # seconds to compile
 RUN = [
-    pytest.param(file, name, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+    pytest.param(file, name, id=name)
     for file in catalogue.names()
     for name, pattern in pc.load(f"library:{file}").patterns.items()
-    if name not in TOO_COMPLEX and not uncompilable(pattern.bind(), tables=False)
+    if not uncompilable(pattern.bind(), tables=False)
 ]
 
 
