@@ -8,7 +8,7 @@ from ...patterns_dsl.syntax import BoundPattern, Direction
 from ..explain.counts import Bound, cache_bound, keys_bound
 from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
-from ..relations.integer import evaluate
+from ..relations.integer import evaluate, length_values
 from ..relations.relation import universe
 from ..verify import keys
 from ..verify.subject import Subject
@@ -47,6 +47,6 @@ def _density(pattern: BoundPattern) -> float | None:
             closed = keys.key_counts(subject).function.closed_form(universe(pattern.direction).queries)
     except (BudgetExceeded, Uncountable):
         return None
-    values = {"i": np.arange(n, dtype=np.int64), "n": n, "nq": n, "nk": n}
+    values = {"i": np.arange(n, dtype=np.int64), **length_values(n)}
     read = int(np.broadcast_to(evaluate(closed, values, np), (n,)).sum())
     return read / (n * (n + 1) // 2 if pattern.direction is Direction.CAUSAL else n * n)

@@ -12,7 +12,7 @@ from ..effort import TooLong, allowance
 from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
 from ..relations.functions import IntegerFunction
-from ..relations.integer import evaluate
+from ..relations.integer import evaluate, length_values
 from ..relations.presburger import IntegerSet
 from ..relations.relation import Relation, lengths, universe
 from ..relations.settle import Extent
@@ -121,5 +121,5 @@ def _formula(function: IntegerFunction, direction: Direction, periods: Iterable[
 def _greatest_at(function: IntegerFunction, direction: Direction, at: tuple[int, int]) -> int:
     n, nk = at
     closed = function.closed_form(universe(direction).queries)
-    values = {"i": np.arange(n, dtype=np.int64), "n": n, "nq": n, "nk": nk}
+    values = {"i": np.arange(n, dtype=np.int64), **length_values(n, nk)}
     return int(np.broadcast_to(evaluate(closed, values, np), (n,)).max())

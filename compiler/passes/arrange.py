@@ -94,20 +94,16 @@ def _near(outlined: Sequence[tuple[tuple[Placement, ...], int]]) -> list[tuple[P
 def _tiled(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
     """(tiles, price); None where some have no ranges."""
     try:
-        return sum(tiles_touched(each, tile, length) for each in placements), price_of(placements, tile, length)
+        return cost_of(placements, tile, length)
     except Refused:
         return None
 
 
-def tiles_touched(placement: Placement, tile: Tile, n: int) -> int:
-    """Tiles that the ranges of a placement visit at length n, over all classes."""
-    return sum(count for count, _ in count_tiles(query_ranges(placement, tile), placement, tile, n))
-
-
-def price_of(placements: Sequence[Placement], tile: Tile, n: int) -> float:
-    """What the tiles cost, in unmasked ones."""
-    counts = (each for one in placements for each in count_tiles(query_ranges(one, tile), one, tile, n))
-    return sum(tiles * (MASKED if masked else 1.0) for tiles, masked in counts)
+def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, float]:
+    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones."""
+    counts = [each for one in placements for each in count_tiles(query_ranges(one, tile), one, tile, n)]
+    price = sum(tiles * (MASKED if masked else 1.0) for tiles, masked in counts)
+    return sum(tiles for tiles, _ in counts), price
 
 
 def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> int | None:

@@ -23,7 +23,7 @@ from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.periods import finite, members, occupied
 from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS, lengths
-from .placement import SPACE, Placement
+from .placement import SPACE, Placement, class_of_keys
 from .program import NATURAL, Order, Tile
 from .split import Part
 
@@ -109,11 +109,10 @@ def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order
 
 def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int) -> Placement:
     """The pairs of the part whose query and key have ranks in these orders, in the coordinates of the orders."""
-    key_class = f"(v_c + {shift}) mod {key.classes}" if key.classes > 1 else "0"
     pairs = formula.image(
         SPACE,
         f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and "
-        f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(key_class, quote('b'))}",
+        f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(class_of_keys(key, shift), quote('b'))}",
     )
     return Placement(pairs, query, key, shift, part.label, part.line, lengths=lengths(part.relation.direction))
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..relations.integer import evaluate
+from ..relations.integer import evaluate, length_values
 from .placement import Placement
 from .program import Order, Range, Tile, range_variables
 
@@ -53,8 +53,7 @@ def bounds(
 
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
-    lengths = {"n": n, "nq": n, "nk": n if nk is None else nk}
-    values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **lengths}
+    values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **length_values(n, nk)}
     if span.fan is None:
         return {0: _clipped(span, values, tiles, other_tiles)}
     first, last = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.fan.first, span.fan.last))

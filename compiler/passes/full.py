@@ -12,7 +12,7 @@ import numpy as np
 
 from ..relations.context import BudgetExceeded, budget
 from ..relations.formula import condition
-from ..relations.integer import All, Compare, Predicate, Var, evaluate, variables
+from ..relations.integer import All, Compare, Predicate, Var, evaluate, length_values, variables
 from ..relations.presburger import IntegerSet
 from .count import bounds, tile_count
 from .placement import SPACE, Placement
@@ -37,7 +37,7 @@ def _seem_full(span: Range, placement: Placement, tile: Tile, still: str, n: int
     a, b = np.arange(tile.query)[:, None], np.arange(tile.key)[None, :]
     for query_tile, key_tile in _some_tiles(span, placement, tile, still, n):
         ranks = {"a": query_tile * tile.query + a, "b": key_tile * tile.key + b}
-        if not np.all(evaluate(placement.keep, {**ranks, "c": 0, "n": n, "nq": n, "nk": n}, np)):
+        if not np.all(evaluate(placement.keep, {**ranks, "c": 0, **length_values(n)}, np)):
             return False
     return True
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrange import TERM_TILES, Arrangement, cheapest, overhead, price_of, tiles_touched
+from .arrange import TERM_TILES, Arrangement, cheapest, cost_of, overhead
 from .candidates import in_natural_order
 from .count import bounds, tile_count
 from .placement import Placement
@@ -75,12 +75,13 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
     if len(parts) < 2:
         return tuple(parts)
     placements = [placement for part in parts for placement in part.placements]
-    price = price_of(placements, tile, length) + overhead(placements)
+    price = cost_of(placements, tile, length)[1] + overhead(placements)
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
     relation = reduce(operator.or_, (part.part.relation for part in parts))
     together = Part(relation, label, parts[0].part.line)
     whole = cheapest(together, in_natural_order(together, tile), tile)
-    return (whole,) if price_of(whole.placements, tile, length) + overhead(whole.placements) <= price else tuple(parts)
+    whole_price = cost_of(whole.placements, tile, length)[1] + overhead(whole.placements)
+    return (whole,) if whole_price <= price else tuple(parts)
 
 
 def _extent(placement: Placement, tile: Tile, n: int) -> _Extent:
@@ -105,5 +106,5 @@ def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:
     placement = replace(a, pairs=a.pairs | b.pairs, label=" | ".join(labels))
     part = replace(left.part, relation=left.part.relation | right.part.relation, label=placement.label)
     length = max(left.length, right.length)
-    tiles, price = tiles_touched(placement, tile, length), price_of([placement], tile, length)
+    tiles, price = cost_of([placement], tile, length)
     return Arrangement(part, (placement,), length, tiles, price, ())

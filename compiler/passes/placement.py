@@ -43,12 +43,17 @@ class Placement:
     @property
     def key_class(self) -> str:
         """The class of the keys, as a formula over that of the queries."""
-        return f"((v_c + {self.shift}) mod {self.key.classes})" if self.key.classes > 1 else "0"
+        return class_of_keys(self.key, self.shift)
 
     @cached_property
     def keep(self) -> Predicate:
         """Membership in the term, exact for existing ranks."""
         return self.pairs.predicate(self.domain)
+
+
+def class_of_keys(key: Order, shift: int) -> str:
+    """The class of the keys of a query of class c, as a formula."""
+    return f"((v_c + {shift}) mod {key.classes})" if key.classes > 1 else "0"
 
 
 def seen_from(still: str, pairs: IntegerSet, placement: Placement) -> IntegerSet:

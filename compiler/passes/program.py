@@ -18,8 +18,15 @@ Names of the variables in ranges and masks:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from ..relations.integer import TRUE, Expr, Predicate, variables
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RankT = TypeVar("RankT", int, "NDArray[np.int64]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,8 @@ class Order:
     start: int
     classes: int
 
-    def token(self, cls: int, rank: int) -> int:
+    def token(self, cls: int, rank: RankT) -> RankT:
+        """The token of a rank, or those of an array of ranks."""
         return self.period * (rank // self.count) + self.start + cls + rank % self.count
 
     def formula(self, cls: str, rank: str) -> str:

@@ -72,6 +72,11 @@ TRUE = All(())
 FALSE = AnyOf(())
 
 
+def length_values(n: int, nk: int | None = None) -> dict[str, int]:
+    """What the names of the lengths stand for: ``n`` tokens; of two sequences, n queries and ``nk`` keys."""
+    return {"n": n, "nq": n, "nk": n if nk is None else nk}
+
+
 def evaluate(expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None) -> Any:
     """The value under an assignment of ints or integer arrays.
 

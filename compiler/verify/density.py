@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ...patterns_dsl.syntax import Density, Direction, Ratio
 from ..effort import TooLong
-from ..relations.integer import evaluate
+from ..relations.integer import evaluate, length_values
 from ..relations.relation import universe
 from . import keys, realise
 from .realise import Realised
@@ -70,7 +70,7 @@ def _total(subject: Subject, n: int, nk: int | None) -> int:
 
     domain = universe(subject.direction).queries
     closed = keys.key_counts(subject).function.closed_form(domain)
-    values = {"i": np.arange(n, dtype=np.int64), "n": n, "nq": n, "nk": n if nk is None else nk}
+    values = {"i": np.arange(n, dtype=np.int64), **length_values(n, nk)}
     return int(np.broadcast_to(evaluate(closed, values, np), (n,)).sum())
 
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from ...compiler.passes.program import Program, Sweep, Term
 from ...compiler.relations.affine import restrict, staircase
-from ...compiler.relations.integer import TRUE, Predicate, variables
+from ...compiler.relations.integer import TRUE, Predicate, length_values, variables
 from .machine import Effort
 from .masks import Mask, Tiles, masked, runs
 from .price import Price
@@ -67,7 +67,7 @@ def _groups(term: Term, sweep: Sweep, n: int, nk: int) -> Iterator[Group]:
     shape: tuple[int, int, int | None] | None = None
     for cls in range(term.query.classes):
         key_class = (cls + term.shift) % term.key.classes
-        shift = staircase(term.keep, {"c": cls, "n": n, "nq": n, "nk": nk})
+        shift = staircase(term.keep, {"c": cls, **length_values(n, nk)})
         alike = shift is not None or "c" not in names
         this = term.query.ranks(cls, n), term.key.ranks(key_class, nk), shift
         if run and alike and this == shape and key_class == run.key_first + run.count:
@@ -83,7 +83,7 @@ def _groups(term: Term, sweep: Sweep, n: int, nk: int) -> Iterator[Group]:
 def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int, price: Price) -> Iterator[Block]:
     if not group.rows or not group.keys:
         return
-    known = {"c": group.first, "n": n, "nq": n, "nk": nk}
+    known = {"c": group.first, **length_values(n, nk)}
     # At this length the mask may say less: a window that is wider than the sequence is a triangle.
     box = {name: (value, value) for name, value in known.items()}
     box |= {"a": (0, group.rows - 1), "b": (0, group.keys - 1)}

@@ -42,7 +42,8 @@ def forward(
     softcap count. The result is written to the tensors ``into``, where they are given.
     """
     if into is None:
-        into = torch.empty(q.shape, dtype=q.dtype), torch.empty(q.shape[:-1], dtype=_accumulator(q.dtype))
+        wide = torch.promote_types(q.dtype, torch.float32)
+        into = torch.empty(q.shape, dtype=q.dtype), torch.empty(q.shape[:-1], dtype=wide)
     out, lse = into
     if call.softcap is not None:
         part, part_lse = capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal))
@@ -95,10 +96,6 @@ def backward(
         for target, part in zip((dq4, dk4, dv4), parts, strict=True):
             target.copy_(part)
     return dq, dk, dv
-
-
-def _accumulator(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _four_dimensional(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

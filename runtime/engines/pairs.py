@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...compiler.passes.count import bounds, tile_count
 from ...compiler.passes.program import Order, Program, Sweep
-from ...compiler.relations.integer import evaluate
+from ...compiler.relations.integer import evaluate, length_values
 from .masks import Mask
 
 Tokens = NDArray[np.int64]
@@ -36,7 +36,7 @@ def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
             table[_index(rows, columns)] = True
             continue
         ranks = np.arange(len(queries))[a, None], np.arange(len(keys))[None, b]
-        kept = evaluate(term.keep, {"a": ranks[0], "b": ranks[1], "c": cls, "n": n, "nq": n, "nk": nk}, np)
+        kept = evaluate(term.keep, {"a": ranks[0], "b": ranks[1], "c": cls, **length_values(n, nk)}, np)
         table[_index(rows, columns)] |= np.broadcast_to(kept, (len(rows), len(columns)))
 
 
@@ -54,8 +54,7 @@ def _rectangles(program: Program, sweep: Sweep, cls: int, n: int, nk: int) -> It
 
 def _tokens(order: Order, cls: int, n: int) -> Tokens:
     """The tokens of a class, by rank."""
-    rank = np.arange(order.ranks(cls, n), dtype=np.int64)
-    return order.period * (rank // order.count) + order.start + cls + rank % order.count
+    return order.token(cls, np.arange(order.ranks(cls, n), dtype=np.int64))
 
 
 def _index(rows: Tokens, columns: Tokens) -> tuple[slice, slice] | tuple[Tokens, ...]:

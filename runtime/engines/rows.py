@@ -187,8 +187,7 @@ def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iter
         values = {"I": tile, "c": cls, "T": most, "n": n}
         for lo, hi in _ends(sweep, values):
             b = np.arange(max(0, lo) * size, min(hi * size, last), dtype=np.int64)
-            order = term.key
-            yield order.period * (b // order.count) + order.start + key_class + b % order.count
+            yield term.key.token(key_class, b)
 
 
 def _ends(sweep: Sweep, values: dict[str, int]) -> Iterator[tuple[int, int]]:

@@ -94,12 +94,12 @@ def test_split_is_a_partition(expression: str, direction: Direction, n: int) -> 
     ],
 )
 def test_orders_are_found_from_the_relation(expression: str, direction: Direction, orders: str, tiles: int) -> None:
-    from patternc.compiler.passes.arrange import tiles_touched
+    from patternc.compiler.passes.arrange import cost_of
 
     lowered = lower(pattern(expression, direction).bound.union, direction, "p", Tile(128, 128))
     (arrangement,) = lowered.arrangements
     assert describe(arrangement.placements) == orders
-    touched = sum(tiles_touched(placement, Tile(128, 128), 8192) for placement in arrangement.placements)
+    touched, _ = cost_of(arrangement.placements, Tile(128, 128), 8192)
     assert touched == pytest.approx(tiles, abs=2)
 
 
