@@ -16,6 +16,7 @@ from record import Spread
 
 from patternc.runtime.bench import clock
 from patternc.runtime.bench.inputs import Inputs
+from patternc.runtime.errors import in_a_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +230,7 @@ def _ratio(
 
 
 def failure(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"FAILED: {type(error).__name__}: {first[:200]}"
+    return f"FAILED: {in_a_line(error, most=200)}"
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 
@@ -23,6 +24,15 @@ def cache_directory() -> Path:
             return Path.home() / "Library" / "Caches" / "patternc"
         case _:
             return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "patternc"
+
+
+def keep(path: Path, text: str) -> None:
+    """Put ``text`` at ``path``. A disk that refuses costs a warning: what is in it is computed again next time."""
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        remedy = "set PATTERNC_CACHE_DIR to a folder that can be written"
+        warnings.warn(f"cannot keep {path}: {error}; {remedy}", CacheWarning, stacklevel=3)
 
 
 def write_atomically(path: Path, text: str) -> None:

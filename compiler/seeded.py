@@ -31,10 +31,10 @@ def drawn(query: Any, key: Any, length: Any, count: int, size: int, seed: int, *
 
 def _hash(seed: int, a: int, blocks: NDArray[np.uint64]) -> NDArray[np.uint64]:
     start = np.asarray([seed % 2**64], dtype=np.uint64)
-    return _mixed(_mixed(_mixed(start) ^ np.uint64(a % 2**64)) ^ blocks)
+    return mixed(mixed(mixed(start) ^ np.uint64(a % 2**64)) ^ blocks)
 
 
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """One round: all arithmetic is mod 2^64."""
     z = x + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -28,7 +28,7 @@ from ..patterns_dsl.syntax import (
     Pooled,
     Union,
 )
-from .cache import CacheWarning, cache_directory, write_atomically
+from .cache import CacheWarning, cache_directory, keep
 from .kernels.read import ReadError, read
 from .passes.program import TILE, Program, Tile
 
@@ -57,11 +57,7 @@ def stored(expression: Expression, direction: Direction, name: str, tile: Tile =
     if (found := _read(path, key)) is not None:
         return found
     program, source = _lowered(expression, direction, name, tile)
-    try:
-        write_atomically(path, f"{_FORMAT} {key} {_digest(source)}\n{source}")
-    except OSError as error:
-        remedy = "set PATTERNC_CACHE_DIR to a folder that can be written"
-        warnings.warn(f"cannot keep {path}: {error}; {remedy}", CacheWarning, stacklevel=2)
+    keep(path, f"{_FORMAT} {key} {_digest(source)}\n{source}")
     return program
 
 

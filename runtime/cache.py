@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..compiler.cache import CacheWarning, cache_directory, write_atomically
+from ..compiler.cache import CacheWarning, cache_directory, keep
 
 __all__ = ["CacheWarning", "read_record", "record_path", "write_record"]
 
@@ -75,11 +75,7 @@ def write_record(
     """
     path = record_path(kind, subject, directory)
     body = {"subject": dict(subject), "circumstances": dict(circumstances), "value": value}
-    try:
-        write_atomically(path, json.dumps({"format": FORMAT, **body, "digest": _digest(body)}, indent=1) + "\n")
-    except OSError as error:
-        remedy = "set PATTERNC_CACHE_DIR to a folder that can be written"
-        warnings.warn(f"cannot keep {path}: {error}; {remedy}", CacheWarning, stacklevel=2)
+    keep(path, json.dumps({"format": FORMAT, **body, "digest": _digest(body)}, indent=1) + "\n")
 
 
 def _digest(value: Any) -> str:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+def in_a_line(error: BaseException, most: int | None = None) -> str:
+    """The type of an exception and the first line of its message, which may be empty; of that ``most`` characters."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:most]}"
+
+
 class ArgumentError(ValueError):
     """A call argument of a compiled program that does not fit: ``argument``, ``found``, ``remedy``."""
 

@@ -6,6 +6,8 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
+from patternc.runtime.errors import in_a_line
+
 
 @cache
 def why_not(module: str) -> str | None:
@@ -15,6 +17,5 @@ def why_not(module: str) -> str | None:
     try:
         import_module(module)
     except Exception as error:  # noqa: BLE001  (what a foreign library raises when it is imported is not known)
-        first = (str(error).splitlines() or [""])[0]
-        return f"installed, but cannot be imported: {type(error).__name__}: {first[:160]}"
+        return f"installed, but cannot be imported: {in_a_line(error, most=160)}"
     return None

@@ -99,12 +99,17 @@ def separate(expression: Expression, direction: Direction, selectors: Iterable[S
         else:
             positional.append(term)
     always = _union(positional)
-    atoms = tuple(_joined(_atoms(gated, always, direction), direction))
+    certain = None if always is None else denote(always, direction)
+    atoms = tuple(_joined(_atoms(gated, always, certain, direction)))
+    terms = tuple(
+        GatedTerm(expression, relation.pairs.predicate(universe(direction).pairs), choices)
+        for expression, relation, choices in atoms
+    )
     return Separated(
         direction,
         always,
-        atoms,
-        _selected(chosen_terms, atoms, always, direction, kinds),
+        terms,
+        _selected(chosen_terms, [relation for _, relation, _ in atoms], certain, direction, kinds),
         tuple(Summarised(size, _until_open(choices)) for size, choices in summaries.items()),
     )
 
@@ -139,13 +144,18 @@ class _Atom:
         return _Atom(build(self.expression, other, span=self.expression.span), relation, self.choices)
 
 
-def _atoms(gated: Sequence[tuple[Expression, Gates]], always: Expression | None, direction: Direction) -> list[_Atom]:
+def _atoms(
+    gated: Sequence[tuple[Expression, Gates]],
+    always: Expression | None,
+    certain: Relation | None,
+    direction: Direction,
+) -> list[_Atom]:
     """The gated relations without the positional part, cut where they overlap: an atom lies in all of its terms."""
     atoms: list[_Atom] = []
     for term, gates in gated:
         rest, left = denote(term, direction), term
-        if always is not None:
-            rest, left = rest - denote(always, direction), Difference(term, always, span=term.span)
+        if always is not None and certain is not None:
+            rest, left = rest - certain, Difference(term, always, span=term.span)
         cut: list[_Atom] = []
         for atom in atoms:
             both, other = atom.relation & rest, atom.relation - rest
@@ -160,11 +170,11 @@ def _atoms(gated: Sequence[tuple[Expression, Gates]], always: Expression | None,
         if len(atoms) > MOST_TERMS:
             what = f"{len(gated)} gated terms that overlap in more than {MOST_TERMS} ways"
             raise PatternError([refusal(term, what, "gate relations that share no pair")])
-    return list(atoms)
+    return atoms
 
 
-def _joined(atoms: Sequence[_Atom], direction: Direction) -> Iterable[GatedTerm]:
-    """Atoms under the same gates as one term."""
+def _joined(atoms: Sequence[_Atom]) -> Iterable[tuple[Expression, Relation, tuple[Gates, ...]]]:
+    """Atoms under the same gates as one."""
     together: dict[tuple[Gates, ...], list[_Atom]] = {}
     for atom in atoms:
         together.setdefault(atom.choices, []).append(atom)
@@ -172,13 +182,13 @@ def _joined(atoms: Sequence[_Atom], direction: Direction) -> Iterable[GatedTerm]
         relation = reduce(or_, (atom.relation for atom in alike))
         expression = _union([atom.expression for atom in alike])
         assert expression is not None
-        yield GatedTerm(expression, relation.pairs.predicate(universe(direction).pairs), choices)
+        yield expression, relation, choices
 
 
 def _selected(
     found: Sequence[tuple[Expression, Gates]],
-    atoms: Sequence[GatedTerm],
-    always: Expression | None,
+    atoms: Sequence[Relation],
+    certain: Relation | None,
     direction: Direction,
     kinds: dict[str, str],
 ) -> tuple[Selected, ...]:
@@ -190,14 +200,12 @@ def _selected(
     for place in order:
         (term, gates), use = found[place], uses[place]
         rest = denote(settle(term, Extent.MAY), direction)
-        if always is not None:
-            rest = rest - denote(always, direction)
+        if certain is not None:
+            rest = rest - certain
         if rest.empty:
             continue
         after = tuple(k for k, other in enumerate(relations) if not rest.pairs.disjoint(other.pairs))
-        meets = tuple(
-            k for k, atom in enumerate(atoms) if not rest.pairs.disjoint(denote(atom.expression, direction).pairs)
-        )
+        meets = tuple(k for k, atom in enumerate(atoms) if not rest.pairs.disjoint(atom.pairs))
         result.append(Selected(term, use[0], use[1], gates, rest.pairs.predicate(inside), after, meets))
         relations.append(rest)
     return tuple(result)

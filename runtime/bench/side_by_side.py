@@ -16,7 +16,7 @@ from ...compiler.relations.membership import membership
 from ...compiler.selection import UsageError, title
 from ..compile import compile as compile_pattern
 from ..compiled import Compiled
-from ..errors import EngineError
+from ..errors import EngineError, in_a_line
 from .clock import calls_of, interleaved
 from .inputs import Inputs, forward, forward_backward
 from .rivals import BOTH, FORWARD, RIVALS, Rival
@@ -98,7 +98,7 @@ def side_by_side(pattern: Pattern, settings: Settings, say: Callable[[str], None
             try:
                 rivals[name] = RIVALS[name](pattern, inputs)
             except Exception as error:  # noqa: BLE001 - whatever a rival raises is told, and the others are timed
-                missing.append(f"{name} at n = {n}: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
+                missing.append(f"{name} at n = {n}: {in_a_line(error)}")
         say(f"n = {n}: timing")
         measured += _timed(program, inputs, rivals, settings, missing)
     where = torch.cuda.get_device_name() if settings.device == "cuda" else _processor()

@@ -101,7 +101,7 @@ def stages_forward(
             if batch.bias is not None and batch.bias.dead is not None:
                 part_lse.masked_fill_(batch.bias.dead, -math.inf)
             if not batch.fresh:
-                _merge(*target, part, part_lse)
+                merge(*target, part, part_lse)
         stage.query.put_back(out, total)
         stage.query.put_back(column, total_lse)
 
@@ -125,8 +125,8 @@ def batch_forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> 
     return flash.forward_alone(q, k, v, mask, causal=batch.block.triangle, call=call)
 
 
-def _merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
-    """Add a disjoint part to the softmax in (out, lse), in place."""
+def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
+    """Add a disjoint part to the softmax in out [..., D] and lse [...], in place."""
     total = torch.logaddexp(lse, part_lse)
     kept, added = (torch.exp(x - total).nan_to_num_(0.0).unsqueeze(-1) for x in (lse, part_lse))
     out.mul_(kept).addcmul_(part, added)

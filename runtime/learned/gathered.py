@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..engines.stages import merge
 from . import flashed, products
 from .lists import KeyLists
 from .pieces import Piece, fold, unfold
@@ -37,18 +38,11 @@ def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tens
         run = flashed.forward if flashed.runs(q, piece, scores) else products.forward
         part, part_lse = run(piece, heads, query, keys.take(piece, heads), values.take(piece, heads), scores)
         rows = slice(piece.first, piece.last)
-        merge(own_out[:, :, rows], own_lse[:, :, rows], unfold(part, piece, heads), unfold(part_lse, piece, heads))
+        part, part_lse = unfold(part, piece, heads), unfold(part_lse, piece, heads)[..., 0]
+        merge(own_out[:, :, rows], own_lse[:, :, rows, 0], part, part_lse)
     if lists.rows is not None:
         out.copy_(_put(out, own_out, lists))
         lse.copy_(_put(lse[..., None], own_lse, lists)[..., 0])
-
-
-def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
-    """Add a disjoint part to the softmax in out [..., D] and lse [..., 1], in place."""
-    total = torch.logaddexp(lse, part_lse)
-    kept, added = (torch.exp(x - total).nan_to_num_(0.0) for x in (lse, part_lse))
-    out.mul_(kept).addcmul_(part, added)
-    lse.copy_(total)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..engines.engine import Call, Engine
-from .gathered import Rows, merge
+from ..engines.stages import merge
+from .gathered import Rows
 
 CLOSED = 1e30
 """In the place of an infinite log-normaliser: e^(score - this) is 0 in every data type, and no difference is NaN."""
@@ -37,7 +38,7 @@ class Positional:
         """Merge into out and lse, in place; returns this term's own, as they are without the gate."""
         own_out, own_lse = self.engine.forward(self.program, q, k, v, self.call)
         shifted = own_lse if self.head_gate is None else own_lse + self.head_gate.to(own_lse.dtype)[:, None]
-        merge(out, lse[..., None], own_out.to(out.dtype), shifted.to(lse.dtype)[..., None])
+        merge(out, lse, own_out.to(out.dtype), shifted.to(lse.dtype))
         return own_out, own_lse
 
     def gradients(

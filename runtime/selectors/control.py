@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...compiler.seeded import mixed
 from ...patterns_dsl.syntax import Direction
 from .granularity import costs
 from .inputs import Inputs
@@ -21,19 +21,11 @@ from .inputs import Inputs
 
 def uniform(seed: int, *places: Tensor) -> Tensor:
     """float64 in (0, 1), a hash of the seed and of places (ints, which broadcast): SplitMix64, one round for each."""
-    state = _round(np.asarray([seed % 2**64], dtype=np.uint64))
+    state = mixed(np.asarray([seed % 2**64], dtype=np.uint64))
     for place in places:
-        state = _round(state ^ place.cpu().numpy().astype(np.uint64))
+        state = mixed(state ^ place.cpu().numpy().astype(np.uint64))
     fraction = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return torch.from_numpy(fraction).to(places[0].device)
-
-
-def _round(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = x + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return mixed
 
 
 class RandomImportance(nn.Module):

@@ -16,7 +16,7 @@ from .inputs import Inputs
 from .layer import allowed_pairs, standardised
 from .prefix_topk import dropped_at
 from .selection import TokenSelection
-from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
+from .soft_topk import check_relax, hard_topk, soft_topk
 
 
 class TokenScorer(nn.Module):
@@ -68,7 +68,7 @@ class TopK(nn.Module):
         else:
             chosen = p > 0 if soft else hard_topk(scores, self.k, eligible=eligible)
             until = torch.where(chosen, queries, 0)
-        gate = soft_log_gate(p) if soft else log_gate(until > 0, straight_through(until > 0, p))
+        gate = soft_log_gate(p) if soft else log_gate(until > 0, p)
         read = (until - place).clamp_min(0) if causal else until
         density = read.sum(-1) / allowed_pairs(inputs, self.direction)[:, None]
         return TokenSelection(self.direction, until, gate, None, None, density)

@@ -13,7 +13,7 @@ from .gates import log_gate, soft_log_gate
 from .inputs import Inputs
 from .layer import pair_counts, slots, standardised
 from .selection import BlockSelection
-from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
+from .soft_topk import check_relax, hard_topk, soft_topk
 
 
 class TopKBlocks(nn.Module):
@@ -57,7 +57,7 @@ class TopKBlocks(nn.Module):
         )
         hard = hard_topk(scores.masked_fill(forced, torch.inf), self.k, eligible=eligible)
         chosen = p > 0 if soft else hard
-        gate = soft_log_gate(p) if soft else log_gate(chosen, straight_through(chosen, p))
+        gate = soft_log_gate(p) if soft else log_gate(chosen, p)
         blocks = slots(chosen, scores.shape[-1] if soft else self.k)
         found = gate.gather(-1, blocks.clamp_min(0)).masked_fill(blocks < 0, -torch.inf)
         density = (chosen * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)

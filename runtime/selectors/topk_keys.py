@@ -22,7 +22,7 @@ from .layer import allowed_pairs, slots, standardised
 from .pooling import arrival_means, block_means
 from .prefix_topk import dropped_at
 from .selection import KeySelection
-from .soft_topk import check_relax, hard_topk, soft_topk, straight_through
+from .soft_topk import check_relax, hard_topk, soft_topk
 from .topk_blocks import check_forced
 
 LARGEST_TABLE = 1 << 24
@@ -136,7 +136,7 @@ class TopKKeys(nn.Module):
             temperature=self.temperature,
             eligible=eligible,
         ).gather(-1, keys.clamp_min(0))
-        return keys.where(until > 0, -1), until, log_gate(until > 0, straight_through(until > 0, p))
+        return keys.where(until > 0, -1), until, log_gate(until > 0, p)
 
     def _causal(self, scores: Tensor, first: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Keys of each tile and the query at which each is dropped.

@@ -18,6 +18,7 @@ from hypothesis.errors import Flaky
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.selection import title
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
+from ...runtime.errors import in_a_line
 from .property import Example, Property, Undecided, Violated
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., None])
@@ -125,8 +126,7 @@ def judge(prop: Property[Any], example: Example) -> None:
     try:
         prop.judge(example)
     except _CRASHES as error:
-        lines = str(error).splitlines() or [""]
-        raise Violated(f"{type(error).__name__}: {lines[0]}") from error
+        raise Violated(in_a_line(error)) from error
 
 
 @contextmanager

@@ -57,6 +57,16 @@ def test_a_rival_that_fails_is_told_and_the_others_are_timed(monkeypatch: pytest
     assert "did not run: flex at n = 33: RuntimeError: no C++ compiler" in report.text(found, Paint(False))
 
 
+def test_a_rival_that_fails_without_a_word_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(subject: pc.Pattern, inputs: Inputs) -> rivals.Rival:
+        raise NotImplementedError
+
+    monkeypatch.setattr(side_by_side, "RIVALS", {**rivals.RIVALS, "flex": silent})
+    found = run(pattern(), replace(SETTINGS, against=("flex", "dense")))
+    assert [row.rival for row in found.measured] == ["dense"]
+    assert found.missing == ("flex at n = 33: NotImplementedError: ",)
+
+
 def test_a_pass_that_a_rival_lacks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def halfway(subject: pc.Pattern, inputs: Inputs) -> rivals.Rival:
         return replace(rivals.dense(subject, inputs), missing={BOTH: "it cannot"})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from selector_layers import SHAPE, layer_inputs, learned, pairs_of
 
 import patternc as pc
-from patternc.compiler.seeded import _hash  # the hash of seeded tables: the same rounds
+from patternc.compiler.seeded import _hash, mixed  # the hash of seeded tables: the same rounds
 from patternc.runtime.selectors import Learned
 from patternc.runtime.selectors.control import level_rates, uniform
 
@@ -75,3 +76,9 @@ def test_the_gates_of_a_control_are_frozen() -> None:
     pattern = pc.loads("pattern p causal { step self | gated local(3) }")["p"].bind()
     assert all(parameter.requires_grad for parameter in Learned(pattern, SHAPE).parameters())
     assert not any(parameter.requires_grad for parameter in Learned(pattern, SHAPE, random=0).parameters())
+
+
+@pytest.mark.parametrize(("state", "first"), [(0, 16294208416658607535), (1234567, 6457827717110365317)])
+def test_a_round_is_the_published_one(state: int, first: int) -> None:
+    """The first numbers of SplitMix64 from these seeds."""
+    assert int(mixed(np.asarray([state], dtype=np.uint64))[0]) == first
