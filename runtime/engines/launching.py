@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.kernels import launch
+from ..errors import EngineUnavailable
 from .engine import Call
 
 _LARGEST_GRID_Y = 65535
@@ -20,6 +21,15 @@ _LARGEST_GRID_Y = 65535
 def interpreted() -> bool:
     """Whether Triton runs its kernels in its interpreter. Triton reads the variable when a kernel is defined."""
     return os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "on", "yes", "y")
+
+
+def check_device(device: torch.device) -> None:
+    """Raises EngineUnavailable on a CPU without the interpreter."""
+    if device.type != "cuda" and not interpreted():
+        raise EngineUnavailable(
+            f"the triton engine cannot run on device {device}: move the tensors to a GPU, choose engine='compose', "
+            "or set TRITON_INTERPRET=1 before the first import of triton (slow; for tests)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

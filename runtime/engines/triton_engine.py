@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from ...compiler.passes.program import Program
-from ..errors import EngineUnavailable
 from . import guard
 from .by_heads import ByHeads
 from .chains import Chains
 from .engine import Call
-from .launching import arguments_of, interpreted, parts
+from .launching import arguments_of, check_device, parts
 from .tune import Tuning, tuning_for
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -132,11 +131,7 @@ def _backward(
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:
-    if not q.is_cuda and not interpreted():
-        raise EngineUnavailable(
-            f"the triton engine cannot run on device {q.device}: move the tensors to a GPU, choose engine='compose', "
-            "or set TRITON_INTERPRET=1 before the first import of triton (slow; for tests)"
-        )
+    check_device(q.device)
     if q.dim() != 4 or k.dim() != 4 or k.shape != v.shape or q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
         raise ValueError(
             f"shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}: expected [B, Hq, Nq, D] and twice "

@@ -88,7 +88,7 @@ def bind(
         selection = selections[f"pooled({summarised.size})"]
         assert isinstance(selection, SummarySelection)
         lists.append(replace(summary_lists(selection, base), head_gate=gates.first_open(summarised.choices)))
-    return Parts(tuple(positional), tuple(lists), scores)
+    return Parts(tuple(positional), tuple(lists), scores, engine.name)
 
 
 def _lists(

@@ -7,7 +7,7 @@ that is kept beside the inputs: the sum over parts is the exact gradient of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ class Parts:
     positional: tuple[Positional, ...]
     lists: tuple[KeyLists, ...]
     scores: Scores
+    engine: str  # that the lists run under
 
     def learned(self) -> list[Tensor]:
         """The tensors of all parts that have a gradient."""
@@ -40,7 +41,7 @@ class Parts:
         """The same with these tensors, in the order of ``learned``."""
         positional = tuple(part.having({name: next(learned) for name in part.learned()}) for part in self.positional)
         lists = tuple(part.having({name: next(learned) for name in part.learned()}) for part in self.lists)
-        return Parts(positional, lists, self.scores)
+        return replace(self, positional=positional, lists=lists)
 
 
 def attend(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,7 +63,7 @@ class _Softmax(torch.autograd.Function):
             own = part.add(q, k, v, out, lse)
             kept += own if part.head_gate is not None else ()
         for lists in parts.lists:
-            gathered.add(lists, q, k, v, out, lse, parts.scores)
+            _engine(parts).add(lists, q, k, v, out, lse, parts.scores)
         out = out.to(q.dtype)
         ctx.parts = parts.having(iter([torch.empty(0)] * len(learned)))
         ctx.save_for_backward(q, k, v, out, lse, *learned, *kept)
@@ -90,11 +91,20 @@ class _Softmax(torch.autograd.Function):
         for lists in parts.lists:
             asked = zip(lists.learned(), ctx.needs_input_grad[4 + len(found) :], strict=False)
             gates = any(wanted for name, wanted in asked if "gate" in name)
-            found += gathered.gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
+            found += _engine(parts).gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
         gradients: list[Tensor] = [
             gradient.to(x.dtype) for gradient, x in zip((*sums, *found), (q, k, v, *learned), strict=True)
         ]
         return (None, *gradients)
+
+
+def _engine(parts: Parts) -> Any:
+    """What computes lists: ``add`` and ``gradients``."""
+    if parts.engine != "triton":
+        return gathered
+    from .kernels import launch  # triton is heavy
+
+    return launch
 
 
 def _rows(grad_out: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor) -> Rows:

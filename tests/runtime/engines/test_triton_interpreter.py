@@ -48,3 +48,15 @@ def test_without_a_gpu_or_the_interpreter_the_remedy_is_stated(monkeypatch: pyte
     x = torch.zeros(1, 1, 4, 16)
     with pytest.raises(EngineUnavailable, match="TRITON_INTERPRET=1"):
         TritonEngine().forward(Program("none", True, Tile(16, 16), (), (), ()), x, x, x, Call(1.0))
+
+
+def test_lists_of_learned_terms_state_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    import patternc as pc
+    from patternc.runtime.errors import EngineUnavailable
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    module = pc.loads("pattern only() causal {\n    learn few = importance(budget = 30%)\n    step columns(few)\n}\n")
+    layer = pc.compile(module["only"].bind(), heads=1, head_dim=16, engine="triton")
+    x = torch.zeros(1, 1, 4, 16)
+    with pytest.raises(EngineUnavailable, match="TRITON_INTERPRET=1"):
+        layer(x, x, x, hidden=x[:, 0])

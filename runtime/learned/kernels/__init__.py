@@ -1,0 +1,1 @@
+"""Lists in Triton: tables that kernels read, forward, backward, and their launches."""

@@ -1,0 +1,62 @@
+"""Attention over lists, forward: starts from the (out, lse) that is there, in fp32, and leaves both merged."""
+
+# mypy: ignore-errors
+# The bodies below are Triton, a language of its own inside Python's syntax: host types do not describe it.
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from ...engines.lanes import bundles, key_head, query_head
+from ...engines.places import LOG2_E, load_rows, matrix, vector
+from ...engines.tiles import add_product, capped, finish, product, resume
+from .places import group_of, kept, keys_of, row_gates, rows_of
+
+
+@triton.jit
+def list_forward(
+    q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr,
+    entries_ptr, since_ptr, until_ptr, gate_ptr, size_ptr, ends_ptr, rows_ptr, row_gate_ptr, head_gate_ptr,
+    queries_ptr, keys_ptr, lengths_ptr, tables,
+    q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, o_b, o_h, o_n, o_d,
+    heads, group, R, Nq, Nk, blocks, tiles, slots, scale,
+    KEEP: tl.constexpr, CAUSAL: tl.constexpr, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr, GROUPS: tl.constexpr,
+    TILE: tl.constexpr, BLOCK: tl.constexpr, PADDED: tl.constexpr, PACK: tl.constexpr,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
+    count = bundles(heads, group, PACK)
+    batch, bundle = tl.program_id(1) // count, tl.program_id(1) % count
+    g = group_of(bundle, count, GROUPS)
+    tile, a, i, live = rows_of(
+        tl.program_id(0), batch, g, group, R, tl.load(queries_ptr + batch), rows_ptr, GROUPS, TILE, BLOCK_Q, PACK
+    )
+    head = query_head(bundle, group, BLOCK_Q, PACK) + tl.zeros([BLOCK_Q], tl.int32)
+    row_gate, row_live = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
+    q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
+    out_at, lse_at = matrix(out_ptr, batch, head, o_b, o_h), vector(lse_ptr, batch, head, heads, Nq)
+    acc, m, z = resume(out_at, lse_at, i, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+    key = key_head(bundle, group, PACK)
+    k_at, v_at = matrix(k_ptr, batch, key, k_b, k_h), matrix(v_ptr, batch, key, v_b, v_h)
+    lists = batch.to(tl.int64) * GROUPS + g
+    at = (lists * tiles + tile) * slots
+    nq, nk, length = tl.load(lengths_ptr + 2 * batch), tl.load(lengths_ptr + 2 * batch + 1), tl.load(keys_ptr + batch)
+    for start in range(0, tl.load(ends_ptr + lists * blocks + tl.program_id(0)) * PADDED, BLOCK_K):
+        x = start + tl.arange(0, BLOCK_K)
+        j, key_live, since, until, gate = keys_of(
+            x, at, entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length, size_ptr, batch * Nk, BLOCK, PADDED
+        )
+        k = load_rows(k_at, j, k_n, k_d, key_live, HEAD_DIM, BLOCK_D)
+        v = load_rows(v_at, j, v_n, v_d, key_live, HEAD_DIM, BLOCK_D)
+        keep = kept(
+            i[:, None], j[None, :], row_live[:, None], key_live[None, :], since[None, :], until[None, :], batch,
+            head[:, None], nq, nk, tables, CAUSAL, KEEP,
+        )  # fmt: skip
+        scores = capped(product(q, tl.trans(k), PRECISION) * (scale * LOG2_E), SOFTCAP)
+        scores = tl.where(keep, scores + row_gate[:, None] + gate[None, :], float("-inf"))
+        top = tl.maximum(m, tl.max(scores, 1))
+        shift = tl.where(top == float("-inf"), 0.0, top)  # else -inf - -inf is NaN
+        p, fade = tl.exp2(scores - shift[:, None]), tl.exp2(m - shift)
+        acc = add_product(acc * fade[:, None], p, v, PRECISION)
+        m, z = top, z * fade + tl.sum(p, 1)
+    finish(acc, m, z, out_at, lse_at, i, o_n, o_d, live, HEAD_DIM, BLOCK_D)

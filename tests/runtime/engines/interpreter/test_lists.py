@@ -1,0 +1,91 @@
+"""Kernels over lists against the plain products, forward and backward: every selection, alone and together."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from learned_layers import close, data, layer, pattern, slopes
+
+LEARN = """
+    learn hot   = topk_blocks(k = 2, block = 16)
+    learn warm  = topk_blocks(k = 3, block = 5)
+    learn few   = importance(budget = 30%)
+    learn kept  = topk(k = 3, per = head)
+    learn picks = topk_keys(k = 4, tile = 6)
+    learn other = topk_keys(k = 3, tile = 4, forced = [])
+    learn level = granularity(block = 16)
+"""
+ALONE = {
+    "blocks": "select(hot)",
+    "ragged blocks": "select(warm)",
+    "columns": "columns(few)",
+    "columns of heads": "columns(kept)",
+    "keys": "select(picks)",
+    "summaries": "gated pooled(3)",
+    "levels": "refine(level)",
+    "rows": "rows(few)",
+}
+TOGETHER = {
+    "causal": "self | select(hot) | columns(kept) | select(picks) | gated local(4) | gated select(warm) | pooled(4)",
+    "bidirectional": "local(3) | axis(few) | gated refine(level) | columns(kept) | gated select(other) | select(picks)",
+}
+
+
+def check(step: str, direction: str, n: int, *, softcap=None, dtype=torch.float32, tolerance=1e-5) -> None:
+    torch.manual_seed(0)
+    subject = pattern(step, direction, LEARN)
+    plain = layer(subject, dtype=torch.float32)
+    kernels = layer(subject, "triton", dtype=torch.float32)
+    kernels.load_state_dict(plain.state_dict())
+    kernels.dtype = plain.dtype = dtype
+    given = data(n, dtype=torch.float32)
+    q, k, v = (x.detach().to(dtype).requires_grad_() for x in (given.q, given.k, given.v))
+    spans = torch.tensor([[0, n], [n // 9, n - n // 5]], dtype=torch.int32)
+    grad = torch.randn_like(given.q)
+    with torch.no_grad():
+        chosen = plain(q, k, v, hidden=given.hidden, spans=spans, return_selections=True).selections
+    found = []
+    for each in (plain, kernels):
+        result = each(q, k, v, hidden=given.hidden, spans=spans, softcap=softcap, return_selections=True)
+        leaves = (q, k, v, *each.parameters())
+        found.append((result.out, result.lse, *slopes(result, grad.to(dtype), leaves)))
+    assert chosen
+    for mine, wanted in zip(*found, strict=True):
+        close(mine.float(), wanted.float(), tolerance)
+
+
+@pytest.mark.parametrize("direction", ["causal", "bidirectional"])
+@pytest.mark.parametrize("name", ALONE)
+def test_each_kind_of_list(name: str, direction: str) -> None:
+    if name == "rows" and direction == "causal":
+        pytest.skip("a causal pattern has no rows")
+    check(ALONE[name], direction, 21)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", TOGETHER)
+def test_one_softmax_over_many_lists(direction: str) -> None:
+    check(TOGETHER[direction], direction, 45)
+
+
+@pytest.mark.parametrize("name", ["blocks", "columns", "summaries"])
+def test_capped_scores(name: str) -> None:
+    check(ALONE[name], "causal", 19, softcap=1.5)
+
+
+@pytest.mark.parametrize("name", ["blocks", "keys"])
+def test_low_precision(name: str) -> None:
+    check(ALONE[name], "causal", 19, dtype=torch.bfloat16, tolerance=3e-2)
+
+
+def test_a_list_of_nothing() -> None:
+    subject = pattern("self | columns(few)", "causal", LEARN)
+    layers = [layer(subject, engine, dtype=torch.float32) for engine in ("compose", "triton")]
+    for each in layers:
+        for parameter in each.parameters():
+            parameter.data.fill_(-1.0)
+    given = data(9, dtype=torch.float32)
+    hidden = given.hidden.detach().abs()
+    found = [each(given.q, given.k, given.v, hidden=hidden, return_selections=True) for each in layers]
+    assert not found[0].selections["few"].until.any()
+    close(found[1].out, found[0].out, 1e-6)
