@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..runtime.engines.machine import Machine, Rates
+from ..runtime.learned.effort import DenseEffort, ListEffort, ListRates, Speeds
 
 _FORWARD = Rates(
     batches=25e-6, launches=20e-6, rows=20e-9, wide_rows=0.5e-9, keys=5e-9, wide_keys=0.1e-9, pairs=0.1e-9,
@@ -29,3 +30,19 @@ SLOW_TO_MULTIPLY = Machine(
     "one on which a score takes a second", _FORWARD._replace(pairs=1.0), _BACKWARD._replace(pairs=1.0), 0.0
 )
 """It takes the route of the fewest scores."""
+
+_LISTS = ListRates(
+    ListEffort(lists=800e-6, scores=7e-9, wide_scores=70e-12, wide_keys=7e-9),
+    DenseEffort(lists=500e-6, table=5e-9, wide_scores=50e-12),
+)
+
+PLAIN_SPEEDS = Speeds("lists and dense attention at a pace of round numbers", _LISTS, _LISTS, 0.0)
+
+
+def _speeds(lists: float, dense: float) -> Speeds:
+    rates = ListRates(ListEffort(lists=lists), DenseEffort(lists=dense))
+    return Speeds(f"a list takes {lists} seconds, densely {dense}", rates, rates, 0.0)
+
+
+QUICK_LISTS, QUICK_DENSE = _speeds(0.0, 1.0), _speeds(1.0, 0.0)
+"""They always read lists as lists, and never where there is another way."""

@@ -25,9 +25,10 @@ def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 def machine_of_the_session() -> Iterator[None]:
     """No test depends on what is measured: every prediction is for one machine that is written down."""
     from patternc.runtime.engines.machine import assume
-    from patternc.testing.machines import PLAIN
+    from patternc.runtime.learned import speeds
+    from patternc.testing.machines import PLAIN, QUICK_LISTS
 
-    with assume(PLAIN):
+    with assume(PLAIN), speeds.assume(QUICK_LISTS):
         yield
 
 

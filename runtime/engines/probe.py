@@ -126,6 +126,12 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def fit(efforts: Matrix, seconds: Matrix) -> tuple[Rates, float]:
     """Non-negative rates with efforts @ rates = seconds, nearly, and the largest relative error."""
+    rates, error = fit_rates(efforts, seconds)
+    return Rates(*rates), error
+
+
+def fit_rates(efforts: Matrix, seconds: Matrix) -> tuple[list[float], float]:
+    """As ``fit``, of any efforts: one rate for each column."""
     relative = efforts / seconds[:, None]
     scale = np.linalg.norm(relative, axis=0)
     scale[scale == 0] = 1.0  # what no sample asks for costs nothing
@@ -137,7 +143,7 @@ def fit(efforts: Matrix, seconds: Matrix) -> tuple[Rates, float]:
             rates[used] = solution / scale[used]
             break
         del used[int(np.argmin(solution))]
-    return Rates(*rates.tolist()), float(np.abs(relative @ rates - 1).max())
+    return rates.tolist(), float(np.abs(relative @ rates - 1).max())
 
 
 def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> tuple[Callable[[], object], Effort]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypedDict, Unpack, overload
 
 import torch
@@ -21,6 +21,7 @@ from ..selectors.learned import Learned
 from ..selectors.selection import Selection
 from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, bind
+from .dispatch import DENSE, Dispatch, choose
 from .front import Front
 from .products import Scores
 from .reference import dense
@@ -44,11 +45,12 @@ class LearnedOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attended:
-    """out [B, Hq, Nq, D] and lse [B, Hq, Nq] of one call, and what was selected in it."""
+    """out [B, Hq, Nq, D] and lse [B, Hq, Nq] of one call, what was selected in it, and which way selections ran."""
 
     out: Tensor
     lse: Tensor
     selections: Selections
+    dispatch: Dispatch
 
 
 class LearnedAttention(nn.Module):
@@ -132,13 +134,13 @@ class LearnedAttention(nn.Module):
         tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
         if selections is None:
             selections = self.select(inputs, k, v)
-        out, lse = self._attend(q, selections, tokens, Scores(scale, softcap))
+        out, lse, dispatch = self._attend(q, selections, tokens, Scores(scale, softcap))
         if sinks is not None:
             check_sinks(q, sinks)
             out, lse = join_sinks(out, lse, sinks)
         if front is not None:
             out, lse = front.put_back(out, 2, 0.0), front.put_back(lse, 2, -torch.inf)
-        return Attended(out, lse, selections) if return_selections else out
+        return Attended(out, lse, selections, dispatch) if return_selections else out
 
     def select(self, inputs: Inputs, k: Tensor, v: Tensor) -> dict[str, Selection]:
         """What the selectors choose of ``inputs``, the gates, and the summaries of k and v [B, Hkv, Nk, D]."""
@@ -148,12 +150,15 @@ class LearnedAttention(nn.Module):
         found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}
         return found
 
-    def _attend(self, q: Tensor, selections: Selections, tokens: Tokens, scores: Scores) -> tuple[Tensor, Tensor]:
+    def _attend(
+        self, q: Tensor, selections: Selections, tokens: Tokens, scores: Scores
+    ) -> tuple[Tensor, Tensor, Dispatch]:
         if self.engine == "reference":
-            return dense(self.pattern.bound, selections, q, tokens, scores)
+            return *dense(self.pattern.bound, selections, q, tokens, scores), Dispatch(DENSE)
         assert self.program is not None
         parts = bind(self.program, find_engine(self.engine), selections, tokens, scores)
-        return attend(parts, q, tokens.k, tokens.v)
+        parts = replace(parts, dispatch=choose(parts.lists, q, tokens.k, scores, self.engine))
+        return *attend(parts, q, tokens.k, tokens.v), parts.dispatch
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor, inputs: Inputs | None, call: Call) -> None:
         check_tensors(q, k, v, head_dim=self.shape.head_dim, dtype=self.dtype)

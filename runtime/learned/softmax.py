@@ -6,7 +6,7 @@ that is kept beside the inputs: the sum over parts is the exact gradient of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import gathered
+from . import densely, gathered
+from .dispatch import DENSE, LISTED, Dispatch, choose
 from .gathered import Rows
 from .lists import KeyLists
 from .positional import Positional
@@ -29,6 +30,7 @@ class Parts:
     lists: tuple[KeyLists, ...]
     scores: Scores
     engine: str  # that the lists run under
+    dispatch: Dispatch = LISTED  # of the lists, forward
 
     def learned(self) -> list[Tensor]:
         """The tensors of all parts that have a gradient."""
@@ -62,8 +64,11 @@ class _Softmax(torch.autograd.Function):
         for part in parts.positional:
             own = part.add(q, k, v, out, lse)
             kept += own if part.head_gate is not None else ()
-        for lists in parts.lists:
-            _engine(parts).add(lists, q, k, v, out, lse, parts.scores)
+        if parts.dispatch.way == DENSE:
+            densely.add(parts.lists, q, k, v, out, lse, parts.scores)
+        else:
+            for lists in parts.lists:
+                _engine(parts).add(lists, q, k, v, out, lse, parts.scores)
         out = out.to(q.dtype)
         ctx.parts = parts.having(iter([torch.empty(0)] * len(learned)))
         ctx.save_for_backward(q, k, v, out, lse, *learned, *kept)
@@ -88,14 +93,24 @@ class _Softmax(torch.autograd.Function):
         for part in parts.positional:
             own = None if part.head_gate is None else (next(kept), next(kept))
             found += part.gradients(q, k, v, final, whole, own, sums).values()
-        for lists in parts.lists:
-            asked = zip(lists.learned(), ctx.needs_input_grad[4 + len(found) :], strict=False)
-            gates = any(wanted for name, wanted in asked if "gate" in name)
-            found += _engine(parts).gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
+        asked = _gates_asked(parts, ctx.needs_input_grad[4 + len(found) :])
+        if not any(asked) and choose(parts.lists, q, k, parts.scores, parts.engine, backward=True).way == DENSE:
+            for slopes in densely.gradients(parts.lists, q, k, v, whole, sums, parts.scores):
+                found += slopes.values()
+        else:
+            for lists, gates in zip(parts.lists, asked, strict=True):
+                found += _engine(parts).gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
         gradients: list[Tensor] = [
             gradient.to(x.dtype) for gradient, x in zip((*sums, *found), (q, k, v, *learned), strict=True)
         ]
         return (None, *gradients)
+
+
+def _gates_asked(parts: Parts, needed: Sequence[bool]) -> list[bool]:
+    """For each list, whether the gradient of some gate of it is asked for; ``needed``: of all that lists learn."""
+    left = iter(needed)
+    by_list = [[(name, next(left)) for name in lists.learned()] for lists in parts.lists]
+    return [any(wanted for name, wanted in each if "gate" in name) for each in by_list]
 
 
 def _engine(parts: Parts) -> Any:

@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from learned_layers import close, data, layer, pattern, same_layer, slopes
 
+from patternc.runtime.learned.speeds import assume
+from patternc.testing.machines import QUICK_DENSE
+
 RELATIONS = ["self", "local(5)", "strided(7)", "block(8)", "columns(first(2))", "fixed(6, 2)"]
 SELECTORS = {
     "topk_blocks": "learn {0} = topk_blocks(k = {k}, block = {b}, relax = lapsum)",
@@ -53,27 +56,23 @@ def shapes(draw, most):
     return n, batch, spans
 
 
-def check(drawn, shape, seed, softcap=None) -> None:
+def check(drawn, shape, seed, softcap=None, *, chosen=False) -> None:
+    """``chosen``: selections are given, and no gradient of a gate is asked for."""
     (learn, step, direction), (n, batch, spans) = drawn, shape
     torch.manual_seed(seed)
     learned = layer(pattern(step, direction, learn))
     given_data = data(n, batch=batch)
     out_slope = torch.randn_like(given_data.q)
-    leaves = (*given_data.leaves, *learned.parameters())
+    options = {"hidden": given_data.hidden, "spans": spans, "softcap": softcap, "return_selections": True}
+    q, k, v = given_data.q, given_data.k, given_data.v
+    if chosen:
+        with torch.no_grad():
+            options["selections"] = learned(q, k, v, **options).selections
     found = []
     for each in (learned, same_layer(learned, "reference")):
-        result = each(
-            given_data.q,
-            given_data.k,
-            given_data.v,
-            hidden=given_data.hidden,
-            spans=spans,
-            softcap=softcap,
-            return_selections=True,
-        )
-        own = (*given_data.leaves, *each.parameters())
-        found.append((result.out, result.lse, *slopes(result, out_slope, own)))
-    assert len(leaves) + 2 == len(found[0])
+        result = each(q, k, v, **options)
+        leaves = (q, k, v) if chosen else (*given_data.leaves, *each.parameters())
+        found.append((result.out, result.lse, *slopes(result, out_slope, leaves)))
     for mine, wanted in zip(*found, strict=True):
         close(mine, wanted)
 
@@ -82,6 +81,14 @@ def check(drawn, shape, seed, softcap=None) -> None:
 @given(steps(), shapes(70), st.integers(0, 2**20))
 def test_outputs_and_gradients(drawn, shape, seed) -> None:
     check(drawn, shape, seed)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(steps(), shapes(70), st.integers(0, 2**20))
+def test_lists_run_densely(drawn, shape, seed) -> None:
+    with assume(QUICK_DENSE):
+        check(drawn, shape, seed)
+        check(drawn, shape, seed, chosen=True)
 
 
 @pytest.mark.slow

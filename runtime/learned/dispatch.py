@@ -1,0 +1,41 @@
+"""Which way the lists of one call run: as lists, or as one dense attention under a mask, by what was selected in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from . import densely
+from .effort import dense_effort, list_effort, seconds
+from .lists import KeyLists
+from .products import Scores
+from .speeds import these_speeds
+
+LISTS, DENSE = "lists", "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """``way``: ``lists`` or ``dense``, and the seconds that one thread is predicted to take each way; None where the
+    way is not open, or nothing was predicted since there is no choice."""
+
+    way: str
+    lists: float | None = None
+    dense: float | None = None
+
+
+LISTED = Dispatch(LISTS)
+
+
+def choose(
+    lists: Sequence[KeyLists], q: Tensor, k: Tensor, scores: Scores, engine: str, *, backward: bool = False
+) -> Dispatch:
+    """The way of the shorter predicted time, for lists that hold what they hold. Kernels always read lists."""
+    if engine != "compose" or not densely.runs(lists, q, k, scores):
+        return LISTED
+    rates = these_speeds(q.dtype).rates(backward=backward)
+    as_lists = sum(seconds(rates.lists, list_effort(each, q, k.shape[1])) for each in lists)
+    dense = seconds(rates.dense, dense_effort(lists, q, k))
+    return Dispatch(DENSE if dense < as_lists else LISTS, as_lists, dense)
