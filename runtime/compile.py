@@ -89,7 +89,7 @@ def compile(
             )
         width = heads * head_dim if hidden_size is None else hidden_size
         shape = LayerShape(width, heads, heads if kv_heads is None else kv_heads, head_dim)
-        return _learned(pattern, shape, chosen, dtype, random).to(device)
+        return compile_learned(pattern, shape, chosen, dtype, random).to(device)
     for name, value in (("kv_heads", kv_heads), ("hidden_size", hidden_size), ("random", random)):
         if value is not None:
             raise ArgumentError(name, f"{value}, without heads", "give heads= too, or leave it out")
@@ -107,9 +107,10 @@ def _positional(pattern: Pattern, step: int | None, head_dim: int, dtype: torch.
     return Compiled(name, Meaning(expression, bound.direction), program, engine, head_dim, dtype)
 
 
-def _learned(
-    pattern: Pattern, shape: LayerShape, engine: str, dtype: torch.dtype, random: int | None
+def compile_learned(
+    pattern: Pattern, shape: LayerShape, engine: str, dtype: torch.dtype | None, random: int | None
 ) -> LearnedAttention:
+    """As ``compile`` for a layer of ``shape``; dtype None: any that the engine computes in."""
     bound = pattern.bound
     if not opens(bound.union) and not pooled(bound.union):
         remedy = "leave heads= out: its program takes tensors of any number of heads"

@@ -56,7 +56,8 @@ class Attended:
 class LearnedAttention(nn.Module):
     """One layer's attention over a pattern with learned terms, and what the layer learns: its selectors and gates.
 
-    ``program`` is None for the reference engine, which evaluates the pattern itself.
+    ``program`` is None for the reference engine, which evaluates the pattern itself. ``dtype`` None: it is called with
+    tensors of any data type that the engine computes in.
 
     Its parameters train, move and are saved with the model that holds it. Nothing is noted on the side in ``forward``,
     which gradient checkpointing runs twice: what was selected is returned where it is asked for.
@@ -69,11 +70,12 @@ class LearnedAttention(nn.Module):
         shape: LayerShape,
         *,
         engine: str,
-        dtype: torch.dtype,
+        dtype: torch.dtype | None,
         random: int | None = None,
     ) -> None:
         super().__init__()
-        check_dtype(engine, dtype)
+        if dtype is not None:
+            check_dtype(engine, dtype)
         self.pattern, self.program = pattern, program
         self.shape, self.engine, self.dtype = shape, engine, dtype
         self.learned = Learned(pattern, shape, random=random)
@@ -161,7 +163,9 @@ class LearnedAttention(nn.Module):
         return *attend(parts, q, tokens.k, tokens.v), parts.dispatch
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor, inputs: Inputs | None, call: Call) -> None:
-        check_tensors(q, k, v, head_dim=self.shape.head_dim, dtype=self.dtype)
+        if self.dtype is None:
+            check_dtype(self.engine, q.dtype)
+        check_tensors(q, k, v, head_dim=self.shape.head_dim, dtype=self.dtype or q.dtype)
         for name, tensor, heads in (("q", q, self.shape.query_heads), ("k", k, self.shape.key_heads)):
             if tensor.shape[1] != heads:
                 found = f"{tensor.shape[1]} heads, but the layer was compiled for {heads}"

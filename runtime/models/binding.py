@@ -7,35 +7,57 @@ own, and the mask is the one that they need; programs read the padding back out 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ...patterns_dsl.syntax import Direction
 from ..compiled import Compiled
 from ..compiled_heads import CompiledHeads
 from ..errors import AttachError
+from .entering import Entered
 from .heads import HeadGroup
+from .rotary import Turn
+from .watching import Watching
 
 NAME = "patternc"
 ATTRIBUTE = "_patternc_binding"
+MODULE = "patternc"
+"""The submodule of an attention module that holds what its layer learns."""
+
 OVER = {"sdpa": f"{NAME}_over_sdpa", "eager": f"{NAME}_over_eager"}
 OWN = {name: own for own, name in OVER.items()}
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedLayer:
+    """A layer with a learned pattern: its number, and how its q and k are turned (None: not at all, as far as known).
+    The ``LearnedAttention`` itself is the submodule ``MODULE``, which is copied and moved with the model."""
+
+    index: int
+    name: str
+    direction: Direction
+    turn: Turn | None
+
+
+@dataclass(frozen=True, slots=True)
 class Binding:
-    """What an attached attention module runs: ``program``, which is that of its groups of heads. Without groups it is
-    None, and the model's own attention runs, named ``own``."""
+    """What an attached attention module runs: ``program``, which is that of its groups of heads, or what is
+    ``learned``. Without either, the model's own attention runs, named ``own``."""
 
     own: str
-    groups: tuple[HeadGroup, ...]
-    program: Compiled | CompiledHeads | None
-    first: bool  # of the layers that run a program: it checks what all of them receive alike
+    groups: tuple[HeadGroup, ...] = ()
+    program: Compiled | CompiledHeads | None = None
+    learned: LearnedLayer | None = None
+    first: bool = False  # of the layers that run a pattern: it checks what all of them receive alike
+    watching: Watching = field(default_factory=Watching, compare=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Binding:
-        return self  # immutable, and its programs are registered by content
+        # All else is immutable, and programs are registered by content.
+        return replace(self, watching=copy.deepcopy(self.watching, memo))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +72,22 @@ class Call:
     device: torch.device
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What entered a module that hands it on, and the q and k that it made of it."""
+
+    module: nn.Module
+    entered: Entered
+    query: Tensor
+    key: Tensor
+
+
 class _Probe:
-    """While ``calls`` is a list, attention calls are noted; while ``dry``, they are also not computed."""
+    """While ``calls`` is a list, attention calls are noted; while ``dry``, they are also not computed. What entered
+    the modules that hand it on is noted in ``entries``."""
 
     calls: list[Call] | None = None
+    entries: list[Entry] | None = None
     dry: bool = False
 
 

@@ -68,15 +68,8 @@ def configs_of(model: nn.Module) -> list[Any]:
 
 def discover(model: nn.Module) -> tuple[Layer, ...]:
     """The attention layers in calling order. The model is left as it was. Raises AttachError if there are none."""
-    register_names()
-    saved = [(config, config._attn_implementation) for config in configs_of(model)]
-    try:
-        for config, _ in saved:
-            config._attn_implementation = NAME
+    with routed(model):
         calls = watch(model, dry=True)
-    finally:
-        for config, name in saved:
-            config._attn_implementation = name
     names = {id(module): name for name, module in model.named_modules()}
     first: dict[int, Call] = {}
     for call in calls:
@@ -88,6 +81,20 @@ def discover(model: nn.Module) -> tuple[Layer, ...]:
         )
     _check_all_called(model, layers)
     return layers
+
+
+@contextmanager
+def routed(model: nn.Module) -> Iterator[None]:
+    """With our attention function."""
+    register_names()
+    saved = [(config, config._attn_implementation) for config in configs_of(model)]
+    try:
+        for config, _ in saved:
+            config._attn_implementation = NAME
+        yield
+    finally:
+        for config, name in saved:
+            config._attn_implementation = name
 
 
 def _check_all_called(model: nn.Module, layers: tuple[Layer, ...]) -> None:
@@ -102,10 +109,10 @@ def _check_all_called(model: nn.Module, layers: tuple[Layer, ...]) -> None:
             )
 
 
-def watch(model: nn.Module, *, dry: bool) -> list[Call]:
-    """The attention calls of a forward over two tokens. Weights, modes and random state are left as they were."""
+def watch(model: nn.Module, *, dry: bool, token: int = 0) -> list[Call]:
+    """The attention calls of a forward over twice this token. Weights, modes and random state are left as they were."""
     embeddings: Any = model.get_input_embeddings()  # type: ignore[operator]
-    tokens = torch.zeros(1, 2, dtype=torch.long, device=embeddings.weight.device)
+    tokens = torch.full((1, 2), token, device=embeddings.weight.device)
     PROBE.calls, PROBE.dry = [], dry
     try:
         with torch.no_grad(), _evaluating(model), _forked_rng(tokens.device):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,9 +18,11 @@ from ...patterns_dsl.syntax import Direction
 from ..compiled import Options
 from ..errors import AttachError, UnsupportedCallError
 from .asked import Asked, read_asked
-from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call
+from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call, Entry
+from .entering import ENTERED, Entered
 from .heads import run_heads
 from .layout import WINDOW_REMEDY, Layout, layout_in
+from .learned_layer import given, run_learned, watch_dense
 from .mask import attention_mask
 from .packing import check_restarts
 from .padding import check_positions
@@ -48,7 +51,10 @@ def attention_forward(
 
     A module without a program runs the model's own attention, unchanged.
     """
+    entered: Entered | None = kwargs.pop(ENTERED, None)
     if PROBE.calls is not None:
+        if entered is not None and PROBE.entries is not None:
+            PROBE.entries.append(Entry(module, entered, query, key))
         call = Call(module, query.shape[1], key.shape[1], query.shape[3], query.dtype, query.device)
         PROBE.calls.append(call)
         if PROBE.dry:
@@ -64,7 +70,7 @@ def attention_forward(
         run = own_attention(module, binding.own)
         return run(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
 
-    if binding.program is None:
+    if binding.program is None and binding.learned is None:
         return own()
     causal = kwargs.get("is_causal")
     causal = bool(getattr(module, "is_causal", True) if causal is None else causal)
@@ -77,6 +83,12 @@ def attention_forward(
         # Every layer gets the same position_ids: one look at them is enough.
         _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
     query, key, value = (_autocast(x) for x in (query, key, value))
+    if binding.program is None:
+        told = given(module, (query, key, value), entered, scaling, replace(layout, documents=documents))
+        if not binding.watching.dense:
+            return run_learned(module, binding, told, asked), None
+        watch_dense(module, binding, told)
+        return own()
     options: Options = {
         "scale": scaling,
         "spans": layout.spans,
@@ -116,22 +128,26 @@ def _autocast(x: Tensor) -> Tensor:
 
 def _check_patterns(binding: Binding, causal: bool, query_offset: int, window: int | None) -> None:
     for group in binding.groups:
-        compiled = group.compiled
-        if causal and compiled.meaning.direction is not Direction.CAUSAL:
-            raise UnsupportedCallError(
-                f"pattern {compiled.name!r} is {compiled.meaning.direction}, but the layer is causal;"
-                " declare the pattern causal"
-            )
+        name = group.compiled.name
+        _check_pattern(name, group.compiled.meaning.direction, group.farthest, causal, window)
         if query_offset > 0 and group.depends_on_length:
             raise UnsupportedCallError(
-                f"pattern {compiled.name!r} mentions the length n, so a longer text changes rows that are already"
+                f"pattern {name!r} mentions the length n, so a longer text changes rows that are already"
                 " in the cache; pass use_cache=False, or use a pattern without n"
             )
-        if window is not None and (group.farthest is None or group.farthest >= window):
-            raise UnsupportedCallError(
-                f"sliding_window={window} is not implemented for pattern {compiled.name!r}, which reaches beyond it;"
-                f" {WINDOW_REMEDY}"
-            )
+    if binding.learned is not None:  # what is selected may lie anywhere
+        _check_pattern(binding.learned.name, binding.learned.direction, None, causal, window)
+
+
+def _check_pattern(name: str, direction: Direction, farthest: int | None, causal: bool, window: int | None) -> None:
+    if causal and direction is not Direction.CAUSAL:
+        raise UnsupportedCallError(
+            f"pattern {name!r} is {direction}, but the layer is causal; declare the pattern causal"
+        )
+    if window is not None and (farthest is None or farthest >= window):
+        raise UnsupportedCallError(
+            f"sliding_window={window} is not implemented for pattern {name!r}, which reaches beyond it; {WINDOW_REMEDY}"
+        )
 
 
 def own_attention(module: nn.Module, own: str) -> Callable[..., tuple[Tensor, Tensor | None]]:

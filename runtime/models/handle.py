@@ -1,0 +1,155 @@
+"""An attachment in force: what it did to the model, what can be asked of it, and how it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from ..errors import AttachError
+from ..learned.attention import LearnedAttention
+from .binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
+from .describe import describe
+from .discovery import Layer, configs_of, watch
+from .entering import hand_on
+from .watching import Watched, Watching
+
+
+class Handle:
+    """An attachment in force. ``detach()``, or leaving a ``with`` block, takes it out again."""
+
+    def __init__(
+        self, model: nn.Module, layers: tuple[Layer, ...], bindings: tuple[Binding, ...], watching: Watching
+    ) -> None:
+        self.model = model
+        self.layers = layers
+        self.bindings = bindings
+        self._watching = watching
+        self._saved: list[tuple[Any, str | None]] = []
+        self._hooks: list[RemovableHandle] = []
+
+    @property
+    def attached(self) -> bool:
+        return bool(self._saved)
+
+    @property
+    def learned(self) -> dict[int, LearnedAttention]:
+        """What learns, by the number of its layer."""
+        return {
+            layer.index: getattr(layer.call.module, MODULE)
+            for layer, binding in zip(self.layers, self.bindings, strict=True)
+            if binding.learned is not None and self.attached
+        }
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All that is learned, layer by layer: nothing of the model itself."""
+        for learned in self.learned.values():
+            yield from learned.parameters()
+
+    @contextmanager
+    def watch(self) -> Iterator[dict[int, Watched]]:
+        """While it lasts, the last call of each learned layer is noted, by the number of the layer.
+
+        What a backward pass runs again behind the block, with checkpointing, is not noted.
+        """
+        self._need_learned("watch")
+        seen: dict[int, Watched] = {}
+        self._watching.seen.append(seen)
+        try:
+            yield seen
+        finally:
+            self._watching.seen = [other for other in self._watching.seen if other is not seen]
+
+    @contextmanager
+    def dense(self, *, select: bool = False) -> Iterator[None]:
+        """While it lasts, learned layers run the model's own attention. They are watched all the same, without
+        selections, or with ``select`` with those that they would make. Layers with other patterns run them as ever.
+
+        Where a forward in the block is checkpointed, its backward must be in the block too: it is run again there.
+        """
+        self._need_learned("run dense")
+        before = self._watching.dense, self._watching.select
+        names = [(config, config._attn_implementation) for config in configs_of(self.model)]
+        name = implementation_name(self.bindings[0].own, mixed=True)
+        try:
+            for config, _ in names:
+                config._attn_implementation = name
+            self._watching.dense, self._watching.select = True, select
+            yield
+        finally:
+            self._watching.dense, self._watching.select = before
+            if self.attached:
+                for config, own in names:
+                    config._attn_implementation = own
+
+    def _need_learned(self, what: str) -> None:
+        if not self.attached:
+            raise AttachError(f"nothing to {what}: this handle is detached; attach again")
+        if not self.learned:
+            raise AttachError(f"nothing to {what}: no pattern of this attachment has learned terms")
+
+    def describe(self, length: int | None = None) -> list[str]:
+        """One line per layer: its number, its module, and the program of each group of heads.
+
+        With a ``length`` also the way that the engine takes for a batch of one sequence of it, forward, and how fast
+        that is predicted to be beside dense attention.
+        """
+        learned = self.learned
+        lines = [
+            (layer, binding, learned.get(layer.index))
+            for layer, binding in zip(self.layers, self.bindings, strict=True)
+        ]
+        return describe(lines, length)
+
+    def verify(self) -> None:
+        """Run two tokens through the model and see that every layer is reached, with its program on it.
+
+        Raises AttachError naming the layer that is not, for instance after ``set_attn_implementation``.
+        """
+        for config in configs_of(self.model):
+            if not is_ours(config._attn_implementation):
+                raise AttachError(
+                    f"the config says attn_implementation={config._attn_implementation!r}: no pattern is in force;"
+                    " attach again"
+                )
+        reached = {id(call.module) for call in watch(self.model, dry=False)}
+        for layer, binding in zip(self.layers, self.bindings, strict=True):
+            if id(layer.call.module) not in reached or getattr(layer.call.module, ATTRIBUTE, None) is not binding:
+                raise AttachError(f"layer {layer.index} ({layer.name}) does not run what was attached to it")
+
+    def detach(self) -> None:
+        """Restore the model: every config and every attention module as before. Does nothing the second time."""
+        if not self.attached:
+            return  # another handle may have the model by now
+        for hook in self._hooks:
+            hook.remove()
+        for layer, binding in zip(self.layers, self.bindings, strict=True):
+            for name in (ATTRIBUTE, *([MODULE] if binding.learned is not None else [])):
+                if hasattr(layer.call.module, name):
+                    delattr(layer.call.module, name)
+        for config, own in self._saved:
+            config._attn_implementation = own
+        self._saved, self._hooks = [], []
+
+    def _bind(self, name: str, learned: dict[int, LearnedAttention]) -> None:
+        for layer, binding in zip(self.layers, self.bindings, strict=True):
+            module = layer.call.module
+            setattr(module, ATTRIBUTE, binding)
+            if layer.index in learned:
+                self._hooks.append(hand_on(module))
+                module.add_module(MODULE, learned[layer.index])
+        for config in configs_of(self.model):
+            self._saved.append((config, config._attn_implementation))
+            config._attn_implementation = name
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.detach()

@@ -1,0 +1,64 @@
+"""q and k before rotary embedding: a mean over tokens that were turned by different angles would tell little.
+
+Each model turns them in its own way, by a function of its own file. Turned by the negative angle they are as before;
+whether a layer turns them at all, and so, is tried on two tokens when a pattern is attached.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+FUNCTION = "apply_rotary_pos_emb"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """``apply(q, k, cos, sin)``, the model's own."""
+
+    apply: Callable[..., tuple[Tensor, Tensor]]
+
+    def undo(self, q: Tensor, k: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """q and k at least float32. Some models scale cos and sin; that is undone with the angle."""
+        cos, sin = (each.to(torch.promote_types(each.dtype, torch.float32)) for each in rotary)
+        size = cos.square() + sin.square()
+        q, k = (each.to(torch.promote_types(each.dtype, cos.dtype)) for each in (q, k))
+        return self.apply(q, k, cos / size, -sin / size)
+
+
+def find_turn(
+    module: nn.Module, turned: tuple[Tensor, Tensor], plain: tuple[Tensor, Tensor], rotary: Any
+) -> Turn | None:
+    """Of a layer whose (q, k) are ``turned`` with its (cos, sin) and ``plain`` without; None where it does not turn
+    them, or in a way that is not undone so: its selectors read q and k as attention does."""
+    apply = getattr(sys.modules[type(module).__module__], FUNCTION, None)
+    if apply is None or not is_rotary(rotary) or all(map(_same, turned, plain)):
+        return None
+    turn = Turn(apply)
+    try:
+        found = turn.undo(*turned, rotary)
+    except (TypeError, ValueError, RuntimeError):  # a function of the same name that takes other things
+        return None
+    return turn if all(map(_same, found, plain)) else None
+
+
+def is_rotary(rotary: Any) -> bool:
+    return isinstance(rotary, tuple) and len(rotary) == 2 and all(isinstance(each, Tensor) for each in rotary)
+
+
+def identity(rotary: Any) -> Any:
+    """(cos, sin) of no angle."""
+    if not is_rotary(rotary):
+        return rotary
+    cos, sin = rotary
+    return torch.ones_like(cos), torch.zeros_like(sin)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    tolerance = 8 * max(torch.finfo(other.dtype).eps, torch.finfo(torch.float32).eps)
+    return bool(torch.allclose(one.double(), other.double(), rtol=0.0, atol=tolerance * float(other.abs().max() + 1)))

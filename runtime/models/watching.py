@@ -1,0 +1,39 @@
+"""What is asked of the learned layers of one attachment for a while: to be dense, to be watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from ..selectors.inputs import Inputs
+from ..selectors.selection import Selection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """One call of a learned layer. Nothing is detached.
+
+    ``inputs``: what its selectors read, the whole sequence, with q and k before rotary embedding where the model's can
+    be undone. q [B, Hq, N, D] and k [B, Hkv, N, D], as attention uses them, and ``scale``. All of these have the tokens
+    that exist at the front, as many as ``inputs.key.lengths`` says, and 0 behind. ``spans`` int32 [B, 2]: where they
+    stood in the model; None: all exist. ``selections`` by name; None where the layer ran dense and none were asked for.
+    """
+
+    inputs: Inputs
+    q: Tensor
+    k: Tensor
+    scale: float
+    selections: Mapping[str, Selection] | None
+    spans: Tensor | None
+
+
+@dataclass(slots=True)
+class Watching:
+    """``seen``: where calls are noted, by the number of the layer. ``dense``: the model's own attention runs instead;
+    ``select``: what would have been chosen is noted all the same."""
+
+    seen: list[dict[int, Watched]] = field(default_factory=list)
+    dense: bool = False
+    select: bool = False
