@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from .. import syntax
-from ..builtin.selectors import KINDS, Kind, OptionType
+from ..builtin.selectors import KINDS, MEDIUM_SIZE, Kind, OptionType
 from ..diagnostics import codes
 from ..parsing.kinds import as_term
 from ..syntax import Learn, Option, Selector
@@ -109,8 +109,8 @@ def _value(
 
 
 def _check_room(learn: Learn, options: Mapping[str, Option], expansion: Expansion) -> None:
-    """What is forced must fit into the k that are chosen, and a level must be left."""
-    forced, k, levels = options.get("forced"), options.get("k"), options.get("levels")
+    """What is forced must fit into the k that are chosen, a level must be left, and its summaries fit into blocks."""
+    forced, k, levels, block = (options.get(name) for name in ("forced", "k", "levels", "block"))
     span = learn.selector.span
     if isinstance(forced, tuple) and "diagonal" in forced and expansion.direction is syntax.Direction.CROSS:
         message = "`diagonal` means the query's own tokens, and a cross pattern has none among its keys"
@@ -120,6 +120,10 @@ def _check_room(learn: Learn, options: Mapping[str, Option], expansion: Expansio
         expansion.findings.report(codes.OPTION, message, span, "choose a larger k, or force less")
     if isinstance(levels, tuple) and not set(levels) - {"skip"}:
         expansion.findings.report(codes.OPTION, "every level skips: nothing is left to attend to", span)
+    if isinstance(levels, tuple) and "medium" in levels and isinstance(block, int) and block % MEDIUM_SIZE:
+        message = f"`medium` is summaries of {MEDIUM_SIZE} tokens, which blocks of {block} do not divide into"
+        help = f"choose a block that is a multiple of {MEDIUM_SIZE}, or leave `medium` out of the levels"
+        expansion.findings.report(codes.OPTION, message, span, help)
 
 
 def signature(name: str) -> str:

@@ -64,6 +64,9 @@ class Kind:
     contract: Callable[[Values, Direction], Contract]
 
 
+MEDIUM_SIZE = 4
+"""Tokens in a summary of the level medium."""
+
 NEVER, ALWAYS = "0 = 1", "0 = 0"
 _RELAX = OptionType("word", "soft_topk", words=("soft_topk", "lapsum", "sparsek"))
 _FORCED = {"first": "first", "diagonal": "diagonal"}

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ...compiler.relations.integer import All, Compare, Var
+from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ..selectors.layer import slots
 from ..selectors.pooling import block_counts, block_means
 from ..selectors.selection import (
     COARSE,
     FINE,
     MEDIUM,
-    MEDIUM_SIZE,
     BlockSelection,
     KeySelection,
     LevelSelection,

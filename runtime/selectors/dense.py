@@ -8,6 +8,7 @@ from typing import TypeVar, assert_never
 import torch
 from torch import Tensor
 
+from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
 from .inputs import Inputs
 from .pooling import block_counts, block_means
@@ -16,7 +17,6 @@ from .selection import (
     COARSE,
     FINE,
     MEDIUM,
-    MEDIUM_SIZE,
     BlockSelection,
     KeySelection,
     LevelSelection,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError
 from .selection import TermGate
-from .soft_topk import straight_through
+from .soft_topk import readable, straight_through
 
 
 def one_gate(
@@ -20,22 +20,37 @@ def one_gate(
 ) -> tuple[Tensor, Tensor]:
     """(open, gate), bool and 0/1 with the gradient of sigmoid((logits + noise G) / temperature), as logits.
 
-    Open where logits + noise G > 0. G is the difference of two Gumbel variables, drawn anew at every call.
+    Open where logits + noise G > 0. G is the difference of two Gumbel variables, drawn anew at every call. Raises
+    ArgumentError for a NaN; on an accelerator, which would have to stop to be asked, such a gate is open and NaN.
     """
+    check_logits(logits)
     if noise:
         logits = logits + noise * (_gumbel(logits, generator) - _gumbel(logits, generator))
-    return logits > 0, straight_through(logits > 0, torch.sigmoid(logits / temperature))
+    is_open = ~(logits <= 0)
+    return is_open, straight_through(is_open, torch.sigmoid(logits / temperature))
 
 
 def one_of(
     logits: Tensor, *, temperature: float = 1.0, noise: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
     """One-hot [..., n] with the gradient of softmax((logits + noise G) / temperature), G Gumbel variables; of equal
-    logits the first wins."""
+    logits the first wins. NaN as in ``one_gate``."""
+    check_logits(logits)
     if noise:
         logits = logits + noise * _gumbel(logits, generator)
     chosen = torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
     return straight_through(chosen, torch.softmax(logits / temperature, -1))
+
+
+def check_logits(logits: Tensor) -> None:
+    if readable(logits) and bool(logits.isnan().any()):
+        raise ArgumentError("logits", "NaN", "find where they become NaN: a gate drawn from them would be arbitrary")
+
+
+def check_budget(budget: float) -> None:
+    """Raises ArgumentError unless it is more than nothing and at most everything."""
+    if not 0 < budget <= 1:
+        raise ArgumentError("budget", f"{budget}", "a budget is a share of dense attention: more than 0, at most 1")
 
 
 def log_gate(chosen: Tensor, gate: Tensor) -> Tensor:

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .block_scorers import query_blocks, replace_own
-from .gates import log_gate, one_of
+from .gates import check_budget, log_gate, one_of
 from .inputs import Inputs
 from .layer import BUCKETS, LayerShape, distance_buckets, pair_counts
 from .pooling import block_means, first_tokens, group_means
-from .selection import FINE, LEVELS, MEDIUM_SIZE, SKIP, LevelSelection
+from .selection import FINE, LEVELS, SKIP, LevelSelection
 
 LARGEST_TABLE = 1 << 24
 """Numbers of the hidden layer that are held at once, for each batch element."""
@@ -112,6 +113,7 @@ class Granularity(nn.Module):
     ) -> None:
         super().__init__()
         check_levels(levels, block)
+        check_budget(budget)
         self.direction, self.scorer, self.block, self.budget = direction, scorer, block, budget
         self.levels, self.temperature, self.noise = tuple(levels), temperature, 1.0
 

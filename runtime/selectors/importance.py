@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
-from .gates import log_gate, one_gate
+from .gates import check_budget, log_gate, one_gate
 from .inputs import Inputs
 from .layer import allowed_pairs
 from .selection import TokenSelection
@@ -65,6 +65,7 @@ class Importance(nn.Module):
         super().__init__()
         if gate not in GATES:
             raise ArgumentError("gate", repr(gate), f"choose one of {', '.join(GATES)}")
+        check_budget(budget)
         self.direction, self.scorer, self.budget = direction, scorer, budget
         self.gate, self.temperature, self.noise = gate, temperature, 1.0
 

@@ -72,9 +72,6 @@ SKIP, COARSE, MEDIUM, FINE = range(4)
 LEVELS = ("skip", "coarse", "medium", "fine")
 """A level's number is its place here, whatever the levels of a declaration are."""
 
-MEDIUM_SIZE = 4
-"""Tokens in a summary of the medium level."""
-
 
 @dataclass(frozen=True, slots=True)
 class LevelSelection:

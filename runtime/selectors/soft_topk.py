@@ -45,7 +45,7 @@ def soft_topk(
     lead = scores.shape[:-1]
     k = _per_row("k", k, lead, scores)
     temperature = _per_row("temperature", temperature, lead, scores)
-    if _readable(scores):
+    if readable(scores):
         if not bool((k >= 0).all()):
             raise ArgumentError("k", "negative or NaN", "k counts what is chosen: give 0 or more")
         if not bool(((temperature > 0) & temperature.isfinite()).all()):
@@ -59,7 +59,7 @@ def hard_topk(scores: Tensor, k: int | Tensor, *, eligible: Tensor | None = None
     first. -inf is never chosen. k: an int, or ints that broadcast to [...]. Raises as ``soft_topk`` does."""
     scores, live = _checked(scores.detach(), eligible)
     rows = torch.as_tensor(k, device=scores.device).expand(scores.shape[:-1])
-    if _readable(scores) and not bool((rows >= 0).all()):
+    if readable(scores) and not bool((rows >= 0).all()):
         raise ArgumentError("k", "negative", "k counts what is chosen: give 0 or more")
     # NaN sorts as the greatest, and may not be chosen.
     ordered = scores.masked_fill(~live | scores.isnan(), -torch.inf).sort(dim=-1, descending=True, stable=True)
@@ -140,7 +140,7 @@ def _checked(scores: Tensor, eligible: Tensor | None) -> tuple[Tensor, Tensor]:
         found = f"shape {tuple(live.shape)} against scores {tuple(scores.shape)}"
         raise ArgumentError("eligible", found, "give it a shape that broadcasts to the scores") from None
     live = live & ~scores.isneginf()
-    if _readable(scores) and bool((live & scores.isnan()).any()):
+    if readable(scores) and bool((live & scores.isnan()).any()):
         raise ArgumentError("scores", "NaN", "find where they become NaN: a selection from them would be arbitrary")
     return scores, live
 
@@ -153,5 +153,6 @@ def _per_row(name: str, value: float | Tensor, lead: torch.Size, scores: Tensor)
         raise ArgumentError(name, found, "give one number, or one for each row") from None
 
 
-def _readable(scores: Tensor) -> bool:
+def readable(scores: Tensor) -> bool:
+    """Whether the numbers can be looked at without stopping a device, or a trace."""
     return scores.device.type == "cpu" and not torch.compiler.is_compiling()

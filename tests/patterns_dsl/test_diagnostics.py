@@ -275,6 +275,8 @@ STATEMENTS = [
     ("P221", "learn hot = importance(budget = 0%) step self"),
     ("P221", "learn hot = importance(budget = 3) step self"),
     ("P221", "learn hot = granularity(levels = [skip]) step self"),
+    ("P221", "learn hot = granularity(block = 6) step self"),
+    ("P221", "learn hot = granularity(block = 6, levels = [fine, medium]) step self"),
     ("P222", "learn hot = topk_blocks(k = 3) step hot"),
     ("P222", "learn hot = topk_blocks(k = 3) step columns(hot)"),
     ("P222", "learn hot = topk_blocks(k = 3) step refine(hot)"),
