@@ -17,6 +17,7 @@ from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
 from .read_integer import ReadError, read_expr, read_predicate, refuse
 from .read_kernel import ReadKernel, ReadLoop, ReadSweep, read_backward_key, read_query_kernel
+from .source_template import dotted, same_arguments, template
 
 __all__ = ["ReadError", "read"]
 
@@ -173,6 +174,8 @@ class _Assembly:
         function = self.functions[name]
         match function:
             case ast.FunctionDef(body=[ast.Return(value=value)], decorator_list=[decorator]) if value is not None:
-                if ast.unparse(decorator) == "triton.jit" and ast.unparse(function.args) == ", ".join(parameters):
+                [wanted] = template(f"def f({', '.join(parameters)}): pass")
+                assert isinstance(wanted, ast.FunctionDef)
+                if dotted(decorator) == "triton.jit" and same_arguments(wanted, function):
                     return value
         raise refuse(function, f"{name} is not a function of ({', '.join(parameters)}) that returns one expression")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from ..relations.integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from .source_template import dotted
 
 
 class ReadError(ValueError):
@@ -53,12 +54,12 @@ def read_expr(node: ast.expr, names: frozenset[str]) -> Expr:
                 if _range(expr.left)[0] < 0:
                     raise refuse(node, f"Triton's {expr.operator} rounds towards zero; the left side may be negative")
             return expr
-        case ast.Call(func=func, args=[left, right], keywords=[]) if ast.unparse(func) in _CALLS:
-            expr = Binary(_CALLS[ast.unparse(func)], read_expr(left, names), read_expr(right, names))
+        case ast.Call(func=func, args=[left, right], keywords=[]) if dotted(func) in _CALLS:
+            expr = Binary(_CALLS[dotted(func)], read_expr(left, names), read_expr(right, names))
             if expr.operator in ("//", "%"):
                 _check_divisor(expr, node)
             return expr
-        case ast.Call(func=func, args=[test, then, otherwise], keywords=[]) if ast.unparse(func) == "tl.where":
+        case ast.Call(func=func, args=[test, then, otherwise], keywords=[]) if dotted(func) == "tl.where":
             return Select(read_predicate(test, names), read_expr(then, names), read_expr(otherwise, names))
         case _:
             raise refuse(node, "not an integer expression of a program")

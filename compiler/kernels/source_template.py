@@ -15,6 +15,15 @@ Holes: TypeAlias = dict[str, ast.expr]
 
 _HOLE = "HOLE_"
 
+_WITHOUT_EFFECT = ("ctx", "kind", "type_comment", "type_ignores")
+_FIELDS = {
+    kind: tuple(name for name in kind._fields if name not in _WITHOUT_EFFECT)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""What of a node is compared. Whether it is loaded or stored is said by its place; comments on types and the prefix of
+a text have no effect. Positions are no fields, and an absent optional field is None on both sides."""
+
 
 @lru_cache(maxsize=512)
 def template(text: str) -> tuple[ast.stmt, ...]:
@@ -33,6 +42,17 @@ def same_arguments(one: ast.FunctionDef, two: ast.FunctionDef) -> bool:
     return _same(one.args, two.args, {})
 
 
+def dotted(node: ast.expr) -> str:
+    """``tl.where`` for the expression of that name; nothing for one that is no name."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=ast.Name(id=home), attr=name):
+            return f"{home}.{name}"
+        case _:
+            return ""
+
+
 def _same(pattern: object, found: object, holes: Holes) -> bool:
     kind = type(pattern)
     if kind is ast.Name:
@@ -42,13 +62,12 @@ def _same(pattern: object, found: object, holes: Holes) -> bool:
                 return False
             earlier = holes.setdefault(pattern.id.removeprefix(_HOLE), found)
             return earlier is found or ast.dump(earlier) == ast.dump(found)
-        # Whether it is loaded or stored is said by its place.
         return isinstance(found, ast.Name) and pattern.id == found.id
     if kind is not type(found):
         return False
     if isinstance(pattern, ast.AST):
-        # Positions and type comments are attributes, not fields; an absent optional field is None on both sides.
-        return all(_same(getattr(pattern, name, None), getattr(found, name, None), holes) for name in pattern._fields)
+        fields = _FIELDS[type(pattern)]
+        return all(_same(getattr(pattern, name, None), getattr(found, name, None), holes) for name in fields)
     if isinstance(pattern, list):
         assert isinstance(found, list)
         return len(pattern) == len(found) and all(map(_same, pattern, found, repeat(holes)))
