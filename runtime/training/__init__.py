@@ -1,8 +1,10 @@
-"""Training what a pattern learns, beside a model that stays as it is. docs/selectors.md has the losses."""
+"""Training what a pattern learns, beside a model that stays as it is. docs/training.md has the losses."""
 
 from __future__ import annotations
 
+from .dense_maps import DenseAttention as DenseAttention
 from .dense_maps import block_attention as block_attention
 from .dense_maps import tile_attention as tile_attention
-from .distill import coverage as coverage
 from .distill import distillation_loss as distillation_loss
+from .measure import coverage as coverage
+from .measure import density as density

@@ -1,0 +1,1 @@
+"""What each learned part is taught by dense attention, a file for each."""
