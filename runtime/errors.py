@@ -29,6 +29,10 @@ class AttachError(ValueError):
     """A model that a pattern cannot be attached to, or an attachment that is not in force."""
 
 
+class SavedError(AttachError):
+    """A saved attachment that is not intact, or is of another format, pattern or model."""
+
+
 class PlanError(AttachError):
     """A plan that does not fit the model: a layer or a head out of range, or assigned twice."""
 

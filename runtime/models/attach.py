@@ -43,7 +43,7 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
     bindings = bindings_of(layers, shares, entrances, own, engine, watching)
     learned = learned_of(layers, shares, entrances, engine, random)
     mixed = any(_leaves_heads(layer, share) for layer, share in zip(layers, shares, strict=True))
-    handle = Handle(model, layers, bindings, watching)
+    handle = Handle(model, pattern, layers, bindings, watching, random)
     name = implementation_name(own, mixed=mixed)
     try:
         handle._bind(name, learned)

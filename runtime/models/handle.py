@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from ...compiler.pattern import Pattern, Plan
 from ..errors import AttachError
 from ..learned.attention import LearnedAttention
 from .binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
@@ -23,9 +25,17 @@ class Handle:
     """An attachment in force. ``detach()``, or leaving a ``with`` block, takes it out again."""
 
     def __init__(
-        self, model: nn.Module, layers: tuple[Layer, ...], bindings: tuple[Binding, ...], watching: Watching
+        self,
+        model: nn.Module,
+        subject: Pattern | Plan,
+        layers: tuple[Layer, ...],
+        bindings: tuple[Binding, ...],
+        watching: Watching,
+        random: int | None = None,
     ) -> None:
         self.model = model
+        self.subject = subject
+        self.random = random
         self.layers = layers
         self.bindings = bindings
         self._watching = watching
@@ -49,6 +59,16 @@ class Handle:
         """All that is learned, layer by layer: nothing of the model itself."""
         for learned in self.learned.values():
             yield from learned.parameters()
+
+    def save(self, directory: Path | str) -> None:
+        """Write what is attached and what it learned into a folder, which is made; it may be the model's own. The
+        model's weights are not in it. ``patternc.load_attached`` reads it.
+
+        Raises AttachError where nothing is learned, SavedError where the text is not to be had from one file.
+        """
+        from .saved import save  # which attaches what it loads
+
+        save(self, Path(directory))
 
     @contextmanager
     def watch(self) -> Iterator[dict[int, Watched]]:
