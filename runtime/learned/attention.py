@@ -18,7 +18,7 @@ from ..errors import ArgumentError
 from ..selectors.inputs import Inputs, Side
 from ..selectors.layer import LayerShape
 from ..selectors.learned import Learned
-from ..selectors.selection import Selection
+from ..selectors.selection import Selection, without_gradient
 from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, bind
 from .dispatch import DENSE, Dispatch, choose
@@ -59,6 +59,8 @@ class LearnedAttention(nn.Module):
     ``program`` is None for the reference engine, which evaluates the pattern itself. ``dtype`` None: it is called with
     tensors of any data type that the engine computes in.
 
+    ``detached``, while it is set: no gradient passes from the output to selectors and gates, which learn elsewhere.
+
     Its parameters train, move and are saved with the model that holds it. Nothing is noted on the side in ``forward``,
     which gradient checkpointing runs twice: what was selected is returned where it is asked for.
     """
@@ -78,6 +80,7 @@ class LearnedAttention(nn.Module):
             check_dtype(engine, dtype)
         self.pattern, self.program = pattern, program
         self.shape, self.engine, self.dtype = shape, engine, dtype
+        self.detached = False
         self.learned = Learned(pattern, shape, random=random)
 
     def extra_repr(self) -> str:
@@ -136,6 +139,8 @@ class LearnedAttention(nn.Module):
         tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
         if selections is None:
             selections = self.select(inputs, k, v)
+            if self.detached:
+                selections = {name: without_gradient(selection) for name, selection in selections.items()}
         out, lse, dispatch = self._attend(q, selections, tokens, Scores(scale, softcap))
         if sinks is not None:
             check_sinks(q, sinks)

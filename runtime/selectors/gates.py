@@ -76,12 +76,23 @@ class Gated(nn.Module):
     and is reopened by the noise.
     """
 
+    is_hard: Tensor
+
     def __init__(self, heads: int, *, hard: bool = False, start: float = 2.0) -> None:
         super().__init__()
         if heads < 1:
             raise ArgumentError("heads", f"{heads}", "a gate belongs to at least one head")
-        self.hard, self.noise = hard, 1.0
+        self.noise = 1.0
         self.logits = nn.Parameter(torch.full((heads,), start))
+        self.register_buffer("is_hard", torch.tensor(hard))  # what is saved says how it is to be read
+
+    @property
+    def hard(self) -> bool:
+        return bool(self.is_hard)
+
+    @hard.setter
+    def hard(self, value: bool) -> None:
+        self.is_hard.fill_(value)
 
     def forward(self, generator: torch.Generator | None = None) -> TermGate:
         if not self.hard:

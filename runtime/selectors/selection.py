@@ -8,8 +8,8 @@ allows and whose tokens exist; it is differentiable where the number of choices 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -115,3 +115,12 @@ class TermGate:
 
 
 Selection: TypeAlias = TokenSelection | BlockSelection | KeySelection | LevelSelection | SummarySelection | TermGate
+
+
+def without_gradient(selection: Selection) -> Selection:
+    """The same choice, and no gradient through it to what made it; that of summaries is the tokens' own, and stays."""
+    if isinstance(selection, SummarySelection):
+        return selection
+    values: dict[str, Any] = {each.name: getattr(selection, each.name) for each in fields(selection)}
+    cut: dict[str, Any] = {name: x.detach() for name, x in values.items() if isinstance(x, Tensor)}
+    return replace(selection, **cut)
