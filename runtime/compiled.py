@@ -12,9 +12,10 @@ from torch import Tensor
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
 from .arguments import check_placement, check_tensors
+from .eager import attend
 from .engines.engine import Call, Meaning, check_dtype
 from .errors import EngineError
-from .op import attention, register
+from .op import register
 
 if TYPE_CHECKING:
     from ..compiler.explain.prediction import Prediction
@@ -134,7 +135,7 @@ class Compiled:
         check = q.device.type == "cpu" if check_finite is None else check_finite
         call = Call(scale, spans, query_offset, documents, max_seqlen, softcap, check)
         check_placement(q, k, call, cross=self.meaning.direction is Direction.CROSS)
-        out, lse = attention(q, k, v, spans, documents, self.key, scale, query_offset, max_seqlen, softcap, check)
+        out, lse = attend(q, k, v, self.key, call)
         if sinks is not None:
             check_sinks(q, sinks)
             out, lse = join_sinks(out, lse, sinks)

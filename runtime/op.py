@@ -54,6 +54,33 @@ def _resolve(key: str) -> Registered:
         ) from None
 
 
+def run(key: str, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
+    """(out, lse) by the engine of a registered program, contiguous. Raises ArgumentError for what spans and documents
+    hold."""
+    entry = _resolve(key)
+    check_values(k, call)
+    out, lse = entry.engine.forward(entry.program, q, k, v, call)
+    return out.contiguous(), lse.contiguous()
+
+
+def run_backward(
+    key: str,
+    grad_out: Tensor,
+    grad_lse: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    call: Call,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dq, dk, dv), contiguous."""
+    entry = _resolve(key)
+    gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
+    dq, dk, dv = (gradient.contiguous() for gradient in gradients)
+    return dq, dk, dv
+
+
 @torch.library.custom_op("patternc::attention", mutates_args=())
 def attention(
     q: Tensor,
@@ -69,10 +96,7 @@ def attention(
     check_finite: bool,
 ) -> tuple[Tensor, Tensor]:
     """(out [B, Hq, Nq, D], lse [B, Hq, Nq]), both contiguous. Arguments as in ``Engine.forward`` and ``Call``."""
-    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap, check_finite)
-    check_values(k, call)
-    out, lse = entry.engine.forward(entry.program, q, k, v, call)
-    return out.contiguous(), lse.contiguous()
+    return run(program, q, k, v, Call(scale, spans, query_offset, documents, max_seqlen, softcap, check_finite))
 
 
 @attention.register_fake
@@ -100,10 +124,8 @@ def attention_backward(
     check_finite: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dq, dk, dv), contiguous. Arguments as in ``Engine.backward`` and ``Call``."""
-    entry, call = _resolve(program), Call(scale, spans, query_offset, documents, max_seqlen, softcap, check_finite)
-    gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
-    dq, dk, dv = (gradient.contiguous() for gradient in gradients)
-    return dq, dk, dv
+    call = Call(scale, spans, query_offset, documents, max_seqlen, softcap, check_finite)
+    return run_backward(program, grad_out, grad_lse, q, k, v, out, lse, call)
 
 
 @attention_backward.register_fake

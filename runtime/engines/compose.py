@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from ...compiler.passes.program import Program
 from ..errors import EngineError
-from . import guard
+from . import guard, single
 from .by_heads import NOBODY, ByHeads, Run, is_cross, runs
 from .engine import Call
 from .machine import this_machine
@@ -25,7 +26,7 @@ from .price import Heads, Price
 from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
 from .sequences import Sequence, sequences
-from .stages import alone, batch_forward, stages_backward, stages_forward
+from .stages import Batch, stages_backward, stages_forward
 
 
 class ComposeEngine:
@@ -41,8 +42,10 @@ class ComposeEngine:
         q, call, _ = _positive_scale(q, call)
         parts = list(sequences(q, k, call, cross=is_cross(program)))
         shares = list(product(parts, _shares(program, q, k)))
-        if len(shares) == 1 and (found := _alone(*shares[0], q, k, v, call)) is not None:
-            return found
+        if (batch := _alone(shares, q, k)) is not None:
+            own = shares[0][0].keys
+            if (found := single.forward(batch, q, own(k), own(v), call)) is not None:
+                return found
         wide = torch.promote_types(q.dtype, torch.float32)
         out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
         if sum(part.queries(lse).numel() for part in parts) < lse.numel() or _leaves_heads(program):
@@ -78,27 +81,50 @@ class ComposeEngine:
         # off.
         q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
         q, call, factor = _positive_scale(q, call)
-        # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
-        lse = lse.masked_fill(lse == -math.inf, 0.0)
-        grad, v_in, out_in, q_in, k_in = grad_out, v, out, q, k
-        if grad_lse is not None:
-            grad, q_in, k_in, v_in, out_in = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
-        dq, dk, dv = (torch.zeros(x.shape, dtype=wide) for x in (q_in, k_in, v_in))
-        for part, (one, run) in product(sequences(q, k, call, cross=is_cross(program)), _shares(program, q, k)):
-            rows, tokens = partial(_part, part.queries, run.query), partial(_part, part.keys, run.key)
-            queries = (rows(grad), rows(q_in), rows(out_in), rows(lse), rows(dq))
-            keys = (tokens(k_in), tokens(v_in), tokens(dk), tokens(dv))
-            if not part.whole:
-                rows_backward(one, part, queries, keys, call)
-            elif call.check_finite:
-                forward = partial(_whole_forward, one, call)
-                guard.backward(partial(_whole_backward, one, call), forward, queries, keys)
-            else:
-                _whole_backward(one, call, queries, keys)
+        shares = list(product(sequences(q, k, call, cross=is_cross(program)), _shares(program, q, k)))
+        found = None
+        if grad_lse is None and (batch := _alone(shares, q, k, backward=True)) is not None:
+            found = single.backward(batch, (grad_out, q, k, v, out), lse, call)
+        dq, dk, dv = found or _sum_of_parts(shares, grad_out, grad_lse, q, k, v, out, lse, call)
         if factor != 1:
             dq.mul_(factor)
-        width = q.shape[-1]
-        return tuple(grad[..., :width].to(dtype) for grad in (dq, dk, dv))  # type: ignore[return-value]
+        return dq.to(dtype), dk.to(dtype), dv.to(dtype)
+
+
+Share: TypeAlias = tuple[Sequence, tuple[Program, Run]]
+"""A program, and the heads of a sequence that it runs."""
+
+
+def _sum_of_parts(
+    shares: list[Share],
+    grad: Tensor,
+    grad_lse: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    call: Call,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dq, dk, dv), to which each share adds its own."""
+    width = q.shape[-1]
+    # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
+    lse = lse.masked_fill(lse == -math.inf, 0.0)
+    if grad_lse is not None:
+        grad, q, k, v, out = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
+    dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype) for x in (q, k, v))
+    for part, (one, run) in shares:
+        rows, tokens = partial(_part, part.queries, run.query), partial(_part, part.keys, run.key)
+        queries = (rows(grad), rows(q), rows(out), rows(lse), rows(dq))
+        keys = (tokens(k), tokens(v), tokens(dk), tokens(dv))
+        if not part.whole:
+            rows_backward(one, part, queries, keys, call)
+        elif call.check_finite:
+            forward = partial(_whole_forward, one, call)
+            guard.backward(partial(_whole_backward, one, call), forward, queries, keys)
+        else:
+            _whole_backward(one, call, queries, keys)
+    return dq[..., :width], dk[..., :width], dv[..., :width]
 
 
 def _shares(program: Program | ByHeads[Program], q: Tensor, k: Tensor) -> tuple[tuple[Program, Run], ...]:
@@ -135,20 +161,15 @@ def _route(program: Program, q: Tensor, k: Tensor, *, backward: bool = False) ->
     return find_route(program, q.shape[2], k.shape[2], price(q, k, backward=backward), q.dtype)
 
 
-def _alone(
-    part: Sequence, share: tuple[Program, Run], q: Tensor, k: Tensor, v: Tensor, call: Call
-) -> tuple[Tensor, Tensor] | None:
-    """(out, lse) where one kernel call computes all of it, of numbers that are finite; else None."""
-    one, run = share
-    query, key, value = part.queries(q[:, run.query]), part.keys(k[:, run.key]), part.keys(v[:, run.key])
-    if not part.whole or query.shape != q.shape:
+def _alone(shares: list[Share], q: Tensor, k: Tensor, *, backward: bool = False) -> Batch | None:
+    """The block of a call that a single kernel call computes; None where there is more to do."""
+    if len(shares) != 1:
         return None
-    batch = alone(_route(one, query, key).stages, q.shape[2])
-    found = None if batch is None else batch_forward(batch, query, key, value, call)
-    # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
-    if found is None or (call.check_finite and not guard.finite(key, *found)):
+    part, (program, run) = shares[0]
+    query, key = part.queries(q[:, run.query]), part.keys(k[:, run.key])
+    if not part.whole or query.shape != q.shape or (backward and key.shape != k.shape):
         return None
-    return found
+    return single.alone(_route(program, query, key, backward=backward).stages, q.shape[2])
 
 
 def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:

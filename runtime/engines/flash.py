@@ -60,16 +60,37 @@ def forward_alone(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, call: Call
 ) -> tuple[Tensor, Tensor] | None:
     """As ``forward`` for q, k, v [B, H, ..., D] and a mask [rows, keys], without a copy of the kernel's output; None
-    where there must be one. The kernel lays heads behind tokens: with one head per batch element nothing is to move."""
-    if call.softcap is not None or q.shape[1] != k.shape[1]:
+    where there must be one."""
+    if call.softcap is not None or (one := _one_head_each(q, k, v)) is None:
         return None
-    if q.shape[0] > 1 and any(x.stride(0) != x.shape[1] * x.stride(1) for x in (q, k, v)):
-        return None
-    many = q.shape[0] * q.shape[1]
-    one = (x.as_strided((many, 1, *x.shape[2:]), (x.stride(1), 0, *x.stride()[2:])) for x in (q, k, v))
-    added = None if mask is None else mask.expand(many, 1, -1, -1)
-    out, lse = _FORWARD(*one, 0.0, causal, attn_mask=added, scale=call.scale)
+    out, lse = _FORWARD(*one, 0.0, causal, attn_mask=_for_each(mask, one[0]), scale=call.scale)
     return out.view(q.shape), lse.view(q.shape[:-1])
+
+
+def backward_alone(
+    tensors: tuple[Tensor, ...], lse: Tensor, mask: Tensor | None, *, causal: bool, call: Call
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """As ``backward`` for the tensors (grad, q, k, v, out), all [B, H, ..., D], and a mask [rows, keys], without a copy
+    of what the kernel returns; None where there must be one."""
+    if call.softcap is not None or (one := _one_head_each(*tensors)) is None:
+        return None
+    each = lse.reshape(-1, 1, lse.shape[-1])
+    parts = _BACKWARD(*one, each, 0.0, causal, attn_mask=_for_each(mask, one[0]), scale=call.scale)
+    dq, dk, dv = (part.view(tensor.shape) for part, tensor in zip(parts, tensors[1:4], strict=True))
+    return dq, dk, dv
+
+
+def _one_head_each(*tensors: Tensor) -> list[Tensor] | None:
+    """The tensors [B, H, rows, D] as [B * H, 1, rows, D], of which the kernel's results are contiguous: it lays heads
+    behind tokens. None where heads are not alike, or that would be a copy."""
+    batch, heads = tensors[0].shape[:2]
+    if any(x.shape[1] != heads or (batch > 1 and x.stride(0) != heads * x.stride(1)) for x in tensors):
+        return None
+    return [x.as_strided((batch * heads, 1, *x.shape[2:]), (x.stride(1), 0, *x.stride()[2:])) for x in tensors]
+
+
+def _for_each(mask: Tensor | None, q: Tensor) -> Tensor | None:
+    return None if mask is None else mask.expand(q.shape[0], 1, -1, -1)
 
 
 def backward(

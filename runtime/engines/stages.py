@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiler.passes.program import NATURAL
 from . import flash, guard
 from .blocks import Block
 from .engine import Call
 from .masks import Mask
-from .views import BlockViews, Place, Side
+from .views import BlockViews, Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +79,7 @@ def stages_forward(
     """Fill out and lse, which hold 0 and -inf in rows that no fresh batch writes."""
     out, lse = into
     groups = q.shape[1] // k.shape[1]
-    q, k, v = (_rows_contiguous(x) for x in (q, k, v))
+    q, k, v = (rows_contiguous(x) for x in (q, k, v))
     column = lse.unsqueeze(-1)
     for stage in stages:
         qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
@@ -106,25 +105,6 @@ def stages_forward(
         stage.query.put_back(column, total_lse)
 
 
-def alone(stages: tuple[Stage, ...], n: int) -> Batch | None:
-    """The one block that is all there is to do for n queries, each of which has a key; None where there is more."""
-    if len(stages) != 1 or len(stages[0].batches) != 1:
-        return None
-    stage, batch = stages[0], stages[0].batches[0]
-    in_place = all(isinstance(place, Side) and place.order == NATURAL for place in (stage.query, stage.key))
-    living = batch.bias is None or batch.bias.dead is None
-    return batch if in_place and living and (batch.block.tiles.count, batch.block.tiles.rows) == (1, n) else None
-
-
-def batch_forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor] | None:
-    """(out, lse) of one block of all queries, without a copy; None where there must be one."""
-    tiles = batch.block.tiles
-    seen = slice(tiles.key, tiles.key + tiles.keys)
-    q, k, v = (_rows_contiguous(x) for x in (q, k[:, :, seen], v[:, :, seen]))
-    mask = None if batch.bias is None else batch.bias.added
-    return flash.forward_alone(q, k, v, mask, causal=batch.block.triangle, call=call)
-
-
 def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
     """Add a disjoint part to the softmax in out [..., D] and lse [...], in place."""
     total = torch.logaddexp(lse, part_lse)
@@ -138,7 +118,7 @@ def stages_backward(stages: tuple[Stage, ...], queries: guard.Queries, keys: gua
     grad, q, out, lse, dq = queries
     k, v, dk, dv = keys
     groups = q.shape[1] // k.shape[1]
-    grad, q, out, k, v = (_rows_contiguous(x) for x in (grad, q, out, k, v))
+    grad, q, out, k, v = (rows_contiguous(x) for x in (grad, q, out, k, v))
     column = lse.unsqueeze(-1)
     for stage in stages:
         grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
@@ -171,6 +151,6 @@ def _expanded(bias: Bias | None, query: Tensor) -> Tensor | None:
     return None if bias is None else bias.added.expand(*query.shape[:-2], -1, -1)
 
 
-def _rows_contiguous(x: Tensor) -> Tensor:
+def rows_contiguous(x: Tensor) -> Tensor:
     """Flash reads whole rows: the features of a token must be adjacent."""
     return x if x.stride(-1) == 1 else x.contiguous()

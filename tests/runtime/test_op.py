@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import patternc as pc
-from patternc.runtime import op
+from patternc.runtime import eager, op
 
 
 @pytest.fixture
@@ -84,3 +85,68 @@ def test_a_colliding_key_is_an_error(monkeypatch, program):
 def test_an_unknown_key_says_what_to_do(inputs):
     with pytest.raises(RuntimeError, match="compile the pattern here"):
         torch.ops.patternc.attention(*inputs, None, None, "reference:none", 1.0, 0, None, None, True)
+
+
+@pytest.fixture
+def operated(monkeypatch):
+    """How often the operator was called."""
+    calls = []
+    operator = eager.attention
+    monkeypatch.setattr(eager, "attention", lambda *arguments: calls.append(1) or operator(*arguments))
+    return calls
+
+
+@pytest.mark.parametrize("options", [{}, {"spans": [[0, 9], [3, 9]]}, {"softcap": 2.0, "scale": -0.7}])
+def test_a_call_that_nobody_watches_is_the_operator_without_its_way(inputs, program, operated, options):
+    options = dict(options)
+    if "spans" in options:
+        options["spans"] = torch.tensor(options["spans"], dtype=torch.int32)
+    weight = torch.randn(2, 4, 9, 8)
+
+    def run():
+        out, lse = program(*inputs, return_lse=True, **options)
+        loss = (out * weight).sum() + lse.masked_fill(lse == -torch.inf, 0.0).sum()
+        return out, lse, *torch.autograd.grad(loss, inputs)
+
+    plain = run()
+    assert operated == []
+    with FlopCounterMode(display=False):  # a mode that sees operators
+        watched = run()
+    assert operated == [1]
+    for one, other in zip(plain, watched, strict=True):
+        assert one.is_contiguous() and torch.equal(one, other)
+    with torch.no_grad():
+        assert torch.equal(program(*inputs, **options), plain[0])
+    assert operated == [1]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*batching rule:UserWarning")
+@pytest.mark.parametrize("watch", ["subclass", "transform", "trace"])
+def test_who_must_see_the_operator_sees_it(inputs, program, operated, watch):
+    class Labelled(torch.Tensor):
+        pass
+
+    q, k, v = (x.detach() for x in inputs)
+    expected = program(q, k, v)
+    if watch == "subclass":
+        found = program(q.as_subclass(Labelled), k, v)
+    elif watch == "transform":
+        found = torch.vmap(lambda q: program(q, k, v))(q[None])[0]
+    else:
+        found = torch.jit.trace(lambda q: program(q, k, v), (q,), check_trace=False)(q)
+    assert len(operated) >= 1
+    assert torch.equal(torch.Tensor(found), expected)
+
+
+def test_a_gradient_is_not_differentiated_again(inputs, program):
+    [first] = torch.autograd.grad(program(*inputs).sum(), inputs[:1], create_graph=True)
+    with pytest.raises(RuntimeError, match="no autograd formula was registered"):
+        torch.autograd.grad(first.sum(), inputs[:1])
+
+
+def test_spans_that_change_before_the_backward_pass_are_an_error(inputs, program):
+    spans = torch.tensor([[0, 9], [3, 9]], dtype=torch.int32)
+    out = program(*inputs, spans=spans)
+    spans[0, 1] = 5
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()

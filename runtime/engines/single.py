@@ -1,0 +1,56 @@
+"""A call that one kernel call computes: dense attention itself, or one block of all queries with a mask.
+
+The kernel's results are the call's, without a copy, a merge or a sum. Numbers that are not finite show in them, and are
+then left to ``guard``: None is returned, as where results must be copied.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ...compiler.passes.program import NATURAL
+from . import flash, guard
+from .engine import Call
+from .stages import Batch, Stage, rows_contiguous
+from .views import Side
+
+
+def alone(stages: tuple[Stage, ...], n: int) -> Batch | None:
+    """The one block that is all there is to do for n queries, each of which has a key; None where there is more."""
+    if len(stages) != 1 or len(stages[0].batches) != 1:
+        return None
+    stage, batch = stages[0], stages[0].batches[0]
+    in_place = all(isinstance(place, Side) and place.order == NATURAL for place in (stage.query, stage.key))
+    living = batch.bias is None or batch.bias.dead is None
+    return batch if in_place and living and (batch.block.tiles.count, batch.block.tiles.rows) == (1, n) else None
+
+
+def forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor] | None:
+    """(out, lse) of all queries."""
+    tiles = batch.block.tiles
+    seen = slice(tiles.key, tiles.key + tiles.keys)
+    query, key, value = (rows_contiguous(x) for x in (q, k[:, :, seen], v[:, :, seen]))
+    found = flash.forward_alone(query, key, value, _added(batch), causal=batch.block.triangle, call=call)
+    # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
+    if found is None or (call.check_finite and not guard.finite(k, *found)):
+        return None
+    return found
+
+
+def backward(
+    batch: Batch, tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], lse: Tensor, call: Call
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """(dq, dk, dv) of (grad, q, k, v, out); None also where a key is in no block."""
+    tiles = batch.block.tiles
+    if (tiles.key, tiles.keys) != (0, tensors[2].shape[2]):
+        return None
+    whole = tuple(rows_contiguous(x) for x in tensors)
+    found = flash.backward_alone(whole, lse, _added(batch), causal=batch.block.triangle, call=call)
+    # dS = P (dO V - D) is not finite where one of its factors is not, and dq and dk are products of it; dO is in dv.
+    if found is None or (call.check_finite and not guard.finite(*found)):
+        return None
+    return found
+
+
+def _added(batch: Batch) -> Tensor | None:
+    return None if batch.bias is None else batch.bias.added
