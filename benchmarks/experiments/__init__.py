@@ -1,0 +1,1 @@
+"""Small models trained from scratch, and the data that they learn from."""
