@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-all demo bench lint types wheel gpu gpu-wheels clean
+.PHONY: help venv test test-all demo bench experiments lint types wheel gpu gpu-wheels clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools
 	$(PIP) torch
-	$(PIP) --no-build-isolation --editable '.[demo,dev,report]'
+	$(PIP) --no-build-isolation --editable '.[demo,dev,experiments,report]'
 	mkdir -p $(VENV)/src && ln -sfn ../.. $(VENV)/src/patternc
 	touch $@
 
@@ -42,6 +42,15 @@ test-all: $(VENV)/.model ## every test that needs no GPU
 
 demo: $(VENV)/.model ## prove, compile and run patterns in SmolLM2-135M; writes out/demo
 	$(BIN)/python -m patternc.runtime.demo
+
+# Only the message catalogues of the packages are read.
+$(VENV)/.catalogues: $(VENV)/.installed
+	$(PIP) --no-deps django pretix
+	touch $@
+
+experiments: $(VENV)/.catalogues ## small models trained from scratch, an hour of one core; writes benchmarks/results
+	$(BIN)/python benchmarks/recall.py
+	$(BIN)/python benchmarks/translation.py
 
 bench: $(VENV)/.model ## the benchmarks, on an idle CPU: an hour; writes benchmarks/results and the plots in docs
 	$(BIN)/python benchmarks/attention.py -n 1024,4096,16384,65536,262144,1048576 --rounds 5 --memory 16384

@@ -44,9 +44,14 @@ def main() -> None:
     options = _parse()
     torch.set_num_threads(1)
     where, results = machine(), []
-    train, test = split(usable(_catalogued("de")), options.held_out)
+    train, test = split(usable(_catalogued(options.packages, "de")), options.held_out)
     tokenizer = subwords((side for pair in train for side in (pair.source, pair.target)), options.vocabulary)
-    data = {"packages": versions(), "train": len(train), "held_out": len(test), "vocabulary": options.vocabulary}
+    data = {
+        "packages": versions(options.packages),
+        "train": len(train),
+        "held_out": len(test),
+        "vocabulary": options.vocabulary,
+    }
     print(f"{len(train)} pairs to train on, {len(test)} held out, of {data['packages']}", flush=True)
     for seed in options.seeds:
         torch.manual_seed(seed)
@@ -65,6 +70,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0", help="separated by commas")
     parser.add_argument("--kinds", default=",".join(KINDS), help="of cross attention, separated by commas")
+    parser.add_argument("--packages", default=",".join(PACKAGES), help="whose catalogues are read")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=64, help="sentences in a step")
     parser.add_argument("--held-out", type=int, default=300, help="sentences")
@@ -73,12 +79,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=RESULTS / "translation.json")
     options = parser.parse_args()
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
-    options.kinds = options.kinds.split(",")
+    options.kinds, options.packages = options.kinds.split(","), options.packages.split(",")
     return options
 
 
-def _catalogued(language: str) -> Iterator[Pair]:
-    for package in PACKAGES:
+def _catalogued(packages: Sequence[str], language: str) -> Iterator[Pair]:
+    for package in packages:
         for path in catalogues(package, language):
             yield from sentences(path)
 

@@ -72,5 +72,5 @@ def split(pairs: list[Pair], held_out: int, seed: int = 0) -> tuple[list[Pair], 
     return train, test
 
 
-def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+def versions(packages: Iterable[str]) -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
