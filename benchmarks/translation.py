@@ -1,7 +1,7 @@
 """An encoder-decoder trained from scratch, its cross attention dense or with learned granularity.
 
     pip install --no-deps django pretix         # their message catalogues are the sentences
-    python benchmarks/translation.py [--seeds 0] [--steps 2000]
+    python benchmarks/translation.py [--seeds 0] [--steps 1500]
 
 Both kinds start from the same weights and see the same batches. With `library:granular` each pair of blocks of the
 two sentences is skipped, pooled or kept whole, as a network decides from their mean query and key; a hinge holds the
@@ -52,6 +52,7 @@ def main() -> None:
         "held_out": len(test),
         "vocabulary": options.vocabulary,
     }
+    settings = {name: value for name, value in vars(options).items() if name != "out"}
     print(f"{len(train)} pairs to train on, {len(test)} held out, of {data['packages']}", flush=True)
     for seed in options.seeds:
         torch.manual_seed(seed)
@@ -62,8 +63,7 @@ def main() -> None:
             row = {"seed": seed, "kind": kind} | run(model, seed, train, test, tokenizer, options)
             results.append(row)
             print(as_text(row), flush=True)
-    settings = {name: value for name, value in vars(options).items() if name != "out"}
-    write(options.out, "translation", settings, [], where, data=data, results=results)
+            write(options.out, "translation", settings, [], where, data=data, results=results)
 
 
 def _parse() -> argparse.Namespace:
@@ -71,8 +71,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0", help="separated by commas")
     parser.add_argument("--kinds", default=",".join(KINDS), help="of cross attention, separated by commas")
     parser.add_argument("--packages", default=",".join(PACKAGES), help="whose catalogues are read")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=64, help="sentences in a step")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=32, help="sentences in a step")
     parser.add_argument("--held-out", type=int, default=300, help="sentences")
     parser.add_argument("--vocabulary", type=int, default=500, help="of subwords")
     parser.add_argument("--block", type=int, default=8, help="tokens in a block, a multiple of 4")
