@@ -13,11 +13,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ..learned.attention import Attended, LearnedAttention, Selections
 from ..selectors.selection import (
     COARSE,
     MEDIUM,
-    MEDIUM_SIZE,
     BlockSelection,
     KeySelection,
     LevelSelection,

@@ -18,10 +18,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ....patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ....patterns_dsl.syntax import Direction
 from ...selectors.granularity import Granularity
 from ...selectors.layer import pair_counts
-from ...selectors.selection import MEDIUM_SIZE
 from ..dense_maps import DenseAttention, in_blocks, over_groups
 
 

@@ -115,7 +115,7 @@ def test_what_is_written_is_data(saved):
     manifest = SavedAttachment.model_validate_json((saved / MANIFEST).read_text())
     assert manifest.model == "LlamaForCausalLM" and manifest.layer_count == 3 and list(manifest.layers) == [0, 1, 2]
     assert (saved / TEXT).read_text() == SOURCE
-    assert len(safetensors.torch.load_file(saved / TENSORS)) == 3 * 4
+    assert len(safetensors.torch.load_file(saved / TENSORS)) == 3 * 5
 
 
 def edit(folder, change, *, tensors=None):
