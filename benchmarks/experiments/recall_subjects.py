@@ -11,7 +11,7 @@ from patternc.runtime.learned.attention import LearnedAttention
 from patternc.runtime.selectors import Inputs
 from patternc.runtime.selectors.dense import written_out
 from patternc.runtime.selectors.topk_keys import Indexer
-from patternc.runtime.training import tile_attention
+from patternc.runtime.training import DenseAttention, tile_attention
 
 from .recall_model import Layer, RecallModel, Seen
 
@@ -51,8 +51,8 @@ class DenseScores:
 
     def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Tensor:
         assert inputs.query.heads is not None and inputs.key.heads is not None
-        heads = tile_attention(inputs.query.heads, inputs.key.heads, inputs, tile, direction)
-        return torch.cat(list(heads), 2)
+        dense = DenseAttention(inputs.query.heads, inputs.key.heads, inputs, direction)
+        return torch.cat(list(tile_attention(dense, tile)), 2)
 
     def scores(self, prepared: Tensor, start: int, stop: int) -> Tensor:
         return prepared[:, :, start:stop]

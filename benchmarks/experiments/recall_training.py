@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.learned.attention import LearnedAttention
-from patternc.runtime.training import distillation_loss
+from patternc.runtime.training import DenseAttention, distillation_loss
 
 from .associative_recall import Examples, Task, draw
 from .recall_model import RecallModel
@@ -43,7 +44,9 @@ def distil(model: RecallModel, stages: list[Stage], generator: torch.Generator, 
         with torch.no_grad():
             _, seen = model(examples.tokens)
         losses = [
-            distillation_loss(attention.learned.selectors["hot"], one.inputs, one.q, one.k)
+            distillation_loss(
+                attention.learned.selectors["hot"], DenseAttention(one.q, one.k, one.inputs, Direction.CAUSAL)
+            )
             for attention, one in zip(attentions, seen, strict=True)
         ]
         optimizer.step(torch.stack(losses).sum())
