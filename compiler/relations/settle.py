@@ -12,7 +12,7 @@ counted both ways is in neither. ``choose`` makes one real choice instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TypeAlias, assert_never
 
@@ -112,6 +112,22 @@ def pooled(expression: Expression) -> bool:
             return pooled(operand)
         case _:
             return False  # a pooled term stands alone or in a union
+
+
+def mentions_length(node: object) -> bool:
+    """Whether a relation in core form is told the length of the sequence; selections are made of what there is, and
+    what bounds them is no part of it."""
+    match node:
+        case syntax.Name(name):
+            return name in ("n", "nq", "nk")
+        case syntax.Chosen():
+            return any(map(mentions_length, node.terms))
+        case tuple():
+            return any(map(mentions_length, node))
+        case syntax.Node():
+            return any(mentions_length(getattr(node, each.name)) for each in fields(node) if each.name != "span")
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.pattern import Pattern
@@ -20,7 +21,7 @@ from ..selectors.layer import LayerShape
 from ..selectors.learned import Learned
 from ..selectors.selection import Selection, without_gradient
 from ..sinks import check_sinks, join_sinks
-from .bind import Tokens, bind
+from .bind import Tokens, bind, tile_of
 from .dispatch import DENSE, Dispatch, choose
 from .front import Front
 from .products import Scores
@@ -38,6 +39,7 @@ class LearnedOptions(TypedDict, total=False):
     inputs: Inputs | None
     selections: Selections | None
     spans: Tensor | None
+    query_offset: int
     scale: float | None
     softcap: float | None
     sinks: Tensor | None
@@ -112,6 +114,7 @@ class LearnedAttention(nn.Module):
         inputs: Inputs | None = None,
         selections: Selections | None = None,
         spans: Tensor | None = None,
+        query_offset: int = 0,
         scale: float | None = None,
         softcap: float | None = None,
         sinks: Tensor | None = None,
@@ -125,23 +128,27 @@ class LearnedAttention(nn.Module):
         earlier call returned. ``spans`` int32 [B, 2]: the range of tokens that exist, as in ``Compiled``; not
         for cross patterns: ``inputs`` has their lengths. ``scale``, ``softcap`` and ``sinks`` as in ``Compiled``.
 
+        With fewer queries than keys (decode, chunked prefill) query row r stands at ``query_offset + r``, and
+        ``inputs`` are given: those of the whole sequence, over which selections are made.
+
         A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
         """
         scale = self.shape.head_dim**-0.5 if scale is None else float(scale)
-        self._check(q, k, v, inputs, Call(scale, spans, softcap=softcap))
+        self._check(q, k, v, inputs, Call(scale, spans, query_offset, softcap=softcap))
         front = None if spans is None else Front(spans)
         if front is not None:
             q, k, v = (front.bring(x, 2) for x in (q, k, v))
             hidden = None if hidden is None else front.bring(hidden, 1)
         if inputs is None:
             inputs = Inputs.self_attention(hidden, q, k, None if front is None else front.lengths)
-        q, k, v = _existing(q, inputs.query), _existing(k, inputs.key), _existing(v, inputs.key)
+        q = _existing(q, inputs.query, query_offset)
+        k, v = _existing(k, inputs.key), _existing(v, inputs.key)
         tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
         if selections is None:
             selections = self.select(inputs, k, v)
             if self.detached:
                 selections = {name: without_gradient(selection) for name, selection in selections.items()}
-        out, lse, dispatch = self._attend(q, selections, tokens, Scores(scale, softcap))
+        out, lse, dispatch = self._attend(q, query_offset, selections, tokens, Scores(scale, softcap))
         if sinks is not None:
             check_sinks(q, sinks)
             out, lse = join_sinks(out, lse, sinks)
@@ -158,14 +165,23 @@ class LearnedAttention(nn.Module):
         return found
 
     def _attend(
-        self, q: Tensor, selections: Selections, tokens: Tokens, scores: Scores
+        self, q: Tensor, offset: int, selections: Selections, tokens: Tokens, scores: Scores
     ) -> tuple[Tensor, Tensor, Dispatch]:
+        """Queries that are not given, of the first tile or to the reference engine, are 0 meanwhile."""
         if self.engine == "reference":
-            return *dense(self.pattern.bound, selections, q, tokens, scores), Dispatch(DENSE)
-        assert self.program is not None
-        parts = bind(self.program, find_engine(self.engine), selections, tokens, scores)
-        parts = replace(parts, dispatch=choose(parts.lists, q, tokens.k, scores, self.engine))
-        return *attend(parts, q, tokens.k, tokens.v), parts.dispatch
+            behind = 0 if self.pattern.direction is Direction.CROSS else tokens.k.shape[2] - offset - q.shape[2]
+            padded = F.pad(q, (0, 0, offset, behind))
+            before, way = offset, Dispatch(DENSE)
+            out, lse = dense(self.pattern.bound, selections, padded, tokens, scores)
+        else:
+            assert self.program is not None
+            before = offset % tile_of(selections)
+            engine, padded = find_engine(self.engine), F.pad(q, (0, 0, before, 0))
+            parts = bind(self.program, engine, selections, tokens, scores, offset - before)
+            way = choose(parts.lists, padded, tokens.k, scores, self.engine)
+            out, lse = attend(replace(parts, dispatch=way), padded, tokens.k, tokens.v)
+        rows = slice(before, before + q.shape[2])
+        return out[:, :, rows], lse[:, :, rows], way
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor, inputs: Inputs | None, call: Call) -> None:
         if self.dtype is None:
@@ -178,20 +194,20 @@ class LearnedAttention(nn.Module):
         cross = self.pattern.direction is Direction.CROSS
         check_placement(q, k, call, cross=cross)
         check_values(k, call)
-        if inputs is None:
-            if cross:
-                remedy = "a cross pattern reads two sequences: give Inputs.cross(...)"
-                raise ArgumentError("inputs", "missing", remedy)
-        else:
+        if inputs is not None:
             self._check_inputs(q, k, inputs, call)
-        if not cross and q.shape[2] != k.shape[2]:
+        elif cross:
+            remedy = "a cross pattern reads two sequences: give Inputs.cross(...)"
+            raise ArgumentError("inputs", "missing", remedy)
+        elif q.shape[2] != k.shape[2]:
             found = f"{q.shape[2]} queries and {k.shape[2]} keys"
-            raise ArgumentError("q", found, "selections are made over the whole sequence: pass all of it")
+            raise ArgumentError("q", found, "selections are made over the whole sequence: give inputs= of all of it")
 
     def _check_inputs(self, q: Tensor, k: Tensor, inputs: Inputs, call: Call) -> None:
         if call.spans is not None:
             raise ArgumentError("spans", "given with inputs", "let inputs state the lengths, with tokens at the front")
-        for name, side, tensor in (("q", inputs.query, q), ("k", inputs.key, k)):
+        sides = (("q", inputs.query, q if self.pattern.direction is Direction.CROSS else k), ("k", inputs.key, k))
+        for name, side, tensor in sides:
             if side.shape[:2] != (tensor.shape[0], tensor.shape[2]):
                 found = f"{side.shape[1]} tokens in a batch of {side.shape[0]}, beside {name} {tuple(tensor.shape)}"
                 raise ArgumentError("inputs", found, "give the same tokens")
@@ -201,6 +217,9 @@ class LearnedAttention(nn.Module):
             raise ArgumentError("inputs", "lengths of queries, in a cross pattern with positional terms", remedy)
 
 
-def _existing(x: Tensor, side: Side) -> Tensor:
-    """x [B, H, N, D], 0 where no token exists, whatever it held."""
-    return x if side.lengths is None else x.masked_fill(~side.exists()[:, None, :, None], 0.0)
+def _existing(x: Tensor, side: Side, first: int = 0) -> Tensor:
+    """x [B, H, tokens ``first`` and on, D], 0 where no token exists, whatever it held."""
+    if side.lengths is None:
+        return x
+    exists = side.exists()[:, first : first + x.shape[2]]
+    return x.masked_fill(~exists[:, None, :, None], 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -63,18 +64,21 @@ def bind(
     selections: Mapping[str, Selection],
     tokens: Tokens,
     scores: Scores,
+    first: int = 0,
 ) -> Parts:
-    """``selections``: of each ``learn`` by its name, a TermGate of each gate by its term, and of each ``pooled(s)``."""
+    """``selections``: of each ``learn`` by its name, a TermGate of each gate by its term, and of each ``pooled(s)``.
+    The queries that are given stand at ``first`` and on, a multiple of ``tile_of(selections)``."""
     parts = program.parts
     gates = _Gates(selections)
-    call = Call(scores.scale, spans=_spans(tokens), softcap=scores.softcap)
+    call = Call(scores.scale, spans=_spans(tokens), query_offset=first, softcap=scores.softcap)
     positional = [] if program.positional is None else [Positional(engine, program.positional, call)]
     before: list[Earlier] = []
     for term, own in zip(parts.gated, program.gated, strict=True):
         gate = gates.first_open(term.choices)
         positional.append(Positional(engine, own, call, gate))
         before.append(Earlier(HeldAlways(), term.pairs, _open(gate)))
-    base = Bounds(tokens.queries, tokens.keys, parts.direction is Direction.CAUSAL, tokens.lengths(parts.direction))
+    causal = parts.direction is Direction.CAUSAL
+    base = Bounds(tokens.queries, tokens.keys, causal, tokens.lengths(parts.direction), first=first)
     lists: list[KeyLists] = []
     held: list[Earlier] = []
     for selected in parts.selected:
@@ -88,7 +92,19 @@ def bind(
         selection = selections[f"pooled({summarised.size})"]
         assert isinstance(selection, SummarySelection)
         lists.append(replace(summary_lists(selection, base), head_gate=gates.first_open(summarised.choices)))
-    return Parts(tuple(positional), tuple(lists), scores, engine.name)
+    return Parts(tuple(positional), tuple(each.started() for each in lists), scores, engine.name)
+
+
+def tile_of(selections: Mapping[str, Selection]) -> int:
+    """How many queries share their lists, at most: of all selections together."""
+    sizes = [1]
+    for selection in selections.values():
+        match selection:
+            case BlockSelection() | LevelSelection():
+                sizes.append(selection.block)
+            case KeySelection():
+                sizes.append(selection.tile)
+    return math.lcm(*sizes)
 
 
 def _lists(

@@ -10,7 +10,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Front:
-    """spans int [B, 2]: the tokens start..end - 1 of N that exist."""
+    """spans int [B, 2]: the tokens start..end - 1 of N that exist.
+
+    Of both directions, ``held`` is the place in the model of the first token of the one side, and ``first`` that of the
+    other, counted from the front; a side is all of the sequence where they are 0 and ``count`` is left out.
+    """
 
     spans: Tensor
 
@@ -19,19 +23,30 @@ class Front:
         """int64 [B]."""
         return (self.spans[:, 1] - self.spans[:, 0]).long()
 
-    def bring(self, x: Tensor, dim: int) -> Tensor:
-        """x [B, ..., N at dim, ...] with the first token that exists at 0; 0 behind the last."""
-        places = torch.arange(x.shape[dim], device=x.device) + self.spans[:, :1]
-        return _take(x, dim, places, places < self.spans[:, 1:], 0.0)
+    def bring(self, x: Tensor, dim: int, *, held: int = 0, first: int = 0, count: int | None = None) -> Tensor:
+        """x [B, ..., tokens ``held`` and on, ...] as tokens ``first`` .. ``first + count`` - 1 from the front; 0 where
+        there is none."""
+        count = x.shape[dim] if count is None else count
+        places = torch.arange(first, first + count, device=x.device) + self.spans[:, :1]
+        exist = (places >= held) & (places < self.spans[:, 1:]) & (places < held + x.shape[dim])
+        return _take(x, dim, places - held, exist, 0.0)
 
-    def put_back(self, x: Tensor, dim: int, empty: float) -> Tensor:
-        """The inverse; ``empty`` where no token exists."""
-        places = torch.arange(x.shape[dim], device=x.device) - self.spans[:, :1]
-        return _take(x, dim, places, (places >= 0) & (places < self.lengths[:, None]), empty)
+    def put_back(
+        self, x: Tensor, dim: int, empty: float, *, held: int = 0, first: int = 0, count: int | None = None
+    ) -> Tensor:
+        """The inverse: x [B, ..., tokens ``first`` and on, ...] as ``count`` tokens of the model from ``held`` on;
+        ``empty`` where there is none."""
+        count = x.shape[dim] if count is None else count
+        places = torch.arange(held, held + count, device=x.device) - self.spans[:, :1]
+        exist = (places >= first) & (places < self.lengths[:, None]) & (places < first + x.shape[dim])
+        return _take(x, dim, places - first, exist, empty)
 
 
 def _take(x: Tensor, dim: int, places: Tensor, exist: Tensor, empty: float) -> Tensor:
+    """x at places int [B, count] of a dimension."""
     shape = [x.shape[0], *[1] * (x.dim() - 1)]
-    shape[dim] = x.shape[dim]
-    index = places.clamp(0, max(0, x.shape[dim] - 1)).long().view(shape).expand(x.shape)
+    shape[dim] = places.shape[1]
+    wanted = [*x.shape]
+    wanted[dim] = places.shape[1]
+    index = places.clamp(0, max(0, x.shape[dim] - 1)).long().view(shape).expand(wanted)
     return x.gather(dim, index).masked_fill(~exist.view(shape), empty)

@@ -18,6 +18,7 @@ class Bounds:
 
     ``causal``: only j <= i. ``within``: a predicate over i, j and the lengths. ``earlier``: terms whose pairs are
     theirs. queries and keys int64 [B]: how many exist; ``lengths``: the same of tokens, by the names of the pattern.
+    ``first``: the place of the first query that is given; without ``rows``, and a multiple of the lists' tile.
     """
 
     queries: Tensor
@@ -26,6 +27,7 @@ class Bounds:
     lengths: Mapping[str, Tensor]
     within: Predicate = TRUE
     earlier: tuple[Earlier, ...] = ()
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +65,23 @@ class KeyLists:
 
     def having(self, learned: Mapping[str, Any]) -> KeyLists:
         return replace(self, **learned)
+
+    def started(self) -> KeyLists:
+        """Without the tiles before the first query that is given."""
+        if not self.tile or not self.bounds.first:
+            return self
+        tiles = self.bounds.first // self.tile
+
+        def cut(x: Tensor | None) -> Tensor | None:
+            return x if x is None or x.shape[2] == 1 else x[:, :, tiles:]
+
+        return replace(
+            self,
+            entries=self.entries[:, :, tiles:],
+            since=cut(self.since),
+            until=cut(self.until),
+            gate=cut(self.gate),
+        )
 
     @property
     def groups(self) -> int:

@@ -19,7 +19,8 @@ from .places import Heads, Places, parted
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Query rows first..last - 1 (of ``rows``, where the lists have them) in ``tiles`` tiles of ``size``.
+    """Query rows first..last - 1 (of ``rows``, where the lists have them) in ``tiles`` tiles of ``size``; row 0 stands
+    at ``bounds.first``.
 
     ``lists`` holds the piece's own entries, by tiles and slots; ``slots`` int64 of their shape says which they were,
     ``place`` which tiles. ``whole``: every row reads every key of every entry.
@@ -69,7 +70,7 @@ def places(piece: Piece, heads: Heads) -> Places:
     key = heads.spread(keys)[:, :, :, :, None, None]
     row = torch.arange(piece.first, piece.first + piece.tiles * piece.size, device=entries.device)
     if lists.rows is None:
-        query = row.view(1, 1, 1, piece.tiles, 1, piece.size, 1)
+        query = (lists.bounds.first + row).view(1, 1, 1, piece.tiles, 1, piece.size, 1)
     else:
         own = lists.rows[..., row.clamp(max=lists.rows.shape[-1] - 1)]
         query = heads.spread(parted(own, 2, piece.tiles, piece.size))[:, :, :, :, None, :, None]

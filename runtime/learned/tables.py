@@ -140,7 +140,7 @@ def summary_lists(selection: SummarySelection, bounds: Bounds) -> KeyLists:
 
 def summary_bounds(bounds: Bounds, count: Tensor) -> Bounds:
     """Summaries, so many [B] of them, stand beside tokens: no pair of theirs is anyone else's."""
-    return Bounds(bounds.queries, count, False, bounds.lengths)
+    return Bounds(bounds.queries, count, False, bounds.lengths, first=bounds.first)
 
 
 def _levels(selection: LevelSelection, level: int, bounds: Bounds, block: int) -> KeyLists:

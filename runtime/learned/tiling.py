@@ -69,11 +69,12 @@ def _used(piece: Piece) -> slice | None:
     lists = piece.lists
     read = lists.entries >= 0
     if lists.rows is None:
+        first, last = lists.bounds.first + piece.first, lists.bounds.first + piece.last
         if lists.bounds.causal:
-            read = read & (lists.entries * lists.block < piece.last)
+            read = read & (lists.entries * lists.block < last)
         if lists.since is not None:
-            read = read & (lists.since < piece.last)
+            read = read & (lists.since < last)
         if lists.until is not None:
-            read = read & (lists.until > piece.first)
+            read = read & (lists.until > first)
     used = read.flatten(0, -2).any(0).nonzero()
     return slice(int(used[0]), int(used[-1]) + 1) if len(used) else None

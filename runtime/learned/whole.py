@@ -37,8 +37,9 @@ def _queries(piece: Piece, heads: Heads) -> Interval:
     """The first and the last query of each tile, [B or 1, Hkv or 1, split or 1, tiles, 1]."""
     rows = piece.lists.rows
     if rows is None:
+        start = piece.lists.bounds.first
         first = torch.arange(piece.tiles, device=piece.slots.device).view(1, 1, 1, -1, 1) * piece.size + piece.first
-        return first, (first + piece.size).clamp(max=piece.last) - 1
+        return start + first, start + (first + piece.size).clamp(max=piece.last) - 1
     own = heads.spread(rows[..., piece.first : piece.last])  # of one tile
     return own.amin(-1)[..., None, None], own.amax(-1)[..., None, None]
 

@@ -40,6 +40,7 @@ class LearnedLayer:
     index: int
     name: str
     direction: Direction
+    depends_on_length: bool
     turn: Turn | None
 
 

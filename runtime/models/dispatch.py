@@ -82,9 +82,10 @@ def attention_forward(
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.
         _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
+    cached = key
     query, key, value = (_autocast(x) for x in (query, key, value))
     if binding.program is None:
-        told = given(module, (query, key, value), entered, scaling, replace(layout, documents=documents))
+        told = given(module, (query, key, value), entered, cached, scaling, replace(layout, documents=documents))
         if not binding.watching.dense:
             return run_learned(module, binding, told, asked), None
         watch_dense(module, binding, told)
@@ -130,13 +131,19 @@ def _check_patterns(binding: Binding, causal: bool, query_offset: int, window: i
     for group in binding.groups:
         name = group.compiled.name
         _check_pattern(name, group.compiled.meaning.direction, group.farthest, causal, window)
-        if query_offset > 0 and group.depends_on_length:
-            raise UnsupportedCallError(
-                f"pattern {name!r} mentions the length n, so a longer text changes rows that are already"
-                " in the cache; pass use_cache=False, or use a pattern without n"
-            )
-    if binding.learned is not None:  # what is selected may lie anywhere
-        _check_pattern(binding.learned.name, binding.learned.direction, None, causal, window)
+        _check_growth(name, query_offset, group.depends_on_length)
+    learned = binding.learned
+    if learned is not None:  # what is selected may lie anywhere
+        _check_pattern(learned.name, learned.direction, None, causal, window)
+        _check_growth(learned.name, query_offset, learned.depends_on_length)
+
+
+def _check_growth(name: str, query_offset: int, depends_on_length: bool) -> None:
+    if query_offset > 0 and depends_on_length:
+        raise UnsupportedCallError(
+            f"pattern {name!r} mentions the length n, so a longer text changes rows that are already"
+            " in the cache; pass use_cache=False, or use a pattern without n"
+        )
 
 
 def _check_pattern(name: str, direction: Direction, farthest: int | None, causal: bool, window: int | None) -> None:

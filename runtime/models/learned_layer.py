@@ -2,128 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from ..errors import AttachError, UnsupportedCallError
 from ..learned.attention import LearnedAttention, Selections
-from ..learned.front import Front
-from ..selectors.inputs import Inputs
 from .asked import Asked
-from .binding import MODULE, Binding, LearnedLayer
+from .binding import MODULE, Binding
 from .entering import Entered
 from .layout import Layout
-from .rotary import is_rotary
+from .placing import Placed, place
+from .reading import Given, read
 from .watching import Watched
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """q [B, Hq, N, D], k and v [B, Hkv, N, D] as the model made them, and what entered the module."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    entered: Entered
-    scale: float
-    spans: Tensor | None
-
-
 def given(
-    module: nn.Module, tensors: tuple[Tensor, Tensor, Tensor], entered: Entered | None, scale: float | None,
+    module: nn.Module,
+    tensors: tuple[Tensor, Tensor, Tensor],
+    entered: Entered | None,
+    cached: Tensor,
+    scale: float | None,
     layout: Layout,
-) -> Given:  # fmt: skip
+) -> Given:
     """Raises UnsupportedCallError for what selections cannot be made of."""
     if entered is None or not isinstance(entered.hidden, Tensor):
         raise AttachError(
             f"{type(module).__name__} does not hand its keyword arguments on to its attention function, through which"
             " learned patterns receive hidden states; leave these layers dense with a plan"
         )
-    q, k, v = tensors
     if layout.documents is not None:
         raise UnsupportedCallError(
             "several sequences in one row, which learned selections do not keep apart; put one sequence in each row,"
             " with padding"
         )
-    if q.shape[2] != k.shape[2]:
-        raise UnsupportedCallError(
-            f"{q.shape[2]} queries and {k.shape[2]} keys, but learned selections are made over the whole sequence;"
-            " pass use_cache=False"
-        )
-    return Given(q, k, v, entered, q.shape[3] ** -0.5 if scale is None else float(scale), layout.spans)
+    q, k, v = tensors
+    return Given(q, k, v, entered, cached, q.shape[3] ** -0.5 if scale is None else float(scale), layout.spans)
 
 
 # What is learned decides with tables whose sizes are data: a graph would break in each of them, so it breaks here.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def run_learned(module: nn.Module, binding: Binding, given: Given, asked: Asked) -> Tensor:
-    """out [B, N, Hq, D], as transformers wants it."""
-    learned = _attention(module)
-    placed = _place(binding, given)
-    # Selectors compute in their own data type, and q, k and v are cast as autocast would.
+    """out [B, M, Hq, D], as transformers wants it."""
+    learned, placed = _placed(module, binding, given)
+    # Selectors compute in their own data type; q, k and v have been cast as autocast would.
     with torch.autocast(given.q.device.type, enabled=False):
         found = learned(
-            placed.q, placed.k, placed.v, inputs=placed.inputs, scale=given.scale, softcap=asked.softcap,
-            sinks=asked.sinks, return_selections=True,
-        )  # fmt: skip
+            placed.q,
+            placed.k,
+            placed.v,
+            inputs=placed.inputs,
+            query_offset=placed.first,
+            scale=given.scale,
+            softcap=asked.softcap,
+            sinks=asked.sinks,
+            return_selections=True,
+        )
     _note(binding, given, placed, found.selections)
-    out = found.out if placed.front is None else placed.front.put_back(found.out, 2, 0.0)
-    return out.transpose(1, 2).contiguous()
+    return placed.put_back(found.out).transpose(1, 2).contiguous()
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def watch_dense(module: nn.Module, binding: Binding, given: Given) -> None:
-    """Note a call that the model's own attention computes."""
-    if not binding.watching.seen:
+    """Note a call that the model's own attention computes, and what its cache must remember."""
+    if not binding.watching.seen and given.entered.cache is None:
         return
-    placed, selections = _place(binding, given), None
-    if binding.watching.select:
+    learned, placed = _placed(module, binding, given)
+    selections = None
+    if binding.watching.seen and binding.watching.select:
         with torch.autocast(given.q.device.type, enabled=False):
-            selections = _attention(module).select(placed.inputs, placed.k, placed.v)
+            selections = learned.select(placed.inputs, placed.k, placed.v)
     _note(binding, given, placed, selections)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Placed:
-    """With the tokens that exist at the front, and 0 behind them."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    inputs: Inputs
-    front: Front | None
-
-
-def _place(binding: Binding, given: Given) -> _Placed:
+def _placed(module: nn.Module, binding: Binding, given: Given) -> tuple[LearnedAttention, Placed]:
     assert binding.learned is not None
-    front = None if given.spans is None else Front(given.spans)
-    own = _read(binding.learned, given)
-    if front is None:
-        return _Placed(given.q, given.k, given.v, Inputs.self_attention(given.entered.hidden, *own), None)
-    hidden = front.bring(given.entered.hidden, 1)
-    q, k, v, own_q, own_k = (front.bring(x, 2) for x in (given.q, given.k, given.v, *own))
-    return _Placed(q, k, v, Inputs.self_attention(hidden, own_q, own_k, front.lengths), front)
+    learned = getattr(module, MODULE)
+    assert isinstance(learned, LearnedAttention)
+    found = read(given, binding.learned, learned.learned.reads, everything=bool(binding.watching.seen))
+    return learned, place(given, found)
 
 
-def _read(learned: LearnedLayer, given: Given) -> tuple[Tensor, Tensor]:
-    """q and k as selectors compare them."""
-    if learned.turn is None:
-        return given.q, given.k
-    if not is_rotary(given.entered.rotary):
-        raise AttachError(f"layer {learned.index} was called without the rotary embedding that it had before")
-    return learned.turn.undo(given.q, given.k, given.entered.rotary)
-
-
-def _note(binding: Binding, given: Given, placed: _Placed, selections: Selections | None) -> None:
+def _note(binding: Binding, given: Given, placed: Placed, selections: Selections | None) -> None:
     assert binding.learned is not None
     if binding.watching.seen:
-        watched = Watched(placed.inputs, placed.q, placed.k, given.scale, selections, given.spans)
+        watched = Watched(placed.inputs, placed.q, placed.first, placed.k, given.scale, selections, given.spans)
         for seen in binding.watching.seen:
             seen[binding.learned.index] = watched
-
-
-def _attention(module: nn.Module) -> LearnedAttention:
-    found = getattr(module, MODULE)
-    assert isinstance(found, LearnedAttention)
-    return found

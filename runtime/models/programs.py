@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from ...compiler.pattern import Pattern
-from ...compiler.relations.settle import GATE, opens, pooled
+from ...compiler.relations.settle import GATE, mentions_length, opens, pooled
 from ...patterns_dsl.syntax import BoundPattern
 from ..compile import compile as compile_pattern
 from ..compile import compile_learned
@@ -81,7 +81,8 @@ def bindings_of(
         first = bool(mine) and not any(binding.groups or binding.learned for binding in bindings)
         if layer.index in entrances:
             bound = mine[0].pattern.bound
-            learned = LearnedLayer(layer.index, bound.name, bound.direction, entrances[layer.index].turn)
+            turn = entrances[layer.index].turn
+            learned = LearnedLayer(layer.index, bound.name, bound.direction, mentions_length(bound.union), turn)
             bindings.append(Binding(own, learned=learned, first=first, watching=watching))
             continue
         for share in mine:

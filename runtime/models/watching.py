@@ -18,11 +18,17 @@ class Watched:
     ``inputs``: what its selectors read, the whole sequence, with q and k before rotary embedding where the model's can
     be undone. q [B, Hq, N, D] and k [B, Hkv, N, D], as attention uses them, and ``scale``. All of these have the tokens
     that exist at the front, as many as ``inputs.key.lengths`` says, and 0 behind. ``spans`` int32 [B, 2]: where they
-    stood in the model; None: all exist. ``selections`` by name; None where the layer ran dense and none were asked for.
+    stood in the model; None: all exist.
+
+    Of a call with keys in a cache, q has the queries from ``first`` on alone, 0 where the cache had them before, and
+    ``inputs`` what the selectors read alone.
+
+    ``selections`` by name; None where the layer ran dense and none were asked for.
     """
 
     inputs: Inputs
     q: Tensor
+    first: int
     k: Tensor
     scale: float
     selections: Mapping[str, Selection] | None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
-from .inputs import Inputs, Side
+from .inputs import HEADS, HIDDEN, Inputs, Side
 from .layer import BUCKETS, LayerShape, distance_buckets
 from .pooling import arrival_means, block_ends, block_means, first_tokens, group_means, prefix_means
 
@@ -28,6 +28,7 @@ class MeanScorer(nn.Module):
     al. 2024, algorithm 2). Nothing is learned."""
 
     frozen = True
+    reads = HEADS
 
     def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
         """[B, Hkv, query blocks, key blocks]."""
@@ -56,6 +57,7 @@ class BlockScorer(nn.Module):
     def __init__(self, shape: LayerShape, *, rank: int = 128, context: bool = True) -> None:
         super().__init__()
         self.context, more = context, shape.width if context else 0
+        self.reads = HEADS | HIDDEN if context else HEADS
         groups = shape.key_heads
         self.query = nn.Parameter(torch.empty(groups, shape.head_dim + more, rank))
         self.key = nn.Parameter(torch.empty(groups, 3 * shape.head_dim + more, rank))

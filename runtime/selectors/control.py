@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...compiler.seeded import mixed
 from ...patterns_dsl.syntax import Direction
 from .granularity import costs
-from .inputs import Inputs
+from .inputs import NOTHING, Inputs
 
 
 def uniform(seed: int, *places: Tensor) -> Tensor:
@@ -32,6 +32,7 @@ class RandomImportance(nn.Module):
     """For ``importance``: each token is important with probability ``budget``, as a row and as a column."""
 
     frozen = True
+    reads = NOTHING
 
     def __init__(self, seed: int, budget: float, *, rows: bool) -> None:
         super().__init__()
@@ -50,6 +51,7 @@ class RandomTokens(nn.Module):
     """For ``topk``: a score for each token and group."""
 
     frozen = True
+    reads = NOTHING
 
     def __init__(self, seed: int, groups: int) -> None:
         super().__init__()
@@ -65,6 +67,7 @@ class RandomBlocks(nn.Module):
     """For ``topk_blocks``: a score for each group and pair of blocks."""
 
     frozen = True
+    reads = NOTHING
 
     def __init__(self, seed: int, groups: int) -> None:
         super().__init__()
@@ -78,6 +81,7 @@ class RandomKeys(nn.Module):
     """For ``topk_keys``: a score for each tile and key."""
 
     frozen = True
+    reads = NOTHING
     heads = 1
 
     def __init__(self, seed: int) -> None:
@@ -97,6 +101,7 @@ class RandomLevels(nn.Module):
     """For ``granularity``: levels at the rates of greatest entropy whose mean cost is the budget."""
 
     frozen = True
+    reads = NOTHING
 
     def __init__(self, seed: int, groups: int, levels: tuple[str, ...], budget: float) -> None:
         super().__init__()

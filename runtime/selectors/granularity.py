@@ -16,7 +16,7 @@ from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .block_scorers import query_blocks, replace_own
 from .gates import check_budget, log_gate, one_of
-from .inputs import Inputs
+from .inputs import HEADS, Inputs
 from .layer import BUCKETS, LayerShape, distance_buckets, pair_counts
 from .pooling import block_means, first_tokens, group_means
 from .selection import FINE, LEVELS, SKIP, LevelSelection
@@ -30,6 +30,7 @@ class GranularityNetwork(nn.Module):
     (blocks of a cross pattern have none). One for each key head, and the query heads that share it."""
 
     frozen = False
+    reads = HEADS
 
     def __init__(self, shape: LayerShape, levels: int, *, rank: int = 32) -> None:
         super().__init__()
@@ -72,6 +73,7 @@ class BilinearGranularity(nn.Module):
     """<P_q q, P_k k> / sqrt(r) for each level: fewer numbers for each pair of blocks than the network."""
 
     frozen = False
+    reads = HEADS
 
     def __init__(self, shape: LayerShape, levels: int, *, rank: int = 32) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .gates import check_budget, log_gate, one_gate
-from .inputs import Inputs
+from .inputs import HIDDEN, Inputs
 from .layer import allowed_pairs
 from .selection import TokenSelection
 
@@ -23,6 +23,7 @@ class ImportanceScorer(nn.Module):
     """Logits of columns and, where there are any, of rows: near 0 at first, so that nothing is decided yet."""
 
     frozen = False
+    reads = HIDDEN
 
     def __init__(self, width: int, *, rows: bool) -> None:
         super().__init__()

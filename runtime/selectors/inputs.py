@@ -10,6 +10,9 @@ from torch import Tensor
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 
+HIDDEN, HEADS, NOTHING = frozenset({"hidden"}), frozenset({"heads"}), frozenset[str]()
+"""What a scorer reads of both sides, as its ``reads`` says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Side:

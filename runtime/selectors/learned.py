@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -71,6 +71,12 @@ class Learned(nn.Module):
                 raise ArgumentError("values", "missing", f"give the values that pooled({size}) summarises")
             found[f"pooled({size})"] = pool(inputs, values)
         return found
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What ``inputs`` must have: ``hidden`` states, ``heads``, both or neither."""
+        scorers: list[Any] = [selector.scorer for selector in self.selectors.values()]
+        return frozenset[str]().union(*(scorer.reads for scorer in scorers))
 
     def select(self, inputs: Inputs) -> dict[str, Selection]:
         """Of each ``learn`` line."""

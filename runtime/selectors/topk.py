@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .gates import log_gate, soft_log_gate
-from .inputs import Inputs
+from .inputs import HIDDEN, Inputs
 from .layer import allowed_pairs, standardised
 from .prefix_topk import dropped_at
 from .selection import TokenSelection
@@ -23,6 +23,7 @@ class TokenScorer(nn.Module):
     """One linear score of the key's hidden state for each group."""
 
     frozen = False
+    reads = HIDDEN
 
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()

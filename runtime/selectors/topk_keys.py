@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...patterns_dsl.syntax import Direction
 from .gates import log_gate
-from .inputs import Inputs
+from .inputs import HIDDEN, Inputs
 from .layer import allowed_pairs, slots, standardised
 from .pooling import arrival_means, block_means
 from .prefix_topk import dropped_at
@@ -49,6 +49,7 @@ class Indexer(nn.Module):
     """
 
     frozen = False
+    reads = HIDDEN
 
     def __init__(self, width: int, *, heads: int = 64, head_dim: int = 128) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from patternc.compiler.bruteforce import Mask, mask
 from patternc.compiler.relations.denote import denote
 from patternc.compiler.relations.integer import evaluate
 from patternc.compiler.relations.relation import Relation, universe
-from patternc.compiler.relations.settle import Extent, choose, drawn, opens, settle
+from patternc.compiler.relations.settle import Extent, choose, drawn, mentions_length, opens, settle
 
 LEARNED = """
     learn important = importance()
@@ -75,6 +75,22 @@ def test_polarity() -> None:
     (one,) = opens(bound("columns(important) - rows(important)", "causal").union.expression)
     assert (one.positive, one.negative) == (True, True)
     assert opens(bound("local(3)", "causal").union.expression) == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("local(3) | columns(s)", False),
+        ("columns(s) & { (i, j) : j < n - 2 }", True),
+        ("gated { (i, j) : exists k : k < n and j = 2 * k } | select(s)", True),
+        ("strided(4) | { (i, j) : j mod 3 = 0 }", False),
+        ("columns(last(2))", True),
+    ],
+)
+def test_whether_a_pattern_is_told_the_length(step: str, told: bool) -> None:
+    learn = "learn s = topk_keys(k = 3)" if "select" in step else "learn s = topk(k = 3)"
+    pattern = pc.loads(f"pattern p causal {{ {learn if '(s)' in step else ''} step {step} }}")["p"].bind()
+    assert mentions_length(pattern.bound.union) is told
 
 
 def test_a_mask_of_an_open_pattern_says_which() -> None:

@@ -1,0 +1,188 @@
+"""One token at a time, learned layers choose and give what they do for the whole text at once."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from learned_models import CAUSAL, attached, pattern
+from runtime_models import LEFT, close, logical_positions, make, padded, transformers
+
+import patternc as pc
+from patternc.runtime.errors import UnsupportedCallError
+from patternc.runtime.selectors.dense import written_out
+
+
+@pytest.fixture
+def tokens():
+    return torch.randint(3, 97, (2, 17))
+
+
+def read_pairs(watched, element, row):
+    """Of each selection: the keys of one query, counted from the front, by head; and the summaries that it reads."""
+    k = watched.k
+    found = []
+    for name, selection in sorted(watched.selections.items()):
+        if name.startswith("gated"):
+            continue
+        terms, summaries = written_out(selection, watched.inputs, k, k, watched.q.shape[1])
+        for term in terms:
+            gate = torch.zeros(()) if term.log_gate is None else term.log_gate
+            pairs = (term.pairs & (gate > -torch.inf)).expand(k.shape[0], watched.q.shape[1], -1, -1)
+            found.append(pairs[element, :, row, : row + 1])
+        found += [
+            each.pairs.expand(k.shape[0], watched.q.shape[1], -1, -1)[element, :, row].nonzero() for each in summaries
+        ]
+    return found
+
+
+def step(model, tokens, padding, cache, start, stop):
+    return model(
+        tokens[:, start:stop],
+        attention_mask=padding[:, :stop],
+        position_ids=logical_positions(padding)[:, start:stop],
+        past_key_values=cache,
+        use_cache=True,
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("random", [None, 3])
+def test_token_by_token(tokens, name, random):
+    model, handle = attached("llama", name, torch.float64, random=random)
+    padding = padded(tokens, LEFT)
+    with handle.watch() as whole:
+        expected = step(model, tokens, padding, None, 0, 17).logits
+    cache, before = transformers.DynamicCache(config=model.config), 8
+    found = [step(model, tokens, padding, cache, 0, before).logits]
+    for place in range(before, 17):
+        with handle.watch() as now:
+            found.append(step(model, tokens, padding, cache, place, place + 1).logits)
+        for layer in now:
+            for element, start in enumerate([5, 0]):
+                pairs = zip(
+                    read_pairs(now[layer], element, place - start),
+                    read_pairs(whole[layer], element, place - start),
+                    strict=True,
+                )
+                for mine, theirs in pairs:
+                    assert torch.equal(mine, theirs)
+    mine = torch.cat(found, 1)
+    close(mine[padding.bool()], expected[padding.bool()])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["gpt2", "qwen3"])
+@pytest.mark.parametrize("engine", ["compose", "reference"])
+def test_logits_of_a_few_tokens_at_a_time(tokens, kind, engine):
+    model, _ = attached(kind, "mixed", engine=engine)
+    expected = model(tokens, use_cache=False).logits
+    first = model(tokens[:, :7], use_cache=True)
+    second = model(tokens[:, 7:16], past_key_values=first.past_key_values)
+    third = model(tokens[:, 16:], past_key_values=second.past_key_values)
+    close(torch.cat([first.logits, second.logits, third.logits], 1), expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["blocks", "keys", "axis"])
+@pytest.mark.parametrize("options", [{}, {"prefill_chunk_size": 4}, {"num_beams": 3}, {"num_return_sequences": 2}])
+def test_generate_with_the_cache_equals_no_cache(tokens, name, options):
+    model, _ = attached("llama", name)
+    settings = {"attention_mask": padded(tokens, LEFT), "max_new_tokens": 7, "pad_token_id": 0, "do_sample": False}
+    settings |= options
+    if "num_return_sequences" in options:
+        settings["num_beams"] = 2
+    expected = model.generate(tokens, **settings | {"prefill_chunk_size": None}, use_cache=False)
+    assert torch.equal(model.generate(tokens, **settings), expected)
+
+
+@torch.no_grad()
+def test_assisted_generation_takes_tokens_back(tokens):
+    """The assistant's guesses that are refused are cropped from the cache."""
+    model, _ = attached("llama", "blocks")
+    assistant = make("llama", num_hidden_layers=1)
+    settings = {"max_new_tokens": 9, "pad_token_id": 0, "do_sample": False}
+    one = tokens[:1]
+    expected = model.generate(one, **settings, use_cache=False)
+    assert torch.equal(model.generate(one, **settings, assistant_model=assistant), expected)
+
+
+@torch.no_grad()
+def test_a_cache_that_is_changed_is_followed(tokens):
+    model, _ = attached("llama", "blocks")
+    cache = model(tokens[:, :9], use_cache=True).past_key_values
+    kept = copy.deepcopy(cache)
+    model(tokens[:, 9:14], past_key_values=cache)
+    cache.crop(-5)
+    expected = model(tokens[:, :12], use_cache=False).logits[:, 9:]
+    close(model(tokens[:, 9:12], past_key_values=cache).logits, expected)
+    kept.batch_select_indices(torch.tensor([1]))
+    close(model(tokens[1:, 9:12], past_key_values=kept).logits, expected[1:])
+    kept.crop(-3)
+    kept.batch_repeat_interleave(3)
+    close(model(tokens[1:, 9:12].expand(3, -1), past_key_values=kept).logits, expected[1:].expand(3, -1, -1))
+    kept.crop(-3)
+    kept.reorder_cache(torch.tensor([2, 0]))
+    close(model(tokens[1:, 9:12].expand(2, -1), past_key_values=kept).logits, expected[1:].expand(2, -1, -1))
+
+
+@torch.no_grad()
+def test_a_prefill_that_is_dense_is_remembered(tokens):
+    model, handle = attached("llama", "blocks")
+    with handle.dense():
+        cache = model(tokens[:, :9], use_cache=True).past_key_values
+        expected = make("llama")(tokens).logits
+    assert model(tokens[:, 9:], past_key_values=copy.deepcopy(cache)).logits.isfinite().all()
+    with handle.dense():
+        close(model(tokens[:, 9:], past_key_values=cache).logits, expected[:, 9:])
+
+
+@torch.no_grad()
+def test_only_what_is_read_is_remembered(tokens):
+    names = {"axis": {"hidden"}, "keys": {"hidden"}, "means": {"q", "k"}, "blocks": {"hidden", "q", "k"}, "gate": set()}
+    for name, kept in names.items():
+        model, _ = attached("llama", name)
+        cache = model(tokens, use_cache=True).past_key_values
+        assert {key for layer in cache.layers for key in getattr(layer, "memory", {})} == kept
+
+
+@torch.no_grad()
+def test_caches_that_cannot_be_followed(tokens):
+    model, handle = attached("llama", "blocks")
+    handle.detach()
+    cache = model(tokens[:, :9], use_cache=True).past_key_values
+    pc.attach(model, pattern("blocks"))
+    with pytest.raises(UnsupportedCallError, match="the cache has 10 tokens, and of 1 of them is known"):
+        model(tokens[:, 9:10], past_key_values=cache)
+
+    class Own(transformers.cache_utils.DynamicLayer):
+        pass
+
+    strange = transformers.DynamicCache()
+    strange.layer_class_to_replicate = Own
+    with pytest.raises(UnsupportedCallError, match="a DynamicCache of Own does not show"):
+        model(tokens, past_key_values=strange)
+
+
+@torch.no_grad()
+def test_a_pattern_that_mentions_the_length_does_not_decode(tokens):
+    text = "pattern p causal { learn t = topk(k = 2) step columns(t) | { (i, j) : j >= n - 3 } | local(1) }"
+    model = make("llama")
+    pc.attach(model, pc.loads(text)["p"])
+    cache = model(tokens, use_cache=True).past_key_values
+    with pytest.raises(UnsupportedCallError, match="mentions the length n"):
+        model(tokens[:, :1], past_key_values=cache)
+
+
+def test_gradients_through_a_cache(tokens):
+    model, handle = attached("llama", "mixed")
+    parameters = [*model.parameters()]
+    whole = model(tokens, use_cache=False).logits[:, 9:].square().sum()
+    expected = torch.autograd.grad(whole, parameters)
+    first = model(tokens[:, :9], use_cache=True)
+    loss = model(tokens[:, 9:], past_key_values=first.past_key_values).logits.square().sum()
+    for mine, theirs in zip(torch.autograd.grad(loss, parameters), expected, strict=True):
+        assert (mine - theirs).abs().max() <= 1e-4 * theirs.abs().max() + 1e-5
+    assert handle.attached
