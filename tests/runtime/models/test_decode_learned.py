@@ -10,7 +10,10 @@ from learned_models import CAUSAL, attached, pattern
 from runtime_models import LEFT, close, logical_positions, make, padded, transformers
 
 import patternc as pc
+from patternc.library import catalogue
+from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import UnsupportedCallError
+from patternc.runtime.models.programs import is_learned
 from patternc.runtime.selectors.dense import written_out
 
 
@@ -186,3 +189,24 @@ def test_gradients_through_a_cache(tokens):
     for mine, theirs in zip(torch.autograd.grad(loss, parameters), expected, strict=True):
         assert (mine - theirs).abs().max() <= 1e-4 * theirs.abs().max() + 1e-5
     assert handle.attached
+
+
+def stock():
+    """The causal stock patterns with learned terms."""
+    modules = [pc.load(f"library:{name}") for name in catalogue.names()]
+    bound = [each.bind() for module in modules for each in module.patterns.values()]
+    return [each for each in bound if each.direction is Direction.CAUSAL and is_learned(each)]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("subject", stock(), ids=lambda each: each.name)
+def test_stock_patterns_decode(subject):
+    tokens = torch.randint(3, 97, (1, 90))
+    model = make("llama", num_hidden_layers=1)
+    pc.attach(model, subject)
+    expected = model(tokens, use_cache=False).logits
+    first = model(tokens[:, :70], use_cache=True)
+    close(first.logits, expected[:, :70])
+    found = model(tokens[:, 70:71], past_key_values=first.past_key_values)
+    close(found.logits, expected[:, 70:71])
+    close(model(tokens[:, 71:], past_key_values=found.past_key_values).logits, expected[:, 71:])
