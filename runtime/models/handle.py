@@ -106,6 +106,18 @@ class Handle:
                 for config, own in names:
                     config._attn_implementation = own
 
+    @contextmanager
+    def removed(self) -> Iterator[None]:
+        """While it lasts, the model is as it was before, and something else can be attached to it."""
+        if not self.attached:
+            raise AttachError("nothing to remove: this handle is detached; attach again")
+        name, learned = configs_of(self.model)[0]._attn_implementation, self.learned
+        self.detach()
+        try:
+            yield
+        finally:
+            self._bind(name, learned)
+
     def _need_learned(self, what: str) -> None:
         if not self.attached:
             raise AttachError(f"nothing to {what}: this handle is detached; attach again")

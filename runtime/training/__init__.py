@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .controls import compare as compare
 from .dense_maps import DenseAttention as DenseAttention
 from .dense_maps import block_attention as block_attention
 from .dense_maps import tile_attention as tile_attention
@@ -12,5 +13,6 @@ from .measure import density as density
 from .objective import Objective as Objective
 from .recipe import Mode as Mode
 from .recipe import Recipe as Recipe
+from .report import ControlRow as ControlRow
 from .report import StepRecord as StepRecord
 from .report import TrainingReport as TrainingReport

@@ -110,7 +110,7 @@ class Objective:
         spent: list[Spending] = []
         count = len(seen)
         for index, layer in self.handle.learned.items():
-            dense = _dense(layer, seen.pop(index))
+            dense = dense_of(layer, seen.pop(index))
             yield from self._layer(layer, dense, count, spent, None if measured is None else (measured, index))
         penalty = hinge(spent, self.recipe)
         if penalty is not None:
@@ -179,6 +179,7 @@ def _labels(batch: Mapping[str, Any]) -> Tensor:
     return tokens.masked_fill((mask == 0) | (before == 0), -100)
 
 
-def _dense(layer: LearnedAttention, watched: Watched) -> DenseAttention:
+def dense_of(layer: LearnedAttention, watched: Watched) -> DenseAttention:
+    """What a layer was called with, cut off from what made it."""
     dense = DenseAttention(watched.q, watched.k, watched.inputs, layer.pattern.direction, watched.scale)
     return replace(dense, q=dense.q.detach(), k=dense.k.detach(), inputs=dense.inputs.detached())
