@@ -43,9 +43,9 @@ class DenseAttention:
         where a pair is not ``within``, in rows without a query, and behind the last row."""
         for scores, query in self._scores(size):
             allowed = self._allowed(query)
-            weights = torch.softmax(scores, -1).masked_fill(~allowed, 0.0)  # a row of -inf is NaN, and masked
             if self.within != TRUE:
-                weights = weights.masked_fill(~self._looked_at(query), 0.0)
+                allowed = allowed & self._looked_at(query)
+            weights = torch.softmax(scores, -1).masked_fill_(~allowed, 0.0)  # a row of -inf is NaN, and masked
             weights = F.pad(weights, (0, 0, 0, -len(query) % size))
             yield weights.view(*weights.shape[:2], -1, size, weights.shape[-1])
 
@@ -65,7 +65,7 @@ class DenseAttention:
         for start in range(0, max(1, blocks), at_once):
             rows = q[:, :, start * size : (start + at_once) * size].to(wide)
             query = start * size + torch.arange(rows.shape[2], device=q.device)
-            yield (rows @ keys.mT * scale).masked_fill(~self._allowed(query), -torch.inf), query
+            yield (rows @ keys.mT).mul_(scale).masked_fill_(~self._allowed(query), -torch.inf), query
 
     def _allowed(self, query: Tensor) -> Tensor:
         """bool [B, 1, R, Nk]."""

@@ -68,9 +68,8 @@ class Objective:
         try:
             for parameter, learns in asked:
                 parameter.requires_grad_(learns and (id(parameter) in own or not distil))
-            model.train(not distil)
+            self.set_modes()
             for layer in layers:
-                layer.train()
                 layer.detached = self.recipe.mode == Mode.JOINT
                 if self.recipe.density is not None:
                     harden(layer)
@@ -82,6 +81,12 @@ class Objective:
                 parameter.requires_grad_(learns)
             for module, training in modes:
                 module.training = training
+
+    def set_modes(self) -> None:
+        """What learns in training, with its noise; a model that is only looked at in evaluation, without dropout."""
+        self.handle.model.train(self.recipe.mode != Mode.DISTILL)
+        for layer in self.handle.learned.values():
+            layer.train()
 
     def groups(self) -> list[dict[str, Any]]:
         """Parameter groups for an optimizer, to be made while it is in force."""

@@ -1,0 +1,56 @@
+"""Two processes of gloo have the gradients of one process with both batches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from learned_models import attached
+
+from patternc.runtime.training import Mode, Objective, Recipe, train
+
+TIGHT = {"atol": 1e-10, "rtol": 1e-8}
+
+
+def in_two_processes(mode: str, batches: list[torch.Tensor], folder: Path) -> dict:
+    store, output = folder / "store", folder / "found.pt"
+    torch.save(batches, f"{store}.batches")
+    script = Path(__file__).parent / "two_processes.py"
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(store), mode, str(output)],
+            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    for each in running:
+        _, said = each.communicate(timeout=240)
+        assert each.returncode == 0, said.decode()[-2000:]
+    return torch.load(output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", list(Mode))
+def test_two_processes_are_one_with_both_batches(tmp_path: Path, mode: Mode) -> None:
+    batches = [torch.randint(3, 97, (1, 16)) for _ in range(4)]
+    found = in_two_processes(str(mode), batches, tmp_path)
+    _model, handle = attached("llama", "blocks", torch.float64)
+    recipe = Recipe(steps=2, mode=mode, rate=1e-2, model_rate=1e-3)
+    train(handle, batches, Recipe(steps=2, mode=mode, rate=1e-2, model_rate=1e-3, accumulate=2))
+    for mine, theirs in zip(handle.parameters(), found["trained"], strict=True):
+        torch.testing.assert_close(mine.detach(), theirs, **TIGHT)
+    model, handle = attached("llama", "blocks", torch.float64)
+    objective = Objective(handle, recipe)
+    with objective.in_force():
+        for batch in batches[:2]:
+            for part in objective.parts({"input_ids": batch}, 0):
+                (part.loss / 2).backward()
+    wanted = {name: x.grad for name, x in model.named_parameters() if x.grad is not None}
+    assert wanted.keys() == found["slopes"].keys()
+    for name, slope in wanted.items():
+        torch.testing.assert_close(slope, found["slopes"][name], **TIGHT)
