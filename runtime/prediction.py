@@ -10,7 +10,7 @@ from ..compiler.explain.prediction import Choice, Prediction, Way
 from .engines.machine import this_machine
 from .engines.masks import Tiles
 from .engines.price import Heads, Price
-from .engines.routes import routes, takeable
+from .engines.routes import considered
 from .errors import EngineError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def predict(program: Program, n: int, heads: Heads, dtype: torch.dtype) -> Predi
 
 
 def _choice(program: Program, n: int, price: Price, dtype: torch.dtype) -> Choice:
-    found = takeable(routes(program, n, n, price, dtype))
+    found = considered(program, n, price, dtype)
     return Choice(tuple(Way(route.name, route.seconds) for route in found), dense_seconds(n, price, program.causal))
 
 

@@ -19,6 +19,8 @@ from .pairs import pairs_of
 from .price import Price
 from .stages import Biases, Stage
 from .strips import CERTAIN, strips
+from .trim import milestone, trimmed
+from .views import Gathered, Place
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
@@ -41,6 +43,7 @@ class Route:
     alone: bool
     seconds: float
     held: int
+    masks_of: Route | None = None  # whose masks these are parts of
 
 
 def routes(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
@@ -61,14 +64,16 @@ def _orders(program: Program, n: int) -> list[Order]:
 
 def _route(name: str, n: int, found: tuple[tuple[Stage, ...], Effort], price: Price, biases: Biases) -> Route:
     stages, effort = found
+    return Route(name, stages, *_covered(stages, n), price.seconds(effort), biases.held)
+
+
+def _covered(stages: tuple[Stage, ...], n: int) -> tuple[bool, bool]:
+    """(whether fresh batches write every one of n rows, whether one kernel call does all of it)."""
+    batches = [batch for stage in stages for batch in stage.batches]
     written = sum(
-        batch.block.tiles.rows * batch.block.tiles.count * batch.block.classes
-        for stage in stages
-        for batch in stage.batches
-        if batch.fresh
+        batch.block.tiles.rows * batch.block.tiles.count * batch.block.classes for batch in batches if batch.fresh
     )
-    single = len(stages) == 1 and len(stages[0].batches) == 1 and written == n
-    return Route(name, stages, written == n, single, price.seconds(effort), biases.held)
+    return written == n, len(batches) == 1 and written == n
 
 
 @lru_cache(maxsize=1)
@@ -90,13 +95,19 @@ def plan(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) ->
     return takeable(routes(program, n, nk, price, dtype))[0]
 
 
+def considered(program: Program, n: int, price: Price, dtype: torch.dtype) -> list[Route]:
+    """The routes for a whole sequence, the one that ``find_route`` takes first; computed anew."""
+    planned = milestone(program, n, n)
+    found = takeable(routes(program, planned, planned, price, dtype))
+    return found if planned == n else [shortened(route, n, price) for route in found]
+
+
 class _Kept:
     """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
 
     def __init__(self) -> None:
         self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
         self._lock = threading.Lock()
-        self._held = 0
 
     def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
         with self._lock:
@@ -105,26 +116,57 @@ class _Kept:
                 return self._routes[key]
         made = make()
         with self._lock:
-            if key not in self._routes:
-                self._routes[key] = made
-                self._held += made.held
-            while len(self._routes) > 1 and (self._held > KEPT or len(self._routes) > 256):
-                self._held -= self._routes.popitem(last=False)[1].held
+            self._routes.setdefault(key, made)
+            while len(self._routes) > 1 and (self._held() > KEPT or len(self._routes) > 256):
+                self._routes.popitem(last=False)
         return made
+
+    def _held(self) -> int:
+        """Bytes of masks, of which those that routes share count once."""
+        owners = (route.masks_of or route for route in self._routes.values())
+        return sum({id(owner): owner.held for owner in owners}.values())
 
     def clear(self) -> None:
         with self._lock:
             self._routes.clear()
-            self._held = 0
 
 
 _kept = _Kept()
 
 
 def find_route(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
-    """As ``plan``; found once for a program, lengths, machine, kind of heads and data type."""
+    """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
+
+    It is the plan of a milestone, cut to the length, or where the pattern depends on the length, the plan for it."""
     key = (Pinned(program), n, nk, price, dtype)
-    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
+    return _kept.find(key, lambda: _found(program, n, nk, price, dtype))
+
+
+def _found(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    planned = milestone(program, n, nk)
+    if planned == n:
+        return plan(program, n, nk, price, dtype)
+    return shortened(find_route(program, planned, planned, price, dtype), n, price)
+
+
+def shortened(route: Route, n: int, price: Price) -> Route:
+    """A route for the first n tokens."""
+    stages = trimmed(route.stages, n)
+    seconds = price.seconds(Effort.total(_efforts(stages, price)))
+    return Route(route.name, stages, *_covered(stages, n), seconds, held=0, masks_of=route)
+
+
+def _efforts(stages: tuple[Stage, ...], price: Price) -> Iterator[Effort]:
+    for stage in stages:
+        yield from (price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)
+        yield price.gathered(_taken(stage.query), _taken(stage.key))
+
+
+def _taken(place: Place) -> int:
+    """How many tokens are taken out of their order."""
+    if isinstance(place, Gathered):
+        return len(place.index)
+    return place.order.ranks(0, place.n) if place.order.count > 1 else 0
 
 
 def forget() -> None:

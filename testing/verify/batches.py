@@ -19,8 +19,9 @@ from ...compiler.pattern import Pattern, Plan
 from ...runtime.engines.blocks import Block
 from ...runtime.engines.machine import this_machine
 from ...runtime.engines.price import Heads, Price
-from ...runtime.engines.routes import routes
+from ...runtime.engines.routes import considered, routes
 from ...runtime.engines.stages import Stage
+from ...runtime.engines.trim import milestone
 from ...runtime.engines.views import Gathered, Place, Side
 from .program import compilable, tokens, uncompilable
 from .property import Example, Violated, bounded, first_difference, places
@@ -48,7 +49,10 @@ class Batches:
             program = lower(example.body, direction, example.pattern.name).program
             wanted = bruteforce.mask(example.body, direction, example.n, example.nk)
             keys = example.n if example.nk is None else example.nk
-            for route in routes(program, example.n, keys, _price(), torch.float32):
+            found_routes = list(routes(program, example.n, keys, _price(), torch.float32))
+            if example.nk is None and milestone(program, example.n, keys) != example.n:
+                found_routes += considered(program, example.n, _price(), torch.float32)
+            for route in found_routes:
                 found = batch_counts(route.stages, example.n, keys)
                 if not np.array_equal(found, wanted):
                     place = first_difference(found, wanted)

@@ -70,7 +70,7 @@ def scores(route: Route) -> int:
 
 
 def test_the_machine_decides() -> None:
-    n = 600
+    n = 640
     for machine, asked in ((SLOW_TO_LAUNCH, launches), (SLOW_TO_MULTIPLY, scores)):
         found = ways("strided", n, machine)
         chosen = find_route(program("strided"), n, n, Price(machine, HEADS, 2), torch.float32)
@@ -215,12 +215,12 @@ def test_a_route_is_found_once_and_the_largest_give_way(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(rooms, "routes", noted)
     subject, price = program("strided"), Price(PLAIN, HEADS, 2)
-    first = find_route(subject, 600, 600, price, torch.float32)
-    assert find_route(subject, 600, 600, price, torch.float32) is first
-    assert find_route(subject, 600, 600, Price(PLAIN, HEADS, 2, backward=True), torch.float32) is not first
-    assert planned == [600, 600]
+    first = find_route(subject, 640, 640, price, torch.float32)
+    assert find_route(subject, 640, 640, price, torch.float32) is first
+    assert find_route(subject, 640, 640, Price(PLAIN, HEADS, 2, backward=True), torch.float32) is not first
+    assert planned == [640, 640]
     assert first.held > 0
     monkeypatch.setattr(rooms, "KEPT", first.held)
-    find_route(subject, 601, 601, price, torch.float32)
-    find_route(subject, 600, 600, price, torch.float32)
-    assert planned == [600, 600, 601, 600]
+    find_route(subject, 768, 768, price, torch.float32)
+    find_route(subject, 640, 640, price, torch.float32)
+    assert planned == [640, 640, 768, 640]

@@ -1,0 +1,116 @@
+"""Plans cut to shorter lengths: the pairs are those of the pattern, and nothing is planned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+import patternc as pc
+from patternc.compiler import bruteforce
+from patternc.compiler.passes.program import Program
+from patternc.runtime.engines import routes as rooms
+from patternc.runtime.engines.machine import assume
+from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.engines.routes import considered, find_route, forget
+from patternc.runtime.engines.trim import milestone
+from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
+from patternc.testing.verify.batches import batch_counts
+
+HEADS = Heads(batch=1, keys=2, group=1, dim=16)
+TEXTS = {
+    "dense": "pattern p causal { step everything }",
+    "strided": "pattern p causal { step local(16) | strided(16) }",
+    "fixed": "pattern p causal { step block(16) | fixed(16, 4) }",
+    "window": "pattern p bidirectional { step local(70) }",
+    "rows": "pattern p bidirectional { step rows({ j : j mod 16 >= 14 }) }",
+    "classes": "pattern p bidirectional { step { (i, j) : (i - j) mod 12 = 5 and i - j < 90 } }",
+    "later keys": "pattern p bidirectional { step { (i, j) : j >= i + 40 and j mod 3 = 1 } }",
+    "columns": "pattern p bidirectional { step local(9) | columns(first(3)) }",
+}
+OF_THE_LENGTH = {
+    "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
+    "half": "pattern p bidirectional { step { (i, j) : 2 * j <= n and i - j < 50 } }",
+}
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+def compiled(text: str) -> pc.Compiled:
+    return pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+
+
+def program(text: str) -> Program:
+    found = compiled(text).program
+    assert found is not None
+    return found
+
+
+def test_milestones_are_few_and_near() -> None:
+    window = program(TEXTS["window"])
+    planned = {n: milestone(window, n, n) for n in range(1, 5000)}
+    assert all(0 <= longer - n < max(32, n / 4) for n, longer in planned.items())
+    assert len(set(planned.values())) < 40
+    assert all(planned[2**power] == 2**power for power in range(5, 13))
+
+
+@pytest.mark.parametrize("name", OF_THE_LENGTH)
+def test_what_depends_on_the_length_is_planned_for_it(name: str) -> None:
+    subject = program(OF_THE_LENGTH[name])
+    assert [milestone(subject, n, n) for n in (77, 1001)] == [77, 1001]
+
+
+@pytest.mark.parametrize("machine", [PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["plain", "launch", "multiply"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_pairs_are_those_of_the_pattern(name: str, machine: object) -> None:
+    """By brute force, on every route."""
+    bound, subject = pc.loads(TEXTS[name])["p"].bind().bound, program(TEXTS[name])
+    for n in (1, 33, 258, 301, 611):
+        assert milestone(subject, n, n) > n
+        wanted = bruteforce.mask(bound.union, bound.direction, n)
+        for route in considered(subject, n, Price(machine, HEADS, 2), torch.float32):  # type: ignore[arg-type]
+            assert np.array_equal(batch_counts(route.stages, n, n), wanted), (n, route.name)
+
+
+@pytest.mark.parametrize("machine", [SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["launch", "multiply"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_outputs_and_gradients_are_those_of_the_reference(name: str, machine: object) -> None:
+    """Some rows of "later keys" lose all of theirs."""
+    n = 203
+    inputs, weight = torch.randn(3, 1, 2, n, 16).double(), torch.randn(1, 2, n, 16).double()
+    exact = pc.compile(pc.loads(TEXTS[name])["p"].bind(), head_dim=16, engine="reference", dtype=torch.float64)
+    found = []
+    for subject, dtype in ((exact, torch.float64), (compiled(TEXTS[name]), torch.float32)):
+        leaves = [x.to(dtype).requires_grad_() for x in inputs]
+        with assume(machine):  # type: ignore[arg-type]
+            out, lse = subject(*leaves, return_lse=True)
+            found.append([out, lse, *torch.autograd.grad(out, leaves, weight.to(dtype))])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other.double(), one.double(), rtol=0, atol=2e-5)
+
+
+def test_lengths_between_two_milestones_need_no_table_and_share_their_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    pairs_of = rooms.pairs_of
+
+    def noted(subject: Program, n: int, nk: int) -> object:
+        made.append(n)
+        return pairs_of(subject, n, nk)
+
+    monkeypatch.setattr(rooms, "pairs_of", noted)
+    subject, price = program(TEXTS["window"]), Price(SLOW_TO_LAUNCH, HEADS, 2)
+    long = find_route(subject, 1024, 1024, price, torch.float32)
+    owned = {x.bias.added.untyped_storage().data_ptr() for s in long.stages for x in s.batches if x.bias is not None}
+    for n in range(897, 1024, 9):
+        route = find_route(subject, n, n, price, torch.float32)
+        masks = [x.bias.added for s in route.stages for x in s.batches if x.bias is not None]
+        assert masks and {x.untyped_storage().data_ptr() for x in masks} <= owned
+        assert route.covers
+    assert made == [1024]
