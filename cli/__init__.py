@@ -17,6 +17,7 @@ from . import library
 from .bench import bench
 from .check import check
 from .fmt import fmt
+from .inspect import inspect
 from .look import explain, show
 from .lsp import lsp
 from .run import compile, eval_
@@ -50,6 +51,7 @@ app.command()(compile)
 app.command()(bench)
 app.command("eval")(eval_)
 app.command()(fmt)
+app.command()(inspect)
 app.command()(lsp)
 app.command()(verify)
 app.add_typer(library.app, name="library")

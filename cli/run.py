@@ -63,7 +63,7 @@ def _check_gradients(pattern: Pattern, step: Callable[[str], None], *, quiet: bo
 
 
 def eval_(
-    pattern: Annotated[str, typer.Option("--pattern", metavar="FILE[::NAME]")],
+    pattern: Annotated[str, typer.Option("--pattern", metavar="FILE[::NAME]|DIR", help="Or a saved attachment.")],
     text: Annotated[Path, typer.Option("--text", help="UTF-8 text to predict.")],
     model: Annotated[str, typer.Option("--model", help="A folder with a transformers model, or demo.")] = "demo",
     length: Annotated[int, typer.Option("-n", "--length", min=2, help="Tokens per window.")] = 4096,
@@ -72,14 +72,18 @@ def eval_(
     color: Color = When.AUTO,
     quiet: Quiet = False,
 ) -> None:
-    """Perplexity and seconds of a model under a pattern, beside its own dense attention."""
-    from ..compiler.selection import UsageError, select
+    """Perplexity and seconds of a model under a pattern or plan, beside its own dense attention.
+
+    What a pattern learns is at its random start, the same each time; a saved attachment has what it learned.
+    """
+    from ..compiler.selection import UsageError
     from ..runtime.comparison import compare, load_model
     from ..runtime.errors import AttachError
     from ..runtime.models.demo_model import DemoError
+    from ..runtime.models.subjects import find_subject
 
     with failures(AttachError, DemoError):
-        chosen = select(pattern, parameter)
+        chosen = find_subject(pattern, parameter)
         words = text.read_text(encoding="utf-8")
         with progress("evaluating", quiet) as step:
             step("loading the model")

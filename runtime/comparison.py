@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..compiler.pattern import Pattern, Plan
 from ..compiler.report.palette import Paint
-from ..compiler.selection import title
-from .models.attach import attach
 from .models.demo_model import load_demo_model
 from .models.evaluate import continuation, perplexity
+from .models.subjects import Subject, attach_subject, title_of
 
 Say = Callable[[str], None]
 
@@ -66,13 +64,14 @@ def load_model(name: str) -> tuple[Any, Any]:
 def compare(
     model: Any,
     token_ids: list[int],
-    patterns: Iterable[Pattern | Plan],
+    patterns: Iterable[Subject],
     *,
     window: int,
     say: Say,
     speak: Callable[[], str] | None = None,
 ) -> Comparison:
-    """Evaluate the model as it is, then under each pattern. ``speak``, if given, writes a continuation each time."""
+    """Evaluate the model as it is, then under each pattern; what is learned and not saved is at its random start, the
+    same each time. ``speak``, if given, writes a continuation each time."""
     rows: list[Row] = []
 
     def run(name: str) -> None:
@@ -91,8 +90,8 @@ def compare(
 
     run("the model's own attention")
     for pattern in patterns:
-        with attach(model, pattern):
-            run(title(pattern.bound) if isinstance(pattern, Pattern) else f"plan {pattern.name}")
+        with attach_subject(model, pattern):
+            run(title_of(pattern))
     return Comparison(tuple(rows))
 
 

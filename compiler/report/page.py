@@ -44,11 +44,14 @@ class ReportUnavailable(UsageError):
 
 def page(title: str, documentation: str, picture: str, results: Sequence[Result], text: str) -> str:
     """The whole page; ``picture`` is SVG. Raises ReportUnavailable without jinja2."""
+    return render(_TEMPLATE, title=title, documentation=documentation, picture=picture, results=results, text=text)
+
+
+def render(template: str, **values: object) -> str:
+    """A page in our colours, its values escaped. Raises ReportUnavailable without jinja2."""
     try:
         from jinja2 import Environment
     except ImportError as error:
         raise ReportUnavailable("HTML needs jinja2: pip install 'patternc[report]'") from error
-    template = Environment(autoescape=True, keep_trailing_newline=True).from_string(_TEMPLATE)
-    return template.render(
-        title=title, documentation=documentation, picture=picture, results=results, text=text, ink=INK, paper=PAPER
-    )
+    environment = Environment(autoescape=True, keep_trailing_newline=True)
+    return environment.from_string(template).render(ink=INK, paper=PAPER, **values)

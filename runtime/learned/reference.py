@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -41,6 +42,48 @@ def dense(
     return out.to(q.dtype), lse.to(torch.promote_types(q.dtype, torch.float32))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPairs:
+    """bool [B, Hq, Nq, Nk]: the pairs that are read one by one under some open gate, ``every`` one; those of them that
+    are read by choice alone, ``chosen``: neither a term without a selection nor what a selection is forced to take has
+    them; those whose key is in a summary that is read, ``summed``. ``summaries`` int64 [B, Hq, Nq]: how many are
+    read."""
+
+    every: Tensor
+    chosen: Tensor
+    summed: Tensor
+    summaries: Tensor
+
+
+def read_pairs(pattern: BoundPattern, selections: Mapping[str, Selection], q: Tensor, tokens: Tokens) -> ReadPairs:
+    """What ``dense`` reads; of q the shape counts, [B, Hq, Nq, D]. O(Hq Nq Nk) memory."""
+    kinds = {selector.name: selector.kind for selector in pattern.selectors}
+    written = _Written(pattern.direction, kinds, selections, q, tokens)
+    found = readable(pattern.union, pattern.direction, kinds, tables=True)
+    shape = (*q.shape[:3], tokens.k.shape[2])
+    every, chosen_pairs, given, summed = (torch.zeros(shape, dtype=torch.bool, device=q.device) for _ in range(4))
+    for term, gates in found:
+        if isinstance(term, Pooled):
+            continue
+        held = torch.stack([_held(part).expand(shape) for part in written.terms(term, gates)]).any(0)
+        every |= held
+        if opens(term):
+            chosen_pairs |= held
+            held = held & written.mask(term, "must")
+        given |= held
+    count = torch.zeros(q.shape[:3], dtype=torch.int64, device=q.device)
+    for part in written.summaries(found):
+        held = _held(part)
+        count = count + held.sum(-1)
+        by_token = held.repeat_interleave(part.size, -1)[..., : shape[-1]]
+        summed[..., : by_token.shape[-1]] |= by_token
+    return ReadPairs(every, chosen_pairs & ~given, summed, count)
+
+
+def _held(part: Term | Summaries) -> Tensor:
+    return part.pairs if part.log_gate is None else part.pairs & ~part.log_gate.isneginf()
+
+
 @dataclass(frozen=True, slots=True)
 class _Written:
     """The terms of one call, written out."""
@@ -58,7 +101,7 @@ class _Written:
         return (_GATED if gates else _POSITIONAL), 0
 
     def terms(self, term: Expression, gates: Gates) -> Iterator[Term]:
-        mask = self._mask(term)
+        mask = self.mask(term, "may")
         if not opens(term):
             yield self._gated(Term(mask), gates)
             return
@@ -111,15 +154,16 @@ class _Written:
         )
         return written_out(selection, inputs, self.tokens.k, self.tokens.v, self.q.shape[1])
 
-    def _mask(self, term: Expression) -> Tensor:
-        """bool [B, 1, Nq, Nk]: the pairs of a term under some choice."""
+    def mask(self, term: Expression, extent: Literal["must", "may"]) -> Tensor:
+        """bool [B, 1, Nq, Nk]: the pairs of a term whatever is chosen, or under some choice."""
         nq, nk = self.q.shape[2], self.tokens.k.shape[2]
         found = torch.zeros(self.q.shape[0], 1, nq, nk, dtype=torch.bool)
         for element, (rows, keys) in enumerate(
             zip(self.tokens.queries.tolist(), self.tokens.keys.tolist(), strict=True)
         ):
             cross = keys if self.direction is Direction.CROSS else None
-            found[element, 0, :rows, :keys] = torch.from_numpy(bruteforce.mask(term, self.direction, rows, cross))
+            own = bruteforce.mask(term, self.direction, rows, cross, choice=extent)
+            found[element, 0, :rows, :keys] = torch.from_numpy(own)
         return found.to(self.q.device)
 
 

@@ -55,7 +55,7 @@ def written_out(
             present = torch.arange(len(selection.visible_from), device=k.device) < selection.counts[:, None]
             pairs = reads & present[:, None, None] & inputs.query.exists()[:, None, :, None]
             size = torch.tensor(selection.log_size, dtype=torch.float64, device=k.device)
-            summaries = (Summaries(selection.keys, selection.values, size, pairs),)
+            summaries = (Summaries(selection.keys, selection.values, size, pairs, size=selection.size),)
         case _:
             assert_never(selection)
     return tuple(_for_heads(term, heads) for term in terms), tuple(_for_heads(each, heads) for each in summaries)
@@ -129,7 +129,7 @@ def _levels(
         gate = _spread(selection.log_gate, block, nq, None).repeat_interleave(parts, -1)[..., :count]
         pairs = chosen & (tokens > 0) & inputs.query.exists()[:, None, :, None]
         keys, values = (block_means(x, exists, size) for x in (k, v))
-        summaries.append(Summaries(keys, values, tokens.clamp_min(1).double().log(), pairs, gate))
+        summaries.append(Summaries(keys, values, tokens.clamp_min(1).double().log(), pairs, gate, size))
     return (Term(fine, _spread(selection.log_gate, block, nq, nk)),), tuple(summaries)
 
 

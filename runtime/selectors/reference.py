@@ -34,13 +34,15 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class Summaries:
     """Keys [B, Hkv, P, D] and values that stand for many; log_size broadcasts to [B, Hq, Nq, P], the logarithm of how
-    many. pairs and log_gate as in ``Term``, with P for Nk."""
+    many. pairs and log_gate as in ``Term``, with P for Nk. Summary p is of the tokens p * size and on, ``size`` of them
+    or what there is."""
 
     keys: Tensor
     values: Tensor
     log_size: Tensor
     pairs: Tensor
     log_gate: Tensor | None = None
+    size: int = 1
 
 
 def gated_attention(

@@ -1,0 +1,1 @@
+"""What learned layers choose in one text, as numbers, pages and pictures."""

@@ -1,0 +1,152 @@
+"""One text through a model with learned patterns: what each layer and head chose, and how far that reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...compiler import bruteforce
+from ...compiler.bruteforce import Mask
+from ...compiler.explain.hops import LONGEST, first_heard
+from ...compiler.pattern import Pattern
+from ...compiler.selection import title
+from ...compiler.verify.check import check
+from ...compiler.verify.result import Result
+from ..errors import AttachError
+from ..models.binding import Binding
+from ..models.handle import Handle
+from .layer import LayerReading, read_layer
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Through all layers of the model, in turn, over ``length`` tokens: the share of the allowed pairs that are
+    connected, and after how many layers the last of them is. ``guaranteed`` whatever is chosen, ``possible`` under some
+    choice, ``here`` by what was chosen in this text, by any head."""
+
+    length: int
+    guaranteed: tuple[float, int]
+    possible: tuple[float, int]
+    here: tuple[float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Of a pattern that learns, at the text's length: the share of the allowed pairs that attend whatever is chosen,
+    ``must``, and under some choice, ``may``; and the verdicts on its claims, for every length."""
+
+    pattern: str
+    must: float
+    may: float
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    subject: str
+    words: tuple[str, ...]
+    reach: Reach
+    extents: tuple[Extent, ...]
+    layers: tuple[LayerReading, ...]
+
+
+def inspect(
+    handle: Handle,
+    token_ids: Sequence[int],
+    words: Sequence[str],
+    *,
+    subject: str,
+    layers: Sequence[int] | None = None,
+    say: Callable[[str], None] = lambda step: None,
+) -> Inspection:
+    """``words``: each token as text. ``layers`` None: all that learn. Raises AttachError for one that does not."""
+    learned = handle.learned
+    if not learned:
+        raise AttachError(f"{subject} has no learned terms: `patternc show` and `patternc explain` say all of it")
+    if layers is not None and (strange := sorted(set(layers) - learned.keys())):
+        raise AttachError(
+            f"layer {strange[0]} learns nothing; those that do are {', '.join(map(str, sorted(learned)))}"
+        )
+    model: Any = handle.model
+    ids = torch.as_tensor([list(token_ids)], device=model.get_input_embeddings().weight.device)
+    say(f"one text of {ids.shape[1]} tokens")
+    training = model.training
+    model.eval()
+    try:
+        with handle.watch() as seen, torch.inference_mode():
+            model(input_ids=ids, use_cache=False)
+    finally:
+        model.train(training)
+    names = {layer.index: layer.name for layer in handle.layers}
+    readings, here = {}, {}
+    for index in sorted(learned):
+        say(f"layer {index}")
+        found = read_layer(index, names[index], learned[index], seen.pop(index))
+        here[index] = found.pairs.numpy()
+        readings[index] = found
+    shown = sorted(readings) if layers is None else sorted(set(layers))
+    count = ids.shape[1]
+    extents = {one.pattern.bound: _extent(one.pattern, count) for one in learned.values()}
+    return Inspection(
+        subject,
+        tuple(words),
+        _reach(handle, here, min(count, LONGEST)),
+        tuple(extents.values()),
+        tuple(readings[index] for index in shown),
+    )
+
+
+def _extent(pattern: Pattern, n: int) -> Extent:
+    must, may = (pattern.mask(n, choice=choice).numpy() for choice in ("must", "may"))
+    total = _allowed(pattern.direction.value == "causal", n).sum()
+    return Extent(title(pattern.bound), float(must.sum() / total), float(may.sum() / total), check(pattern))
+
+
+def _reach(handle: Handle, here: dict[int, Mask], n: int) -> Reach:
+    causal = all(layer.causal for layer in handle.layers)
+    allowed = _allowed(causal, n)
+    masks: dict[str, list[Mask]] = {"must": [], "may": [], "here": []}
+    for layer, binding in zip(handle.layers, handle.bindings, strict=True):
+        learned = handle.learned.get(layer.index)
+        for kind, found in masks.items():
+            if learned is None:
+                found.append(_fixed(binding, n, causal))
+            elif kind == "here":
+                found.append(here[layer.index][:n, :n])
+            else:
+                found.append(learned.pattern.mask(n, choice="must" if kind == "must" else "may").numpy())
+    guaranteed, possible, real = (_reached(found, allowed) for found in masks.values())
+    return Reach(n, guaranteed, possible, real)
+
+
+def _fixed(binding: Binding, n: int, causal: bool) -> Mask:
+    """What some head of a layer without learned terms reads."""
+    covered = {head for group in binding.groups for head in group.heads or ()}
+    whole = any(group.heads is None for group in binding.groups)
+    if not binding.groups or (not whole and len(covered) < _most(binding)):
+        return _allowed(causal, n)
+    found = np.zeros((n, n), dtype=np.bool_)
+    for group in binding.groups:
+        meaning = group.compiled.meaning
+        found |= bruteforce.mask(meaning.expression, meaning.direction, n)
+    return found
+
+
+def _most(binding: Binding) -> int:
+    """The query heads of a layer whose groups have programs of their own."""
+    return len(getattr(binding.program, "owners", ()))
+
+
+def _reached(masks: list[Mask], allowed: Mask) -> tuple[float, int]:
+    when = first_heard(masks, len(masks))
+    heard = when[allowed]
+    return float((heard >= 0).mean()), int(heard.max(initial=0))
+
+
+def _allowed(causal: bool, n: int) -> Mask:
+    found: Mask = np.ones((n, n), dtype=np.bool_)
+    return np.tril(found) if causal else found

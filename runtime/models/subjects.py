@@ -1,0 +1,48 @@
+"""What a command attaches to a model: a pattern, a plan, or the folder of a saved attachment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import nn
+
+from ...compiler.pattern import Pattern, Plan
+from ...compiler.selection import UsageError, select, select_plan, title
+from .attach import attach
+from .handle import Handle
+from .saved import load_attached, read_manifest, read_subject
+
+Subject: TypeAlias = Pattern | Plan | Path
+
+
+def find_subject(text: str, parameters: Iterable[str]) -> Subject:
+    """``DIR``, ``FILE``, ``FILE::NAME`` or ``library:NAME``. Raises UsageError, PatternError, OSError."""
+    parameters = list(parameters)
+    if Path(text).is_dir():
+        if parameters:
+            raise UsageError(f"{text} is a saved attachment with the parameters that it has; leave -p out")
+        return Path(text)
+    return select_plan(text, parameters) or select(text, parameters)
+
+
+def title_of(subject: Subject) -> str:
+    """Raises SavedError for a folder that holds no saved attachment."""
+    match subject:
+        case Pattern():
+            return title(subject.bound)
+        case Plan():
+            return f"plan {subject.name}"
+        case Path():
+            return f"{title_of(read_subject(subject, read_manifest(subject)))}, saved in {subject}"
+
+
+def attach_subject(model: nn.Module, subject: Subject, *, seed: int = 0) -> Handle:
+    """What a pattern learns, and is not saved, begins at random: by this seed, whatever was drawn before."""
+    if isinstance(subject, Path):
+        return load_attached(model, subject)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return attach(model, subject)

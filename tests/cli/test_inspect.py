@@ -1,0 +1,130 @@
+"""patternc inspect and patternc eval on learned patterns and saved attachments, in a tiny model with a tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from typer.testing import CliRunner
+
+import patternc as pc
+from patternc.cli import app
+from patternc.runtime.comparison import load_model
+
+transformers = pytest.importorskip("transformers")
+
+TEXT = """
+pattern axis(w: int = 3) causal {
+    learn a = importance(budget = 30%)
+    step local(w) | columns(a)
+    prove causal
+    prove reach in 1 step
+}
+pattern free causal { learn a = importance(budget = 30%) step local(2) | columns(a) }
+pattern near causal { step local(2) }
+plan some { layers 0 : axis(w = 2) layers 1 : dense }
+"""
+WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "runs", "away", "from", "it"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """model/, x.pat, text.txt, and run/, a saved attachment with a seed of its own."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    place = tmp_path_factory.mktemp("inspect")
+    tokenizer = Tokenizer(models.WordLevel({word: at for at, word in enumerate(["?", *WORDS])}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="?").save_pretrained(place / "model")
+    config = transformers.LlamaConfig(
+        vocab_size=len(WORDS) + 1, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        transformers.LlamaForCausalLM(config).save_pretrained(place / "model")
+        (place / "x.pat").write_text(TEXT, encoding="utf-8")
+        (place / "text.txt").write_text(" ".join(WORDS * 2), encoding="utf-8")
+        model, _ = load_model(str(place / "model"))
+        torch.manual_seed(5)
+        pc.attach(model, pc.load(place / "x.pat")["axis"].bind(w=4)).save(place / "run")
+    return place
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+
+
+def inspect(folder: Path, subject: str | Path, *more: str | Path) -> Result:
+    return run("inspect", subject, "--model", folder / "model", "--text", folder / "text.txt", *more)
+
+
+def test_a_saved_attachment_is_inspected(folder: Path) -> None:
+    done = inspect(folder, folder / "run", "-n", "20")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith(f"axis(w = 4), saved in {folder / 'run'} over 20 tokens\n")
+    assert "    PROVED   causal\n    REFUTED  reach in 1 step: 0 reaches 3 at step 1" in done.stdout
+    assert "(reachable only through learned selections)" in done.stdout
+    assert "    possible     100.00% of the pairs are connected, the last after 1 layers" in done.stdout
+    assert inspect(folder, folder / "run", "-n", "20").stdout == done.stdout
+
+
+def test_a_pattern_a_plan_and_the_pictures(folder: Path, tmp_path: Path) -> None:
+    whole = inspect(folder, f"{folder / 'x.pat'}::axis", "-p", "w=2", "-n", "9", "-o", tmp_path / "x.json", "-q")
+    assert whole.exit_code == 0, whole.stderr
+    data = json.loads((tmp_path / "x.json").read_text())
+    assert data["subject"] == "axis(w = 2)" and data["tokens"] == WORDS[:9]
+    assert [layer["layer"] for layer in data["layers"]] == [0, 1]
+    plan = inspect(folder, f"{folder / 'x.pat'}::some", "-o", tmp_path / "x.html")
+    assert plan.exit_code == 0 and plan.stderr.endswith(f"wrote {tmp_path / 'x.html'}\n")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "<h2>Layer 0: axis</h2>" in page and "<h2>Layer 1" not in page and ">fox</span>" in page
+    assert inspect(folder, folder / "run", "--layer", "1", "-o", tmp_path / "x.png").exit_code == 0
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_inspected(folder: Path, tmp_path: Path) -> None:
+    refusals = {
+        (folder / "run", "-o", "x.gif"): (2, "x.gif: what is inspected is written as .html, .png, .json"),
+        (folder / "run", "-p", "w=3"): (2, "leave -p out"),
+        (folder / "model",): (1, "patternc.json is missing: this is not the folder of a saved attachment"),
+        (f"{folder / 'x.pat'}::near",): (1, "near has no learned terms"),
+        (f"{folder / 'x.pat'}::none",): (2, "has no pattern or plan 'none'"),
+        (folder / "run", "--layer", "7"): (1, "layer 7 learns nothing"),
+        (folder / "missing.pat",): (2, "missing.pat"),
+    }
+    for arguments, (code, words) in refusals.items():
+        done = inspect(folder, *arguments)
+        assert (done.exit_code, words in done.stderr) == (code, True), (arguments, done.stderr)
+    (tmp_path / "empty.txt").write_text("fox")
+    done = run("inspect", folder / "run", "--model", folder / "model", "--text", tmp_path / "empty.txt")
+    assert done.exit_code == 2 and "has 1 tokens: nothing can be chosen" in done.stderr
+
+
+def test_eval_of_a_saved_attachment(folder: Path) -> None:
+    common = ["--model", folder / "model", "--text", folder / "text.txt", "-n", "14", "--output-format", "json"]
+    done = run("eval", "--pattern", folder / "run", *common)
+    assert done.exit_code == 0, done.stderr
+    _, saved = json.loads(done.stdout)["rows"]
+    assert saved["name"] == f"axis(w = 4), saved in {folder / 'run'}"
+    model, tokenizer = load_model(str(folder / "model"))
+    pc.load_attached(model, folder / "run")
+    ids = torch.tensor(tokenizer(" ".join(WORDS), add_special_tokens=False)["input_ids"])[None]
+    with torch.no_grad():
+        loss = model(ids, labels=ids, use_cache=False).loss
+    assert saved["perplexity"] == pytest.approx(float(loss.exp()), rel=1e-4)  # both windows are the same words
+    plan = run("eval", "--pattern", f"{folder / 'x.pat'}::some", *common)
+    assert [row["name"] for row in json.loads(plan.stdout)["rows"]][1] == "plan some"
+    pattern = [run("eval", "--pattern", f"{folder / 'x.pat'}::axis", *common) for _ in range(2)]
+    first, second = (json.loads(done.stdout)["rows"][1]["perplexity"] for done in pattern)
+    assert first == second  # what is not saved begins the same each time
+
+
+def test_commands_that_run_no_model_say_so(folder: Path, tmp_path: Path) -> None:
+    done = run("compile", f"{folder / 'x.pat'}::free", "-o", tmp_path)
+    assert done.exit_code == 1 and "what a layer learns runs in a layer" in done.stderr
+    done = run("verify", f"{folder / 'x.pat'}::free", "--examples", "1", "-q")
+    assert done.exit_code == 0
