@@ -54,9 +54,16 @@ def attend(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tenso
 
 
 class _Softmax(torch.autograd.Function):
+    """Under autocast too, forward and backward, products are made in the data types that are written here."""
+
     @staticmethod
     def forward(ctx: Any, parts: Parts, q: Tensor, k: Tensor, v: Tensor, *learned: Tensor) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
+        with torch.autocast(q.device.type, enabled=False):
+            return _Softmax._forward(ctx, parts, q, k, v, *learned)
+
+    @staticmethod
+    def _forward(ctx: Any, parts: Parts, q: Tensor, k: Tensor, v: Tensor, *learned: Tensor) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(q.dtype, torch.float32)
         out = torch.zeros(q.shape, dtype=wide, device=q.device)
         lse = torch.full(q.shape[:3], -torch.inf, dtype=wide, device=q.device)
@@ -81,6 +88,13 @@ class _Softmax(torch.autograd.Function):
         count: int = ctx.count
         if grad_out is None and grad_lse is None:
             return (None,) * (4 + count)
+        given = grad_lse if grad_out is None else grad_out
+        assert given is not None
+        with torch.autocast(given.device.type, enabled=False):
+            return _Softmax._backward(ctx, count, grad_out, grad_lse)
+
+    @staticmethod
+    def _backward(ctx: Any, count: int, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
         q, k, v, out, lse, *rest = ctx.saved_tensors
         learned, kept = rest[:count], iter(rest[count:])
         parts: Parts = ctx.parts.having(iter(learned))

@@ -13,6 +13,7 @@ from ...compiler.pattern import Pattern, Plan
 from ...compiler.selection import UsageError, select, select_plan, title
 from .attach import attach
 from .handle import Handle
+from .programs import is_learned
 from .saved import load_attached, read_manifest, read_subject
 
 Subject: TypeAlias = Pattern | Plan | Path
@@ -30,13 +31,14 @@ def find_subject(text: str, parameters: Iterable[str]) -> Subject:
 
 def title_of(subject: Subject) -> str:
     """Raises SavedError for a folder that holds no saved attachment."""
-    match subject:
-        case Pattern():
-            return title(subject.bound)
-        case Plan():
-            return f"plan {subject.name}"
-        case Path():
-            return f"{title_of(read_subject(subject, read_manifest(subject)))}, saved in {subject}"
+    if isinstance(subject, Path):
+        return f"{_name(read_subject(subject, read_manifest(subject)))}, saved in {subject}"
+    patterns = [subject] if isinstance(subject, Pattern) else [pattern for _, pattern in subject.assignments]
+    return _name(subject) + (", untrained" if any(map(is_learned, patterns)) else "")
+
+
+def _name(subject: Pattern | Plan) -> str:
+    return title(subject.bound) if isinstance(subject, Pattern) else f"plan {subject.name}"
 
 
 def attach_subject(model: nn.Module, subject: Subject, *, seed: int = 0) -> Handle:

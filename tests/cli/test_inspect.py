@@ -76,7 +76,7 @@ def test_a_pattern_a_plan_and_the_pictures(folder: Path, tmp_path: Path) -> None
     whole = inspect(folder, f"{folder / 'x.pat'}::axis", "-p", "w=2", "-n", "9", "-o", tmp_path / "x.json", "-q")
     assert whole.exit_code == 0, whole.stderr
     data = json.loads((tmp_path / "x.json").read_text())
-    assert data["subject"] == "axis(w = 2)" and data["tokens"] == WORDS[:9]
+    assert data["subject"] == "axis(w = 2), untrained" and data["tokens"] == WORDS[:9]
     assert [layer["layer"] for layer in data["layers"]] == [0, 1]
     plan = inspect(folder, f"{folder / 'x.pat'}::some", "-o", tmp_path / "x.html")
     assert plan.exit_code == 0 and plan.stderr.endswith(f"wrote {tmp_path / 'x.html'}\n")
@@ -117,7 +117,7 @@ def test_eval_of_a_saved_attachment(folder: Path) -> None:
         loss = model(ids, labels=ids, use_cache=False).loss
     assert saved["perplexity"] == pytest.approx(float(loss.exp()), rel=1e-4)  # both windows are the same words
     plan = run("eval", "--pattern", f"{folder / 'x.pat'}::some", *common)
-    assert [row["name"] for row in json.loads(plan.stdout)["rows"]][1] == "plan some"
+    assert [row["name"] for row in json.loads(plan.stdout)["rows"]][1] == "plan some, untrained"
     pattern = [run("eval", "--pattern", f"{folder / 'x.pat'}::axis", *common) for _ in range(2)]
     first, second = (json.loads(done.stdout)["rows"][1]["perplexity"] for done in pattern)
     assert first == second  # what is not saved begins the same each time

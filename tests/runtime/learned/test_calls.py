@@ -216,3 +216,23 @@ def test_compile_says_what_is_missing_or_too_much() -> None:
         pc.compile(pattern(STEP, learn=LEARN), heads=2, step=0)
     with pytest.raises(ArgumentError, match="multiple of the key heads"):
         pc.compile(pattern(STEP, learn=LEARN), heads=3, kv_heads=2)
+
+
+@pytest.mark.parametrize("step", ["gated local(3) | select(s)", "local(2) | select(s) | pooled(4)"])
+def test_autocast_changes_nothing_inside(step):
+    """Products of float32 tensors stay float32, also where backward is called under autocast."""
+    subject = layer(pattern(step, learn="learn s = topk_blocks(k = 3, block = 4)"), dtype=torch.float32)
+    given = data(17, dtype=torch.float32)
+    inputs = given.inputs()
+    with torch.no_grad():  # selectors are autocast as they are called
+        selections = subject(given.q, given.k, given.v, inputs=inputs, return_selections=True).selections
+    found = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = subject(given.q, given.k, given.v, inputs=inputs, selections=selections)
+            found.append(
+                [out, *torch.autograd.grad(out.square().sum(), [given.q, given.k, given.v], retain_graph=True)]
+            )
+    for mine, theirs in zip(*found, strict=True):
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0)

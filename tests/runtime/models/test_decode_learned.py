@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from learned_models import CAUSAL, attached, pattern
+from learned_models import CAUSAL, attached, pattern, plan, stir
 from runtime_models import LEFT, close, logical_positions, make, padded, transformers
 
 import patternc as pc
@@ -210,3 +210,18 @@ def test_stock_patterns_decode(subject):
     found = model(tokens[:, 70:71], past_key_values=first.past_key_values)
     close(found.logits, expected[:, 70:71])
     close(model(tokens[:, 71:], past_key_values=found.past_key_values).logits, expected[:, 71:])
+
+
+@torch.no_grad()
+def test_a_plan_with_dense_layers_decodes_padded_batches(tokens):
+    """The mask is then that of the model's own attention, and padding is read back out of it."""
+    model = make("llama")
+    handle = pc.attach(model, plan("layers 0 : blocks\n layers 1 : dense\n layers 2 heads 0..2 : window"))
+    stir(handle)
+    padding = padded(tokens, LEFT)
+    expected = step(model, tokens, padding, None, 0, 17).logits
+    first = step(model, tokens, padding, None, 0, 9)
+    second = step(model, tokens, padding, first.past_key_values, 9, 10)
+    third = step(model, tokens, padding, second.past_key_values, 10, 17)
+    mine = torch.cat([first.logits, second.logits, third.logits], 1)
+    close(mine[padding.bool()], expected[padding.bool()])
