@@ -145,7 +145,7 @@ class LearnedAttention(nn.Module):
         k, v = _existing(k, inputs.key), _existing(v, inputs.key)
         tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
         if selections is None:
-            selections = self.select(inputs, k, v)
+            selections = self.select(inputs, k, v, query_offset)
             if self.detached:
                 selections = {name: without_gradient(selection) for name, selection in selections.items()}
         out, lse, dispatch = self._attend(q, query_offset, selections, tokens, Scores(scale, softcap))
@@ -156,9 +156,10 @@ class LearnedAttention(nn.Module):
             out, lse = front.put_back(out, 2, 0.0), front.put_back(lse, 2, -torch.inf)
         return Attended(out, lse, selections, dispatch) if return_selections else out
 
-    def select(self, inputs: Inputs, k: Tensor, v: Tensor) -> dict[str, Selection]:
-        """What the selectors choose of ``inputs``, the gates, and the summaries of k and v [B, Hkv, Nk, D]."""
-        found = self.learned.select(inputs)
+    def select(self, inputs: Inputs, k: Tensor, v: Tensor, first: int = 0) -> dict[str, Selection]:
+        """What the selectors choose of ``inputs`` for the queries from ``first`` on, the gates, and the summaries of k
+        and v [B, Hkv, Nk, D]."""
+        found = self.learned.select(inputs, first)
         found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
         tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths))
         found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}

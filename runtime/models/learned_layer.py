@@ -70,7 +70,7 @@ def watch_dense(module: nn.Module, binding: Binding, given: Given) -> None:
     selections = None
     if binding.watching.seen and binding.watching.select:
         with torch.autocast(given.q.device.type, enabled=False):
-            selections = learned.select(placed.inputs, placed.k, placed.v)
+            selections = learned.select(placed.inputs, placed.k, placed.v, placed.first)
     _note(binding, given, placed, selections)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from .inputs import HEADS, HIDDEN, Inputs, Side
 from .layer import BUCKETS, LayerShape, distance_buckets
-from .pooling import arrival_means, block_ends, block_means, first_tokens, group_means, prefix_means
+from .pooling import arrival_means, block_ends, block_means, first_tokens, group_means, running_means
 
 
 def query_blocks(heads: Tensor, inputs: Inputs, block: int, direction: Direction) -> Tensor:
@@ -70,30 +72,49 @@ class BlockScorer(nn.Module):
         causal = direction is Direction.CAUSAL
         heads = inputs.query.needs("heads", "topk_blocks", self.query.dtype)
         key_heads = inputs.key.needs("heads", "topk_blocks", self.query.dtype)
+        of_queries, of_keys = self._contexts(inputs, block, direction)
         q = group_means(heads, key_heads.shape[1])
-        queries = self._with_context(query_blocks(q, inputs, block, direction), inputs.query, block, direction, "first")
+        queries = _joined(query_blocks(q, inputs, block, direction), of_queries.first)
         exists = inputs.key.exists()
         summary = torch.cat([*block_ends(key_heads, exists, block), block_means(key_heads, exists, block)], -1)
-        keys = self._with_context(summary, inputs.key, block, direction, "last")
+        keys = _joined(summary, of_keys.last)
         projected = queries @ self.query * self.query.shape[-1] ** -0.5
         scores: Tensor = projected @ (keys @ self.key).mT
         if causal:
             first = first_tokens(key_heads, exists, block).repeat(1, 1, 1, 3)  # of one token, all three are itself
-            first = self._with_context(first, inputs.key, block, direction, "first")
-            scores = replace_own(scores, (projected * (first @ self.key)).sum(-1))
+            scores = replace_own(scores, (projected * (_joined(first, of_keys.first) @ self.key)).sum(-1))
         if direction is not Direction.CROSS:
             scores = scores + self.distance[:, distance_buckets(scores.shape[-1], scores.device)]
         return scores
 
-    def _with_context(self, blocks: Tensor, side: Side, block: int, direction: Direction, until: str) -> Tensor:
-        """The mean hidden state up to the ``first`` or ``last`` token of each block; of all, where not causal."""
+    def _contexts(self, inputs: Inputs, block: int, direction: Direction) -> tuple[_Context, _Context]:
+        """Of the queries' side and of the keys', which are one in self attention."""
         if not self.context:
-            return blocks
-        means = prefix_means(side.needs("hidden", "topk_blocks", self.query.dtype), side.exists())
-        n, count = means.shape[1], blocks.shape[-2]
+            return _Context(None, None), _Context(None, None)
+        of_keys = self._context(inputs.key, block, direction)
+        one = inputs.query.hidden is inputs.key.hidden and inputs.query.lengths is inputs.key.lengths
+        return of_keys if one else self._context(inputs.query, block, direction), of_keys
+
+    def _context(self, side: Side, block: int, direction: Direction) -> _Context:
+        hidden = side.needs("hidden", "topk_blocks", self.query.dtype)
+        first, last = running_means(hidden, side.exists(), block)
         if direction is Direction.CAUSAL:
-            place = torch.arange(count, device=means.device) * block + (0 if until == "first" else block - 1)
-            means = means[:, place.clamp(max=n - 1)]
-        else:
-            means = means[:, -1:].expand(-1, count, -1)
-        return torch.cat([blocks, means[:, None].expand(-1, blocks.shape[1], -1, -1)], -1)
+            return _Context(first, last)
+        whole = last[:, -1:].expand_as(last)
+        return _Context(whole, whole)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Context:
+    """The mean hidden state up to the ``first`` and the ``last`` token of each block, [B, blocks, W]; of all tokens,
+    where not causal; None: there is none."""
+
+    first: Tensor | None
+    last: Tensor | None
+
+
+def _joined(blocks: Tensor, context: Tensor | None) -> Tensor:
+    """[B, H, blocks, D] and what all heads share."""
+    if context is None:
+        return blocks
+    return torch.cat([blocks, context[:, None].expand(-1, blocks.shape[1], -1, -1)], -1)

@@ -78,10 +78,14 @@ class Learned(nn.Module):
         scorers: list[Any] = [selector.scorer for selector in self.selectors.values()]
         return frozenset[str]().union(*(scorer.reads for scorer in scorers))
 
-    def select(self, inputs: Inputs) -> dict[str, Selection]:
-        """Of each ``learn`` line."""
+    def select(self, inputs: Inputs, first: int = 0) -> dict[str, Selection]:
+        """Of each ``learn`` line. Of queries before ``first``, which have chosen already, it may leave the choice out;
+        densities are then those of what is left."""
         named = zip(self.selector_names, self.selectors.values(), strict=True)
-        return {name: selector(inputs) for name, selector in named}
+        return {
+            name: selector(inputs, first=first) if isinstance(selector, TopKKeys) else selector(inputs)
+            for name, selector in named
+        }
 
     def _free(self, name: str) -> str:
         """The name of a selector as one of a module: torch keeps ``keys``, ``type`` and others for itself."""

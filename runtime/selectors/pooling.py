@@ -53,10 +53,15 @@ def first_tokens(x: Tensor, exists: Tensor, block: int) -> Tensor:
     return x[..., 0, :].where(present[..., 0, :], 0.0)
 
 
-def prefix_means(x: Tensor, exists: Tensor) -> Tensor:
-    """[B, N, W]: the mean of the tokens up to each one, itself included."""
-    count = exists.cumsum(-1).clamp_min(1)[..., None]
-    return x.masked_fill(~exists[..., None], 0.0).cumsum(-2) / count
+def running_means(x: Tensor, exists: Tensor, block: int) -> tuple[Tensor, Tensor]:
+    """x [B, N, W] as two [B, blocks, W]: the mean of all tokens up to the first one of each block, and up to the last,
+    those included; 0 where there is none."""
+    x, present = blocked(x, exists, block)
+    x = x.masked_fill(~present, 0.0)
+    sums, counts = x.sum(-2), present.sum(-2)
+    total, count = sums.cumsum(-2), counts.cumsum(-2)
+    first = (total - sums + x[..., 0, :]) / (count - counts + present[..., 0, :]).clamp_min(1)
+    return first, total / count.clamp_min(1)
 
 
 def block_counts(lengths: Tensor, blocks: int, block: int) -> Tensor:

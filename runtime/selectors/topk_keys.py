@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ...patterns_dsl.syntax import Direction
@@ -58,19 +59,19 @@ class Indexer(nn.Module):
         self.key = nn.Linear(width, head_dim, bias=False)
         self.weight = nn.Linear(width, heads, bias=False)
 
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [B, tiles, heads, d], weights [B, tiles, heads], keys [B, Nk, d]."""
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> tuple[Tensor, Tensor]:
+        """Hidden states of tiles [B, tiles, W], and keys [B, Nk, d]."""
         mean = arrival_means if direction is Direction.CAUSAL else block_means
         tiles = mean(inputs.query.needs("hidden", "topk_keys", self.key.weight.dtype), inputs.query.exists(), tile)
-        weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
-        keys = self.key(inputs.key.needs("hidden", "topk_keys", self.key.weight.dtype))
-        return self.query(tiles).view(*weight.shape, self.head_dim), weight, keys
+        return tiles, self.key(inputs.key.needs("hidden", "topk_keys", self.key.weight.dtype))
 
-    def scores(self, prepared: tuple[Tensor, Tensor, Tensor], start: int, stop: int) -> Tensor:
+    def scores(self, prepared: tuple[Tensor, Tensor], start: int, stop: int) -> Tensor:
         """[B, 1, tiles, Nk] of the tiles start..stop - 1."""
-        queries, weight, keys = prepared
-        found = torch.einsum("bthd,bnd->bthn", queries[:, start:stop], keys).relu()
-        return torch.einsum("bth,bthn->btn", weight[:, start:stop], found)[:, None]
+        tiles, keys = prepared[0][:, start:stop], prepared[1]
+        weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
+        queries = self.query(tiles).view(*weight.shape, self.head_dim)
+        found = torch.einsum("bthd,bnd->bthn", queries, keys).relu()
+        return torch.einsum("bth,bthn->btn", weight, found)[:, None]
 
 
 class TopKKeys(nn.Module):
@@ -95,18 +96,23 @@ class TopKKeys(nn.Module):
         self.direction, self.k, self.tile = direction, k, tile
         self.forced, self.relax, self.temperature = tuple(forced), relax, temperature
 
-    def forward(self, inputs: Inputs) -> KeySelection:
+    def forward(self, inputs: Inputs, first: int = 0) -> KeySelection:
+        """Tiles that end before the query ``first`` choose nothing: theirs are known."""
         inputs.fit(self.direction, "topk_keys")
         prepared = self.scorer.prepare(inputs, self.tile, self.direction)
         (_, nq, _), (_, nk, _) = inputs.query.shape, inputs.key.shape
         tiles = -(-nq // self.tile)
         at_once = max(1, LARGEST_TABLE // max(1, nk * self.scorer.heads))
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        for start in range(0, max(1, tiles), at_once):
+        known = min(first // self.tile, max(0, tiles - 1))
+        for start in range(known, max(1, tiles), at_once):
             stop = min(tiles, start + at_once)
             # Recomputed in backward, so that what is kept grows with the choice and not with the scores.
             parts.append(checkpoint(self._part, prepared, inputs, start, stop, use_reentrant=False))
-        keys, until, gate = (torch.cat(columns, 2) for columns in zip(*parts, strict=True))
+        keys, until, gate = (
+            F.pad(torch.cat(columns, 2), (0, 0, known, 0), value=empty)
+            for columns, empty in zip(zip(*parts, strict=True), (-1, 0, -torch.inf), strict=True)
+        )
         diagonal = "diagonal" in self.forced
         density = self._pairs(keys, until, inputs) / allowed_pairs(inputs, self.direction)[:, None]
         return KeySelection(self.direction, self.tile, nk, diagonal, keys, until, gate, density)

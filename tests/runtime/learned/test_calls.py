@@ -229,7 +229,8 @@ def test_autocast_changes_nothing_inside(step):
     found = []
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            out = subject(given.q, given.k, given.v, inputs=inputs, selections=selections)
+            # A cap keeps torch's kernel out, which knows no autocast.
+            out = subject(given.q, given.k, given.v, inputs=inputs, selections=selections, softcap=9.0)
             found.append(
                 [out, *torch.autograd.grad(out.square().sum(), [given.q, given.k, given.v], retain_graph=True)]
             )
