@@ -91,6 +91,13 @@ def load_attached(model: nn.Module, directory: Path | str, *, engine: str = "aut
     return handle
 
 
+def read_saved(directory: Path) -> tuple[Pattern | Plan, SavedAttachment, dict[str, Tensor]]:
+    """What ``Handle.save`` wrote, without a model: what was attached, the manifest, and what was learned, as
+    layers.NUMBER.NAME. Raises SavedError."""
+    manifest = read_manifest(directory)
+    return read_subject(directory, manifest), manifest, _read_tensors(directory / TENSORS, manifest)
+
+
 def read_manifest(directory: Path) -> SavedAttachment:
     """Raises SavedError."""
     path = directory / MANIFEST
