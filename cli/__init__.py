@@ -21,6 +21,7 @@ from .inspect import inspect
 from .look import explain, show
 from .lsp import lsp
 from .run import compile, eval_
+from .train import freeze, train
 from .verify import verify
 
 app = typer.Typer(
@@ -50,6 +51,8 @@ app.command()(explain)
 app.command()(compile)
 app.command()(bench)
 app.command("eval")(eval_)
+app.command()(train)
+app.command()(freeze)
 app.command()(fmt)
 app.command()(inspect)
 app.command()(lsp)
