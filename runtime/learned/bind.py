@@ -38,6 +38,7 @@ from .tables import (
     held_rows,
     key_lists,
     level_lists,
+    probe_lists,
     row_lists,
     summary_lists,
 )
@@ -117,7 +118,9 @@ def _lists(
         case Use.ROWS, TokenSelection():
             return (row_lists(selection, bounds, keys),), held_rows(selection)
         case Use.BLOCKS, BlockSelection():
-            return (block_lists(selection, bounds),), held_blocks(selection, keys)
+            # Under a gate of its head a block's own gradient would be another.
+            probed = () if selected.gates else probe_lists(selection, bounds)
+            return (block_lists(selection, bounds), *probed), held_blocks(selection, keys)
         case Use.LEVELS, LevelSelection():
             return level_lists(selection, bounds, tokens.k, tokens.v), held_levels(selection)
         case Use.KEYS, KeySelection():

@@ -69,6 +69,14 @@ def block_lists(selection: BlockSelection, bounds: Bounds) -> KeyLists:
     )
 
 
+def probe_lists(selection: BlockSelection, bounds: Bounds) -> tuple[KeyLists, ...]:
+    """The blocks that are not read, and are to learn what that costs."""
+    if selection.probed is None:
+        return ()
+    block = selection.block
+    return (KeyLists(bounds, tile=block, block=block, entries=selection.probed, gate=selection.probe_gate, probe=True),)
+
+
 def held_blocks(selection: BlockSelection, keys: int) -> HeldBlocks:
     chosen = (selection.blocks >= 0) & ~selection.log_gate.isneginf()
     table = torch.zeros(

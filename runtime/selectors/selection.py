@@ -39,6 +39,9 @@ class BlockSelection:
 
     blocks int64 [B, G, query blocks, slots], rising, with -1 behind the last, out of ``key_blocks``; log_gate of the
     same shape. In a causal pattern the block of the queries themselves is cut at the diagonal.
+
+    probed int64 [B, G, query blocks, probes], -1 for none: blocks that are not read, whose gates are 0; probe_gate of
+    the same shape, all 0, gets the gradient that each gate would have.
     """
 
     direction: Direction
@@ -47,6 +50,8 @@ class BlockSelection:
     blocks: Tensor
     log_gate: Tensor
     density: Tensor
+    probed: Tensor | None = None
+    probe_gate: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ class TopKBlocks(nn.Module):
     the gates have the gradient of the soft top-k of each row, of scores standardised over the row. ``soft``: that soft
     top-k itself, for every block with p > 0. In a causal pattern the choice is made when the first token of the block
     of queries arrives.
+
+    ``probes``: in training, so many blocks of each row that are not chosen are drawn at random, and told what opening
+    them would do: the gates alone have no gradient where they are closed.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class TopKBlocks(nn.Module):
         check_forced(forced, k, direction)
         self.direction, self.scorer, self.k, self.block = direction, scorer, k, block
         self.forced, self.relax, self.temperature = tuple(forced), relax, temperature
+        self.probes = 0
 
     def forward(self, inputs: Inputs, *, soft: bool = False) -> BlockSelection:
         inputs.fit(self.direction, "topk_blocks")
@@ -61,7 +65,12 @@ class TopKBlocks(nn.Module):
         blocks = slots(chosen, scores.shape[-1] if soft else self.k)
         found = gate.gather(-1, blocks.clamp_min(0)).masked_fill(blocks < 0, -torch.inf)
         density = (chosen * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
-        return BlockSelection(self.direction, self.block, scores.shape[-1], blocks, found, density)
+        probed = probe_gate = None
+        if self.training and self.probes and not self.scorer.frozen:
+            drawn = torch.rand_like(scores).masked_fill(chosen | ~eligible, -torch.inf)
+            probed = slots(hard_topk(drawn, self.probes), min(self.probes, scores.shape[-1]))
+            probe_gate = (p - p.detach()).gather(-1, probed.clamp_min(0)).masked_fill(probed < 0, 0.0)
+        return BlockSelection(self.direction, self.block, scores.shape[-1], blocks, found, density, probed, probe_gate)
 
     def forced_blocks(self, scores: Tensor) -> Tensor:
         """bool [query blocks, key blocks], as the last dimensions of scores: what is chosen whatever its score."""

@@ -15,6 +15,7 @@ from ..errors import ArgumentError
 from ..learned.attention import LearnedAttention
 from ..models.handle import Handle
 from ..models.watching import Watched
+from ..selectors.topk_blocks import TopKBlocks
 from . import measure
 from .dense_maps import DenseAttention
 from .distill import selector_losses
@@ -71,12 +72,14 @@ class Objective:
             self.set_modes()
             for layer in layers:
                 layer.detached = self.recipe.mode == Mode.JOINT
+                _probe(layer, self.recipe.probes if self.recipe.mode == Mode.END_TO_END else 0)
                 if self.recipe.density is not None:
                     harden(layer)
             yield
         finally:
             for layer in layers:
                 layer.detached = False
+                _probe(layer, 0)
             for parameter, learns in asked:
                 parameter.requires_grad_(learns)
             for module, training in modes:
@@ -172,6 +175,12 @@ class Objective:
             found = f"layers {', '.join(map(str, sorted(missing)))} were not called"
             raise ArgumentError("model", found, "train the model that is attached")
         return None if distil else result.loss, dict(seen)
+
+
+def _probe(layer: LearnedAttention, probes: int) -> None:
+    for selector in layer.learned.selectors.values():
+        if isinstance(selector, TopKBlocks) and layer.engine != "reference":  # which has no such gradient
+            selector.probes = probes
 
 
 def _labels(batch: Mapping[str, Any]) -> Tensor:

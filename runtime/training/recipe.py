@@ -29,7 +29,8 @@ class Recipe:
     held by ``weight`` times a hinge on what was realised, which rises from 0 over the share ``ramp`` of the steps;
     ``shared``: by all layers together. ``rate`` is the learning rate of what is learned, ``model_rate`` of the model;
     both rise over ``warmup`` steps, and fall to 0 as a cosine. ``autocast``: the data type in which the model computes.
-    ``pool`` is that of ``block_attention``. Density and coverage are measured at every ``measure_every``-th step.
+    ``pool`` is that of ``block_attention``. ``probes``: how many blocks of each row that were not chosen end-to-end
+    training asks what opening them would do. Density and coverage are measured at every ``measure_every``-th step.
     """
 
     steps: int
@@ -45,6 +46,7 @@ class Recipe:
     accumulate: int = 1
     autocast: torch.dtype | None = None
     pool: str = "max"
+    probes: int = 1
     measure_every: int = 10
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Recipe:
         _among("pool", self.pool, POOLS)
         for name in ("steps", "accumulate", "measure_every"):
             _hold(name, getattr(self, name), getattr(self, name) >= 1, "give at least 1")
-        for name in ("seed", "warmup", "weight", "rate", "model_rate"):
+        for name in ("seed", "warmup", "weight", "rate", "model_rate", "probes"):
             _hold(name, getattr(self, name), getattr(self, name) >= 0, "give 0 or more")
         _hold("ramp", self.ramp, 0 <= self.ramp <= 1, "give the share of the steps, between 0 and 1")
         if self.density is not None:
