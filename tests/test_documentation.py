@@ -82,7 +82,7 @@ def test_the_examples_of_testing_run() -> None:
         settings(max_examples=5, deadline=None, database=None)(names[name])()
 
 
-@pytest.mark.parametrize("name", ["attention.md", "learned.md"])
+@pytest.mark.parametrize("name", ["attention.md", "learned.md", "training.md"])
 def test_the_examples_run(name: str) -> None:
     """One after the other: what an example has made, the next may use."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL)

@@ -71,7 +71,7 @@ def test_probes_are_drawn_among_what_is_not_chosen() -> None:
 
 
 def test_a_block_that_was_left_out_learns_its_worth() -> None:
-    """The score of a block that holds what the task wants rises although nobody chose it; without probes it does not."""
+    """The score of a block that holds what the task wants rises although none chose it; without probes it does not."""
     slopes = []
     for probes in (0, 10):
         torch.manual_seed(0)
