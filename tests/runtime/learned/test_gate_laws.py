@@ -97,6 +97,30 @@ def test_all_blocks_fine_is_dense_attention(direction: str, engine: str) -> None
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_logits_of_gates_against_finite_differences(direction: str, engine: str) -> None:
+    """A soft gate is exact from the logit on, for terms of every sort: what is chosen is held fixed."""
+    step = "self | gated local(3) | gated select(hot) | gated columns(few) | gated pooled(3)"
+    learned = layer(pattern(step, direction, LEARN), engine)
+    given = data(11, batch=1)
+    chosen = selected(learned, given)
+    gates = {name: learned.learned.gates[place] for place, name in enumerate(learned.learned.gate_names)}
+    assert len(gates) == 4
+
+    def outputs(*logits):
+        own = {name: replace(chosen[name], log_gate=F.logsigmoid(x)) for name, x in zip(gates, logits, strict=True)}
+        found = learned(given.q, given.k, given.v, selections={**chosen, **own}, return_selections=True)
+        return found.out, found.lse
+
+    logits = [gate.logits.detach().clone().requires_grad_() for gate in gates.values()]
+    assert torch.autograd.gradcheck(outputs, logits, eps=1e-6, atol=1e-6, rtol=1e-6)
+    loss = learned(given.q, given.k, given.v, hidden=given.hidden).sin().sum()
+    of_module = torch.autograd.grad(loss, [gate.logits for gate in gates.values()])
+    by_hand = torch.autograd.grad(outputs(*logits)[0].sin().sum(), logits)
+    agree(of_module, by_hand)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_sequences_without_a_token(engine: str) -> None:
     """Beside one that has some: out 0, lse -inf, and gradients of 0."""
     step = "local(3) | select(hot) | columns(few) | gated strided(5) | pooled(4)"

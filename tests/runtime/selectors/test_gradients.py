@@ -180,17 +180,6 @@ def test_the_density_of_importance_has_the_gradient_of_the_gates() -> None:
         torch.testing.assert_close(one, other, **TIGHT)
 
 
-def test_granularity_learns_from_attention_and_from_its_cost() -> None:
-    layer, inputs = learned("granularity(block = 4)", "causal").train(), layer_inputs(32)
-    selection = layer(inputs)["s"]
-    v = torch.randn_like(inputs.key.heads)
-    terms, summaries = written_out(selection, inputs, inputs.key.heads, v, SHAPE.query_heads)
-    out, _ = gated_attention(inputs.query.heads, inputs.key.heads, v, terms, summaries)
-    for loss in (out.square().sum(), selection.density.sum()):
-        gradients = torch.autograd.grad(loss, [*layer.parameters()], retain_graph=True)
-        assert all(gradient.isfinite().all() for gradient in gradients) and max(g.abs().max() for g in gradients) > 0
-
-
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles and rows a few at a time, recomputed in backward: the same choice and the same gradients."""
     for declaration, module in (("topk_keys(k = 4, tile = 2)", "topk_keys"), ("granularity(block = 4)", "granularity")):
