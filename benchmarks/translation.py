@@ -1,7 +1,7 @@
 """An encoder-decoder trained from scratch, its cross attention dense or with learned granularity.
 
     pip install --no-deps django pretix         # their message catalogues are the sentences
-    python benchmarks/translation.py [--seeds 0] [--steps 1200]
+    python benchmarks/translation.py [--seeds 0] [--steps 900]
 
 Both kinds start from the same weights and see the same batches. With `library:granular` each pair of blocks of the
 two sentences is skipped, pooled or kept whole, as a network decides from their mean query and key; a hinge holds the
@@ -71,7 +71,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0", help="separated by commas")
     parser.add_argument("--kinds", default=",".join(KINDS), help="of cross attention, separated by commas")
     parser.add_argument("--packages", default=",".join(PACKAGES), help="whose catalogues are read")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--batch", type=int, default=32, help="sentences in a step")
     parser.add_argument("--held-out", type=int, default=300, help="sentences")
     parser.add_argument("--vocabulary", type=int, default=500, help="of subwords")

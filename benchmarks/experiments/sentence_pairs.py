@@ -49,7 +49,7 @@ def sentences(path: Path) -> Iterator[Pair]:
             yield Pair(entry.msgid.strip(), entry.msgstr.strip())
 
 
-def usable(pairs: Iterable[Pair], *, words: int = 3, characters: int = 160) -> list[Pair]:
+def usable(pairs: Iterable[Pair], *, words: int = 3, characters: int = 120) -> list[Pair]:
     """Sentences of at least so many words and at most so many characters on either side, without markup; of equal
     sources the first."""
     found: dict[str, Pair] = {}
