@@ -60,17 +60,44 @@ def _ranges(kernels: tuple[Kernel, ...], index: int) -> list[Range]:
 
 def _partition(program: Program, stated: list[IntegerSet], meaning: Relation) -> None:
     """The terms are disjoint and their union is the pattern."""
-    terms = [
-        ranks.image((QUERY, KEY), _tokens(program, term), program.lengths)
-        for term, ranks in zip(program.terms, stated, strict=True)
-    ]
-    for (one, left), (two, right) in combinations(enumerate(terms), 2):
+    tokens = {
+        index: ranks.image((QUERY, KEY), _tokens(program, term), program.lengths)
+        for index, (term, ranks) in enumerate(zip(program.terms, stated, strict=True))
+        if not _tiled(term)
+    }
+    for (one, left), (two, right) in combinations(tokens.items(), 2):
         _empty(left & right, program, f"terms {one} and {two} share a pair")
     missing = meaning.pairs
-    for index, term in enumerate(terms):
+    for index, term in tokens.items():
         _empty(term - meaning.pairs, program, f"term {index} computes a pair that the pattern does not have")
         missing = missing - term
+    if len(tokens) < len(stated):
+        missing = _missing_in_boxes(program, stated, missing)
     _empty(missing, program, "no term computes a pair of the pattern")
+
+
+def _tiled(term: Term) -> bool:
+    return term.query.tiled or term.key.tiled
+
+
+def _missing_in_boxes(program: Program, stated: list[IntegerSet], missing: IntegerSet) -> IntegerSet:
+    """What the terms in tiled orders, all in the same ones, leave of the missing pairs. It is asked in ranks, of which
+    every token has one: as tokens their pairs are hard to compare with others."""
+    boxes = [index for index, term in enumerate(program.terms) if _tiled(term)]
+    term = program.terms[boxes[0]]
+    if any((program.terms[k].query, program.terms[k].key) != (term.query, term.key) for k in boxes):
+        raise Unconfirmed("terms are in different tiled orders")
+    if not (term.query.covers_all and term.key.covers_all):
+        raise Unconfirmed("a tiled order leaves tokens out")
+    ranks = "v_c = 0 and v_a >= 0 and v_b >= 0"
+    missing = missing.image(SPACE, f"{ranks} and {_tokens(program, term)}", program.lengths)
+    existing = IntegerSet.parse(SPACE, f"{ranks} and exists (v_i, v_j : {_tokens(program, term)})", program.lengths)
+    for one, two in combinations(boxes, 2):
+        _empty(stated[one] & stated[two] & existing, program, f"terms {one} and {two} share a pair of ranks")
+    for index in boxes:
+        if not (stated[index] & existing) <= missing:
+            raise Unconfirmed(f"term {index} computes a pair that the pattern does not have, or another term has")
+    return missing - IntegerSet.union([stated[index] for index in boxes])
 
 
 def _empty(pairs: IntegerSet, program: Program, complaint: str) -> None:
@@ -94,6 +121,8 @@ def _visited_once(program: Program, stated: list[IntegerSet], kernels: tuple[Ker
     if swept != list(range(len(program.terms))):
         raise Unconfirmed(f"the {side} kernels sweep the terms {swept} of {len(program.terms)}")
     for kernel in kernels:
+        if not kernel.order.one_to_one:
+            raise Unconfirmed(f"a {side} kernel runs in an order that gives a token two ranks")
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
             if kernel.order != (term.query if side == "forward" else term.key):

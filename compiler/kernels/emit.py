@@ -24,6 +24,8 @@ _LIBRARY = (
     "attend_full",
     "attend_kept",
     "bundles",
+    "complete",
+    "exists",
     "finish",
     "floordiv",
     "floormod",
@@ -89,6 +91,8 @@ def validate(program: Program) -> None:
     for index, term in enumerate(program.terms):
         if term.query.classes != term.key.classes:
             raise ValueError(f"the orders of term {index} have different numbers of classes")
+        if program.cross and (term.query.tiled or term.key.tiled):
+            raise ValueError(f"term {index} of a cross pattern is in a tiled order")
     for size in (program.tile.query, program.tile.key):
         if size < 16 or size & (size - 1):
             raise ValueError(f"a tile of {size} ranks: the matrix units take powers of two from 16")

@@ -83,6 +83,9 @@ def describe(order: Order) -> str:
         return "natural"
     if order.count == 1 and order.period == order.classes and order.start == 0:
         return f"by residue mod {order.period}"
+    if order.tiled:
+        digits = ", ".join(f"{extent} x {stride}" for extent, stride in order.digits)
+        return f"in boxes, {order.count} of every {order.period} from {order.start}: {digits}"
     text = f"packed, {order.count} of every {order.period} from {order.start}"
     return text if order.classes == 1 else f"{text}, {order.classes} classes"
 
@@ -135,7 +138,7 @@ def backward_key(program: Program, index: int) -> str:
         "    return",
         f"J = block // ({program.tile.key} // BLOCK_K)",
         "b = block * BLOCK_K + tl.arange(0, BLOCK_K)",
-        "live = b < count",
+        f"live = {_exist(order, 'c')}",
         f"rows = token(c, b, {_constants(order)}) + first",
         "k = load_rows(matrix(k_ptr, batch, kv_head, k_b, k_h), rows, k_n, k_d, live, HEAD_DIM, BLOCK_D)",
         "v = load_rows(matrix(v_ptr, batch, kv_head, v_b, v_h), rows, v_n, v_d, live, HEAD_DIM, BLOCK_D)",
@@ -172,7 +175,12 @@ def function(role: Role, index: int, body: Iterable[str]) -> str:
 
 
 def _constants(order: Order) -> str:
-    return f"{order.period}, {order.count}, {order.start}"
+    return f"{order.period}, {order.digits or order.count}, {order.start}"
+
+
+def _exist(order: Order, cls: str) -> str:
+    """Which keys exist."""
+    return f"exists({cls}, b, n, {_constants(order)})" if order.tiled else "b < count"
 
 
 def _strides(*names: str) -> list[str]:
@@ -200,6 +208,8 @@ def _stationary_query(program: Program, order: Order) -> list[str]:
         "a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)",
         "head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)",
         f"rows = token(c, a, {constants}){place}",
+        # The window of an order with digits is wider than q: what has a row there is asked of each rank.
+        *(["live = live & (rows >= 0) & (rows < tl.minimum(Nq, first + n - query_offset))"] if order.tiled else []),
         "q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)",
         "k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)",
         "v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)",
@@ -212,27 +222,39 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
     for at_sweep, sweep in enumerate(program.forward[index].sweeps):
         term = program.terms[sweep.term]
         key, classes = _constants(term.key), term.key.classes
-        load = f"k, v = load_keys(k_at, v_at, {{}}, kc, first, count, k_n, k_d, v_n, v_d, {key},"
+        end = "n" if term.key.tiled else "count"
+        load = f"k, v = load_keys(k_at, v_at, {{}}, kc, first, {end}, k_n, k_d, v_n, v_d, {key},"
         load += " HEAD_DIM, BLOCK_D, BLOCK_K, {})"
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "kc = c" if classes == 1 else f"kc = (c + {term.shift % classes}) % {classes}"
         yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
         yield f"T = tl.cdiv(count, {tile})"
         for loop in loops("forward", program.forward, index, at_sweep):
-            yield from loop.each_step("I", lengths, _key_blocks(loop, tile, sweep.term, load, step, lengths))
+            yield from loop.each_step("I", lengths, _key_blocks(loop, tile, sweep.term, term.key, load, step, lengths))
 
 
-def _key_blocks(loop: Loop, tile: int, term: int, load: str, step: str, lengths: str) -> Iterator[str]:
+def _key_blocks(loop: Loop, tile: int, term: int, order: Order, load: str, step: str, lengths: str) -> Iterator[str]:
     """The key blocks of one range."""
+    exist = _exist(order, "kc") if order.tiled else f"({_exist(order, 'kc')})"
     yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // BLOCK_K)"
     yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
     yield "lo, hi = share(lo, hi, SPLIT)"
     if loop.range.masked:
         yield "for j in range(lo, hi):"
         yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
-        yield f"    keep = keep{term}(c, a[:, None], b[None, :], {lengths}) & (b < count)[None, :]"
+        yield f"    keep = keep{term}(c, a[:, None], b[None, :], {lengths}) & {exist}[None, :]"
         yield f"    {load.format('j', False)}"
         yield f"    {step.format('kept', ' keep,')}"
+    elif order.tiled:
+        # Every pair of ranks is kept, but ranks of the last period need not exist: its blocks are taken apart.
+        yield f"whole = complete(kc, n, {_constants(order)}) // BLOCK_K"
+        yield "for j in range(lo, tl.minimum(hi, whole)):"
+        yield f"    {load.format('j', True)}"
+        yield f"    {step.format('full', '')}"
+        yield "for j in range(tl.maximum(lo, whole), hi):"
+        yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    {load.format('j', False)}"
+        yield f"    {step.format('kept', f' {exist}[None, :],')}"
     else:
         # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
         yield "whole = count // BLOCK_K"
@@ -259,12 +281,13 @@ def _swept_queries(program: Program, index: int) -> Iterator[str]:
         yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
         yield f"begin, end = query_window(qc, {start}, there, {offset}, Nq, {query})"
         for loop in loops("backward", program.backward, index, at_sweep):
-            yield from loop.each_step("J", lengths, _query_blocks(loop, tile, sweep.term, query, place, lengths))
+            yield from loop.each_step("J", lengths, _query_blocks(loop, tile, sweep.term, term.query, place, lengths))
 
 
-def _query_blocks(loop: Loop, tile: int, term: int, query: str, place: str, lengths: str) -> Iterator[str]:
+def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, lengths: str) -> Iterator[str]:
     """The query blocks of one range."""
     kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
+    ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, end"
     yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
     yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
     yield "for i in range(lo, hi):"
@@ -272,7 +295,7 @@ def _query_blocks(loop: Loop, tile: int, term: int, query: str, place: str, leng
         yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
         yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
     yield "    q, do, lse, delta = load_queries("
-    yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, begin, end,"
-    yield f"        q_n, q_d, do_n, do_d, {query}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
+    yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
+    yield f"        q_n, q_d, do_n, do_d, {_constants(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
     yield "    )"
     yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP})"

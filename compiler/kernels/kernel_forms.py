@@ -169,3 +169,28 @@ dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DI
 store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
 store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
 """
+
+
+# In orders with digits existence is asked of tokens: below n, and within the rows of q.
+_EXISTS = "exists({}, b, n, HOLE_period, HOLE_count, HOLE_start)"
+_LAST_ROW = "tl.minimum(Nq, first + {} - query_offset)"
+TILED_QUERY_HEAD = QUERY_HEAD.replace(
+    "rows = <ROW>\n", f"rows = <ROW>\nlive = live & (rows >= 0) & (rows < {_LAST_ROW.format('n')})\n"
+)
+TILED_KEY_HEAD = KEY_HEAD.replace("b < count", _EXISTS.format("c"))
+TILED_LOAD = LOAD.replace("first, count,", "first, n,")
+TILED_KEYS_MASKED = KEYS_MASKED.replace("(b < count)", _EXISTS.format("kc"))
+TILED_KEYS_FULL = (
+    KEYS_FULL.partition("if (lo <= whole)")[0].replace(
+        "count // BLOCK_K", "complete(kc, n, HOLE_period, HOLE_count, HOLE_start) // BLOCK_K"
+    )
+    + """for j in range(tl.maximum(lo, whole), hi):
+    b = j * BLOCK_K + tl.arange(0, BLOCK_K)
+    {load_last}
+    {step_last}
+"""
+)
+TILED_STEP_LAST = f"{_EXISTS.format('kc')}[None, :], "
+TILED_QUERIES_MASKED, TILED_QUERIES_FULL = (
+    form.replace("begin, end, q_n", f"0, {_LAST_ROW.format('there')}, q_n") for form in (QUERIES_MASKED, QUERIES_FULL)
+)

@@ -156,6 +156,8 @@ def query_blocks(order: Order, block: int, rows: int, offset: int, n: int) -> in
     if offset == 0:
         return order.classes * -(-order.ranks(0, min(rows, n)) // block)
     length = min(rows, n)
+    if order.tiled:  # Ranks of all periods that the window touches.
+        return order.classes * -(-order.count * (-(-length // order.period) + 1) // block)
     held = min(length, order.count * -(-length // order.period))
     return order.classes * (-(-held // block) + 1)
 

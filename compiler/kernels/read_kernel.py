@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass, replace
 
 from ..passes.program import Order, Tile
@@ -67,10 +68,23 @@ class _Statements:
             raise refuse(self.owner, "the constants of these statements contradict each other")
         return holes
 
-    def take_head(self, form: str) -> tuple[Holes, forms.Lengths]:
-        """The holes of the next statements, and which lengths they speak of."""
-        found = self.accept(forms.CROSS.write(form))
-        return (found, forms.CROSS) if found is not None else (self.take(forms.SELF.write(form)), forms.SELF)
+    def take_head(self, form: str, tiled: str) -> tuple[Order, Holes, forms.Lengths]:
+        """The stationary order, the holes of the next statements, and which lengths they speak of. What exists is
+        asked of a tiled order in a way of its own."""
+        ways = ((forms.CROSS, form, False), (forms.SELF, tiled, True))
+        found = next(
+            (
+                (holes, lengths, box)
+                for lengths, way, box in ways
+                if (holes := self.accept(lengths.write(way))) is not None
+            ),
+            None,
+        )
+        holes, lengths, box = found or (self.take(forms.SELF.write(form)), forms.SELF, False)
+        order = _order(holes, _integer(holes, "classes"))
+        if order.tiled != box:
+            raise refuse(self.owner, "what exists is asked in the way of another order")
+        return order, holes, lengths
 
     def accept_loop(self, form: str) -> tuple[Holes, _Statements] | None:
         """The holes of the head of a loop, and what it repeats; None, and no step forward, where it is not next."""
@@ -95,22 +109,26 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         _check_signature(function, pointers, ("q", "k", "v", "do"))
         middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END.format(add=not first)
     statements = _Statements(function, function.body)
-    head, lengths = statements.take_head(forms.QUERY_HEAD)
+    order, head, lengths = statements.take_head(forms.QUERY_HEAD, forms.TILED_QUERY_HEAD)
     statements.take(middle)
-    order = _order(head, _integer(head, "classes"))
     step = forms.STEPS[kind]
-    masked = lengths.write(forms.KEYS_MASKED).format(
-        load=forms.LOAD.format("j", False), step=step.format("kept", "keep, ")
+    plain, tiled = (
+        _Loops(
+            lengths.write(masked).format(load=load.format("j", False), step=step.format("kept", "keep, ")),
+            full.format(
+                load_whole=load.format("j", True),
+                step_whole=step.format("full", ""),
+                load_last=load.format(last, False),
+                step_last=step.format("kept", kept),
+            ),
+        )
+        for masked, full, load, last, kept in (
+            (forms.KEYS_MASKED, forms.KEYS_FULL, forms.LOAD, "whole", "present(whole, count, BLOCK_K)[None, :], "),
+            (forms.TILED_KEYS_MASKED, forms.TILED_KEYS_FULL, forms.TILED_LOAD, "j", forms.TILED_STEP_LAST),
+        )
     )
-    full = forms.KEYS_FULL.format(
-        load_whole=forms.LOAD.format("j", True),
-        step_whole=step.format("full", ""),
-        load_last=forms.LOAD.format("whole", False),
-        step_last=step.format("kept", "present(whole, count, BLOCK_K)[None, :], "),
-    )
-    written = _Forms(
-        "I", "kc", lengths.write(forms.FAN), lengths.write(forms.KEYS), lengths.write(forms.KEY_BOUNDS), masked, full
-    )
+    fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
+    written = _Forms("I", "kc", fan, keys, bounds, plain, tiled)
     tile, sweeps = _read_sweeps(statements, order.classes, written, end)
     return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps, lengths.names)
 
@@ -120,7 +138,7 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr"
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = _Statements(function, function.body)
-    head, lengths = statements.take_head(forms.KEY_HEAD)
+    order, head, lengths = statements.take_head(forms.KEY_HEAD, forms.TILED_KEY_HEAD)
     match statements.rest:
         case [ast.For(target=ast.Name("member"), iter=turns, orelse=[]) as loop, *_] if _is_range_of_group(turns):
             del statements.rest[0]
@@ -129,17 +147,31 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     statements.take(forms.KEY_END)
     if statements.rest:
         raise refuse(statements.rest[0], "unexpected statement")
-    order = _order(head, _integer(head, "classes"))
     inner = _Statements(loop, loop.body)
     inner.take(lengths.write(forms.MEMBER_HEAD))
-    sweep = (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS, forms.QUERIES_MASKED, forms.QUERIES_FULL)
-    written = _Forms("J", "qc", *(lengths.write(form) for form in sweep))
+    plain, tiled = (
+        _Loops(lengths.write(masked), lengths.write(full))
+        for masked, full in (
+            (forms.QUERIES_MASKED, forms.QUERIES_FULL),
+            (forms.TILED_QUERIES_MASKED, forms.TILED_QUERIES_FULL),
+        )
+    )
+    fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
+    written = _Forms("J", "qc", fan, queries, bounds, plain, tiled)
     tile, sweeps = _read_sweeps(inner, order.classes, written, "")
     return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps, lengths.names)
 
 
 def _is_range_of_group(turns: ast.expr) -> bool:
     return ast.unparse(turns) == "range(group)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    """How the loops over one range are written."""
+
+    masked: str
+    full: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +183,8 @@ class _Forms:
     fan: str
     head: str
     bounds: str
-    masked: str
-    full: str
+    plain: _Loops
+    tiled: _Loops
 
 
 def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: str) -> tuple[int, tuple[ReadSweep, ...]]:
@@ -204,11 +236,12 @@ def _read_range(
     if bounds is None:
         return None
     keep: str | None = None
-    body = statements.accept(written.masked)
+    loops = written.tiled if order.tiled else written.plain
+    body = statements.accept(loops.masked)
     if body is not None:
         keep = _name(body, "keep")
     else:
-        body = statements.take(written.full)
+        body = statements.take(loops.full)
     if _order(body, classes) != order:
         raise ReadError("generated source: a loop loads in another order than it counts")
     return _integer(bounds, "tile"), ReadLoop(_name(bounds, "lo"), _name(bounds, "hi"), keep)
@@ -224,7 +257,21 @@ def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[st
 
 
 def _order(holes: Holes, classes: int) -> Order:
-    return Order(_integer(holes, "period"), _integer(holes, "count"), _integer(holes, "start"), classes)
+    period, start = _integer(holes, "period"), _integer(holes, "start")
+    match holes["count"]:
+        case ast.Tuple(elts=digits) if digits:
+            pairs = tuple(_digit(digit) for digit in digits)
+            return Order(period, math.prod(extent for extent, _ in pairs), start, classes, pairs)
+        case _:
+            return Order(period, _integer(holes, "count"), start, classes)
+
+
+def _digit(node: ast.expr) -> tuple[int, int]:
+    match node:
+        case ast.Tuple(elts=[ast.Constant(value=int(extent)), ast.Constant(value=int(stride))]):
+            if extent > 0 and stride > 0:
+                return extent, stride
+    raise refuse(node, "a digit is a pair (extent, stride)")
 
 
 def _integer(holes: Holes, name: str) -> int:

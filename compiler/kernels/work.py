@@ -51,7 +51,7 @@ def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int
 
 def window(order: Order, tile: Tile, rows: int, offset: int, n: int) -> tuple[int, int]:
     """The query tiles of class 0 that have a row in q, as a half-open range."""
-    begin, end = order.ranks(0, min(offset, n)), order.ranks(0, min(offset + rows, n))
+    begin, end = order.whole(0, min(offset, n)), order.ranks(0, min(offset + rows, n))
     return begin // tile.query, -(-end // tile.query)
 
 

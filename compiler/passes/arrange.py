@@ -69,7 +69,8 @@ def cheapest(
 ) -> Arrangement:
     """The cheapest of several placements of a part, of which the first is that in natural order."""
     length = _reference_length(part)
-    outlined = [(each, tiles) for each in choices if (tiles := _outlined(each, tile, length)) is not None]
+    allowed = (each for each in choices if _is_allowed(each, used))
+    outlined = [(each, tiles) for each in allowed if (tiles := _outlined(each, tile, length)) is not None]
     tiled = [(each, found) for each in _near(outlined) if (found := _tiled(each, tile, length)) is not None]
     placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], used))
     counts = {id(each): count for each, count in outlined} | {id(each): found[0] for each, found in tiled}
@@ -77,11 +78,19 @@ def cheapest(
     return Arrangement(part, placements, length, tiles, price, rejected)
 
 
+def _is_allowed(placements: Sequence[Placement], used: Set[Order]) -> bool:
+    """Pairs in one tiled order are hard to compare with pairs in another: a program has one."""
+    tiled = {order for order in used if order.tiled}
+    return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
+
+
 def _reference_length(part: Part) -> int:
     """A length at which the part shows: of the pairs of tokens that are far apart, a short sequence has few."""
     moduli = [modulus for modulus in pairs_of(part).moduli if modulus <= LONGEST_PERIOD]
     nearest = least(part.relation.pairs.image(("r",), f"v_r = v_{QUERY} - v_{KEY}"))
-    return max([REFERENCE_LENGTH, *(8 * modulus for modulus in moduli), min(4 * nearest, LONGEST_LENGTH)])
+    periods = max(moduli, default=1)
+    rows = min(64 * periods, 4 * REFERENCE_LENGTH)
+    return max(REFERENCE_LENGTH, 8 * periods, rows, min(4 * nearest, LONGEST_LENGTH))
 
 
 def _near(outlined: Sequence[tuple[tuple[Placement, ...], int]]) -> list[tuple[Placement, ...]]:
@@ -137,4 +146,6 @@ def _name(order: Order) -> str:
         return "natural"
     if order.classes > 1:
         return f"residue {order.period}"
+    if order.tiled:
+        return f"boxes of {' x '.join(str(extent) for extent, _ in order.digits[: len(order.digits) // 2 + 1][::-1])}"
     return f"packed {order.count} of {order.period} from {order.start}"

@@ -6,6 +6,7 @@ occupy, the differences between query and key residues.
     natural / natural            always possible
     natural / natural by rows    when a modulus is a row of tokens: the same, in fans over the rows; of rows of rows,
                                  one placement per difference of the outer ones
+    boxes / boxes                when a modulus is the width of a grid and keys are near on it (``grids.py``)
     residue m / residue m        when (i - j) mod m takes few values d: one placement per d, key class c - d
     natural / packed, packed / natural, packed / packed
                                  when keys (queries) occupy few runs of the residues mod m: one placement per run
@@ -19,10 +20,12 @@ from functools import partial
 from itertools import product
 from typing import TypeVar
 
+from ...patterns_dsl.syntax import Direction
 from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.periods import finite, members, occupied
 from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS, lengths
+from .grids import in_boxes
 from .placement import SPACE, Placement, class_of_keys
 from .program import NATURAL, Order, Tile
 from .split import Part
@@ -47,6 +50,9 @@ def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     """The placements of a part in each choice of orders, those in natural order first."""
     yield from in_natural_order(part, tile)
     formula = pairs_of(part)
+    if part.relation.direction is not Direction.CROSS:
+        natural = place(part, formula, NATURAL, NATURAL, 0)
+        yield from in_boxes(natural, tile, lambda order: place(part, formula, order, order, 0))
     sides = _within_reach(lambda: _sides(formula))
     if not sides:
         return

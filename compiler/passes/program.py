@@ -18,52 +18,11 @@ Names of the variables in ranges and masks:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 
 from ..relations.integer import TRUE, Expr, Predicate, variables
+from .order import NATURAL, Order
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-RankT = TypeVar("RankT", int, "NDArray[np.int64]")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """token(c, t) = period * (t // count) + start + c + t % count, for classes c in 0..classes-1, ranks t >= 0.
-
-    ``NATURAL`` is Order(1, 1, 0, 1). Residue order mod m is Order(m, 1, 0, m): class r is the strided view x[r::m].
-    Packed columns ``j mod 128 in 120..127`` are Order(128, 8, 120, 1): 8 consecutive tokens of every period.
-    """
-
-    period: int
-    count: int
-    start: int
-    classes: int
-
-    def token(self, cls: int, rank: RankT) -> RankT:
-        """The token of a rank, or those of an array of ranks."""
-        return self.period * (rank // self.count) + self.start + cls + rank % self.count
-
-    def formula(self, cls: str, rank: str) -> str:
-        """``token`` as a formula over the texts of a class and a rank."""
-        if self.count == 1:
-            return f"{self.period} * {rank} + {self.start} + {cls}"
-        return f"{self.period} * floor({rank} / {self.count}) + {self.start} + {cls} + ({rank} mod {self.count})"
-
-    def ranks(self, cls: int, n: int) -> int:
-        """How many tokens of the class lie in 0..n-1."""
-        full, rest = divmod(max(0, n - self.start - cls), self.period)
-        return full * self.count + min(rest, self.count)
-
-    @property
-    def covers_all(self) -> bool:
-        """Whether every token has a (class, rank)."""
-        return self.start == 0 and self.period == (self.count if self.classes == 1 else self.classes)
-
-
-NATURAL = Order(period=1, count=1, start=0, classes=1)
+__all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "range_variables"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,16 +50,27 @@ def bounds(hull: IntegerSet, dim: str) -> tuple[Expr, Expr] | None:
 
 def least(numbers: IntegerSet) -> int:
     """A lower bound of the magnitudes of a set of numbers, at any length."""
-    (dim,) = numbers.dims
-    found: list[int] = []
-    for piece in numbers.disjuncts():
-        ends = {
-            factors[dim] > 0: -constant * factors[dim] // factors[dim] ** 2
-            for factors, constant, _ in free_of(LENGTHS, piece.unquantified()).constraints()
-            if set(factors) == {dim}
-        }
-        found.append(max(0, ends.get(True, 0), -ends.get(False, 0)))
-    return min(found, default=0)
+    ends = [_ends(piece) for piece in numbers.disjuncts()]
+    return min((max(0, low or 0, -(high or 0)) for low, high in ends), default=0)
+
+
+def extent(numbers: IntegerSet) -> tuple[int | None, int | None]:
+    """Bounds of a set of numbers, at any length; None where it has none on a side."""
+    lows, highs = zip(*(_ends(piece) for piece in numbers.disjuncts()), strict=True)
+    return None if None in lows else min(lows), None if None in highs else max(highs)
+
+
+def _ends(piece: IntegerSet) -> tuple[int | None, int | None]:
+    (dim,) = piece.dims
+    low: int | None = None
+    high: int | None = None
+    for factors, constant, equal in free_of(LENGTHS, piece.unquantified()).constraints():
+        factor = factors.get(dim, 0)
+        if factor > 0 or (factor and equal):
+            low = -(constant // abs(factor)) if factor > 0 else constant // abs(factor)
+        if factor < 0 or (factor and equal):
+            high = constant // abs(factor) if factor < 0 else -(constant // abs(factor))
+    return low, high
 
 
 def _rounded_up(rest: Mapping[str, int], constant: int, factor: int) -> Expr:

@@ -54,6 +54,9 @@ def order_name(order: Order) -> str:
         return "natural"
     if order == Order(order.classes, 1, 0, order.classes):
         return f"residue mod {order.period}"
+    if order.tiled:
+        digits = " x ".join(f"{extent} by {stride}" for extent, stride in order.digits)
+        return f"boxes {digits}, period {order.period}"
     if order.classes == 1:
         last = order.start + order.count - 1
         return f"packed {order.start}{f'..{last}' if last > order.start else ''} of {order.period}"

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from ...compiler.passes.program import Program, Sweep, Term
 from ...compiler.relations.affine import restrict, staircase
-from ...compiler.relations.integer import TRUE, Predicate, length_values, variables
+from ...compiler.relations.integer import TRUE, All, Compare, Const, Predicate, Var, length_values, variables
 from .machine import Effort
 from .masks import Mask, Tiles, masked, runs
 from .price import Price
@@ -87,7 +87,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     # At this length the mask may say less: a window that is wider than the sequence is a triangle.
     box = {name: (value, value) for name, value in known.items()}
     box |= {"a": (0, group.rows - 1), "b": (0, group.keys - 1)}
-    keep = restrict(term.keep, box)
+    keep = restrict(_kept(term), box)
     shift = staircase(keep, known)
     if shift is not None:
         yield from _triangle(group, shift)
@@ -100,6 +100,13 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
             block = masked(tiles, local, known)
             if block is not None:
                 yield _block(group, *block, growth=growth)
+
+
+def _kept(term: Term) -> Predicate:
+    """The mask of a term. That keys exist is part of it where it is no matter of ranks."""
+    if not term.key.tiled:
+        return term.keep
+    return All((term.keep, Compare("<", term.key.expression(Const(0), Var("b")), Var("n"))))
 
 
 _Piece: TypeAlias = tuple[Tiles, Predicate, int]

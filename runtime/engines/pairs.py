@@ -31,11 +31,15 @@ def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
     key_class = (cls + term.shift) % term.key.classes
     queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, nk)
     for a, b, masked in _rectangles(program, sweep, cls, n, nk):
-        rows, columns = queries[a], keys[b]
+        # In a tiled order some ranks of the last period have no token.
+        query_ranks, key_ranks = (
+            np.arange(len(every))[part][every[part] < end] for every, part, end in ((queries, a, n), (keys, b, nk))
+        )
+        rows, columns = queries[query_ranks], keys[key_ranks]
         if not masked:
             table[_index(rows, columns)] = True
             continue
-        ranks = np.arange(len(queries))[a, None], np.arange(len(keys))[None, b]
+        ranks = query_ranks[:, None], key_ranks[None, :]
         kept = evaluate(term.keep, {"a": ranks[0], "b": ranks[1], "c": cls, **length_values(n, nk)}, np)
         table[_index(rows, columns)] |= np.broadcast_to(kept, (len(rows), len(columns)))
 

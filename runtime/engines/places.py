@@ -1,14 +1,17 @@
 """Where a generated kernel finds its blocks: orders, lengths, addresses, loads and stores.
 
-Names: ``t`` is a rank, ``c`` a class and (PERIOD, COUNT, START) the constants of an order (compiler/passes/program.py);
-``first`` is the physical row of logical position 0; (begin, end) are the ranks of a class that have a row in q. Kernels
-get these through runtime/engines/tiles.py.
+Names: ``t`` is a rank, ``c`` a class and (PERIOD, COUNT, START) the constants of an order (compiler/passes/order.py),
+where COUNT is a tuple of digits (extent, stride) if the order has any; ``first`` is the physical row of logical
+position 0; (begin, end) are the ranks of a class that have a row in q. Kernels get these through
+runtime/engines/tiles.py.
 """
 
 # mypy: ignore-errors
 # The bodies below are Triton, a language of its own inside Python's syntax: host types do not describe it.
 
 from __future__ import annotations
+
+import math
 
 import triton
 import triton.language as tl
@@ -36,21 +39,72 @@ def floordiv(x, DIVISOR: tl.constexpr):
 # Orders and places ------------------------------------------------------------------------------------------------
 
 
+@triton.constexpr_function
+def tiled(COUNT):
+    """Whether an order has digits. Then the tokens that exist in the last period need not be its first ranks."""
+    return not isinstance(COUNT, int)
+
+
+@triton.constexpr_function
+def held(COUNT):
+    """Ranks of a period."""
+    return COUNT if isinstance(COUNT, int) else math.prod(extent for extent, _ in COUNT)
+
+
 @triton.jit
 def token(c, t, PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr):
     """The logical position of rank t of class c."""
-    if COUNT == 1:
+    if tiled(COUNT):
+        return PERIOD * (t // held(COUNT)) + (START + c + offset(t % held(COUNT), COUNT))
+    elif COUNT == 1:
         return PERIOD * t + (START + c)
     else:
         return PERIOD * (t // COUNT) + (START + c + t % COUNT)
 
 
+@triton.constexpr_function
+def even(BLOCK, COUNT):
+    """Whether token(c, block * BLOCK + t) is token(c, block * BLOCK) + token(0, t) - START for every block and t."""
+    for extent, _ in COUNT if not isinstance(COUNT, int) else ((COUNT, 1),):
+        if extent > BLOCK:
+            return BLOCK > 0 and extent % BLOCK == 0 and not isinstance(COUNT, int)
+        if BLOCK % extent:
+            return False
+        BLOCK //= extent
+    return True
+
+
+@triton.jit
+def offset(t, DIGITS: tl.constexpr):
+    """Where rank t of a period lies in it: the sum of digit * stride."""
+    total = t % DIGITS[0][0] * DIGITS[0][1]
+    for k in tl.static_range(1, len(DIGITS)):
+        t = t // DIGITS[k - 1][0]
+        total += t % DIGITS[k][0] * DIGITS[k][1]
+    return total
+
+
 @triton.jit
 def ranks(c, n, PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr):
-    """How many tokens of class c lie in 0..n-1. Existence is asked of ranks, never of tokens: the token of a rank
-    far beyond the end may overflow."""
+    """How many tokens of class c lie in 0..n-1; with digits, the ranks of all periods that have one. Existence is asked
+    of ranks, and of tokens only below this end: the token of a rank far beyond it may overflow."""
     rest = tl.maximum(n - START - c, 0)
-    return rest // PERIOD * COUNT + tl.minimum(rest % PERIOD, COUNT)
+    if tiled(COUNT):
+        return tl.cdiv(rest, PERIOD) * held(COUNT)
+    else:
+        return rest // PERIOD * COUNT + tl.minimum(rest % PERIOD, COUNT)
+
+
+@triton.jit
+def exists(c, t, n, PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr):
+    """Whether rank t of class c, which lies below ``ranks``, has a token below n, in an order with digits."""
+    return token(c, t, PERIOD, COUNT, START) < n
+
+
+@triton.jit
+def complete(c, n, PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr):
+    """The ranks below this one all have a token in 0..n-1, in an order with digits."""
+    return tl.maximum(n - START - c, 0) // PERIOD * held(COUNT)
 
 
 @triton.jit
@@ -75,10 +129,13 @@ def sequence(spans_ptr, heads, Nk, PACKED: tl.constexpr):
 
 @triton.jit
 def query_window(c, first, n, query_offset, Nq, PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr):
-    """The ranks [begin, end) of class c whose tokens exist and have a row in q."""
+    """The ranks [begin, end) of class c whose tokens exist and have a row in q; with digits, and some more."""
     begin = tl.minimum(tl.maximum(query_offset - first, 0), n)
     end = tl.minimum(tl.maximum(query_offset + Nq - first, 0), n)
-    return ranks(c, begin, PERIOD, COUNT, START), ranks(c, end, PERIOD, COUNT, START)
+    if tiled(COUNT):
+        return complete(c, begin, PERIOD, COUNT, START), ranks(c, end, PERIOD, COUNT, START)
+    else:
+        return ranks(c, begin, PERIOD, COUNT, START), ranks(c, end, PERIOD, COUNT, START)
 
 
 @triton.jit
@@ -188,8 +245,8 @@ def load_block(
     WHOLE: tl.constexpr,
 ):
     """The rows of one block, zero where not live; WHOLE promises that all are."""
-    if BLOCK % COUNT == 0:
-        # token(c, block*BLOCK + t) = token(c, block*BLOCK) + token(0, t) - START: the part in t stays out of the loop.
+    if even(BLOCK, COUNT):
+        # The part in t stays out of the loop.
         base += (first + token(c, block * BLOCK, PERIOD, COUNT, START)).to(tl.int64) * stride_n
         at = addresses(base, token(0, tl.arange(0, BLOCK), PERIOD, COUNT, 0), stride_n, stride_d, BLOCK_D)
     else:
@@ -223,8 +280,12 @@ def load_keys(
     BLOCK: tl.constexpr,
     WHOLE: tl.constexpr,
 ):
-    """The keys and values of one block; those that do not exist (rank >= count) are zero."""
-    live = present(block, count, BLOCK)
+    """The keys and values of one block; those that do not exist (rank >= count; with digits, token >= count) are
+    zero."""
+    if tiled(COUNT):
+        live = exists(c, block * BLOCK + tl.arange(0, BLOCK), count, PERIOD, COUNT, START)
+    else:
+        live = present(block, count, BLOCK)
     k = load_block(k_at, block, c, first, live, k_n, k_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
     v = load_block(v_at, block, c, first, live, v_n, v_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
     return k, v
@@ -252,12 +313,16 @@ def load_queries(
     BLOCK_D: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """(q, dO, lse, delta) of one block; ``first`` is the row in q of logical position 0, which may be negative."""
+    """(q, dO, lse, delta) of one block; ``first`` is the row in q of logical position 0, which may be negative. What
+    exists are the ranks, with digits the rows, in begin..end-1."""
     a = block * BLOCK + tl.arange(0, BLOCK)
-    live = (a >= begin) & (a < end)
+    rows = first + token(c, a, PERIOD, COUNT, START)
+    if tiled(COUNT):
+        live = (rows >= begin) & (rows < end)
+    else:
+        live = (a >= begin) & (a < end)
     q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, False)
     do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, False)
-    rows = first + token(c, a, PERIOD, COUNT, START)
     return q, do, load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
 
 

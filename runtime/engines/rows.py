@@ -187,7 +187,8 @@ def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iter
         values = {"I": tile, "c": cls, "T": most, "n": n}
         for lo, hi in _ends(sweep, values):
             b = np.arange(max(0, lo) * size, min(hi * size, last), dtype=np.int64)
-            yield term.key.token(key_class, b)
+            tokens = term.key.token(key_class, b)
+            yield tokens[tokens < n] if term.key.tiled else tokens
 
 
 def _ends(sweep: Sweep, values: dict[str, int]) -> Iterator[tuple[int, int]]:
@@ -205,4 +206,11 @@ def _locate(order: Order, tokens: Positions) -> tuple[Positions, Positions, NDAr
     period, within = shifted // order.period, shifted % order.period
     if order.classes > 1:
         return within, period, shifted >= 0
-    return np.zeros_like(within), period * order.count + within, (shifted >= 0) & (within < order.count)
+    if not order.tiled:
+        return np.zeros_like(within), period * order.count + within, (shifted >= 0) & (within < order.count)
+    ranks, there = period * order.count, shifted >= 0
+    # The digits by falling stride; a smaller one cannot make up for a larger.
+    for weight, extent, stride in sorted(order.weighted(), key=lambda digit: -digit[2]):
+        digit, within = within // stride, within % stride
+        ranks, there = ranks + weight * digit, there & (digit < extent)
+    return np.zeros_like(ranks), ranks, there & (within == 0)

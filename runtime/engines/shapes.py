@@ -60,13 +60,14 @@ def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk
             if span.fan is None:
                 plain.append((start, stop, span.masked))
             elif (stop > start).any():
-                yield _reach(program.tile, [(start, stop, span.masked)], group, key_tiles)
+                yield _reach(program.tile, [(start, stop, span.masked)], group, term.key.whole(group.key_first, nk))
     if plain:
-        yield _reach(program.tile, plain, group, key_tiles)
+        yield _reach(program.tile, plain, group, term.key.whole(group.key_first, nk))
 
 
-def _reach(tile: Tile, ranges: list[tuple[Ranks, Ranks, bool]], group: Group, key_tiles: int) -> Reach:
-    lo = np.full(len(ranges[0][0]), key_tiles, dtype=np.int64)
+def _reach(tile: Tile, ranges: list[tuple[Ranks, Ranks, bool]], group: Group, whole: int) -> Reach:
+    """Of what ranges give. Only the keys below ``whole`` are all there, so that only they are seen in full."""
+    lo = np.full(len(ranges[0][0]), -(-group.keys // tile.key), dtype=np.int64)
     hi, full_lo, full_hi = (np.zeros(len(lo), dtype=np.int64) for _ in range(3))
     for start, stop, masked in ranges:
         touched = stop > start
@@ -74,8 +75,8 @@ def _reach(tile: Tile, ranges: list[tuple[Ranks, Ranks, bool]], group: Group, ke
         if not masked:
             full_lo, full_hi = np.where(touched, start, full_lo), np.where(touched, stop, full_hi)
     lo = np.where(hi > 0, lo, 0)
-    scaled = (np.minimum(edge * tile.key, group.keys) for edge in (lo, hi, full_lo, full_hi))
-    return Reach(tile.query, *scaled)
+    ends = ((lo, group.keys), (hi, group.keys), (full_lo, whole), (full_hi, whole))
+    return Reach(tile.query, *(np.minimum(edge * tile.key, end) for edge, end in ends))
 
 
 def bands(reach: Reach, group: Group) -> list[Shape] | None:

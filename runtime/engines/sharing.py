@@ -20,7 +20,8 @@ def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
     """Whose keys are shared out in a forward launch of one program."""
     part, call, [member] = run.part, run.part.call, run.members
     kernel, tile = member.program.forward[run.index], member.program.tile
-    if call.documents is not None or run.blocks * run.bundles == 0:
+    # The join takes the orders that have no digits.
+    if call.documents is not None or kernel.order.tiled or run.blocks * run.bundles == 0:
         return work.WHOLE
     offset, n = (0, part.queries) if member.program.cross else (call.query_offset, part.keys)
     blocks_of_tile = -(-min(part.queries, tile.query) // run.ranks)

@@ -39,7 +39,9 @@ def _keeps_to_prefixes(pinned: Pinned) -> bool:
     """Whether the pairs at n are those at any longer length between the first n tokens, as far as is seen at once."""
     program = pinned.program
     spans = [span for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges]
-    return not any("n" in variables(term.keep) for term in program.terms) and all(map(_any_length, spans))
+    # Of a tiled order the ranks that exist are no prefix.
+    plain = not any("n" in variables(term.keep) or term.query.tiled or term.key.tiled for term in program.terms)
+    return plain and all(map(_any_length, spans))
 
 
 def _any_length(span: Range) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from ...compiler.passes.program import Order
@@ -27,9 +28,12 @@ class Side:
         """The tensor [B, H, N, ...] that ranks are evenly spaced in: x itself, or its packed tokens, copied."""
         if self.order.count == 1:
             return x
-        packed = x.new_empty(*x.shape[:2], self.order.ranks(0, self.n), *x.shape[3:])
+        # Ranks of a tiled order that have no token are zero: no mask keeps them, and no row of theirs is put back.
+        packed = x.new_zeros(*x.shape[:2], self.order.ranks(0, self.n), *x.shape[3:])
         for own, gathered in self._pieces(x, packed):
             gathered.copy_(own)
+        if (rest := self._rest()) is not None:
+            packed[:, :, rest[0]] = x[:, :, rest[1]]
         return packed
 
     def put_back(self, x: Tensor, taken: Tensor) -> None:
@@ -37,20 +41,30 @@ class Side:
         if self.order.count > 1:
             for own, gathered in self._pieces(x, taken):
                 own.copy_(gathered)
+            if (rest := self._rest()) is not None:
+                x[:, :, rest[1]] = taken[:, :, rest[0]]
 
     def _pieces(self, x: Tensor, packed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Views of x and of its packed tokens that correspond: the full periods, and the rest of the last one."""
-        order, ranks = self.order, packed.shape[2]
-        full, rest = divmod(ranks, order.count)
-        step = x.stride(2)
-        strides = (*x.stride()[:2], step * order.period, step, *x.stride()[3:])
-        own = x.as_strided(
-            (*x.shape[:2], full, order.count, *x.shape[3:]), strides, x.storage_offset() + step * order.start
-        )
+        order, step = self.order, x.stride(2)
+        full, rest = divmod(order.whole(0, self.n), order.count)
+        digits = [*reversed(order.digits or ((order.count, 1),))]
+        strides = (*x.stride()[:2], step * order.period, *(step * stride for _, stride in digits), *x.stride()[3:])
+        shape = (*x.shape[:2], full, *(extent for extent, _ in digits), *x.shape[3:])
+        own = x.as_strided(shape, strides, x.storage_offset() + step * order.start)
         yield own, packed[:, :, : full * order.count].view(own.shape)
         if rest:
             first = order.period * full + order.start
             yield x[:, :, first : first + rest], packed[:, :, full * order.count :]
+
+    def _rest(self) -> tuple[Tensor, Tensor] | None:
+        """The ranks of the last period of a tiled order that have a token, where some do not, and their tokens."""
+        order, whole = self.order, self.order.whole(0, self.n)
+        if whole == order.ranks(0, self.n):
+            return None
+        tokens = torch.tensor([order.token(0, whole + rest) for rest in range(order.count)])
+        ranks = torch.arange(whole, whole + order.count)
+        return ranks[tokens < self.n], tokens[tokens < self.n]
 
     def spacing(self) -> tuple[int, int, int]:
         """token = first + class * class_step + rank * rank_step, in what ``take`` returns."""

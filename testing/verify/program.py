@@ -144,5 +144,10 @@ def _compute(
 
 
 def tokens(order: Order, cls: int, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The tokens of a class at these ranks, as the definition of an order says (``passes/program.py``)."""
-    return order.period * (ranks // order.count) + order.start + cls + ranks % order.count
+    """The tokens of a class at these ranks, as the definition of an order says (``passes/order.py``)."""
+    period, rest = np.divmod(ranks, order.count)
+    found = order.period * period + order.start + cls
+    for extent, stride in order.digits or ((order.count, 1),):
+        rest, digit = np.divmod(rest, extent)
+        found = found + stride * digit
+    return found

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+import patternc as pc
 from patternc.compiler.kernels.emit import emit
 from patternc.compiler.kernels.launch import ROLES
 from patternc.compiler.kernels.spell import spell, spell_predicate
+from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Kernel, Order, Sweep, Tile
 from patternc.compiler.relations.integer import Binary, Compare, Const, Expr, Select, Var, evaluate
 
@@ -26,6 +28,16 @@ GOLDEN = Path(__file__).parent / "golden"
 def test_golden(name: str) -> None:
     """Set UPDATE_GOLDEN=1 to write the files anew; read the difference before it is committed."""
     path, text = GOLDEN / f"{name}_kernels.py", emit(CASES[name]().program)
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_golden_of_boxes() -> None:
+    """As above, of a window on a grid, which runs box by box."""
+    window = "{ (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }"
+    bound = pc.loads(f"pattern boxes causal grid(y, x = 64) {{ step {window} }}")["boxes"].bind().bound
+    path, text = GOLDEN / "boxes_kernels.py", lower(bound.union, bound.direction, bound.name, Tile(32, 32)).source
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")

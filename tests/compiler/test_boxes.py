@@ -1,0 +1,161 @@
+"""Boxes of a grid as an order: a renumbering of tokens, found from the relation, confirmed, and shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+import patternc as pc
+from patternc.compiler import bruteforce
+from patternc.compiler.confirm import Unconfirmed, confirm
+from patternc.compiler.explain.cost import cost
+from patternc.compiler.kernels.emit import emit
+from patternc.compiler.kernels.read import read
+from patternc.compiler.lower import Lowered, lower
+from patternc.compiler.passes.candidates import candidates
+from patternc.compiler.passes.fuse import fuse
+from patternc.compiler.passes.order import NATURAL, Order, grid
+from patternc.compiler.passes.program import Program, Tile
+from patternc.compiler.passes.split import split
+from patternc.compiler.relations.denote import denote
+from patternc.compiler.relations.integer import Const, Var, evaluate
+from patternc.compiler.report.plan import order_name
+from patternc.patterns_dsl.syntax import BoundPattern
+from patternc.runtime.engines.pairs import pairs_of
+
+ORDERS = [
+    grid((64,), (16, 2)),
+    grid((24,), (8, 4)),
+    grid((16, 64), (4, 2, 2)),
+    Order(128, 8, 120, 1),
+    Order(12, 1, 0, 12),
+    NATURAL,
+]
+TEXTS = {
+    "plane": "grid(y, x = 64) { step { (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 } }",
+    "and a column": "grid(y, x = 64) { step { (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }"
+    " | columns(first(3)) }",
+    "space": "grid(z, y = 8, x = 64) { step { (i, j) : -1 <= i.x - j.x <= 1 and -1 <= i.y - j.y <= 1"
+    " and -1 <= i.z - j.z <= 1 } }",
+}
+
+
+TILE = Tile(32, 32)
+
+
+def bound_of(name: str, direction: str = "bidirectional") -> BoundPattern:
+    return pc.loads(f"pattern p {direction} {TEXTS[name]}")["p"].bind().bound
+
+
+@cache
+def lowered(name: str, direction: str = "bidirectional") -> Lowered:
+    bound = bound_of(name, direction)
+    return lower(bound.union, bound.direction, bound.name, TILE)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=order_name)
+def test_an_order_gives_each_token_one_rank(order: Order) -> None:
+    n = 3 * order.period + 17
+    found: list[int] = []
+    for cls in range(order.classes):
+        ranks = np.arange(order.ranks(cls, n))
+        tokens = order.token(cls, ranks)
+        assert tokens.tolist() == [order.token(cls, int(rank)) for rank in ranks]
+        assert tokens.tolist() == evaluate(order.expression(Const(cls), Var("t")), {"t": ranks}, np).tolist()
+        assert (tokens[: order.whole(cls, n)] < n).all()
+        assert order.tiled or (tokens < n).all()
+        found += tokens[tokens < n].tolist()
+    assert order.one_to_one and len(found) == len(set(found))
+    if order.covers_all:
+        assert sorted(found) == list(range(n))
+
+
+def test_a_box_is_a_rectangle_of_the_grid() -> None:
+    tokens = grid((64,), (16, 2)).token(0, np.arange(5 * 32).reshape(5, 32))
+    for box, cells in enumerate(tokens):
+        rows, columns = cells // 64, cells % 64
+        assert (sorted(set(rows)), len(set(columns))) == ([2 * (box // 4), 2 * (box // 4) + 1], 16)
+        assert columns.min() == 16 * (box % 4)
+
+
+@pytest.mark.parametrize("digits", [((16, 1), (2, 8), (4, 16)), ((16, 1), (2, 64), (4, 64)), ((4, 1), (9, 64))])
+def test_digits_that_meet_give_a_token_two_ranks(digits: tuple[tuple[int, int], ...]) -> None:
+    count = int(np.prod([extent for extent, _ in digits]))
+    order = Order(128, count, 0, 1, digits)
+    reached = order.token(0, np.arange(2 * count))
+    assert not order.one_to_one
+    assert len(set(reached.tolist())) < len(reached) or reached[:count].max() >= 128
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"), [("plane", "bidirectional"), ("plane", "causal"), ("and a column", "bidirectional")]
+)
+def test_the_program_is_the_pattern(name: str, direction: str) -> None:
+    """By brute force, at lengths that end within a box, a row and a row of boxes."""
+    found, bound = lowered(name, direction), bound_of(name, direction)
+    assert any(term.query.tiled and term.query == term.key for term in found.program.terms)
+    holds_each_pair_once(found.program, bound)
+    assert read(found.source) == found.program
+
+
+@pytest.mark.slow  # half a minute to confirm
+def test_boxes_of_a_space_are_the_pattern() -> None:
+    """Residues are cheaper here; boxes are a choice all the same, and must be right."""
+    bound = bound_of("space")
+    [part] = split(bound.union, bound.direction)
+    choice = next(each for each in candidates(part, TILE) if len(each[0].query.digits) == 5)
+    program = fuse("p", bound.direction, list(choice), TILE)
+    confirm(emit(program), denote(bound.union, bound.direction))
+    assert read(emit(program)) == program
+    holds_each_pair_once(program, bound)
+
+
+def holds_each_pair_once(program: Program, bound: BoundPattern) -> None:
+    for n in (1, 63, 515):
+        assert np.array_equal(pairs_of(program, n, n), bruteforce.mask(bound.union, bound.direction, n)), n
+
+
+def test_boxes_are_taken_where_they_touch_fewer_tiles() -> None:
+    [arrangement] = lowered("plane").arrangements
+    natural = min(tiles for orders, tiles in arrangement.rejected if orders.startswith("natural / natural"))
+    assert arrangement.tiles < 0.8 * natural
+
+
+def test_a_window_of_seven_on_rows_of_256() -> None:
+    window = "{ (i, j) : -3 <= i.x - j.x <= 3 and -3 <= i.y - j.y <= 3 }"
+    bound = pc.loads(f"pattern p bidirectional grid(y, x = 256) {{ step {window} }}")["p"].bind().bound
+    found = cost(bound, 16_384, 64)
+    assert found.tiles == 940
+    assert [share.orders for share in found.shares] == ["boxes of 16 x 8 / boxes of 16 x 8 by rows of 4096"]
+
+
+def test_confirm_refuses_another_grid() -> None:
+    bound = bound_of("plane")
+    program, meaning = lowered("plane").program, denote(bound.union, bound.direction)
+    confirm(emit(program), meaning)
+    [term] = program.terms
+    other = grid((64,), (8, 4))
+    assert other != term.query
+    kernels = {
+        side: tuple(replace(kernel, order=other) for kernel in getattr(program, side))
+        for side in ("forward", "backward")
+    }
+    with pytest.raises(Unconfirmed):
+        confirm(emit(replace(program, terms=(replace(term, query=other, key=other),), **kernels)), meaning)
+
+
+def test_confirm_refuses_an_order_in_which_a_token_has_two_ranks() -> None:
+    bound = bound_of("plane")
+    program, meaning = lowered("plane").program, denote(bound.union, bound.direction)
+    [term] = program.terms
+    extents = [extent for extent, _ in term.query.digits]
+    twice = replace(term.query, digits=tuple((extent, 1) for extent in extents))
+    kernels = {
+        side: tuple(replace(kernel, order=twice) for kernel in getattr(program, side))
+        for side in ("forward", "backward")
+    }
+    with pytest.raises(Unconfirmed):
+        confirm(emit(replace(program, terms=(replace(term, query=twice, key=twice),), **kernels)), meaning)
