@@ -79,11 +79,13 @@ class Price:
             self._spread(merged), self._spread(copied),
         )  # fmt: skip
 
-    def gathered(self, queries: int, keys: int) -> Effort:
-        """Taking so many tokens out of their order, and putting back what was computed for them."""
+    def gathered(self, queries: int, keys: int, *, in_runs: bool = False) -> Effort:
+        """Taking so many tokens out of their order, and putting back what was computed for them: one by one, or where
+        they are few runs of neighbours, run by run."""
         heads = self.heads
         rows, columns = heads.units * queries * heads.dim, heads.batch * heads.keys * keys * heads.dim
-        return Effort(gathered=self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns))
+        moved = self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns)
+        return Effort(copied=moved) if in_runs else Effort(gathered=moved)
 
     def _spread(self, elements: int) -> float:
         return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements

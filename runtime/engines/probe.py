@@ -30,7 +30,7 @@ from .price import Heads, Price
 from .stages import Batch, Biases, Stage, stages_backward, stages_forward
 from .views import Gathered, Side
 
-PROBE = 4
+PROBE = 5
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)
@@ -74,6 +74,11 @@ _SAMPLES = (
     _Sample(64, 64, tiles=16),
     _Sample(128, 512, masked=True),
     _Sample(256, 512, masked=True),
+    _Sample(192, 1216, masked=True),
+    _Sample(128, 1152, tiles=4, masked=True),
+    _Sample(768, 1024, masked=True),
+    _Sample(256, 1024),
+    _Sample(1024, 1024, triangle=True),
     _Sample(128, 64, fresh=False),
     _Sample(1024, 8, fresh=False),
     _Sample(32, 256, gathered=True),

@@ -159,7 +159,8 @@ def shortened(route: Route, n: int, price: Price) -> Route:
 def _efforts(stages: tuple[Stage, ...], price: Price) -> Iterator[Effort]:
     for stage in stages:
         yield from (price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)
-        yield price.gathered(_taken(stage.query), _taken(stage.key))
+        in_runs = isinstance(stage.key, Gathered) and stage.key.runs is not None
+        yield price.gathered(_taken(stage.query), _taken(stage.key), in_runs=in_runs)
 
 
 def _taken(place: Place) -> int:

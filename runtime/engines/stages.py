@@ -62,7 +62,8 @@ class Biases:
         key = mask.shape, mask.tobytes()
         if key not in self._made:
             # By numpy: each of torch's operations would wake all threads.
-            added = torch.from_numpy(np.where(mask, np.float32(0), np.float32(-np.inf))).to(self._dtype)
+            filled = np.where(mask, np.float32(0), np.float32(-np.inf))
+            added = torch.from_numpy(np.ascontiguousarray(filled)).to(self._dtype)
             dead = ~mask.any(axis=1)
             self._made[key] = Bias(added, torch.from_numpy(dead) if dead.any() else None)
         return self._made[key]

@@ -21,7 +21,7 @@ from .machine import Effort
 from .masks import Mask, Tiles
 from .price import Price
 from .stages import Batch, Biases, Stage
-from .views import Gathered, Side
+from .views import Gathered, Side, few_runs
 
 SIZES = (32, 64, 128, 192, 256, 512, 768)
 """Queries of a strip: of these, and of all queries of a class in one, the cheapest is taken."""
@@ -89,7 +89,11 @@ def _triangle(pairs: Mask) -> int:
 
 
 def _effort(found: Sequence[Strip], price: Price) -> Effort:
-    gathered = (price.gathered(0, len(strip.index)) for strip in found if strip.index is not None)
+    gathered = (
+        price.gathered(0, len(strip.index), in_runs=few_runs(strip.index) is not None)
+        for strip in found
+        if strip.index is not None
+    )
     return Effort.total([*(price.block(strip.block, fresh=strip.fresh) for strip in found), *gathered])
 
 

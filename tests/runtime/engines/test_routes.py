@@ -19,7 +19,7 @@ from patternc.runtime.engines.masks import Tiles
 from patternc.runtime.engines.pairs import pairs_of
 from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.routes import Route, find_route, forget, routes, takeable
-from patternc.runtime.engines.views import Side
+from patternc.runtime.engines.views import MOST_RUNS, Gathered, Side
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 
 HEADS = Heads(batch=1, keys=2, group=2, dim=16)
@@ -224,3 +224,37 @@ def test_a_route_is_found_once_and_the_largest_give_way(monkeypatch: pytest.Monk
     find_route(subject, 768, 768, price, torch.float32)
     find_route(subject, 640, 640, price, torch.float32)
     assert planned == [640, 640, 768, 640]
+
+
+def test_masks_lie_row_by_row() -> None:
+    """As the kernel reads them; numpy picks columns into column-major arrays."""
+    found = ways("fixed", 800, SLOW_TO_MULTIPLY)["strips"]
+    gathered = [
+        batch.bias.added
+        for stage in found.stages
+        if isinstance(stage.key, Gathered)
+        for batch in stage.batches
+        if batch.bias is not None
+    ]
+    assert gathered and all(mask.is_contiguous() for mask in gathered)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "runs"),
+    [
+        ([3], 1),
+        ([0, 1, 2, 9, 10, 30], 3),
+        (list(range(0, 2 * MOST_RUNS, 2)), MOST_RUNS),
+        (list(range(0, 2 * MOST_RUNS + 2, 2)), None),
+        ([], None),
+    ],
+)
+def test_tokens_are_taken_and_put_back_run_by_run(tokens: list[int], runs: int | None) -> None:
+    place, x = Gathered(torch.tensor(tokens, dtype=torch.int64)), torch.randn(2, 3, 40, 4)
+    assert runs == (None if place.runs is None else len(place.runs))
+    taken = place.take(x)
+    assert torch.equal(taken, x[:, :, tokens])
+    changed, expected = x.clone(), x.clone()
+    place.put_back(changed, taken + 1)
+    expected[:, :, tokens] += 1
+    assert torch.equal(changed, expected)
