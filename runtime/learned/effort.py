@@ -65,7 +65,7 @@ def list_effort(lists: KeyLists, q: Tensor, key_heads: int) -> ListEffort:
     if not lists.entries.numel() or not q.numel() or not rows:
         return ListEffort(lists=1)
     size = lists.tile or rows
-    read = float(_read(lists)) * lists.block  # keys of a tile, the mean
+    read = float(_read(lists, rows)) * lists.block  # keys of a tile, the mean
     most = max(1, tiling.MOST_SCORES // max(1, batch * heads * min(slots * lists.block, tiling.LONGEST_LIST)))
     steps = -(-tiles // max(1, most // size)) if lists.tile else -(-rows // max(tiling.FEWEST_ROWS, most))
     pieces = steps * max(1, math.ceil(read / tiling.LONGEST_LIST)) * (2 if lists.block > 1 else 1)
@@ -84,13 +84,13 @@ def dense_effort(lists: Sequence[KeyLists], q: Tensor, k: Tensor) -> DenseEffort
     return DenseEffort(len(lists), table, batch * heads * queries * columns * dim)
 
 
-def _read(lists: KeyLists) -> Tensor:
+def _read(lists: KeyLists, rows: int) -> Tensor:
     """Entries of a tile that some of its queries read, the mean over tiles."""
-    used = lists.entries >= 0
-    if lists.bounds.causal:
-        if lists.tile:
-            end = (torch.arange(lists.entries.shape[2], device=used.device)[:, None] + 1) * lists.tile
-            used = used & (lists.entries * lists.block < end)
-        elif lists.rows is None:
-            return used.sum(-1).double().mean() / 2  # a query reads the earlier half
-    return used.sum(-1).double().mean()
+    used, first = lists.entries >= 0, lists.bounds.first
+    if lists.bounds.causal and lists.tile:
+        end = first + (torch.arange(lists.entries.shape[2], device=used.device)[:, None] + 1) * lists.tile
+        used = used & (lists.entries * lists.block < end)
+    mean = used.sum(-1).double().mean()
+    if lists.bounds.causal and not lists.tile and lists.rows is None:
+        return mean * (first + rows / 2) / (first + rows)  # a query reads what is earlier
+    return mean

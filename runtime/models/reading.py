@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..errors import AttachError, UnsupportedCallError
@@ -49,7 +50,12 @@ def read(given: Given, layer: LearnedLayer, reads: frozenset[str], *, everything
             " its attention function see; pass use_cache=False"
         )
     hidden = given.entered.hidden if everything or "hidden" in reads else None
-    q, k = _unturned(given, layer) if everything or "heads" in reads else (None, None)
+    q = k = None
+    if "heads" in reads:
+        q, k = _unturned(given, layer)
+    elif everything:
+        with torch.no_grad():  # a recomputation of checkpointing is not watched, and must save as many tensors
+            q, k = _unturned(given, layer)
     if cache is None:
         return Read(hidden, q, k)
     new = {"hidden": hidden} if "hidden" in reads else {}

@@ -7,6 +7,8 @@ none. What is closed learns from the density, or from distillation.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -82,17 +84,22 @@ class Gated(nn.Module):
         super().__init__()
         if heads < 1:
             raise ArgumentError("heads", f"{heads}", "a gate belongs to at least one head")
-        self.noise = 1.0
+        self.noise, self._hard = 1.0, hard
         self.logits = nn.Parameter(torch.full((heads,), start))
-        self.register_buffer("is_hard", torch.tensor(hard))  # what is saved says how it is to be read
+        self.register_buffer("is_hard", torch.tensor([hard]))  # what is saved says how it is to be read
 
     @property
     def hard(self) -> bool:
-        return bool(self.is_hard)
+        return self._hard  # a look at the buffer would stop a device's stream
 
     @hard.setter
     def hard(self, value: bool) -> None:
+        self._hard = value
         self.is_hard.fill_(value)
+
+    def _load_from_state_dict(self, *arguments: Any, **named: Any) -> None:
+        super()._load_from_state_dict(*arguments, **named)
+        self._hard = bool(self.is_hard)
 
     def forward(self, generator: torch.Generator | None = None) -> TermGate:
         if not self.hard:

@@ -125,6 +125,8 @@ class TopKKeys(nn.Module):
         eligible = inputs.key.exists()[:, None, None].expand(scores.shape)
         if self.direction is Direction.CAUSAL:
             eligible = eligible & (place < first + self.tile)
+        elif self.tile == 1 and "diagonal" in self.forced:
+            eligible = eligible & (place != first)  # a query's own key is there already
         scores = scores.masked_fill(~eligible, -torch.inf)
         forced = eligible & (place == 0) if "first" in self.forced else torch.zeros_like(eligible)
         ranked = scores.masked_fill(forced, torch.inf)

@@ -128,7 +128,7 @@ def _control(layer: LearnedAttention, seed: int, watched: Watched) -> Learned:
     # One order for all gates: heads exchange what is open together, and the layer reads as much.
     order = torch.randperm(layer.shape.query_heads, generator=torch.Generator().manual_seed(seed))
     for mine, theirs in zip(found.gates, layer.learned.gates, strict=True):
-        mine.load_state_dict({name: x[order] if x.dim() else x for name, x in theirs.state_dict().items()})
+        mine.load_state_dict(theirs.state_dict() | {"logits": theirs.get_parameter("logits")[order]})
     return found
 
 

@@ -20,7 +20,7 @@ def list_forward(
     entries_ptr, since_ptr, until_ptr, gate_ptr, size_ptr, ends_ptr, rows_ptr, row_gate_ptr, head_gate_ptr,
     queries_ptr, keys_ptr, lengths_ptr, tables,
     q_b, q_h, q_n, q_d, k_b, k_h, k_n, k_d, v_b, v_h, v_n, v_d, o_b, o_h, o_n, o_d,
-    heads, group, R, Nq, Nk, blocks, tiles, slots, scale,
+    heads, group, R, Nq, Nk, blocks, tiles, slots, scale, offset,
     KEEP: tl.constexpr, CAUSAL: tl.constexpr, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr, GROUPS: tl.constexpr,
     TILE: tl.constexpr, BLOCK: tl.constexpr, PADDED: tl.constexpr, PACK: tl.constexpr,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
@@ -29,8 +29,19 @@ def list_forward(
     batch, bundle = tl.program_id(1) // count, tl.program_id(1) % count
     g = group_of(bundle, count, GROUPS)
     tile, a, i, live = rows_of(
-        tl.program_id(0), batch, g, group, R, tl.load(queries_ptr + batch), rows_ptr, GROUPS, TILE, BLOCK_Q, PACK
+        tl.program_id(0),
+        batch,
+        g,
+        group,
+        R,
+        tl.load(queries_ptr + batch) - offset,
+        rows_ptr,
+        GROUPS,
+        TILE,
+        BLOCK_Q,
+        PACK,
     )
+    query = offset + i
     head = query_head(bundle, group, BLOCK_Q, PACK) + tl.zeros([BLOCK_Q], tl.int32)
     row_gate, row_live = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
@@ -49,7 +60,7 @@ def list_forward(
         k = load_rows(k_at, j, k_n, k_d, key_live, HEAD_DIM, BLOCK_D)
         v = load_rows(v_at, j, v_n, v_d, key_live, HEAD_DIM, BLOCK_D)
         keep = kept(
-            i[:, None], j[None, :], row_live[:, None], key_live[None, :], since[None, :], until[None, :], batch,
+            query[:, None], j[None, :], row_live[:, None], key_live[None, :], since[None, :], until[None, :], batch,
             head[:, None], nq, nk, tables, CAUSAL, KEEP,
         )  # fmt: skip
         scores = capped(product(q, tl.trans(k), PRECISION) * (scale * LOG2_E), SOFTCAP)

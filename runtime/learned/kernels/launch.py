@@ -133,9 +133,9 @@ class _Run:
         heads, key_heads = self.q.shape[1], self.k.shape[1]
         return heads, heads // key_heads, self.rows, self.q.shape[2], self.k.shape[2]
 
-    def list_sizes(self) -> tuple[int, int, float]:
-        """tiles, slots, scale."""
-        return (*self.lists.entries.shape[2:], float(self.scores.scale))
+    def list_sizes(self) -> tuple[int, int, float, int]:
+        """tiles, slots, scale, offset."""
+        return (*self.lists.entries.shape[2:], float(self.scores.scale), self.lists.bounds.first)
 
     def constants(self, **more: Any) -> dict[str, Any]:
         shape, head_dim, bounds = self.shape, self.q.shape[3], self.lists.bounds

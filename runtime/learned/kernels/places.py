@@ -1,7 +1,8 @@
 """Where a kernel over lists finds its rows, its keys and its pairs.
 
 Names: ``a`` is a place among the rows of the lists, ``i`` the query that stands there; ``x`` a place in a list whose
-entries are padded to PADDED keys each, ``j`` the key that stands there. A list tensor is contiguous, [B, G, tiles,
+entries are padded to PADDED keys each, ``j`` the key that stands there. Row 0 of q is query number ``offset``: rows are
+counted from there, positions in lists and conditions are not. A list tensor is contiguous, [B, G, tiles,
 slots]. A *bundle* is a query head, or with PACK > 1 those of a key head (``engines/lanes.py``); G divides the bundles.
 """
 
@@ -27,7 +28,7 @@ def rows_of(
     block, batch, g, group, R, length, rows_ptr, GROUPS: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr,
     PACK: tl.constexpr,
 ):  # fmt: skip
-    """(tile, a, i, live) of a block of lanes; ``length``: how many queries exist."""
+    """(tile, a, i, live) of a block of lanes; ``length``: how many rows exist."""
     ranks = BLOCK // PACK
     if TILE == 0:
         tile = block * 0

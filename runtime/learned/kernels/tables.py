@@ -111,7 +111,7 @@ def _ends(lists: KeyLists, shape: Shape, rows: int) -> Tensor:
     device = entries.device
     if not shape.tile:
         ranks = shape.block_q // shape.pack
-        last = torch.arange(1, shape.blocks(rows, 1) + 1, device=device) * ranks - 1
+        last = lists.bounds.first + torch.arange(1, shape.blocks(rows, 1) + 1, device=device) * ranks - 1
         begin = entries[:, :, 0] * shape.block if lists.bounds.causal else torch.zeros_like(entries[:, :, 0])
         if lists.since is not None:
             begin = torch.maximum(begin, lists.since[:, :, 0])
@@ -122,11 +122,11 @@ def _ends(lists: KeyLists, shape: Shape, rows: int) -> Tensor:
         begin = begin.cummax(-1).values.contiguous() if slots else begin
         return torch.searchsorted(begin, last.expand(*begin.shape[:-1], -1).contiguous(), right=True)
     used = entries >= 0
-    tile = torch.arange(entries.shape[2], device=device)[:, None]
+    end = lists.bounds.first + torch.arange(1, entries.shape[2] + 1, device=device)[:, None] * shape.tile
     if lists.bounds.causal:
-        used = used & (entries * shape.block < (tile + 1) * shape.tile)
+        used = used & (entries * shape.block < end)
     if lists.since is not None:
-        used = used & (lists.since < (tile + 1) * shape.tile)
+        used = used & (lists.since < end)
     ends = (used * torch.arange(1, slots + 1, device=device)).amax(-1) if slots else used.sum(-1)
     return ends.repeat_interleave(shape.blocks_of_tile, -1)
 

@@ -7,6 +7,8 @@ import torch
 from learned_layers import close, data, layer, pattern
 
 from patternc.runtime.errors import ArgumentError
+from patternc.runtime.learned.speeds import assume
+from patternc.testing.machines import QUICK_DENSE
 
 N = 21
 CASES = {
@@ -24,6 +26,16 @@ CASES = {
 @pytest.mark.parametrize("name", list(CASES))
 @pytest.mark.parametrize("engine", ["compose", "reference"])
 def test_the_last_queries(name, lengths, engine):
+    check(name, lengths, engine)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_the_last_queries_densely(name):
+    with assume(QUICK_DENSE):
+        check(name, [N, 13], "compose")
+
+
+def check(name, lengths, engine):
     step, learn = CASES[name]
     subject = layer(pattern(step, learn=learn), engine)
     given = data(N)

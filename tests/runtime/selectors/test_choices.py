@@ -81,8 +81,8 @@ def test_topk_keys(direction: str, tile: int, forced: str, lengths: list[int] | 
     for element, head, i in positions(found[:, :1]):
         keys = may[element, 0, i].nonzero().flatten().tolist()
         own = {i} if "diagonal" in forced and i in keys else set()
-        # Causal: the best of those before it. Elsewhere the tile shares them, its own tokens among them.
-        among = [j for j in keys if direction != "causal" or j not in own]
+        # Causal, or alone: the best of the others. Elsewhere the tile shares them, its own tokens among them.
+        among = [j for j in keys if j not in own or (direction != "causal" and tile > 1)]
         first = {0} if "first" in forced and 0 in among else set()
         rest = best(scores[element, 0, i // tile], [j for j in among if j not in first], others - len(first))
         assert chosen(found, element, head, i) == own | first | rest

@@ -25,6 +25,9 @@ RUN = [
 ]
 
 
+# Keys behind the last are 0, and e^(0 - lse) of a query far below that is more than fp16 holds: rows of dk and dv that
+# are computed, not stored. What is stored is compared.
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "name"), RUN)
 def test_kernels_keep_to_float64(file: str, name: str) -> None:

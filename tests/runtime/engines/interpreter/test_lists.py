@@ -89,3 +89,20 @@ def test_a_list_of_nothing() -> None:
     found = [each(given.q, given.k, given.v, hidden=hidden, return_selections=True) for each in layers]
     assert not found[0].selections["few"].until.any()
     close(found[1].out, found[0].out, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["blocks", "columns", "keys", "levels", "summaries"])
+def test_the_last_queries(name: str) -> None:
+    torch.manual_seed(0)
+    n, first = 21, 13
+    given = data(n, dtype=torch.float32)
+    plain = layer(pattern(ALONE[name], "causal", LEARN), dtype=torch.float32)
+    kernels = layer(plain.pattern, "triton", dtype=torch.float32)
+    kernels.load_state_dict(plain.state_dict())
+    q, grad = given.q[:, :, first:19], torch.randn_like(given.q[:, :, first:19])
+    found = []
+    for each in (plain, kernels):
+        result = each(q, given.k, given.v, inputs=given.inputs(), query_offset=first, return_selections=True)
+        found.append((result.out, result.lse, *slopes(result, grad, (*given.leaves, *each.parameters()))))
+    for mine, wanted in zip(*found, strict=True):
+        close(mine, wanted, 1e-5)
