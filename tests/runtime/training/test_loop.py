@@ -99,9 +99,7 @@ def test_the_task_trains_selectors_end_to_end(batches):
     assert slope.abs().max() > 0
 
 
-@pytest.mark.parametrize(
-    ("mode", "shared"), [("distill", True), ("distill", False), ("joint", False), ("end_to_end", True)]
-)
+@pytest.mark.parametrize(("mode", "shared"), [("distill", False), ("joint", True), ("end_to_end", True)])
 def test_the_density_is_held_in_each_mode(batches, mode, shared):
     _model, handle = attached("llama", "axis")
     recipe = Recipe(
@@ -130,7 +128,7 @@ def test_gates_close_for_a_density_and_are_0_or_1_then():
     subject = pc.loads("pattern p causal { step self | gated local(4) | gated { (i, j) : j <= i } }")["p"].bind()
     handle = pc.attach(model, subject)
     batches = [torch.randint(3, 97, (1, 24)) for _ in range(3)]
-    report = train(handle, batches, Recipe(steps=60, density=0.5, rate=0.1, weight=8.0, measure_every=1))
+    report = train(handle, batches, Recipe(steps=40, density=0.5, rate=0.15, weight=8.0))
     assert sum(report.steps[-1].density.values()) / 3 < 0.6
     gates = [gate for layer in handle.learned.values() for gate in layer.learned.gates]
     assert all(gate.hard for gate in gates)
@@ -191,8 +189,9 @@ def alike(one, other, **tolerance):
         torch.testing.assert_close(slope, other[name], msg=lambda text, name=name: f"{name}: {text}", **tolerance)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
-@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "reentrant"), [("distill", False), ("joint", True), ("end_to_end", False), ("end_to_end", True)]
+)
 def test_gradient_checkpointing_changes_no_gradient(batches, mode, reentrant):
     model, handle = attached("llama", "axis", torch.float64)
     recipe, batch = Recipe(steps=2, mode=mode, density=0.4), {"input_ids": batches[0]}
@@ -204,7 +203,11 @@ def test_gradient_checkpointing_changes_no_gradient(batches, mode, reentrant):
     alike(plain, checkpointed, **TIGHT)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+SLOWER = [pytest.param(mode, marks=pytest.mark.slow if mode != Mode.JOINT else ()) for mode in Mode]
+"""One mode in the fast suite, whose forward is sparse and whose losses are those of distillation."""
+
+
+@pytest.mark.parametrize("mode", SLOWER)
 def test_compiled_models_have_the_same_gradients(batches, mode):
     """torch.compile works around what is learned: its tables have sizes that are data, and run eagerly."""
     model, handle = attached("llama", "blocks", torch.float64)

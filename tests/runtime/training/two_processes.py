@@ -1,6 +1,6 @@
 """One process of a group, for the test of distributed training: its numbers go to a file.
 
-RANK=0 WORLD_SIZE=2 python two_processes.py STORE MODE OUTPUT
+RANK=0 WORLD_SIZE=2 python two_processes.py STORE OUTPUT
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from learned_models import attached
 
-from patternc.runtime.training import Objective, Recipe, train
+from patternc.runtime.training import Mode, Objective, Recipe, train
 
 
-def main(store: str, mode: str, output: str) -> None:
+def main(store: str, output: str) -> None:
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
     batches = torch.load(f"{store}.batches")
-    recipe = Recipe(steps=2, mode=mode, rate=1e-2, model_rate=1e-3)
-    _model, handle = attached("llama", "blocks", torch.float64)
-    train(handle, batches, recipe)
-    trained = [parameter.detach().clone() for parameter in handle.parameters()]
-    slopes = wrapped(mode, batches[rank], recipe)
+    found = {}
+    for mode in map(str, Mode):
+        recipe = Recipe(steps=2, mode=mode, rate=1e-2, model_rate=1e-3)
+        _model, handle = attached("llama", "blocks", torch.float64)
+        train(handle, batches, recipe)
+        trained = [parameter.detach().clone() for parameter in handle.parameters()]
+        found[mode] = {"trained": trained, "slopes": wrapped(batches[rank], recipe)}
     if rank == 0:
-        torch.save({"trained": trained, "slopes": slopes}, output)
+        torch.save(found, output)
     dist.destroy_process_group()
 
 
-def wrapped(mode: str, batch: torch.Tensor, recipe: Recipe) -> dict[str, torch.Tensor]:
+def wrapped(batch: torch.Tensor, recipe: Recipe) -> dict[str, torch.Tensor]:
     """Gradients by torch's own wrapper around the attached model."""
     model, handle = attached("llama", "blocks", torch.float64)
     objective = Objective(handle, recipe)
