@@ -16,6 +16,9 @@ from .discovery import Layer, routed, watch
 from .entering import hand_on, unturn
 from .rotary import Turn, find_turn
 
+_TRIED = 64
+"""Tokens of which one is looked for that tells something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
@@ -57,9 +60,10 @@ def _entries(model: nn.Module, layers: Sequence[Layer], *, rotary: bool) -> dict
 
 
 def _telling_token(model: nn.Module) -> int:
-    """The one with the longest embedding: that of a padding token is 0, and 0 looks the same however it is turned."""
+    """Of the first, the one with the longest embedding: that of a padding token is 0, and 0 looks the same however it
+    is turned."""
     embeddings: Any = model.get_input_embeddings()  # type: ignore[operator]
-    return int(embeddings.weight.detach().float().norm(dim=-1).argmax())
+    return int(embeddings.weight[:_TRIED].detach().float().norm(dim=-1).argmax())
 
 
 def _hooks(module: nn.Module, *, rotary: bool) -> list[RemovableHandle]:

@@ -37,14 +37,19 @@ def find_turn(
     """Of a layer whose (q, k) are ``turned`` with its (cos, sin) and ``plain`` without; None where it does not turn
     them, or in a way that is not undone so: its selectors read q and k as attention does."""
     apply = getattr(sys.modules[type(module).__module__], FUNCTION, None)
-    if apply is None or not is_rotary(rotary) or all(map(_same, turned, plain)):
+    if apply is None or not is_rotary(rotary) or all(map(torch.equal, turned, plain)):
         return None
     turn = Turn(apply)
     try:
-        found = turn.undo(*turned, rotary)
+        if not all(map(_same, apply(*plain, *rotary), turned)):
+            return None  # something else was done to them
+        # In float64, where nothing but the angle is undone: a wide range of numbers hides in the rounding of few bits.
+        q, k, cos, sin = (each.double() for each in (*plain, *rotary))
+        far_q, far_k = apply(q, k, cos, sin)
+        back = turn.undo(far_q, far_k, (cos, sin))
     except (TypeError, ValueError, RuntimeError):  # a function of the same name that takes other things
         return None
-    return turn if all(map(_same, found, plain)) else None
+    return turn if all(map(_same, back, (q, k))) else None
 
 
 def is_rotary(rotary: Any) -> bool:
@@ -60,5 +65,6 @@ def identity(rotary: Any) -> Any:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    tolerance = 8 * max(torch.finfo(other.dtype).eps, torch.finfo(torch.float32).eps)
-    return bool(torch.allclose(one.double(), other.double(), rtol=0.0, atol=tolerance * float(other.abs().max() + 1)))
+    """Up to a few roundings of each number."""
+    tolerance = 16 * torch.finfo(other.dtype).eps
+    return bool(torch.allclose(one.double(), other.double(), rtol=tolerance, atol=tolerance))

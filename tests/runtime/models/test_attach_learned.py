@@ -80,6 +80,21 @@ def test_selectors_read_q_and_k_before_rotary_embedding(tokens):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_turn_is_undone_beside_numbers_of_any_size(tokens, dtype):
+    """Some models have keys a hundred times larger in single dimensions, which hide the others in coarse roundings."""
+    model = make("qwen2").to(dtype)
+    for layer in model.model.layers:
+        layer.self_attn.k_proj.bias[7] = 300.0
+    with pc.attach(model, pattern("blocks")) as handle, handle.watch() as seen:
+        model(tokens)
+    for layer, found in zip(model.model.layers, seen.values(), strict=True):
+        k = layer.self_attn.k_proj(found.inputs.key.hidden).view(2, 14, 2, 8).transpose(1, 2)[..., :7]
+        wrong = (found.inputs.key.heads[..., :7] - k).abs().max()
+        assert wrong <= 4 * torch.finfo(dtype).eps * 20 < 0.2 * (found.k[..., :7] - k).abs().max()
+
+
+@torch.no_grad()
 def test_layers_that_turn_nothing_are_told_apart(tokens):
     """SmolLM3 leaves the rotary embedding out in some layers, and hands it to all of them."""
     import transformers
