@@ -19,6 +19,7 @@ from ...compiler.verify.result import Result
 from ..errors import AttachError
 from ..models.binding import Binding
 from ..models.handle import Handle
+from ..models.watching import Watched
 from .layer import LayerReading, read_layer
 
 
@@ -71,16 +72,9 @@ def inspect(
         raise AttachError(
             f"layer {strange[0]} learns nothing; those that do are {', '.join(map(str, sorted(learned)))}"
         )
-    model: Any = handle.model
-    ids = torch.as_tensor([list(token_ids)], device=model.get_input_embeddings().weight.device)
-    say(f"one text of {ids.shape[1]} tokens")
-    training = model.training
-    model.eval()
-    try:
-        with handle.watch() as seen, torch.inference_mode():
-            model(input_ids=ids, use_cache=False)
-    finally:
-        model.train(training)
+    count = len(token_ids)
+    say(f"one text of {count} tokens")
+    seen = _seen(handle, token_ids)
     names = {layer.index: layer.name for layer in handle.layers}
     readings, here = {}, {}
     for index in sorted(learned):
@@ -89,7 +83,6 @@ def inspect(
         here[index] = found.pairs.numpy()
         readings[index] = found
     shown = sorted(readings) if layers is None else sorted(set(layers))
-    count = ids.shape[1]
     extents = {one.pattern.bound: _extent(one.pattern, count) for one in learned.values()}
     return Inspection(
         subject,
@@ -98,6 +91,21 @@ def inspect(
         tuple(extents.values()),
         tuple(readings[index] for index in shown),
     )
+
+
+def _seen(handle: Handle, token_ids: Sequence[int]) -> dict[int, Watched]:
+    """What each learned layer did with one text, in evaluation."""
+    model: Any = handle.model
+    ids = torch.as_tensor([list(token_ids)], device=model.get_input_embeddings().weight.device)
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with handle.watch() as seen, torch.inference_mode():
+            model(input_ids=ids, use_cache=False)
+    finally:
+        for module, training in modes:
+            module.training = training
+    return seen
 
 
 def _extent(pattern: Pattern, n: int) -> Extent:

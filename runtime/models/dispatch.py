@@ -52,19 +52,10 @@ def attention_forward(
     A module without a program runs the model's own attention, unchanged.
     """
     entered: Entered | None = kwargs.pop(ENTERED, None)
-    if PROBE.calls is not None:
-        if entered is not None and PROBE.entries is not None:
-            PROBE.entries.append(Entry(module, entered, query, key))
-        call = Call(module, query.shape[1], key.shape[1], query.shape[3], query.dtype, query.device)
-        PROBE.calls.append(call)
-        if PROBE.dry:
-            return torch.zeros_like(query).transpose(1, 2).contiguous(), None
-    binding: Binding | None = getattr(module, ATTRIBUTE, None)
-    if binding is None:
-        raise AttachError(
-            f"a {type(module).__name__} without a binding runs under {NAME!r}; use patternc.attach instead of setting"
-            " attn_implementation by name"
-        )
+    _note(module, query, key, entered)
+    if PROBE.dry:
+        return torch.zeros_like(query).transpose(1, 2).contiguous(), None
+    binding = _binding(module)
 
     def own() -> tuple[Tensor, Tensor | None]:
         run = own_attention(module, binding.own)
@@ -100,6 +91,25 @@ def attention_forward(
         "sinks": asked.sinks,
     }
     return run_heads(binding.program, query, key, value, options, rest=lambda: own()[0]), None
+
+
+def _note(module: nn.Module, query: Tensor, key: Tensor, entered: Entered | None) -> None:
+    """For a probe."""
+    if PROBE.calls is not None:
+        if entered is not None and PROBE.entries is not None:
+            PROBE.entries.append(Entry(module, entered, query, key))
+        call = Call(module, query.shape[1], key.shape[1], query.shape[3], query.dtype, query.device)
+        PROBE.calls.append(call)
+
+
+def _binding(module: nn.Module) -> Binding:
+    binding: Binding | None = getattr(module, ATTRIBUTE, None)
+    if binding is None:
+        raise AttachError(
+            f"a {type(module).__name__} without a binding runs under {NAME!r}; use patternc.attach instead of setting"
+            " attn_implementation by name"
+        )
+    return binding
 
 
 def _documents(layout: Layout, asked: Asked) -> Tensor | None:

@@ -49,11 +49,12 @@ class Handle:
     @property
     def learned(self) -> dict[int, LearnedAttention]:
         """What learns, by the number of its layer."""
-        return {
-            layer.index: getattr(layer.call.module, MODULE)
-            for layer, binding in zip(self.layers, self.bindings, strict=True)
-            if binding.learned is not None and self.attached
-        }
+        if not self.attached:
+            return {}
+        learning = (
+            layer for layer, binding in zip(self.layers, self.bindings, strict=True) if binding.learned is not None
+        )
+        return {layer.index: layer.call.module.get_submodule(MODULE) for layer in learning}  # type: ignore[misc]
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All that is learned, layer by layer: nothing of the model itself."""

@@ -76,8 +76,9 @@ def watch_dense(module: nn.Module, binding: Binding, given: Given) -> None:
 
 def _placed(module: nn.Module, binding: Binding, given: Given) -> tuple[LearnedAttention, Placed]:
     assert binding.learned is not None
-    learned = getattr(module, MODULE)
-    assert isinstance(learned, LearnedAttention)
+    learned = getattr(module, MODULE, None)
+    if not isinstance(learned, LearnedAttention):
+        raise AttachError(f"layer {binding.learned.index} has lost its submodule {MODULE!r}; detach, and attach again")
     found = read(given, binding.learned, learned.learned.reads, everything=bool(binding.watching.seen))
     return learned, place(given, found)
 

@@ -67,6 +67,22 @@ def test_a_capped_score_is_capped(tokens):
 
 
 @torch.no_grad()
+def test_sinks_take_their_share(tokens):
+    """gpt-oss has a logit per head that joins each softmax."""
+    import transformers
+
+    config = transformers.GptOssConfig(
+        vocab_size=97, hidden_size=48, intermediate_size=64, num_hidden_layers=1, num_attention_heads=6, head_dim=8,
+        num_key_value_heads=2, layer_types=["full_attention"], num_local_experts=2, num_experts_per_tok=1,
+    )  # fmt: skip
+    model = transformers.GptOssForCausalLM._from_config(config, attn_implementation="eager").eval()
+    model.model.layers[0].self_attn.sinks.copy_(torch.arange(6.0))
+    theirs = model(tokens).logits
+    with pc.attach(model, pattern("whole")):
+        close(model(tokens).logits, theirs)
+
+
+@torch.no_grad()
 def test_selectors_read_q_and_k_before_rotary_embedding(tokens):
     model, handle = attached("llama", "blocks")
     with handle.watch() as seen:

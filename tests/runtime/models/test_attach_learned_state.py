@@ -119,6 +119,20 @@ def test_a_detached_handle_watches_nothing():
 
 
 @torch.no_grad()
+def test_what_was_taken_out_of_a_module_is_missed(tokens):
+    model, handle = attached("llama", "blocks")
+    module = model.model.layers[1].self_attn
+    del module.patternc
+    with pytest.raises(AttachError, match="layer 1 has lost its submodule 'patternc'"):
+        handle.verify()
+    handle.detach()
+    pc.attach(model, pattern("blocks"))
+    module._forward_pre_hooks.clear()
+    with pytest.raises(AttachError, match="does not hand its keyword arguments on"):
+        model(tokens)
+
+
+@torch.no_grad()
 def test_detaching_while_dense(tokens):
     model, handle = attached("llama", "blocks")
     with handle.dense():
