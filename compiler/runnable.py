@@ -24,5 +24,8 @@ def refuse_open(expression: Expression, *, tables: bool = False) -> None:
     found += ["a pooled term"] if pooled(expression) else []
     if found:
         message = f"a program cannot hold {' or '.join(found)}"
-        remedy = "what a layer learns runs in a layer: `patternc.compile(pattern, heads=...)` in Python"
+        remedy = (
+            "what a layer learns runs in a layer, in Python: `patternc.attach(model, pattern)`, or"
+            " `patternc.compile(pattern, heads=...)`"
+        )
         raise PatternError([Diagnostic(codes.NO_ENGINE, message, expression.span, help=(remedy,))])
