@@ -3,17 +3,18 @@
     python benchmarks/learned_smollm2.py [--seeds 0,1,2] [--length 2048] [--steps 60] [--minutes 28] [--resume]
 
 The text is Python's reference manual: the selectors are distilled on its front, and its end is held out. Each layer
-reads a window, and for each key head and each 16 queries the best blocks of 16 keys, the first one and the queries' own
-among them, as many as the density has room for.
+reads a window, and for each key head and each 8 queries the best blocks of 8 keys, the first one and the queries' own
+among them, as many as the density has room for beside the window.
 
 Beside it, at equal density: a window with four sinks, a frozen random choice of blocks for each seed, and blocks that
 are chosen by mean queries and keys, with nothing learned. `--minutes` ends the training of a seed early. A run that was
-interrupted goes on with `--resume`, from checkpoints beside the result.
+interrupted goes on with `--resume`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -32,13 +33,13 @@ import patternc as pc
 from patternc.runtime.models.demo_model import demo_text, load_demo_model
 from patternc.runtime.training import ControlRow, Recipe, StepRecord, compare, train
 
-BLOCK = 16
+BLOCK = 8
 PATTERN = """
-pattern hybrid(k: int, b: int = 16, w: int = 64) causal {
+pattern hybrid(k: int, b: int, w: int) causal {
     learn hot = topk_blocks(k = k, block = b, forced = [first, diagonal])
     step local(w) | select(hot)
 }
-pattern by_means(k: int, b: int = 16, w: int = 64) causal {
+pattern by_means(k: int, b: int, w: int) causal {
     learn hot = topk_blocks(k = k, block = b, forced = [first, diagonal], scores = pooled)
     step local(w) | select(hot)
 }
@@ -54,30 +55,26 @@ def main() -> None:
     model, tokenizer = load_demo_model()
     model.requires_grad_(False)
     training, held_out = _texts(tokenizer, options)
-    print(
-        f"{len(training)} windows of {options.length} tokens to distil on, {len(held_out)} tokens held out", flush=True
-    )
-    k = _choices(options)
-    module = pc.loads(PATTERN)
-    seeds, reports, taken = [], [], []
+    print(f"{len(training)} windows of {options.length} tokens, {len(held_out)} tokens held out", flush=True)
+    seeds = []
     for seed in options.seeds:
-        rows, report, seconds = _seed(
-            model, module["hybrid"].bind(k=k, w=options.window), training, held_out, seed, options
-        )
-        seeds.append({"seed": seed, "rows": [asdict(row) for row in rows]})
-        reports.append(report)
-        taken.append(seconds)
-        print(_table(rows), flush=True)
-    means = _by_means(model, module["by_means"].bind(k=k, w=options.window), held_out, options)
+        seeds.append(_seed(model, training, held_out, seed, options))
+        print(_table(seeds[-1]["rows"]), flush=True)
+    means = asdict(_by_means(model, held_out, options))
     print(_table([means]), flush=True)
-    targets = _targets(seeds, taken)
+    targets = _targets(seeds, options.density)
     print(*[target.as_text() for target in targets], sep="\n")
     print(f"{(time.perf_counter() - begin) / 60:.0f} minutes")
-    settings = {name: getattr(options, name) for name in ("length", "steps", "minutes", "density", "window", "threads")}
-    write(
-        options.out, "learned_smollm2", settings | {"k": k, "block": BLOCK}, targets, where,
-        seeds=seeds, by_means=asdict(means), training=reports, training_seconds=taken,
-    )  # fmt: skip
+    write(options.out, "learned_smollm2", _settings(options), targets, where, seeds=seeds, by_means=means)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("length", "steps", "minutes", "density", "window", "rate", "held_out", "threads")
+    return {name: getattr(options, name) for name in names} | {"k": _choices(options), "block": BLOCK}
+
+
+def _pattern(name: str, options: argparse.Namespace) -> pc.Pattern:
+    return pc.loads(PATTERN)[name].bind(k=_choices(options), b=BLOCK, w=options.window)
 
 
 def _parse() -> argparse.Namespace:
@@ -87,11 +84,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=60, help="of training, one window each")
     parser.add_argument("--minutes", type=float, default=28.0, help="of training at most, for each seed")
     parser.add_argument("--density", type=float, default=0.25, help="of all pairs, at most")
-    parser.add_argument("--window", type=int, default=64, help="tokens that are always read")
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--window", type=int, default=160, help="tokens that are always read")
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate")
     parser.add_argument("--held-out", type=int, default=8, help="windows to evaluate on")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoints")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoints, and keep finished seeds")
+    parser.add_argument("--checkpoints", type=Path, default=Path("out/learned_smollm2"), help="their folder")
     parser.add_argument("--out", type=Path, default=RESULTS / "learned_smollm2.json")
     options = parser.parse_args()
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
@@ -125,14 +123,20 @@ def _read(n: int, k: int, w: int) -> float:
 
 
 def _seed(
-    model: Any, pattern: pc.Pattern, training: list[Tensor], held_out: Tensor, seed: int, options: argparse.Namespace
-) -> tuple[tuple[ControlRow, ...], dict[str, Any], float]:
-    """(rows on the held-out text, the report of the training, its seconds)."""
+    model: Any, training: list[Tensor], held_out: Tensor, seed: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Rows on the held-out text, the report of the training, and its seconds: those of this session."""
+    done = options.checkpoints / f"seed{seed}.json"
+    if options.resume and done.exists():
+        known: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        if known["settings"] == _settings(options):
+            return known
     torch.manual_seed(seed)
-    handle = pc.attach(model, pattern)
-    file = options.out.with_suffix("") / f"seed{seed}-{options.length}.pt"
-    recipe = Recipe(steps=options.steps, seed=seed, rate=options.rate, measure_every=max(1, options.steps // 5))
-    with _bar() as bar:
+    handle = pc.attach(model, _pattern("hybrid", options))
+    recipe = Recipe(
+        steps=options.steps, seed=seed, rate=options.rate, pool="sum", measure_every=max(1, options.steps // 5)
+    )
+    with _bar() as bar, handle:
         task, begin = bar.add_task(f"seed {seed}", total=options.steps), time.perf_counter()
 
         def on_step(record: StepRecord) -> bool:
@@ -144,18 +148,25 @@ def _seed(
                 )
             return time.perf_counter() - begin > 60 * options.minutes
 
+        file = options.checkpoints / f"seed{seed}.pt"
         resume = options.resume and file.exists()
         report = train(handle, training, recipe, checkpoint=file, resume=resume, every=5, on_step=on_step)
         seconds = time.perf_counter() - begin
-        rows = compare(
-            handle, held_out, window=options.length, seeds=[seed], say=lambda step: bar.update(task, description=step)
-        )
-    handle.detach()
-    return rows, asdict(report), seconds
+
+        def say(step: str) -> None:
+            bar.update(task, description=step)
+
+        rows = compare(handle, held_out, window=options.length, seeds=[seed], say=say)
+    found = {
+        "seed": seed, "settings": _settings(options), "seconds": seconds, "rows": [asdict(row) for row in rows],
+        "training": asdict(report),
+    }  # fmt: skip
+    done.write_text(json.dumps(found), encoding="utf-8")
+    return found
 
 
-def _by_means(model: Any, pattern: pc.Pattern, held_out: Tensor, options: argparse.Namespace) -> ControlRow:
-    with pc.attach(model, pattern) as handle:
+def _by_means(model: Any, held_out: Tensor, options: argparse.Namespace) -> ControlRow:
+    with pc.attach(model, _pattern("by_means", options)) as handle:
         _, row, _ = compare(handle, held_out, window=options.length, seeds=[])
     return row
 
@@ -166,26 +177,26 @@ def _bar() -> Progress:
     )
 
 
-def _targets(seeds: list[dict[str, Any]], seconds: Sequence[float]) -> list[Target]:
+def _targets(seeds: Sequence[dict[str, Any]], density: float) -> list[Target]:
     found = []
-    for each, taken in zip(seeds, seconds, strict=True):
+    for each in seeds:
         dense, learned, chance, positional = (row["perplexity"] for row in each["rows"])
         name = f"seed {each['seed']}"
         found += [
             Target(f"{name}: learned perplexity over dense", ROOM, learned / dense, False),
             Target(f"{name}: learned perplexity over streaming", 1.0, learned / positional, False),
             Target(f"{name}: learned perplexity over frozen random", 1.0, learned / chance, False),
-            Target(f"{name}: density", 0.25, each["rows"][1]["density"], False),
-            Target(f"{name}: minutes of training", 30.0, taken / 60, False),
+            Target(f"{name}: density", density, each["rows"][1]["density"], False),
+            Target(f"{name}: minutes of training", 30.0, each["seconds"] / 60, False),
         ]
     return found
 
 
-def _table(rows: Sequence[ControlRow]) -> str:
-    width = max(len(row.name) for row in rows)
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    width = max(len(row["name"]) for row in rows)
     return "\n".join(
-        f"{row.name:{width}}  {row.perplexity:8.3f}  {row.density:6.1%}"
-        + ("" if row.coverage is None else f"  {row.coverage:6.1%} covered")
+        f"{row['name']:{width}}  {row['perplexity']:8.3f}  {row['density']:6.1%}"
+        + ("" if row["coverage"] is None else f"  {row['coverage']:6.1%} covered")
         for row in rows
     )
 
