@@ -92,6 +92,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/learned_smollm2"), help="their folder")
     parser.add_argument("--out", type=Path, default=RESULTS / "learned_smollm2.json")
     options = parser.parse_args()
+    if options.window < BLOCK:
+        parser.error(f"--window {options.window} does not hold a block of {BLOCK}")
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     return options
 
