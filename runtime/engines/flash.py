@@ -84,6 +84,8 @@ def _one_head_each(*tensors: Tensor) -> list[Tensor] | None:
     """The tensors [B, H, rows, D] as [B * H, 1, rows, D], of which the kernel's results are contiguous: it lays heads
     behind tokens. None where heads are not alike, or that would be a copy."""
     batch, heads = tensors[0].shape[:2]
+    if all(x.shape[1] == heads and x.is_contiguous() for x in tensors):
+        return [x.view(batch * heads, 1, *x.shape[2:]) for x in tensors]
     if any(x.shape[1] != heads or (batch > 1 and x.stride(0) != heads * x.stride(1)) for x in tensors):
         return None
     return [x.as_strided((batch * heads, 1, *x.shape[2:]), (x.stride(1), 0, *x.stride()[2:])) for x in tensors]

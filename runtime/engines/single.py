@@ -27,9 +27,10 @@ def alone(stages: tuple[Stage, ...], n: int) -> Batch | None:
 
 def forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor] | None:
     """(out, lse) of all queries."""
-    tiles = batch.block.tiles
-    seen = slice(tiles.key, tiles.key + tiles.keys)
-    query, key, value = (rows_contiguous(x) for x in (q, k[:, :, seen], v[:, :, seen]))
+    tiles, key, value = batch.block.tiles, k, v
+    if tiles.keys < k.shape[2]:
+        key, value = (x[:, :, tiles.key : tiles.key + tiles.keys] for x in (k, v))
+    query, key, value = rows_contiguous(q), rows_contiguous(key), rows_contiguous(value)
     found = flash.forward_alone(query, key, value, _added(batch), causal=batch.block.triangle, call=call)
     # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
     if found is None or (call.check_finite and not guard.finite(k, *found)):
