@@ -8,13 +8,15 @@ two sentences is skipped, pooled or kept whole, as a network decides from their 
 cost, in dense cross attention, to the budget, shared over layers. Noise and temperature fall over the training, so that
 at its end the choice is the one that evaluation makes. Then the held-out sentences are translated token by token.
 
-`random`: the frozen control, whose levels are drawn once at the same cost.
+`granular_everywhere` has no level that skips. `random`: the frozen control of `granular`, whose levels are drawn once,
+at the cost of the budget. `--keep` leaves the rows of other seeds and kinds in the file; rows tell their own settings.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 import math
 import random
 import time
@@ -25,6 +27,7 @@ from typing import Any
 import sacrebleu
 import torch
 from experiments.encoder_decoder import Translator
+from experiments.level_statistics import level_statistics
 from experiments.sentence_pairs import PACKAGES, Pair, catalogues, sentences, split, usable, versions
 from experiments.subwords import PAD, Batch, Numbers, batches, collate, numbers, subwords
 from record import RESULTS, machine, write
@@ -33,9 +36,12 @@ from torch.nn import functional as F
 
 import patternc as pc
 from patternc.runtime.selectors import density_penalty, ramp
-from patternc.runtime.selectors.selection import LEVELS, LevelSelection
+from patternc.runtime.selectors.selection import LevelSelection
 
-KINDS = ("dense", "granular", "random")
+KINDS = ("dense", "granular", "granular_everywhere", "random")
+OWN = ("steps", "batch", "weight")
+"""Settings that the rows of a file may differ in."""
+
 BUDGET = 0.25
 """Of the cost of dense cross attention: what library:granular declares."""
 
@@ -43,7 +49,7 @@ BUDGET = 0.25
 def main() -> None:
     options = _parse()
     torch.set_num_threads(1)
-    where, results = machine(), []
+    where, results = machine(), kept(options)
     train, test = split(usable(_catalogued(options.packages, "de")), options.held_out)
     tokenizer = subwords((side for pair in train for side in (pair.source, pair.target)), options.vocabulary)
     data = {
@@ -60,7 +66,8 @@ def main() -> None:
         for kind in options.kinds:
             model = copy.deepcopy(start)
             attach(model, kind, seed, options)
-            row = {"seed": seed, "kind": kind} | run(model, seed, train, test, tokenizer, options)
+            own = {name: getattr(options, name) for name in OWN}
+            row = {"seed": seed, "kind": kind, **own} | run(model, seed, train, test, tokenizer, options)
             results.append(row)
             print(as_text(row), flush=True)
             write(options.out, "translation", settings, [], where, data=data, results=results)
@@ -76,11 +83,24 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--held-out", type=int, default=300, help="sentences")
     parser.add_argument("--vocabulary", type=int, default=500, help="of subwords")
     parser.add_argument("--block", type=int, default=8, help="tokens in a block, a multiple of 4")
+    parser.add_argument(
+        "--weight", type=float, default=1.0, help="of the hinge on the cost, reached at half of the steps"
+    )
+    parser.add_argument("--keep", action="store_true", help="the rows of other seeds and kinds that the file holds")
     parser.add_argument("--out", type=Path, default=RESULTS / "translation.json")
     options = parser.parse_args()
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     options.kinds, options.packages = options.kinds.split(","), options.packages.split(",")
     return options
+
+
+def kept(options: argparse.Namespace) -> list[dict[str, Any]]:
+    if not options.keep or not options.out.exists():
+        return []
+    document = json.loads(options.out.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = document["results"]
+    own = {name: value for name, value in document["settings"].items() if name in OWN}
+    return [own | row for row in rows if row["seed"] not in options.seeds or row["kind"] not in options.kinds]
 
 
 def _catalogued(packages: Sequence[str], language: str) -> Iterator[Pair]:
@@ -93,7 +113,8 @@ def attach(model: Translator, kind: str, seed: int, options: argparse.Namespace)
     """Gives each cross attention a selector of its own."""
     if kind == "dense":
         return
-    pattern = pc.load("library:granular")["granular"].bind(block=options.block)
+    name = "granular" if kind == "random" else kind
+    pattern = pc.load("library:granular")[name].bind(block=options.block)
     for number, block in enumerate(model.decoder):
         heads, width = block.cross.heads, block.cross.out.in_features
         control = 1000 * seed + number if kind == "random" else None
@@ -140,7 +161,11 @@ def fit(model: Translator, rows: Sequence[Numbers], seed: int, options: argparse
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda at: min((at + 1) / warm, (1 + math.cos(math.pi * min(1.0, at / steps))) / 2)
     )
-    temperature, noise, weight = ramp(1.0, 0.3, steps), ramp(1.0, 0.0, steps * 8 // 10 or 1), ramp(0.0, 5.0, warm)
+    temperature, noise, weight = (
+        ramp(1.0, 0.3, steps),
+        ramp(1.0, 0.0, steps * 8 // 10 or 1),
+        ramp(0.0, options.weight, -(-steps // 2)),
+    )
     recent: list[float] = []
     model.train()
     for at, batch in zip(range(steps), batches(rows, options.batch, random.Random(seed)), strict=False):
@@ -199,19 +224,10 @@ def perplexity_and_levels(model: Translator, rows: Sequence[Numbers]) -> dict[st
         layers.append(selections)
     found: dict[str, Any] = {"perplexity": math.exp(total / tokens)}
     if layers[0]:
-        found["layers"] = [_levels([sentence[number] for sentence in layers]) for number in range(len(layers[0]))]
+        found["layers"] = [
+            level_statistics([sentence[number] for sentence in layers]) for number in range(len(layers[0]))
+        ]
     return found
-
-
-def _levels(selections: Sequence[LevelSelection]) -> dict[str, Any]:
-    counts = sum(torch.bincount(one.level.flatten().long(), minlength=len(LEVELS)) for one in selections)
-    assert isinstance(counts, torch.Tensor)
-    shares = counts / counts.sum()
-    return {
-        "levels": dict(zip(LEVELS, shares.tolist(), strict=True)),
-        "entropy_bits": -torch.xlogy(shares, shares).sum().item() / math.log(2),
-        "cost": torch.stack([one.density.mean() for one in selections]).mean().item(),
-    }
 
 
 def as_text(row: dict[str, Any]) -> str:

@@ -219,15 +219,19 @@ def test_translation_runs(run, tmp_path: Path, shipped: str) -> None:
     arguments = ("--packages", shipped, "--steps", "2", "--batch", "4", "--held-out", "3", "--vocabulary", "270")
     document = run("translation", tmp_path / "t.json", *arguments)
     assert document["data"]["packages"] == {"shipped": "1.5"} and document["data"]["held_out"] == 3
-    dense, learned, control = document["results"]
+    dense, *learned = document["results"]
+    assert [row["kind"] for row in document["results"]] == ["dense", "granular", "granular_everywhere", "random"]
     assert "layers" not in dense and all(0 <= row["bleu"] <= 100 for row in document["results"])
-    for row in (learned, control):
+    assert all(layer["levels"]["skip"] == 0 for layer in learned[1]["layers"])
+    for row in learned:
         assert len(row["layers"]) == 3
         for layer in row["layers"]:
             shares = [share for share in layer["levels"].values() if share]
             assert sum(shares) == pytest.approx(1)
             assert layer["entropy_bits"] == pytest.approx(-sum(share * math.log2(share) for share in shares), abs=1e-6)
             assert 0 <= layer["cost"] <= 1
+    again = run("translation", tmp_path / "t.json", *arguments, "--kinds", "random", "--keep")["results"]
+    assert again[:3] == document["results"][:3] and again[3]["layers"] == document["results"][3]["layers"]
 
 
 ROWS = (
