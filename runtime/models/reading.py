@@ -50,12 +50,14 @@ def read(given: Given, layer: LearnedLayer, reads: frozenset[str], *, everything
             " its attention function see; pass use_cache=False"
         )
     hidden = given.entered.hidden if everything or "hidden" in reads else None
-    q = k = None
-    if "heads" in reads:
-        q, k = _unturned(given, layer)
-    elif everything:
-        with torch.no_grad():  # a recomputation of checkpointing is not watched, and must save as many tensors
+    q, k = None, None
+    if everything or "heads" in reads:
+        # What is only watched has no gradient: where checkpointing runs a call again, it is not watched, and must keep
+        # as many tensors as it did.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and "heads" in reads):
             q, k = _unturned(given, layer)
+    if hidden is not None and "hidden" not in reads:
+        hidden = hidden.detach()
     if cache is None:
         return Read(hidden, q, k)
     new = {"hidden": hidden} if "hidden" in reads else {}

@@ -13,7 +13,7 @@ from ..selectors.selection import Selection
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watched:
-    """One call of a learned layer. Nothing is detached.
+    """One call of a learned layer. What its selectors read is not detached, nor are q and k; the rest has no gradient.
 
     ``inputs``: what its selectors read, the whole sequence, with q and k before rotary embedding where the model's can
     be undone. q [B, Hq, N, D] and k [B, Hkv, N, D], as attention uses them, and ``scale``. All of these have the tokens
