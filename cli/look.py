@@ -12,7 +12,7 @@ from .options import Color, HeadDim, Heads, Length, One, Parameters, Plain, Quie
 
 if TYPE_CHECKING:
     from ..compiler.explain import Account
-    from ..compiler.explain.prediction import Prediction
+    from ..compiler.explain.prediction import BreakEven, Prediction
     from ..compiler.pattern import Pattern
 
 
@@ -66,7 +66,11 @@ def explain(
         pattern = select(file, parameter)
         found = account(pattern, length, head_dim=head_dim, query=query)
         predicted = _predict(pattern, found, heads, device)
-    print(explanation.text(found, paint(color), predicted) if as_text else explanation.as_json(found, predicted))
+        lists = _break_even(pattern, length, heads, head_dim, device)
+    if as_text:
+        print(explanation.text(found, paint(color), predicted, lists))
+    else:
+        print(explanation.as_json(found, predicted, lists))
 
 
 def _predict(pattern: Pattern, found: Account, heads: int, device: str) -> Prediction | None:
@@ -84,3 +88,12 @@ def _predict(pattern: Pattern, found: Account, heads: int, device: str) -> Predi
 
     program = compile(pattern, head_dim=found.cost.head_dim, engine="compose")
     return program.predict(found.length, heads=heads)
+
+
+def _break_even(pattern: Pattern, length: int, heads: int, head_dim: int, device: str) -> tuple[BreakEven, ...]:
+    """Of selectors, on this machine's CPU; of a GPU nothing was measured."""
+    if device != "cpu" or not pattern.bound.selectors:
+        return ()
+    from ..runtime.learned.break_even import break_even
+
+    return tuple(break_even(pattern, length, heads=heads, head_dim=head_dim))

@@ -31,6 +31,15 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakEven:
+    """Of a selector: up to this ``density`` of what it selects lists are predicted to be the faster way, and beyond
+    it dense attention under a mask."""
+
+    selector: str
+    density: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One call at one length. ``basis`` says where the rates of ``machine`` are from."""
 

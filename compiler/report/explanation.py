@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from ..explain import Account
     from ..explain.counts import Bound
     from ..explain.hops import Hops
-    from ..explain.prediction import Prediction
+    from ..explain.prediction import BreakEven, Prediction
 
 _INTERVALS = 12  # of a query's keys, before the rest is only counted
 _HOPS = 6  # of a histogram, before the rest is added up
 
 
-def as_json(account: Account, predicted: Prediction | None = None) -> str:
+def as_json(account: Account, predicted: Prediction | None = None, lists: Sequence[BreakEven] = ()) -> str:
     """Every number, the derived ones included. ``version`` rises when a field changes its meaning."""
     found = _plain(account)
     found["terms"] = [
@@ -38,6 +38,7 @@ def as_json(account: Account, predicted: Prediction | None = None) -> str:
             "dense_bytes": price.bytes_moved(price.dense_tiles, 1),
         }
     found["prediction"] = None if predicted is None else prediction.plain(predicted)
+    found["lists_up_to"] = {each.selector: each.density for each in lists}
     return json.dumps({"version": 2, **found}, indent=2)
 
 
@@ -47,12 +48,12 @@ def _plain(account: Account) -> dict[str, Any]:
     return asdict(replace(account, terms=()))
 
 
-def text(account: Account, paint: Paint, predicted: Prediction | None = None) -> str:
+def text(account: Account, paint: Paint, predicted: Prediction | None = None, lists: Sequence[BreakEven] = ()) -> str:
     """The whole account; numbers are per head, but for the predicted time of a call."""
-    return "\n".join(_lines(account, paint, predicted))
+    return "\n".join(_lines(account, paint, predicted, lists))
 
 
-def _lines(account: Account, paint: Paint, predicted: Prediction | None) -> Iterator[str]:
+def _lines(account: Account, paint: Paint, predicted: Prediction | None, lists: Sequence[BreakEven]) -> Iterator[str]:
     yield paint(f"{account.pattern} at n = {account.length:,}", "bold") + f", {account.direction}, per head"
     yield f"  kind     {account.kind}"
     about = "" if account.exact else "about "
@@ -68,6 +69,7 @@ def _lines(account: Account, paint: Paint, predicted: Prediction | None) -> Iter
     yield from _cost(account)
     if predicted is not None:
         yield from prediction.lines(predicted)
+    yield from prediction.ways(lists)
     yield ""
     yield from table(
         ("step", "term", "line", "kind"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..explain.prediction import Choice, Prediction
+    from ..explain.prediction import BreakEven, Choice, Prediction
 
 
 def lines(prediction: Prediction) -> Iterator[str]:
@@ -16,6 +16,18 @@ def lines(prediction: Prediction) -> Iterator[str]:
         head = "  time     " if name == "forward" else "           "
         yield f"{head}{in_words(name, choice)}"
     yield f"           predicted for {prediction.machine}, {prediction.where}; {prediction.basis}"
+
+
+def ways(lists: Sequence[BreakEven]) -> Iterator[str]:
+    """``lists    `hot` up to 61 % of the pairs; beyond, dense attention under a mask``."""
+    for number, each in enumerate(lists):
+        head = "  lists    " if number == 0 else "           "
+        if each.density <= 0:
+            yield f"{head}`{each.selector}` never: dense attention under a mask is predicted to be faster"
+        elif each.density >= 1:
+            yield f"{head}`{each.selector}` whatever is selected"
+        else:
+            yield f"{head}`{each.selector}` up to {each.density:.0%} of the pairs; beyond, dense under a mask"
 
 
 def in_words(direction: str, choice: Choice) -> str:

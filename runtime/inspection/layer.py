@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ...patterns_dsl.syntax import Direction
 from ..learned.attention import LearnedAttention
 from ..learned.bind import Tokens
+from ..learned.dispatch import Dispatch
 from ..learned.reference import ReadPairs, read_pairs
 from ..models.watching import Watched
 from ..selectors.selection import TermGate
@@ -52,7 +53,7 @@ class HeadReading:
 class LayerReading:
     """``uses`` [N]: of each token the share of queries and heads that chose it; ``maps`` [heads, cells, cells]: the
     share of pairs of each cell that are read, queries downwards. ``gates``: the factors of each gated term by head.
-    ``pairs`` bool [N, N]: what some head read, alone or in a summary."""
+    ``pairs`` bool [N, N]: what some head read, alone or in a summary. ``dispatch``: which way selections ran."""
 
     index: int
     name: str
@@ -62,12 +63,13 @@ class LayerReading:
     uses: Tensor
     maps: Tensor
     pairs: Tensor
+    dispatch: Dispatch
 
 
 @torch.no_grad()
 def read_layer(index: int, name: str, learned: LearnedAttention, watched: Watched) -> LayerReading:
     """Of a call with one text and without a cache. O(heads N^2) memory."""
-    assert watched.selections is not None
+    assert watched.selections is not None and watched.dispatch is not None
     inputs, causal = watched.inputs, learned.pattern.direction is Direction.CAUSAL
     tokens = Tokens(watched.k, watched.k, inputs.query.counts(), inputs.key.counts())
     found = read_pairs(learned.pattern.bound, watched.selections, watched.q, tokens)
@@ -91,6 +93,7 @@ def read_layer(index: int, name: str, learned: LearnedAttention, watched: Watche
         uses.mean(0).cpu(),
         F.adaptive_avg_pool2d(every[:, None].float(), min(CELLS, count))[:, 0].cpu(),
         (every | found.summed[0]).any(0).cpu(),
+        watched.dispatch,
     )
 
 

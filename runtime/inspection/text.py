@@ -38,6 +38,7 @@ def as_json(found: Inspection) -> str:
                     "module": layer.name,
                     "pattern": layer.pattern,
                     "gates": layer.gates,
+                    "dispatch": asdict(layer.dispatch),
                     "uses": [round(share, 6) for share in layer.uses.tolist()],
                     "heads": [asdict(head) for head in layer.heads],
                 }
@@ -65,9 +66,18 @@ def _lines(found: Inspection, paint: Paint) -> Iterator[str]:
     head = ("layer", "head", "density", "chosen", "summaries", "entropy", "even", "tokens chosen by most queries")
     rows = [_row(layer, one, found.words) for layer in found.layers for one in layer.heads]
     yield from table(head, rows, paint)
+    yield from _ways(found.layers)
     for layer in found.layers:
         for gate, factors in layer.gates.items():
             yield f"  layer {layer.index}: {gate} by head: {' '.join(f'{factor:.2f}' for factor in factors)}"
+
+
+def _ways(layers: tuple[LayerReading, ...]) -> Iterator[str]:
+    """``selections ran as lists in layers 0 2, as dense in layers 1``."""
+    ran: dict[str, list[int]] = {}
+    for layer in layers:
+        ran.setdefault(layer.dispatch.way, []).append(layer.index)
+    yield "  selections ran " + ", ".join(f"as {way} in layers {' '.join(map(str, of))}" for way, of in ran.items())
 
 
 def reach_lines(reach: Reach) -> Iterator[str]:

@@ -57,6 +57,35 @@ def seconds(rates: NamedTuple, effort: NamedTuple) -> float:
     return float(sum(rate * count for rate, count in zip(rates, effort, strict=True)))
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a list is of: ``batch``, query and key ``heads`` of width ``dim``, ``rows`` of queries in ``tiles`` of
+    ``tile`` (0: one list for all), ``slots`` entries of ``block`` keys, in ``groups``."""
+
+    batch: int
+    heads: int
+    key_heads: int
+    dim: int
+    rows: int
+    tile: int
+    tiles: int
+    block: int
+    slots: int
+    groups: int
+
+    def effort(self, read: float) -> ListEffort:
+        """``read``: keys of a tile, the mean."""
+        size, units = self.tile or self.rows, self.batch * self.heads
+        most = max(1, tiling.MOST_SCORES // max(1, units * min(self.slots * self.block, tiling.LONGEST_LIST)))
+        steps = -(-self.rows // max(tiling.FEWEST_ROWS, most))
+        if self.tile:
+            steps = -(-self.tiles // max(1, most // size))
+        pieces = steps * max(1, math.ceil(read / tiling.LONGEST_LIST)) * (2 if self.block > 1 else 1)
+        scores, wide_rows = units * self.rows * read, units * self.rows * self.dim * pieces / steps
+        gathered = self.batch * max(self.key_heads, self.groups) * (self.tiles if self.tile else steps) * read
+        return ListEffort(1, pieces, scores, scores * self.dim, wide_rows, gathered * self.dim)
+
+
 def list_effort(lists: KeyLists, q: Tensor, key_heads: int) -> ListEffort:
     """By the entries that there are, less those that lie behind their tile in a causal pattern."""
     batch, heads, queries, dim = q.shape
@@ -64,14 +93,8 @@ def list_effort(lists: KeyLists, q: Tensor, key_heads: int) -> ListEffort:
     rows = queries if lists.rows is None else lists.rows.shape[-1]
     if not lists.entries.numel() or not q.numel() or not rows:
         return ListEffort(lists=1)
-    size = lists.tile or rows
-    read = float(_read(lists, rows)) * lists.block  # keys of a tile, the mean
-    most = max(1, tiling.MOST_SCORES // max(1, batch * heads * min(slots * lists.block, tiling.LONGEST_LIST)))
-    steps = -(-tiles // max(1, most // size)) if lists.tile else -(-rows // max(tiling.FEWEST_ROWS, most))
-    pieces = steps * max(1, math.ceil(read / tiling.LONGEST_LIST)) * (2 if lists.block > 1 else 1)
-    scores = batch * heads * rows * read
-    gathered = batch * max(key_heads, lists.groups) * (tiles if lists.tile else steps) * read
-    return ListEffort(1, pieces, scores, scores * dim, batch * heads * rows * dim * pieces / steps, gathered * dim)
+    extent = Extent(batch, heads, key_heads, dim, rows, lists.tile, tiles, lists.block, slots, lists.groups)
+    return extent.effort(float(_read(lists, rows)) * lists.block)
 
 
 def dense_effort(lists: Sequence[KeyLists], q: Tensor, k: Tensor) -> DenseEffort:

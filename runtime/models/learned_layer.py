@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..errors import AttachError, UnsupportedCallError
 from ..learned.attention import LearnedAttention, Selections
+from ..learned.dispatch import Dispatch
 from .asked import Asked
 from .binding import MODULE, Binding
 from .entering import Entered
@@ -57,7 +58,7 @@ def run_learned(module: nn.Module, binding: Binding, given: Given, asked: Asked)
             sinks=asked.sinks,
             return_selections=True,
         )
-    _note(binding, given, placed, found.selections)
+    _note(binding, given, placed, found.selections, found.dispatch)
     return placed.put_back(found.out).transpose(1, 2).contiguous()
 
 
@@ -83,9 +84,13 @@ def _placed(module: nn.Module, binding: Binding, given: Given) -> tuple[LearnedA
     return learned, place(given, found)
 
 
-def _note(binding: Binding, given: Given, placed: Placed, selections: Selections | None) -> None:
+def _note(
+    binding: Binding, given: Given, placed: Placed, selections: Selections | None, dispatch: Dispatch | None = None
+) -> None:
     assert binding.learned is not None
     if binding.watching.seen:
-        watched = Watched(placed.inputs, placed.q, placed.first, placed.k, given.scale, selections, given.spans)
+        watched = Watched(
+            placed.inputs, placed.q, placed.first, placed.k, given.scale, selections, given.spans, dispatch
+        )
         for seen in binding.watching.seen:
             seen[binding.learned.index] = watched

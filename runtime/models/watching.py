@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ..learned.dispatch import Dispatch
 from ..selectors.inputs import Inputs
 from ..selectors.selection import Selection
 
@@ -23,7 +24,8 @@ class Watched:
     Of a call with keys in a cache, q has the queries from ``first`` on alone, 0 where the cache had them before, and
     ``inputs`` what the selectors read alone.
 
-    ``selections`` by name; None where the layer ran dense and none were asked for.
+    ``selections`` by name; None where the layer ran dense and none were asked for. ``dispatch``: which way they ran;
+    None where they did not.
     """
 
     inputs: Inputs
@@ -33,6 +35,7 @@ class Watched:
     scale: float
     selections: Mapping[str, Selection] | None
     spans: Tensor | None
+    dispatch: Dispatch | None = None
 
 
 @dataclass(slots=True)
