@@ -56,7 +56,8 @@ class Objective:
             for layer in handle.learned.values():
                 check_density(layer)
         if not any(parameter.requires_grad for parameter in handle.parameters()):
-            raise ArgumentError("handle", "nothing to learn, only frozen controls", "attach without random=")
+            remedy = "attach a pattern with learned terms, and not as a frozen control"
+            raise ArgumentError("handle", "an attachment that has nothing to learn", remedy)
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
