@@ -203,11 +203,8 @@ def test_gradient_checkpointing_changes_no_gradient(batches, mode, reentrant):
     alike(plain, checkpointed, **TIGHT)
 
 
-SLOWER = [pytest.param(mode, marks=pytest.mark.slow if mode != Mode.JOINT else ()) for mode in Mode]
-"""One mode in the fast suite, whose forward is sparse and whose losses are those of distillation."""
-
-
-@pytest.mark.parametrize("mode", SLOWER)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", list(Mode))
 def test_compiled_models_have_the_same_gradients(batches, mode):
     """torch.compile works around what is learned: its tables have sizes that are data, and run eagerly."""
     model, handle = attached("llama", "blocks", torch.float64)
