@@ -41,7 +41,8 @@ def train(
     step; where it returns True the run ends early, and its report says so.
 
     In a group of torch.distributed each process takes batches of its own, and gradients are averaged: the numbers of
-    one process with ``accumulate`` times as many. Raises ArgumentError for what does not fit, OSError.
+    one process that accumulates as many, but for noise and probes, which each draws for itself. Raises ArgumentError
+    for what does not fit, OSError.
     """
     run = _Run.of(handle, batches, recipe, Path(checkpoint) if checkpoint is not None else None)
     if every < 1:

@@ -25,7 +25,7 @@ def main(store: str, output: str) -> None:
     batches = torch.load(f"{store}.batches")
     found = {}
     for mode in map(str, Mode):
-        recipe = Recipe(steps=2, mode=mode, rate=1e-2, model_rate=1e-3)
+        recipe = Recipe(steps=2, mode=mode, rate=1e-2, model_rate=1e-3, probes=0)
         _model, handle = attached("llama", "blocks", torch.float64)
         train(handle, batches, recipe)
         trained = [parameter.detach().clone() for parameter in handle.parameters()]
