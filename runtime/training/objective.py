@@ -21,7 +21,7 @@ from .dense_maps import DenseAttention
 from .distill import selector_losses
 from .losses.gates import GateEffect, gate_effects, gate_loss
 from .recipe import Mode, Recipe
-from .spending import Spending, check_density, harden, hinge, set_noise, spending
+from .spending import Spending, budgeted, check_density, harden, hinge, set_noise, spending
 
 TASK, DISTIL, DENSITY = "task", "distil", "density"
 
@@ -134,9 +134,12 @@ class Objective:
         measured: tuple[Measured, int] | None,
     ) -> Iterator[Part]:
         whole = self.recipe.density is not None
+        task_alone = self.recipe.mode == Mode.END_TO_END
+        if task_alone and measured is None and not whole and not budgeted(layer):
+            return
         selections = layer.select(dense.inputs, dense.k, dense.k)
         effects: tuple[GateEffect, ...] = ()
-        if layer.learned.gate_names and (whole or self.recipe.mode != Mode.END_TO_END):
+        if layer.learned.gate_names and (whole or not task_alone):
             effects = gate_effects(layer, dense, selections)
         spent.append(spending(layer, dense, selections, effects, whole=whole))
         if measured is not None:
@@ -144,7 +147,7 @@ class Objective:
             found.density[index] = float(measure.density(layer, dense, selections).mean())
             found.coverage[index] = float(measure.coverage(layer, dense, selections).mean())
         del selections
-        if self.recipe.mode == Mode.END_TO_END:
+        if task_alone:
             return
         losses = list(selector_losses(layer, dense, pool=self.recipe.pool).values())
         if effects:
