@@ -1,6 +1,6 @@
 """Multi-query associative recall by two layers of attention, dense and at a tenth of the pairs (Arora et al. 2023).
 
-    python benchmarks/recall.py [--seeds 0,1,2]        # about five minutes of one core for each seed
+    python benchmarks/recall.py [--seeds 0,1,2]        # about six minutes of one core for each seed
 
 A dense model is trained; then its attention is replaced, in all layers, by patterns that read at most 10 % of the
 causal pairs. What chooses them is the only difference:
