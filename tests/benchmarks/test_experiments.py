@@ -102,6 +102,7 @@ def test_learned_time_runs(run, tmp_path: Path) -> None:
     assert all("P403" in row["reason"] for row in document["left_out"])
 
 
+@pytest.mark.slow
 def test_learned_time_leaves_out_what_would_take_too_long(run, tmp_path: Path) -> None:
     sizes = ("-n", "64,128", "--rounds", "1", "--heads", "1", "--head-dim", "8", "--patterns", "sparsek")
     document = run("learned_time", tmp_path / "l.json", *sizes, "--most", "1e-6")
@@ -214,6 +215,7 @@ def test_all_fine_is_the_dense_model_and_words_follow_one_by_one(translator) -> 
     torch.testing.assert_close(decoded(translator, GIVEN), dense, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_translation_runs(run, tmp_path: Path, shipped: str) -> None:
     pytest.importorskip("sacrebleu", reason="the extra `experiments` is not installed")
     arguments = ("--packages", shipped, "--steps", "2", "--batch", "4", "--held-out", "3", "--vocabulary", "270")
