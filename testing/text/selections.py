@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from ...patterns_dsl.builtin.selectors import KINDS, Role
+from ...patterns_dsl.builtin.selectors import KINDS, MEDIUM_SIZE, Role
 from ...patterns_dsl.syntax import Direction
 from .terms import numbers
 from .vocabulary import Vocabulary
@@ -24,6 +24,8 @@ def selectors(draw: DrawFn, vocabulary: Vocabulary, kind: str) -> str:
         match wanted.kind:
             case "int" if name == "k":
                 text = f"{draw(numbers(vocabulary, simple=True))} + {forced}"
+            case "int" if kind == "granularity":  # summaries of the medium level divide into blocks
+                text = f"{MEDIUM_SIZE} * {draw(numbers(vocabulary, simple=True))}"
             case "int":
                 text = draw(numbers(vocabulary))
             case "ratio":
