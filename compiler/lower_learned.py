@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..patterns_dsl.syntax import Direction, Expression, Selector
+from .passes.choices import terms_under_gates
 from .passes.program import Program
 from .passes.separate import Separated, separate
 from .relations.context import BudgetExceeded, budget
+from .relations.denote import denote
+from .relations.settle import Extent, mentions_length, settle
 from .runnable import too_complex
 from .stored import stored
 
@@ -40,3 +43,17 @@ def lower_learned(
     positional = None if parts.positional is None else stored(parts.positional, direction, name)
     gated = tuple(stored(term.expression, direction, f"{name}.gated{k}") for k, term in enumerate(parts.gated))
     return LearnedProgram(name, parts, positional, gated)
+
+
+@lru_cache(maxsize=64)
+def depends_on_length(expression: Expression, direction: Direction) -> bool:
+    """Whether some term of the union, under some choice, changes in a row that is there when the sequence grows. A text
+    may speak of n and not mean it: ``dilate`` does. What is too complex to tell counts as if it did."""
+    try:
+        with budget(_OPERATIONS):
+            return mentions_length(expression) and any(
+                denote(settle(term, Extent.MAY), direction).depends_on_length
+                for term, _ in terms_under_gates(expression)
+            )
+    except BudgetExceeded:
+        return True

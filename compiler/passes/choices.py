@@ -58,7 +58,7 @@ def readable(
 
     Raises PatternError (P403) for terms that no engine runs, all of them together; ``tables``: seeded ones are fine.
     """
-    found = tuple(_each(expression, ()))
+    found = tuple(terms_under_gates(expression))
     complaints = [
         complaint
         for term, _ in found
@@ -79,10 +79,11 @@ def refusal(term: Expression, what: str, remedy: str) -> Diagnostic:
     return Diagnostic(codes.NO_ENGINE, f"no engine runs {what} yet", term.span, help=(remedy,))
 
 
-def _each(expression: Expression, gates: Gates) -> Iterator[tuple[Expression, Gates]]:
+def terms_under_gates(expression: Expression, gates: Gates = ()) -> Iterator[tuple[Expression, Gates]]:
+    """The terms of a union, whether an engine runs them or not."""
     for term in terms(expression):
         if isinstance(term, Gated):
-            yield from _each(term.operand, (*gates, term.gate))
+            yield from terms_under_gates(term.operand, (*gates, term.gate))
         else:
             yield term, gates
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import torch
 
+from ...compiler.lower_learned import depends_on_length
 from ...compiler.pattern import Pattern
-from ...compiler.relations.settle import GATE, mentions_length, opens, pooled
+from ...compiler.relations.settle import GATE, opens, pooled
 from ...patterns_dsl.syntax import BoundPattern
 from ..compile import compile as compile_pattern
 from ..compile import compile_learned
@@ -82,7 +83,8 @@ def bindings_of(
         if layer.index in entrances:
             bound = mine[0].pattern.bound
             turn = entrances[layer.index].turn
-            learned = LearnedLayer(layer.index, bound.name, bound.direction, mentions_length(bound.union), turn)
+            grows = depends_on_length(bound.union, bound.direction)
+            learned = LearnedLayer(layer.index, bound.name, bound.direction, grows, turn)
             bindings.append(Binding(own, learned=learned, first=first, watching=watching))
             continue
         for share in mine:
