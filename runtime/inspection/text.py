@@ -73,11 +73,13 @@ def _lines(found: Inspection, paint: Paint) -> Iterator[str]:
 
 
 def _ways(layers: tuple[LayerReading, ...]) -> Iterator[str]:
-    """``selections ran as lists in layers 0 2, as dense in layers 1``."""
+    """``selections ran as lists in layers 0 2, as dense in layers 1``, of layers that selected or summarised."""
     ran: dict[str, list[int]] = {}
     for layer in layers:
-        ran.setdefault(layer.dispatch.way, []).append(layer.index)
-    yield "  selections ran " + ", ".join(f"as {way} in layers {' '.join(map(str, of))}" for way, of in ran.items())
+        if any(head.chosen or head.summaries for head in layer.heads):
+            ran.setdefault(layer.dispatch.way, []).append(layer.index)
+    if ran:
+        yield "  selections ran " + ", ".join(f"as {way} in layers {' '.join(map(str, of))}" for way, of in ran.items())
 
 
 def reach_lines(reach: Reach) -> Iterator[str]:

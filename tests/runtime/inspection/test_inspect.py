@@ -115,15 +115,24 @@ def test_text_json_page_and_sheet(tokens):
     assert lines[0] == "a pattern over 20 tokens"
     assert sum(line.startswith(("  0      ", "  2      ")) for line in lines) == 12
     assert any("gated local(3) by head: " in line for line in lines)
+    assert "  selections ran as lists in layers 0 2" in lines
     data = json.loads(as_json(found))
     assert data["version"] == 1 and data["tokens"] == WORDS and [each["layer"] for each in data["layers"]] == [0, 2]
     assert data["layers"][1]["heads"][5]["density"] == found.layers[1].heads[5].density
+    assert data["layers"][1]["dispatch"]["way"] == "lists"
     assert len(data["layers"][0]["uses"]) == N
     html = page(found)
     assert html.count("data:image/png;base64,") == 12 and html.count("<h2>Layer ") == 2
     assert html.count(">w3</span>") == 2
     width, height = struct.unpack(">II", sheet(found)[16:24])
     assert (width, height) == (6 * (2 * N + 4) - 4, 2 * (2 * N + 4) - 4)
+
+
+def test_gates_alone_select_nothing(tokens):
+    subject = pc.loads("pattern p causal { step local(2) | gated strided(3) }")["p"].bind()
+    lines = text(look(pc.attach(make("llama"), subject), tokens), Paint(False)).splitlines()
+    assert any("gated strided(3) by head: " in line for line in lines)
+    assert not any("selections ran" in line for line in lines)
 
 
 def test_a_map_has_its_pairs_where_they_are(tokens):
