@@ -4,9 +4,10 @@
     python benchmarks/classification.py [--seeds 0,1,2]        # about five minutes of one core for each subject
 
 Five groups of the `comp` hierarchy of 20 Newsgroups, the authors' split by date. Every subject starts from the same
-weights and sees the same batches: dense attention; `library:adaptive_axis`, whose rows and columns are learned with the
-task (Wang et al. 2022) and held to a budget by a hinge; its frozen random control; a fixed pattern, a window and global
-tokens in front, as wide as the same density allows on the posts of the training set.
+weights and sees the same batches: dense attention; `library:adaptive_axis` (Wang et al. 2022), whose rows and columns
+are first distilled from the encoder's own attention, without labels, and go on following it while the encoder learns
+the task under them, held to a budget; its frozen random control; a fixed pattern, a window and global tokens in front,
+as wide as the same density allows on the posts of the training set.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from experiments.finetuning import Batch, Reader, encoder, finetune
+from experiments.finetuning import Batch, Reader, distil, encoder, finetune
 from experiments.newsgroups import Post, posts
 from record import RESULTS, Spread, Target, machine, write
 
@@ -66,6 +67,7 @@ def run(
     """One row of the results."""
     begin, model = time.process_time(), encoder(len(reader.groups), seed)
     handle = attached(model, subject, seed, options.density, window)
+    distil(handle, reader.forever(train, 16, seed), options.distillation, seed)
     finetune(model, handle, reader.forever(train, 16, seed), options.steps)
     seconds = round(time.process_time() - begin)
     return {"seed": seed, "subject": subject} | evaluate(model, handle, held_out) | {"cpu_seconds_of_training": seconds}
@@ -79,6 +81,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--density", type=float, default=0.25, help="the budget of rows and columns")
     parser.add_argument("-n", "--length", type=int, default=96, help="tokens of a post at most")
     parser.add_argument("--steps", type=int, default=120, help="of 16 posts each")
+    parser.add_argument("--distillation", type=int, default=60, help="steps before, of what learns where to look")
     parser.add_argument("--examples", type=int, default=976, help="posts to test on, about")
     parser.add_argument("--out", type=Path, default=RESULTS / "classification.json")
     options = parser.parse_args()

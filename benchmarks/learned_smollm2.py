@@ -3,8 +3,9 @@
     python benchmarks/learned_smollm2.py [--seeds 0,1,2] [--length 2048] [--steps 60] [--minutes 28] [--resume]
 
 The text is Python's reference manual: the selectors are distilled on its front, and its end is held out. Each layer
-reads a window, and for each key head and each 8 queries the best blocks of 8 keys, the first one and the queries' own
-among them, as many as the density has room for beside the window.
+reads a window, and for each key head and each 2 queries the best blocks of 2 keys, the first one and the queries' own
+among them, as many as the density has room for beside the window. A block of queries
+chooses when its first token arrives, and what its others look for goes elsewhere: quality asks for small blocks.
 
 Beside it, at equal density: a window with four sinks, a frozen random choice of blocks for each seed, and blocks that
 are chosen by mean queries and keys, with nothing learned. `--minutes` ends the training of a seed early. A run that was
@@ -33,7 +34,6 @@ import patternc as pc
 from patternc.runtime.models.demo_model import demo_text, load_demo_model
 from patternc.runtime.training import ControlRow, Recipe, StepRecord, compare, train
 
-BLOCK = 8
 PATTERN = """
 pattern hybrid(k: int, b: int, w: int) causal {
     learn hot = topk_blocks(k = k, block = b, forced = [first, diagonal])
@@ -69,12 +69,12 @@ def main() -> None:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("length", "steps", "minutes", "density", "window", "rate", "held_out", "threads")
-    return {name: getattr(options, name) for name in names} | {"k": _choices(options), "block": BLOCK}
+    names = ("length", "steps", "minutes", "density", "window", "block", "rate", "held_out", "threads")
+    return {name: getattr(options, name) for name in names} | {"k": _choices(options)}
 
 
 def _pattern(name: str, options: argparse.Namespace) -> pc.Pattern:
-    return pc.loads(PATTERN)[name].bind(k=_choices(options), b=BLOCK, w=options.window)
+    return pc.loads(PATTERN)[name].bind(k=_choices(options), b=options.block, w=options.window)
 
 
 def _parse() -> argparse.Namespace:
@@ -84,7 +84,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=60, help="of training, one window each")
     parser.add_argument("--minutes", type=float, default=28.0, help="of training at most, for each seed")
     parser.add_argument("--density", type=float, default=0.25, help="of all pairs, at most")
-    parser.add_argument("--window", type=int, default=160, help="tokens that are always read")
+    parser.add_argument("--window", type=int, default=64, help="tokens that are always read")
+    parser.add_argument("--block", type=int, default=2, help="tokens in a block of keys, and of queries")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate")
     parser.add_argument("--held-out", type=int, default=8, help="windows to evaluate on")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
@@ -92,8 +93,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/learned_smollm2"), help="their folder")
     parser.add_argument("--out", type=Path, default=RESULTS / "learned_smollm2.json")
     options = parser.parse_args()
-    if options.window < BLOCK:
-        parser.error(f"--window {options.window} does not hold a block of {BLOCK}")
+    if options.window < options.block:
+        parser.error(f"--window {options.window} does not hold a block of {options.block}")
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     return options
 
@@ -110,7 +111,7 @@ def _texts(tokenizer: Any, options: argparse.Namespace) -> tuple[list[Tensor], T
 
 def _choices(options: argparse.Namespace) -> int:
     """The most blocks for each block of queries at which no more than the density is read, the forced two at least."""
-    fitting = takewhile(lambda k: _read(options.length, k, options.window) <= options.density, count(2))
+    fitting = takewhile(lambda k: _read(options.length, k, options.window, options.block) <= options.density, count(2))
     most = max(fitting, default=0)
     if most == 0:
         sys.exit(
@@ -119,13 +120,13 @@ def _choices(options: argparse.Namespace) -> int:
     return most
 
 
-def _read(n: int, k: int, w: int) -> float:
+def _read(n: int, k: int, w: int, block: int) -> float:
     """At most the share of causal pairs that is read: k blocks without those within the window, and the window."""
     pairs = 0
     for i in range(n):
         near = min(i + 1, w)
         # The queries' own block lies in the window; every other one that is chosen may lie outside of it.
-        pairs += near + min(i + 1 - near, (min(k, i // BLOCK + 1) - 1) * BLOCK)
+        pairs += near + min(i + 1 - near, (min(k, i // block + 1) - 1) * block)
     return pairs / (n * (n + 1) / 2)
 
 

@@ -4,9 +4,10 @@
     python benchmarks/translation.py [--seeds 0] [--steps 900]
 
 Both kinds start from the same weights and see the same batches. With `library:granular` each pair of blocks of the
-two sentences is skipped, pooled or kept whole, as a network decides from their mean query and key; a hinge holds the
-cost, in dense cross attention, to the budget, shared over layers. Noise and temperature fall over the training, so that
-at its end the choice is the one that evaluation makes. Then the held-out sentences are translated token by token.
+two sentences is skipped, pooled or kept whole, as a network decides from their mean query and key; a penalty holds the
+cost, in dense cross attention, to the budget from both sides, shared over layers: by a hinge alone little is read once
+the noise has faded. Noise and temperature fall over the training, so that at its end the choice is the one that
+evaluation makes. Then the held-out sentences are translated token by token.
 
 `granular_everywhere` has no level that skips. `random`: the frozen control of `granular`, whose levels are drawn once,
 at the cost of the budget. `--keep` leaves the rows of other seeds and kinds in the file; rows tell their own settings.
@@ -84,7 +85,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=500, help="of subwords")
     parser.add_argument("--block", type=int, default=8, help="tokens in a block, a multiple of 4")
     parser.add_argument(
-        "--weight", type=float, default=1.0, help="of the hinge on the cost, reached at half of the steps"
+        "--weight", type=float, default=1.0, help="of the penalty on the cost, reached at half of the steps"
     )
     parser.add_argument("--keep", action="store_true", help="the rows of other seeds and kinds that the file holds")
     parser.add_argument("--out", type=Path, default=RESULTS / "translation.json")
@@ -176,7 +177,7 @@ def fit(model: Translator, rows: Sequence[Numbers], seed: int, options: argparse
         loss = _loss(logits, batch)
         recent = [*recent[-99:], loss.item()]
         if selections:
-            loss = loss + weight(at) * density_penalty([one.density for one in selections], BUDGET)
+            loss = loss + weight(at) * density_penalty([one.density for one in selections], BUDGET, two_sided=True)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -26,6 +26,9 @@ def train(
     density: Annotated[
         str | None, typer.Option("--density", help="Share of all pairs that may be read, as 25%.")
     ] = None,
+    two_sided: Annotated[
+        bool, typer.Option("--two-sided", help="Hold the density from below too: for end_to_end, mostly.")
+    ] = False,
     rate: Annotated[float, typer.Option("--rate", help="Learning rate of what is learned.")] = 1e-3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything that is drawn.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
@@ -47,7 +50,7 @@ def train(
         except ImportError as error:
             raise DemoError(f"training needs {error.name}; run: pip install patternc[demo]") from error
         chosen = select(pattern, parameter)
-        recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), seed=seed, rate=rate)
+        recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), two_sided=two_sided, seed=seed, rate=rate)
         words = text.read_text(encoding="utf-8")
         say("loading the model", quiet)
         disable_progress_bar()  # its bars would run through ours

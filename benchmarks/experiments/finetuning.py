@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from patternc.runtime.models.handle import Handle
-from patternc.runtime.selectors import density_penalty, ramp
-from patternc.runtime.selectors.importance import Importance
+from patternc.runtime.training import Recipe, train
+from patternc.runtime.training.objective import TASK, Objective, Part
 
 from .newsgroups import Post
 
@@ -63,42 +64,43 @@ class Reader:
             yield self.batch(posts[start : start + size])
 
 
+def distil(handle: Handle | None, batches: Iterator[Batch], steps: int, seed: int) -> None:
+    """Rows and columns that hold what the pretrained encoder's dense attention looks at, as many as the budget allows,
+    in all layers together. The encoder stays as it is, and labels are not looked at. Nothing, where nothing learns."""
+    if handle is not None and _learns(handle):
+        recipe = Recipe(steps=steps, seed=seed, rate=1e-2, two_sided=True, measure_every=steps)
+        train(handle, list(itertools.islice(batches, steps)), recipe)
+
+
 def finetune(model: Any, handle: Handle | None, batches: Iterator[Batch], steps: int, rate: float = 5e-5) -> None:
-    """The task's loss; where the handle's layers have indicators, a hinge that holds their density to their budget, all
-    layers together. The noise of their gates fades over the second half, since evaluation has none."""
-    selectors = _importance(handle)
-    own = [parameter for selector in selectors for parameter in selector.parameters()]
-    known = {id(parameter) for parameter in own}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in known and parameter.requires_grad]
-    groups = [{"params": rest, "lr": rate}, {"params": own, "lr": 20 * rate}]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps, pct_start=0.1
-    )
-    noise = ramp(2.0, 0.0, steps)
-    model.train()
-    for step, batch in zip(range(steps), batches, strict=False):
-        for selector in selectors:
-            selector.noise = min(1.0, noise(step))
-        if handle is None or not selectors:
-            loss = model(**batch).loss
-        else:
-            with handle.watch() as seen:
-                loss = model(**batch).loss
-            loss = loss + 4.0 * density_penalty(_densities(seen), selectors[0].budget)
+    """All weights, by the task's loss. What learns where to look goes on following what the layers' attention holds,
+    and its budget, as joint training has it; the task does not reach it."""
+    if handle is not None and _learns(handle):
+        recipe = Recipe(steps=steps, mode="joint", rate=2e-3, model_rate=rate, two_sided=True)
+        objective = Objective(handle, recipe)
+        with objective.in_force():
+            # At the step behind its last one: without noise, which the distillation had.
+            _fit(objective.groups(), model, (objective.parts(batch, steps) for batch in batches), steps)
+    else:
+        model.train()
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        _fit(
+            [{"params": parameters, "lr": rate}], model, ([Part(TASK, model(**batch).loss)] for batch in batches), steps
+        )
+
+
+def _fit(groups: list[dict[str, Any]], model: Any, losses: Iterator[Iterable[Part]], steps: int) -> None:
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)
+    for parts in itertools.islice(losses, steps):
         optimizer.zero_grad()
-        loss.backward()
+        for part in parts:
+            part.loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
 
 
-def _importance(handle: Handle | None) -> list[Importance]:
-    """The selectors that learn."""
-    layers = () if handle is None else handle.learned.values()
-    found = [each for layer in layers for each in layer.learned.selectors.values() if isinstance(each, Importance)]
-    return [each for each in found if any(parameter.requires_grad for parameter in each.parameters())]
-
-
-def _densities(seen: Any) -> list[Tensor]:
-    return [seen[layer].selections["important"].density for layer in sorted(seen)]
+def _learns(handle: Handle) -> bool:
+    return any(parameter.requires_grad for parameter in handle.parameters())

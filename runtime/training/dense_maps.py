@@ -46,7 +46,8 @@ class DenseAttention:
             if self.within != TRUE:
                 allowed = allowed & self._looked_at(query)
             weights = torch.softmax(scores, -1).masked_fill_(~allowed, 0.0)  # a row of -inf is NaN, and masked
-            weights = F.pad(weights, (0, 0, 0, -len(query) % size))
+            if short := -len(query) % size:  # a pad of nothing would be a copy
+                weights = F.pad(weights, (0, 0, 0, short))
             yield weights.view(*weights.shape[:2], -1, size, weights.shape[-1])
 
     @torch.no_grad()
@@ -107,7 +108,8 @@ def tile_attention(dense: DenseAttention, tile: int) -> Iterator[Tensor]:
 
 def in_blocks(weights: Tensor, block: int) -> Tensor:
     """[..., Nk] as [..., key blocks, block], with 0 behind the last key."""
-    weights = F.pad(weights, (0, -weights.shape[-1] % block))
+    if short := -weights.shape[-1] % block:
+        weights = F.pad(weights, (0, short))
     return weights.view(*weights.shape[:-1], -1, block)
 
 

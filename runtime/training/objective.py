@@ -135,18 +135,17 @@ class Objective:
     ) -> Iterator[Part]:
         whole = self.recipe.density is not None
         task_alone = self.recipe.mode == Mode.END_TO_END
-        if task_alone and measured is None and not whole and not budgeted(layer):
-            return
-        selections = layer.select(dense.inputs, dense.k, dense.k)
+        gated = bool(layer.learned.gate_names) and (whole or not task_alone)
         effects: tuple[GateEffect, ...] = ()
-        if layer.learned.gate_names and (whole or not task_alone):
-            effects = gate_effects(layer, dense, selections)
-        spent.append(spending(layer, dense, selections, effects, whole=whole))
-        if measured is not None:
-            found, index = measured
-            found.density[index] = float(measure.density(layer, dense, selections).mean())
-            found.coverage[index] = float(measure.coverage(layer, dense, selections).mean())
-        del selections
+        if gated or whole or measured is not None or budgeted(layer):  # what ranks learns from its scores alone
+            selections = layer.select(dense.inputs, dense.k, dense.k)
+            effects = gate_effects(layer, dense, selections) if gated else ()
+            spent.append(spending(layer, dense, selections, effects, whole=whole))
+            if measured is not None:
+                found, index = measured
+                found.density[index] = float(measure.density(layer, dense, selections).mean())
+                found.coverage[index] = float(measure.coverage(layer, dense, selections).mean())
+            del selections
         if task_alone:
             return
         losses = list(selector_losses(layer, dense, pool=self.recipe.pool).values())

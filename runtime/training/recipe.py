@@ -27,10 +27,11 @@ class Recipe:
 
     ``density``: the share of all pairs that may be read, in (0, 1]; None: what each selector has as its budget. It is
     held by ``weight`` times a hinge on what was realised, which rises from 0 over the share ``ramp`` of the steps;
-    ``shared``: by all layers together. ``rate`` is the learning rate of what is learned, ``model_rate`` of the model;
-    both rise over ``warmup`` steps, and fall to 0 as a cosine. ``autocast``: the data type in which the model computes.
-    ``pool`` is that of ``block_attention``. ``probes``: how many blocks of each row that were not chosen end-to-end
-    training asks what opening them would do. Density and coverage are measured at every ``measure_every``-th step.
+    ``shared``: by all layers together; ``two_sided``: from below too, for a task that opens too little by itself.
+    ``rate`` is the learning rate of what is learned, ``model_rate`` of the model; both rise over ``warmup`` steps, and
+    fall to 0 as a cosine. ``autocast``: the data type in which the model computes. ``pool`` is that of
+    ``block_attention``. ``probes``: how many blocks of each row that were not chosen end-to-end training asks what
+    opening them would do. Density and coverage are measured at every ``measure_every``-th step.
     """
 
     steps: int
@@ -38,6 +39,7 @@ class Recipe:
     density: float | None = None
     seed: int = 0
     shared: bool = True
+    two_sided: bool = False
     weight: float = 4.0
     ramp: float = 0.0
     rate: float = 1e-3

@@ -72,14 +72,17 @@ def hinge(spent: list[Spending], recipe: Recipe) -> Tensor | None:
     """The penalty over layers; None where nothing is free in number."""
     if recipe.density is not None:
         layers = [each.whole for each in spent if each.whole is not None]
-        return density_penalty(layers, recipe.density, shared=recipe.shared)
+        return density_penalty(layers, recipe.density, shared=recipe.shared, two_sided=recipe.two_sided)
     budgets: dict[tuple[str, float], list[Tensor]] = {}
     for each in spent:
         for name, density, budget in each.parts:
             budgets.setdefault((name, budget), []).append(density)
     if not budgets:
         return None
-    penalties = [density_penalty(each, budget, shared=recipe.shared) for (_, budget), each in budgets.items()]
+    penalties = [
+        density_penalty(each, budget, shared=recipe.shared, two_sided=recipe.two_sided)
+        for (_, budget), each in budgets.items()
+    ]
     return torch.stack(penalties).sum()
 
 

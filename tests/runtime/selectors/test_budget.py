@@ -22,6 +22,10 @@ def test_the_hinge_is_zero_once_the_budget_is_met() -> None:
     own = density_penalty([low, high], 0.2, shared=False)
     assert own.item() == pytest.approx((0 + 0.3) / 2)
     assert [gradient.item() for gradient in torch.autograd.grad(own, [low, high])] == pytest.approx([0, 0.5])
+    both = density_penalty([low, high], 0.2, shared=False, two_sided=True)
+    assert both.item() == pytest.approx((0.1 + 0.3) / 2)
+    assert [gradient.item() for gradient in torch.autograd.grad(both, [low, high])] == pytest.approx([-0.5, 0.5])
+    assert density_penalty([low, high], 0.4, two_sided=True).item() == pytest.approx(0.1)
     with pytest.raises(ArgumentError, match="between 0 and 1"):
         density_penalty([low], 1.5)
     with pytest.raises(ArgumentError, match="no layer"):

@@ -113,6 +113,17 @@ def test_the_density_is_held_in_each_mode(batches, mode, shared):
     assert report.steps[0].loss["density"] == 0  # the weight begins at 0
 
 
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_from_below_only_a_two_sided_density_is_held(batches, two_sided):
+    _model, handle = attached("llama", "axis")
+    recipe = Recipe(
+        steps=20, mode="end_to_end", density=0.95, two_sided=two_sided, rate=1e-1, weight=16.0, measure_every=1
+    )
+    report = train(handle, batches, recipe)
+    last = torch.tensor([list(step.density.values()) for step in report.steps[-len(batches) :]]).mean()
+    assert (last > 0.85) == two_sided
+
+
 def test_a_budget_is_the_density_where_none_is_asked_for(batches):
     _model, handle = attached("llama", "axis")
     report = train(handle, batches, Recipe(steps=60, rate=3e-2, weight=8.0))
