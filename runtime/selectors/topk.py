@@ -71,5 +71,5 @@ class TopK(nn.Module):
             until = torch.where(chosen, queries, 0)
         gate = soft_log_gate(p) if soft else log_gate(until > 0, p)
         read = (until - place).clamp_min(0) if causal else until
-        density = read.sum(-1) / allowed_pairs(inputs, self.direction)[:, None]
+        density = read.sum(-1) / allowed_pairs(inputs, self.direction).clamp_min(1)[:, None]
         return TokenSelection(self.direction, until, gate, None, None, density)

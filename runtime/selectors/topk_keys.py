@@ -114,7 +114,7 @@ class TopKKeys(nn.Module):
             for columns, empty in zip(zip(*parts, strict=True), (-1, 0, -torch.inf), strict=True)
         )
         diagonal = "diagonal" in self.forced
-        density = self._pairs(keys, until, inputs) / allowed_pairs(inputs, self.direction)[:, None]
+        density = self._pairs(keys, until, inputs) / allowed_pairs(inputs, self.direction).clamp_min(1)[:, None]
         return KeySelection(self.direction, self.tile, nk, diagonal, keys, until, gate, density)
 
     def _part(self, prepared: Any, inputs: Inputs, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ..learned.attention import Attended, LearnedAttention, Selections
+from ..selectors.layer import allowed_pairs
 from ..selectors.selection import (
     COARSE,
     MEDIUM,
@@ -35,7 +36,7 @@ def density(layer: LearnedAttention, dense: DenseAttention, selections: Selectio
     nothing = torch.zeros_like(dense.q), torch.zeros_like(dense.k)
     counted = {name: _counted(selection) for name, selection in selections.items()}
     read = _lse(layer, *nothing, dense, counted).exp().sum((0, 2))
-    return read / replace(dense, q=nothing[0], k=nothing[1]).lse().exp().sum((0, 2)).clamp_min(1)
+    return read / allowed_pairs(dense.inputs, dense.direction).sum().clamp_min(1)
 
 
 @torch.no_grad()
