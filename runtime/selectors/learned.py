@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -78,14 +79,27 @@ class Learned(nn.Module):
         scorers: list[Any] = [selector.scorer for selector in self.selectors.values()]
         return frozenset[str]().union(*(scorer.reads for scorer in scorers))
 
+    @property
+    def summarises(self) -> bool:
+        """Whether attention reads summaries of keys and values."""
+        return len(self.pools) > 0 or any(isinstance(each, Granularity) for each in self.selectors.values())
+
     def select(self, inputs: Inputs, first: int = 0) -> dict[str, Selection]:
-        """Of each ``learn`` line. Of queries before ``first``, which have chosen already, it may leave the choice out;
-        densities are then those of what is left."""
+        """Of each ``learn`` line. Of queries before ``first``, which have chosen already, it leaves the choice out, as
+        far as blocks and tiles of all selectors divide; densities are then those of what is left."""
+        begin = first - first % self.tile
         named = zip(self.selector_names, self.selectors.values(), strict=True)
         return {
-            name: selector(inputs, first=first) if isinstance(selector, TopKKeys) else selector(inputs)
+            name: selector(inputs.named(name))
+            if isinstance(selector, Importance)
+            else selector(inputs.named(name), first=begin)
             for name, selector in named
         }
+
+    @property
+    def tile(self) -> int:
+        """How many queries choose together, at most: of all selectors."""
+        return math.lcm(*(getattr(each, "block", getattr(each, "tile", 1)) for each in self.selectors.values()))
 
     def _free(self, name: str) -> str:
         """The name of a selector as one of a module: torch keeps ``keys``, ``type`` and others for itself."""
