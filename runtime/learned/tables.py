@@ -126,9 +126,12 @@ def level_lists(selection: LevelSelection, bounds: Bounds, side: Side, v: Tensor
     for level, size in ((MEDIUM, MEDIUM_SIZE), (COARSE, selection.block)):
         if level == MEDIUM and selection.block % MEDIUM_SIZE:
             continue  # not among its levels
-        tokens = block_counts(bounds.keys, -(-k.shape[2] // size), size)
+        # In a causal pattern the block that is being written is fine.
+        keys, values = (
+            token_means(side, name, x, size, whole=not bounds.causal) for name, x in (("keys", k), ("values", v))
+        )
+        tokens = block_counts(bounds.keys, keys.shape[2], size)
         lists = _levels(selection, level, summary_bounds(bounds, (tokens > 0).sum(-1)), selection.block // size)
-        keys, values = (token_means(side, name, x, size) for name, x in (("keys", k), ("values", v)))
         found.append(replace(lists, keys=keys, values=values, log_size=tokens.clamp_min(1).to(k.dtype).log()))
     return tuple(found)
 

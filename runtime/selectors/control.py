@@ -91,11 +91,11 @@ class RandomKeys(nn.Module):
     def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> tuple[Inputs, int]:
         return inputs, first
 
-    def scores(self, prepared: tuple[Inputs, int], start: int, stop: int) -> Tensor:
+    def scores(self, prepared: tuple[Inputs, int], start: int, stop: int, key: int = 0) -> Tensor:
         inputs, first = prepared
         batch, n, device = inputs.key.shape
         tiles = torch.arange(first + start, first + stop, device=device)[:, None]
-        return uniform(self.seed, tiles, torch.arange(n, device=device)).expand(batch, 1, -1, -1).float()
+        return uniform(self.seed, tiles, torch.arange(key, n, device=device)).expand(batch, 1, -1, -1).float()
 
 
 class RandomLevels(nn.Module):

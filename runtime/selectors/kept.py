@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from .selection import Selection, changed
+
 
 class Growing:
     """x [B, ..., N, D] that grows at the end: where that is safe in spare room, so that a step does not copy what is
-    there. What was given out before stays as it is, up to ``count`` tokens of it."""
+    there. What was given out before stays as it is, up to ``count`` tokens of it. ``queries``: of which it tells."""
 
-    def __init__(self, x: Tensor) -> None:
-        self.room, self.own = x, False
+    def __init__(self, x: Tensor, queries: tuple[int, int] | None = None) -> None:
+        self.room, self.own, self.queries = x, False, queries
         self.count = x.shape[-2]
 
     @property
@@ -53,13 +55,23 @@ class Growing:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """Of the queries from ``first`` on, in blocks up to the one that begins at ``last``."""
+
+    first: int
+    last: int
+    selection: Selection
+
+
 @dataclass(slots=True, eq=False)
 class Kept:
     """By name and size of the blocks. Blocks are counted from the first token of each element, which stands at
     ``starts`` int [B] in the model, None: at 0; ``latest``: the last of these. ``complete``: how many tokens all
-    elements have."""
+    elements have. ``choices``: the latest of each reader."""
 
     blocks: dict[tuple[str, int], Growing] = field(default_factory=dict)
+    choices: dict[str, _Choice] = field(default_factory=dict)
     starts: Tensor | None = None
     latest: int = 0
     complete: int = 0
@@ -68,30 +80,22 @@ class Kept:
         """A call in which elements start so, and have at least ``complete`` tokens."""
         moved = self.latest or latest  # a look at the tensors would stop a device's stream
         if moved and (self.starts is None or starts is None or not torch.equal(self.starts, starts)):
-            self.blocks = {}  # tokens are counted otherwise
+            self.blocks, self.choices = {}, {}  # tokens are counted otherwise
         self.starts, self.latest, self.complete = starts, latest, complete
-
-    def made(self, name: str, block: int, make: Callable[[int], Tensor]) -> Tensor:
-        """[B, ..., blocks, D] of all blocks, those that were complete before from memory; ``make(first)`` gives those
-        from ``first`` on."""
-        known = self.blocks.get((name, block))
-        if known is None:
-            found = make(0)
-            self.blocks[name, block] = known = Growing(found)
-        else:
-            found = known.put(make(known.count))
-        # What is not complete is made anew next time, in the same room.
-        known.count = min(known.count, self.complete // block)
-        return found
 
     def crop(self, tokens: int) -> None:
         """To so many tokens of the model."""
+        left = tokens - self.latest
+        self.blocks = {key: one for key, one in self.blocks.items() if one.queries is None or one.queries[1] < left}
         for (_, block), known in self.blocks.items():
-            known.crop((tokens - self.latest) // block)
+            known.crop(left // block)
+        self.choices = {name: one for name, one in self.choices.items() if one.last < left}
 
     def change(self, change: Callable[[Tensor], Tensor]) -> None:
         for known in self.blocks.values():
             known.change(change)
+        for name, one in self.choices.items():
+            self.choices[name] = replace(one, selection=changed(one.selection, change))
         if self.starts is not None:
             self.starts = change(self.starts)
 
@@ -103,5 +107,33 @@ class Scope:
     kept: Kept
     name: str = ""
 
-    def made(self, name: str, block: int, make: Callable[[int], Tensor]) -> Tensor:
-        return self.kept.made(f"{self.name}.{name}", block, make)
+    def made(
+        self, name: str, block: int, count: int, make: Callable[[int], Tensor], queries: tuple[int, int] | None = None
+    ) -> Tensor:
+        """[B, ..., count, D] of the first ``count`` blocks, those that were complete before from memory;
+        ``make(first)`` gives those from ``first`` on. ``queries``: of others than these all is made anew."""
+        key = (f"{self.name}.{name}", block)
+        known = self.kept.blocks.get(key)
+        if known is None or known.queries != queries:
+            found = make(0)
+            known = Growing(found, queries)
+            if queries is None or queries[1] < self.kept.complete:  # they have arrived in all elements
+                self.kept.blocks[key] = known
+        elif known.count == count:
+            return known.tensor
+        else:
+            found = known.put(make(known.count))
+        # What is not complete is made anew next time, in the same room.
+        known.count = min(count, self.kept.complete // block)
+        return found
+
+    def chosen(self, first: int, last: int, make: Callable[[], Selection]) -> Selection:
+        """Of the queries from ``first`` on, in blocks up to the one that begins at ``last``: a block chooses when its
+        first token arrives, and no later one changes that."""
+        known = self.kept.choices.get(self.name)
+        if known is not None and (known.first, known.last) == (first, last):
+            return known.selection
+        found = make()
+        if last < self.kept.complete:  # the last block has begun in all elements
+            self.kept.choices[self.name] = _Choice(first, last, found)
+        return found

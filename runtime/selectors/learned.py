@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from ...compiler.relations.settle import GATE, opens
@@ -89,12 +90,24 @@ class Learned(nn.Module):
         far as blocks and tiles of all selectors divide; densities are then those of what is left."""
         begin = first - first % self.tile
         named = zip(self.selector_names, self.selectors.values(), strict=True)
-        return {
-            name: selector(inputs.named(name))
-            if isinstance(selector, Importance)
-            else selector(inputs.named(name), first=begin)
-            for name, selector in named
-        }
+        return {name: self._choice(selector, inputs.named(name), begin) for name, selector in named}
+
+    def _choice(self, selector: nn.Module, inputs: Inputs, first: int) -> Selection:
+        kept = inputs.key.kept
+        if isinstance(selector, Importance):
+            found: Selection = selector(inputs)
+            return found
+
+        def choose() -> Selection:
+            chosen: Selection = selector(inputs, first=first)
+            return chosen
+
+        if kept is None or self.training or torch.is_grad_enabled():
+            return choose()
+        if not isinstance(selector, TopKBlocks | Granularity):
+            return choose()  # every key that arrives changes its choice
+        last = max(0, inputs.query.shape[1] - 1)
+        return kept.chosen(first, last - last % selector.block, choose)
 
     @property
     def tile(self) -> int:

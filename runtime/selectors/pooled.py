@@ -15,14 +15,16 @@ from .pooling import block_means
 from .selection import SummarySelection
 
 
-def token_means(side: Side, name: str, x: Tensor, size: int) -> Tensor:
-    """x [B, H, N, D] of the tokens of a side, 0 where none exists, as [B, H, blocks, D]: the mean of each block."""
+def token_means(side: Side, name: str, x: Tensor, size: int, *, whole: bool) -> Tensor:
+    """x [B, H, N, D] of the tokens of a side, 0 where none exists, as [B, H, blocks, D]: the mean of each block. Not
+    ``whole``: of N // size blocks."""
+    last = x.shape[-2] if whole else x.shape[-2] // size * size
 
     def means(known: int) -> Tensor:
         start = known * size
-        return block_means(x[..., start:, :], side.exists(start), size)
+        return block_means(x[..., start:last, :], side.exists(start)[:, : last - start], size)
 
-    return side.made(name, size, means)
+    return side.made(name, size, means, whole=whole)
 
 
 class Pooled(nn.Module):
@@ -50,7 +52,7 @@ class Pooled(nn.Module):
         counts = inputs.key.counts() // self.size
         present = torch.arange(whole, device=keys.device) < counts[:, None]
         keys, values = (
-            token_means(inputs.key, name, x, self.size)[..., :whole, :].masked_fill(~present[:, None, :, None], 0.0)
+            token_means(inputs.key, name, x, self.size, whole=False).masked_fill(~present[:, None, :, None], 0.0)
             for name, x in (("keys", keys), ("values", values))
         )
         causal = self.direction is Direction.CAUSAL

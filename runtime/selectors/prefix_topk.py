@@ -38,6 +38,8 @@ def dropped_later(scores: Tensor, k: int, first: int) -> Tensor:
     if first <= k:
         return dropped_at(scores, k)
     n = scores.shape[-1]
+    if first == n - 1:
+        return torch.where(hard_topk(scores, k), n, 0)
     best = slots(hard_topk(scores[..., :first], k), k)  # -1: -inf is never among the best
     later = torch.arange(first, n, device=scores.device).expand(*best.shape[:-1], -1)
     places = torch.cat([best, later], -1)

@@ -11,6 +11,7 @@ have chosen before, and the density is of the others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
@@ -151,10 +152,13 @@ def begun(selection: Selection, first: int) -> Selection:
     return replace(selection, first=first, **cut)
 
 
+def changed(selection: Selection, change: Callable[[Tensor], Tensor]) -> Selection:
+    """With each of its tensors changed."""
+    values: dict[str, Any] = {each.name: getattr(selection, each.name) for each in fields(selection)}
+    own: dict[str, Any] = {name: change(x) for name, x in values.items() if isinstance(x, Tensor)}
+    return replace(selection, **own)
+
+
 def without_gradient(selection: Selection) -> Selection:
     """The same choice, and no gradient through it to what made it; that of summaries is the tokens' own, and stays."""
-    if isinstance(selection, SummarySelection):
-        return selection
-    values: dict[str, Any] = {each.name: getattr(selection, each.name) for each in fields(selection)}
-    cut: dict[str, Any] = {name: x.detach() for name, x in values.items() if isinstance(x, Tensor)}
-    return replace(selection, **cut)
+    return selection if isinstance(selection, SummarySelection) else changed(selection, Tensor.detach)

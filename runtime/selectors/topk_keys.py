@@ -36,8 +36,9 @@ class KeyScorer(Protocol):
     def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> Any:
         """What the scores of the tiles from ``first`` on are made from."""
 
-    def scores(self, prepared: Any, start: int, stop: int) -> Tensor:
-        """[B, 1, tiles, Nk] of the tiles start..stop - 1, counted from the first that was prepared."""
+    def scores(self, prepared: Any, start: int, stop: int, key: int = 0) -> Tensor:
+        """[B, 1, tiles, Nk - key] of the tiles start..stop - 1, counted from the first that was prepared, and the keys
+        from ``key`` on."""
         ...
 
 
@@ -68,9 +69,9 @@ class Indexer(nn.Module):
 
         return tiles, inputs.key.made("keys", 1, keys)
 
-    def scores(self, prepared: tuple[Tensor, Tensor], start: int, stop: int) -> Tensor:
-        """[B, 1, tiles, Nk] of the tiles start..stop - 1, counted from the first that was prepared."""
-        tiles, keys = prepared[0][:, start:stop], prepared[1]
+    def scores(self, prepared: tuple[Tensor, Tensor], start: int, stop: int, key: int = 0) -> Tensor:
+        """[B, 1, tiles, Nk - key], as ``KeyScorer`` says."""
+        tiles, keys = prepared[0][:, start:stop], prepared[1][:, key:]
         weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
         queries = self.query(tiles).view(*weight.shape, self.head_dim)
         found = torch.einsum("bthd,bnd->bthn", queries, keys).relu()
@@ -118,7 +119,7 @@ class TopKKeys(nn.Module):
 
     def _part(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
         """(keys, until, log-gates) of a run of tiles, counted behind those that are ``known``."""
-        scores = self.scorer.scores(prepared, start, stop)
+        scores = self._scores(prepared, inputs, known, start, stop)
         place = torch.arange(scores.shape[-1], device=scores.device)
         # The first query of each tile.
         first = torch.arange(known + start, known + stop, device=scores.device)[:, None] * self.tile
@@ -150,6 +151,17 @@ class TopKKeys(nn.Module):
             p = no_gate(scores, eligible)
         p = p.gather(-1, keys.clamp_min(0))
         return keys.where(until > 0, -1), until, log_gate(until > 0, p)
+
+    def _scores(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> Tensor:
+        """As those of the scorer. What a tile of a text that grows is known by, once it has begun, stays as it is."""
+        if inputs.key.kept is None or torch.is_grad_enabled():
+            return self.scorer.scores(prepared, start, stop)
+        queries = ((known + start) * self.tile, (known + stop - 1) * self.tile)
+
+        def scores(key: int) -> Tensor:
+            return self.scorer.scores(prepared, start, stop, key)[:, 0].mT
+
+        return inputs.key.made("scores", 1, scores, queries=queries).mT[:, None]
 
     def _causal(self, scores: Tensor, first: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Keys of each tile and the query at which each is dropped.
