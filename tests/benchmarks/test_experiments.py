@@ -102,6 +102,16 @@ def test_learned_time_runs(run, tmp_path: Path) -> None:
     assert all("P403" in row["reason"] for row in document["left_out"])
 
 
+def test_decode_time_runs(run, tmp_path: Path) -> None:
+    sizes = ("-n", "24,40", "--rounds", "1", "--tokens", "2", "--heads", "2", "--head-dim", "8", "--layers", "1")
+    document = run("decode_time", tmp_path / "d.json", *sizes, "--patterns", "nsa,sparsek,granular,sliding")
+    rows = document["results"]
+    assert [(row["n"], row["pattern"]) for row in rows] == [
+        (n, name) for n in (24, 40) for name in ("dense", "nsa", "sparsek")
+    ]
+    assert all(row["by_dense"]["median"] == 1 for row in rows if row["pattern"] == "dense")
+
+
 @pytest.mark.slow
 def test_learned_time_leaves_out_what_would_take_too_long(run, tmp_path: Path) -> None:
     sizes = ("-n", "64,128", "--rounds", "1", "--heads", "1", "--head-dim", "8", "--patterns", "sparsek")
