@@ -63,11 +63,13 @@ def diagonal(table: Tensor, first: int = 0) -> Tensor:
     return place == torch.arange(first, first + rows, device=table.device)[:, None]
 
 
-def allowed_pairs(inputs: Inputs, direction: Direction) -> Tensor:
-    """int64 [B]: the pairs that the direction allows, at least 1."""
+def allowed_pairs(inputs: Inputs, direction: Direction, first: int = 0) -> Tensor:
+    """int64 [B]: the pairs that the direction allows to the queries from ``first`` on, at least 1."""
     queries, keys = inputs.query.counts(), inputs.key.counts()
-    pairs = queries * (queries + 1) // 2 if direction is Direction.CAUSAL else queries * keys
-    return pairs.clamp_min(1)
+    before = queries.clamp(max=first)
+    if direction is Direction.CAUSAL:
+        return (queries * (queries + 1) // 2 - before * (before + 1) // 2).clamp_min(1)
+    return ((queries - before) * keys).clamp_min(1)
 
 
 def distance_buckets(blocks: int, device: torch.device, first: int = 0, last: int | None = None) -> Tensor:

@@ -78,7 +78,8 @@ class TopK(nn.Module):
         else:
             chosen = p > 0 if soft else hard_topk(scores, self.k, eligible=eligible)
             until = torch.where(chosen, queries, 0)
+            until = until.where(until > first, 0)
         gate = soft_log_gate(p) if soft else log_gate(until > 0, p)
-        read = (until - place.clamp_min(first)).clamp_min(0) if causal else until
-        density = read.sum(-1) / allowed_pairs(inputs, self.direction)[:, None]
+        read = (until - (place.clamp_min(first) if causal else first)).clamp_min(0)
+        density = read.sum(-1) / allowed_pairs(inputs, self.direction, first)[:, None]
         return TokenSelection(self.direction, until, gate, None, None, density)

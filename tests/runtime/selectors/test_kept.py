@@ -115,6 +115,19 @@ def other_from(inputs: Inputs, n: int) -> Inputs:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("first", [0, 12, 24])
+@pytest.mark.parametrize("declaration", DECLARATIONS[1:-1])  # that of granularity is a cost
+def test_densities_are_of_the_queries_that_choose(declaration: str, first: int) -> None:
+    layer, inputs = learned(declaration, "causal"), layer_inputs(29)
+    selection = layer.select(inputs, first)["s"]
+    rows = first - first % layer.tile
+    read = pairs_of(selection, inputs)[:, :, rows:].double().sum((-1, -2))
+    allowed = sum(range(rows + 1, 30))
+    groups = selection.density.repeat_interleave(read.shape[1] // selection.density.shape[1], 1)
+    torch.testing.assert_close(groups.double(), read / allowed)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("declaration", DECLARATIONS)
 def test_a_new_token_reads_its_own_block(declaration: str, monkeypatch) -> None:
     """Of a text of 400 tokens, no more than two blocks and what arrives."""
