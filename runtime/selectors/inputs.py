@@ -81,16 +81,16 @@ class Side:
         make: Callable[[int], Tensor],
         *,
         whole: bool = True,
-        queries: tuple[int, int] | None = None,
+        query: int | None = None,
     ) -> Tensor:
         """[B, ..., blocks, D], something of each block of ``block`` tokens: ``make(first)`` makes it of those from
         ``first`` on, where the others are known. Of a block that is complete it is always the same. Not ``whole``:
-        without the last one where that is complete in no element. ``queries``: the first and the last of those that it
-        is about, if it is about some."""
+        without the last one where that is complete in no element. ``query``: the
+        first of those that it is about, if it is about some."""
         if self.kept is None:
             return make(0)
         tokens = self.shape[1]
-        return self.kept.made(name, block, -(-tokens // block) if whole else tokens // block, make, queries)
+        return self.kept.made(name, block, -(-tokens // block) if whole else tokens // block, make, query)
 
     def named(self, name: str) -> Side:
         """For a reader of that name."""

@@ -13,10 +13,10 @@ from .selection import Selection, changed
 
 class Growing:
     """x [B, ..., N, D] that grows at the end: where that is safe in spare room, so that a step does not copy what is
-    there. What was given out before stays as it is, up to ``count`` tokens of it. ``queries``: of which it tells."""
+    there. What was given out before stays as it is, up to ``count`` tokens of it. ``query``: of which it tells."""
 
-    def __init__(self, x: Tensor, queries: tuple[int, int] | None = None) -> None:
-        self.room, self.own, self.queries = x, False, queries
+    def __init__(self, x: Tensor, query: int | None = None) -> None:
+        self.room, self.own, self.query = x, False, query
         self.count = x.shape[-2]
 
     @property
@@ -86,7 +86,7 @@ class Kept:
     def crop(self, tokens: int) -> None:
         """To so many tokens of the model."""
         left = tokens - self.latest
-        self.blocks = {key: one for key, one in self.blocks.items() if one.queries is None or one.queries[1] < left}
+        self.blocks = {key: one for key, one in self.blocks.items() if one.query is None or one.query < left}
         for (_, block), known in self.blocks.items():
             known.crop(left // block)
         self.choices = {name: one for name, one in self.choices.items() if one.last < left}
@@ -108,16 +108,16 @@ class Scope:
     name: str = ""
 
     def made(
-        self, name: str, block: int, count: int, make: Callable[[int], Tensor], queries: tuple[int, int] | None = None
+        self, name: str, block: int, count: int, make: Callable[[int], Tensor], query: int | None = None
     ) -> Tensor:
         """[B, ..., count, D] of the first ``count`` blocks, those that were complete before from memory;
-        ``make(first)`` gives those from ``first`` on. ``queries``: of others than these all is made anew."""
+        ``make(first)`` gives those from ``first`` on. ``query``: of another all is made anew."""
         key = (f"{self.name}.{name}", block)
         known = self.kept.blocks.get(key)
-        if known is None or known.queries != queries:
+        if known is None or known.query != query:
             found = make(0)
-            known = Growing(found, queries)
-            if queries is None or queries[1] < self.kept.complete:  # they have arrived in all elements
+            known = Growing(found, query)
+            if query is None or query < self.kept.complete:  # it has arrived in all elements
                 self.kept.blocks[key] = known
         elif known.count == count:
             return known.tensor

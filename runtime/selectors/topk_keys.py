@@ -154,14 +154,13 @@ class TopKKeys(nn.Module):
 
     def _scores(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> Tensor:
         """As those of the scorer. What a tile of a text that grows is known by, once it has begun, stays as it is."""
-        if inputs.key.kept is None or torch.is_grad_enabled():
+        if inputs.key.kept is None or torch.is_grad_enabled() or stop - start > 1:
             return self.scorer.scores(prepared, start, stop)
-        queries = ((known + start) * self.tile, (known + stop - 1) * self.tile)
 
         def scores(key: int) -> Tensor:
             return self.scorer.scores(prepared, start, stop, key)[:, 0].mT
 
-        return inputs.key.made("scores", 1, scores, queries=queries).mT[:, None]
+        return inputs.key.made("scores", 1, scores, query=(known + start) * self.tile).mT[:, None]
 
     def _causal(self, scores: Tensor, first: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Keys of each tile and the query at which each is dropped.
