@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from ..selectors.front import Front
@@ -37,21 +38,29 @@ class Placed:
 def place(given: Given, read: Read) -> Placed:
     rows, total = given.q.shape[2], given.k.shape[2]
     held = total - rows
-    if given.spans is None:
-        if read.kept is not None:
-            read.kept.begin(None, 0, total)
+    front, first, latest, longest, shortest = None, held, 0, total, total
+    if given.spans is not None:
+        front, first = Front(given.spans), 0
+        if held or read.kept is not None:  # a look at the spans: on a GPU it stops the stream
+            latest, longest, shortest = _extent(front)
+            front = None if shortest == total else front
+            first = min(max(0, held - latest), longest - 1) if held else 0
+            longest = longest if held else total
+    if read.kept is not None:
+        read.kept.begin(None if front is None else front.spans[:, 0], latest, shortest)
+    if front is None:
         return Placed(given.q, given.k, given.v, _inputs(read, given.k, None, total), held, None, held, rows)
-    front, first, longest = Front(given.spans), 0, total
-    if held or read.kept is not None:  # a look at the spans: on a GPU it stops the stream
-        latest = int(given.spans[:, 0].max())
-        if held:
-            longest = max(1, int(front.lengths.max()))
-            first = min(max(0, held - latest), longest - 1)
-        if read.kept is not None:
-            read.kept.begin(given.spans[:, 0], latest, int(front.lengths.min()))
     q = front.bring(given.q, 2, held=held, first=first, count=longest - first)
     k, v = (front.bring(x, 2, count=longest) for x in (given.k, given.v))
     return Placed(q, k, v, _inputs(read, k, front, longest), first, front, held, rows)
+
+
+def _extent(front: Front) -> tuple[int, int, int]:
+    """Where the last of the elements begins; how many tokens the longest has, at least 1, and the shortest."""
+    latest, longest, shortest = torch.stack(
+        [front.spans[:, 0].max().long(), front.lengths.max(), front.lengths.min()]
+    ).tolist()
+    return latest, max(1, longest), shortest
 
 
 def _inputs(read: Read, keys: Tensor, front: Front | None, tokens: int) -> Inputs:
