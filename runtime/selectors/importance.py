@@ -111,4 +111,4 @@ class Importance(nn.Module):
             pairs = (columns * queries)[..., 0]
             if row is not None:
                 pairs = pairs + (row * (keys - columns)).sum(-1)
-        return pairs / allowed_pairs(inputs, self.direction)[:, None]
+        return pairs / allowed_pairs(inputs, self.direction).clamp_min(1)[:, None]

@@ -64,12 +64,12 @@ def diagonal(table: Tensor, first: int = 0) -> Tensor:
 
 
 def allowed_pairs(inputs: Inputs, direction: Direction, first: int = 0) -> Tensor:
-    """int64 [B]: the pairs that the direction allows to the queries from ``first`` on, at least 1."""
+    """int64 [B]: the pairs that the direction allows to the queries from ``first`` on."""
     queries, keys = inputs.query.counts(), inputs.key.counts()
     before = queries.clamp(max=first)
     if direction is Direction.CAUSAL:
-        return (queries * (queries + 1) // 2 - before * (before + 1) // 2).clamp_min(1)
-    return ((queries - before) * keys).clamp_min(1)
+        return queries * (queries + 1) // 2 - before * (before + 1) // 2
+    return (queries - before) * keys
 
 
 def distance_buckets(blocks: int, device: torch.device, first: int = 0, last: int | None = None) -> Tensor:

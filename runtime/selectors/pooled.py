@@ -59,7 +59,7 @@ class Pooled(nn.Module):
         visible_from = torch.arange(1, whole + 1, device=keys.device) * self.size - 1
         queries = inputs.query.counts()[:, None]
         read = (queries - visible_from).clamp_min(0) if causal else queries.expand(-1, whole)
-        density = read.where(present, 0).sum(-1) / allowed_pairs(inputs, self.direction)
+        density = read.where(present, 0).sum(-1) / allowed_pairs(inputs, self.direction).clamp_min(1)
         return SummarySelection(
             self.direction,
             self.size,

@@ -81,5 +81,5 @@ class TopK(nn.Module):
             until = until.where(until > first, 0)
         gate = soft_log_gate(p) if soft else log_gate(until > 0, p)
         read = (until - (place.clamp_min(first) if causal else first)).clamp_min(0)
-        density = read.sum(-1) / allowed_pairs(inputs, self.direction, first)[:, None]
+        density = read.sum(-1) / allowed_pairs(inputs, self.direction, first).clamp_min(1)[:, None]
         return TokenSelection(self.direction, until, gate, None, None, density)

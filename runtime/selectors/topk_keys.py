@@ -114,7 +114,8 @@ class TopKKeys(nn.Module):
             for start in range(0, tiles, at_once)
         ]
         keys, until, gate = (torch.cat(columns, 2) for columns in zip(*parts, strict=True))
-        density = self._pairs(keys, until, inputs, first) / allowed_pairs(inputs, self.direction, first)[:, None]
+        allowed = allowed_pairs(inputs, self.direction, first).clamp_min(1)
+        density = self._pairs(keys, until, inputs, first) / allowed[:, None]
         return KeySelection(self.direction, self.tile, nk, "diagonal" in self.forced, keys, until, gate, density, first)
 
     def _part(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
