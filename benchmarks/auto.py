@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 from record import RESULTS, Spread, Target, machine, write
+from stock import stock
 
 import patternc as pc
-from patternc.library import names
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.bench.clock import calls_of, interleaved, seconds_of
@@ -80,23 +80,18 @@ def _subjects(options: argparse.Namespace) -> tuple[list[Subject], dict[str, str
     """The patterns that an engine runs for one sequence, and why the others do not take part."""
     subjects: list[Subject] = []
     left_out: dict[str, str] = {}
-    chosen = options.patterns.split(",") if options.patterns else [""]
-    for file in names():
-        for name, unbound in pc.load(f"library:{file}").patterns.items():
-            if not any(part in name for part in chosen):
-                continue
-            pattern = unbound.bind()
-            try:
-                program = pc.compile(pattern, head_dim=options.head_dim, device="cpu")
-            except (PatternError, EngineError) as error:
-                left_out[name] = str(error).splitlines()[0]
-                continue
-            if not isinstance(program, Compiled) or program.program is None:
-                left_out[name] = "what it attends to is decided at run time"
-            elif pattern.direction is Direction.CROSS:
-                left_out[name] = "it has two sequences"
-            else:
-                subjects.append((name, pattern, program))
+    for name, pattern in stock(options.patterns):
+        try:
+            program = pc.compile(pattern, head_dim=options.head_dim, device="cpu")
+        except (PatternError, EngineError) as error:
+            left_out[name] = str(error).splitlines()[0]
+            continue
+        if not isinstance(program, Compiled) or program.program is None:
+            left_out[name] = "what it attends to is decided at run time"
+        elif pattern.direction is Direction.CROSS:
+            left_out[name] = "it has two sequences"
+        else:
+            subjects.append((name, pattern, program))
     return subjects, left_out
 
 

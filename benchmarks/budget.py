@@ -6,6 +6,7 @@ A kernel that faults takes its process with it and no other; one that hangs is e
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -71,7 +72,7 @@ class Budget:
             left = self.left(share)
             if left <= item.least:
                 return Outcome(item, SKIPPED, 0.0, word=f"no time left for it ({left:.0f} s of {self.seconds:g} s)")
-            outcome = execute(item, min(item.seconds, left))
+            outcome = execute(item, left)
             say(f"{outcome.seconds:6.1f} s  {item.name}: {outcome.word or outcome.status}")
             return outcome
 
@@ -79,14 +80,14 @@ class Budget:
             return list(pool.map(one, items))
 
 
-def execute(item: Item, seconds: float) -> Outcome:
-    """One command, ended with all that it started when its time is up."""
+def execute(item: Item, most: float = math.inf) -> Outcome:
+    """One command, ended with all that it started when its time is up, or so many seconds are."""
     begin = time.monotonic()
     with subprocess.Popen(
         item.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
-            out, err = process.communicate(timeout=seconds)
+            out, err = process.communicate(timeout=min(item.seconds, most))
             word = "" if process.returncode == 0 else _last(err) or _last(out) or f"ended with {process.returncode}"
         except subprocess.TimeoutExpired:
             _end(process)

@@ -27,12 +27,12 @@ import torch
 from estimate import History
 from memory import free_bytes
 from record import RESULTS, Spread, machine, write
+from stock import stock
 from torch import Tensor
 from torch.nn import functional as F
 
 import patternc as pc
 from patternc.compiler.relations.settle import opens, pooled
-from patternc.library import names
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.bench.clock import calls_of, interleaved
@@ -105,18 +105,14 @@ def _parse() -> argparse.Namespace:
 
 
 def _layers(options: argparse.Namespace, left_out: list[dict[str, Any]]) -> Iterator[tuple[str, LearnedAttention]]:
-    chosen = options.patterns.split(",") if options.patterns else [""]
-    for file in names():
-        for name, unbound in pc.load(f"library:{file}").patterns.items():
-            pattern = unbound.bind()
-            learns = opens(pattern.bound.union) or pooled(pattern.bound.union)
-            if not learns or not any(part in name for part in chosen):
-                continue
-            torch.manual_seed(0)
-            try:
-                yield name, pc.compile(pattern, heads=options.heads, head_dim=options.head_dim, device="cpu").eval()
-            except PatternError as error:
-                left_out.append({"pattern": name, "n": None, "pass": None, "reason": str(error).splitlines()[0]})
+    for name, pattern in stock(options.patterns):
+        if not (opens(pattern.bound.union) or pooled(pattern.bound.union)):
+            continue
+        torch.manual_seed(0)
+        try:
+            yield name, pc.compile(pattern, heads=options.heads, head_dim=options.head_dim, device="cpu").eval()
+        except PatternError as error:
+            left_out.append({"pattern": name, "n": None, "pass": None, "reason": str(error).splitlines()[0]})
 
 
 def measure(

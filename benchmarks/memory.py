@@ -12,13 +12,13 @@ import ctypes
 import gc
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from budget import Item, execute
 from cases import CASES
 
 from patternc.runtime.bench.inputs import Inputs
@@ -52,15 +52,11 @@ def peak_apart(case: str, contestant: str, settings: dict[str, Any], seconds: fl
     """Bytes by pass, in a process of its own on a CPU; or why there are none."""
     if not _CLEAR.exists():
         return "measured on Linux only"
-    command = [sys.executable, __file__, case, contestant, json.dumps(settings)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        return f"took more than {seconds:g} s"
-    if done.returncode:
-        last = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1]
-        return last[:200]
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    command = (sys.executable, __file__, case, contestant, json.dumps(settings))
+    done = execute(Item(f"{contestant}, {case}", command, seconds))
+    if done.word:
+        return done.word[:200]
+    found: dict[str, int] = json.loads(done.text)
     return found
 
 

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 import tracemalloc
@@ -27,9 +26,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from budget import Item, execute
 from record import RESULTS, Spread, Target, machine, write
+from stock import named
 
-from patternc import library
 from patternc.compiler.kernels import launch, work
 from patternc.compiler.kernels.kernel_file import kernels
 from patternc.compiler.lower import lower
@@ -63,12 +63,9 @@ def main() -> None:
         return
     where, rows = machine(), []
     print(f"{'pattern':24}{'lower ms':>10}{'first':>8}{'warm':>8}  per length: plan ms, held bytes, peak bytes, blocks")
-    chosen = options.patterns.split(",") if options.patterns else [""]
-    for file in library.names():
-        for name in library.load(file):
-            if any(part in name for part in chosen):
-                rows.append(_apart(file, name, options))
-                print(line(rows[-1]), flush=True)
+    for file, name in named(options.patterns):
+        rows.append(_apart(file, name, options))
+        print(line(rows[-1]), flush=True)
     targets = [target for row in rows for target in targets_of(row)]
     print("\n" + "\n".join(target.as_text() for target in targets if not target.met))
     print(f"{sum(target.met for target in targets)} of {len(targets)} targets met")
@@ -79,14 +76,8 @@ def main() -> None:
 def _apart(file: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, __file__, "--one", file, name, "--runs", str(options.runs)]
     command += ["-n", ",".join(map(str, options.lengths)), "--memory", str(options.memory)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=options.seconds, check=False)
-    except subprocess.TimeoutExpired:
-        return {"pattern": name, "failed": f"took more than {options.seconds:g} s"}
-    if done.returncode:
-        last = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1]
-        return {"pattern": name, "failed": last[:200]}
-    return {"pattern": name, **json.loads(done.stdout)}
+    done = execute(Item(name, tuple(command), options.seconds))
+    return {"pattern": name, **({"failed": done.word[:200]} if done.word else json.loads(done.text))}
 
 
 def measure(file: str, name: str, lengths: list[int], runs: int, memory: float) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from patternc.runtime.learned.attention import LearnedAttention
 from patternc.runtime.selectors import Inputs
-from patternc.runtime.selectors.pooling import arrival_means
 from patternc.runtime.selectors.selection import LevelSelection
 
 from .subwords import BEGIN, END, PAD, Batch
@@ -19,9 +18,8 @@ from .subwords import BEGIN, END, PAD, Batch
 class Attention(nn.Module):
     """Multi-head attention of x [B, N, W] over y [B, M, W], of which the first ``lengths`` exist.
 
-    ``pattern``: a learned layer with granularity instead of all keys. What it reads of a block of queries is known
-    when the block's first token arrives: the selectors of cross patterns pool whole blocks of queries, which in
-    a decoder would tell the first of what the last are to be.
+    ``pattern``: a learned layer with granularity instead of all keys, which decides for a block of queries when its
+    first one arrives.
     """
 
     def __init__(self, width: int, heads: int, *, causal: bool = False) -> None:
@@ -43,10 +41,7 @@ class Attention(nn.Module):
     def _selected(
         self, pattern: LearnedAttention, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None
     ) -> tuple[Tensor, LevelSelection]:
-        selector = pattern.learned.selectors["detail"]
-        exists = torch.ones(q.shape[0], q.shape[2], dtype=torch.bool)
-        arrived = arrival_means(q, exists, selector.block).repeat_interleave(selector.block, 2)[:, :, : q.shape[2]]
-        inputs = Inputs.cross(q=arrived, k=k, key_lengths=lengths)
+        inputs = Inputs.cross(q=q, k=k, key_lengths=lengths, arriving=True)
         attended = pattern(q, k, v, inputs=inputs, return_selections=True)
         selection = attended.selections["detail"]
         assert isinstance(selection, LevelSelection)

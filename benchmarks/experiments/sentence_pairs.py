@@ -1,8 +1,4 @@
-"""English and German sentences: the message catalogues that packages ship, read from their installed files.
-
-Only files are read; none of a package's code is run or need be installable beyond that, so that
-``pip install --no-deps django pretix`` is enough.
-"""
+"""English and German sentences: the message catalogues that packages ship, read from their installed files."""
 
 from __future__ import annotations
 
@@ -15,6 +11,8 @@ from pathlib import Path
 
 import polib
 
+from .shipped import shipped
+
 PACKAGES = ("django", "pretix")
 _MARKUP = re.compile(r"[<>\n]|https?:|&\w+;")
 
@@ -25,21 +23,10 @@ class Pair:
     target: str
 
 
-class NoCatalogues(RuntimeError):
-    """A package is not installed, or ships no catalogue of the language."""
-
-
 def catalogues(package: str, language: str) -> list[Path]:
-    """The compiled catalogues in the installed files of a package. Raises NoCatalogues."""
-    try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError:
-        raise NoCatalogues(f"{package} is not installed: pip install --no-deps {package}") from None
+    """The compiled catalogues in the installed files of a package. Raises NotShipped."""
     middle = f"/{language}/LC_MESSAGES/"
-    found = sorted(Path(str(file.locate())) for file in files if middle in str(file) and file.suffix == ".mo")
-    if not found:
-        raise NoCatalogues(f"{package} {metadata.version(package)} ships no catalogue of {language!r}")
-    return found
+    return shipped(package, lambda file: middle in str(file) and file.suffix == ".mo", f"catalogue of {language!r}")
 
 
 def sentences(path: Path) -> Iterator[Pair]:

@@ -7,11 +7,11 @@ between processors, data types and versions of torch; a file that is about anoth
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from ..measured import Measured
 
 
 class Effort(NamedTuple):
@@ -72,53 +72,31 @@ class Machine:
         return self.backward if backward else self.forward
 
 
-class MachineWarning(UserWarning):
-    """The machine could not be measured well: what is predicted, and so what is chosen, is rough."""
-
-
-MOST_ERROR = 1.0
-"""Rates that explain their own samples worse than this are not kept."""
-
-_assumed: list[Machine] = []
-_known: dict[str, Machine] = {}
-
-
 def this_machine(dtype: str) -> Machine:
     """The rates of a data type (``float32``): assumed, known, kept on disk or measured now.
 
-    Measuring takes a fraction of a second, once; ``probe.py`` says how. A file that cannot be used is ignored with a
-    warning (CacheWarning), rates that were measured badly are used with one (MachineWarning).
+    Measuring takes a fraction of a second, once; ``probe.py`` says how.
     """
-    if _assumed:
-        return _assumed[-1]
-    if dtype not in _known:
-        _known[dtype] = _find(dtype)
-    return _known[dtype]
+    return MEASURED.of(dtype)
 
 
-@contextmanager
-def assume(machine: Machine) -> Iterator[None]:
-    """Within the block, every prediction is made for ``machine``. For tests, and to ask about another machine."""
-    _assumed.append(machine)
-    try:
-        yield
-    finally:
-        _assumed.remove(machine)
+def _about(dtype: str) -> tuple[dict[str, str], dict[str, str]]:
+    from .probe import PROBE, processor, versions
+
+    return {"processor": processor(), "dtype": dtype}, {**versions(), "probe": str(PROBE)}
 
 
-def _find(dtype: str) -> Machine:
-    from ..cache import read_record, write_record
-    from .probe import PROBE, measure, processor, versions
+def _measure(dtype: str) -> dict[str, Any]:
+    from . import probe
 
-    subject = {"processor": processor(), "dtype": dtype}
-    circumstances = {**versions(), "probe": str(PROBE)}
-    value = read_record("machine", subject, circumstances)
-    if value is None:
-        value = measure(dtype)
-        if value["error"] <= MOST_ERROR:
-            write_record("machine", subject, circumstances, value)
-        else:
-            message = f"the probe of this machine is off by up to {value['error']:.0%}; it will be measured again"
-            warnings.warn(message, MachineWarning, stacklevel=2)
-    name = f"{subject['processor']}, {dtype}"
+    return probe.measure(dtype)
+
+
+def _read(name: str, value: dict[str, Any]) -> Machine:
     return Machine(name, Rates(**value["forward"]), Rates(**value["backward"]), value["error"])
+
+
+MEASURED = Measured(
+    "machine", _about, _measure, _read, "the probe of this machine is off by up to {error}; it will be measured again"
+)
+assume = MEASURED.assume

@@ -16,14 +16,14 @@ from ...patterns_dsl.syntax import Direction
 from ..arguments import check_placement, check_tensors, check_values
 from ..engines.engine import Call, check_dtype, find_engine
 from ..errors import ArgumentError
+from ..selectors.front import Front
 from ..selectors.inputs import Inputs, Side
 from ..selectors.layer import LayerShape
 from ..selectors.learned import Learned
 from ..selectors.selection import Selection, without_gradient
 from ..sinks import check_sinks, join_sinks
-from .bind import Tokens, bind, tile_of
+from .bind import Tokens, begin_of, bind
 from .dispatch import DENSE, Dispatch, choose
-from .front import Front
 from .products import Scores
 from .reference import dense
 from .softmax import attend
@@ -143,7 +143,7 @@ class LearnedAttention(nn.Module):
             inputs = Inputs.self_attention(hidden, q, k, None if front is None else front.lengths)
         q = _existing(q, inputs.query, query_offset)
         k, v = _existing(k, inputs.key), _existing(v, inputs.key)
-        tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
+        tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts(), inputs.key.kept)
         if selections is None:
             selections = self.select(inputs, k, v, query_offset)
             if self.detached:
@@ -161,7 +161,7 @@ class LearnedAttention(nn.Module):
         and v [B, Hkv, Nk, D]."""
         found = self.learned.select(inputs, first)
         found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
-        tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths))
+        tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths, kept=inputs.key.kept))
         found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}
         return found
 
@@ -176,9 +176,12 @@ class LearnedAttention(nn.Module):
             out, lse = dense(self.pattern.bound, selections, padded, tokens, scores)
         else:
             assert self.program is not None
-            before = offset % tile_of(selections)
-            engine, padded = find_engine(self.engine), F.pad(q, (0, 0, before, 0))
-            parts = bind(self.program, engine, selections, tokens, scores, offset - before)
+            # A kernel is compiled for each size of a tile, so it has but one of other than the declared ones.
+            narrow = self.engine == "compose" or q.shape[2] == 1
+            begin = begin_of(selections, offset, q.shape[2], narrow=narrow)
+            before = offset - begin
+            engine, padded = find_engine(self.engine), F.pad(q, (0, 0, before, 0)) if before else q
+            parts = bind(self.program, engine, selections, tokens, scores, begin, padded.shape[2])
             way = choose(parts.lists, padded, tokens.k, scores, self.engine)
             out, lse = attend(replace(parts, dispatch=way), padded, tokens.k, tokens.v)
         rows = slice(before, before + q.shape[2])

@@ -14,6 +14,8 @@ from ...compiler.passes.choices import Gates, Use
 from ...compiler.passes.separate import Selected
 from ...patterns_dsl.syntax import Direction
 from ..engines.engine import Call, Engine
+from ..selectors.inputs import Side
+from ..selectors.kept import Scope
 from ..selectors.selection import (
     BlockSelection,
     KeySelection,
@@ -22,6 +24,8 @@ from ..selectors.selection import (
     SummarySelection,
     TermGate,
     TokenSelection,
+    begun,
+    tile_of,
 )
 from .held import Earlier, Held, HeldAlways
 from .lists import Bounds, KeyLists
@@ -47,12 +51,13 @@ from .tables import (
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
     """Of one call: k and v [B, Hkv, Nk, D], and how many tokens of each element exist, int64 [B]. Queries and keys
-    stand at the front; what lies behind is 0."""
+    stand at the front; what lies behind is 0. ``kept``: of a text that grows, what was made of k and v before."""
 
     k: Tensor
     v: Tensor
     queries: Tensor
     keys: Tensor
+    kept: Scope | None = None
 
     def lengths(self, direction: Direction) -> dict[str, Tensor]:
         """By the names that a pattern gives them."""
@@ -65,10 +70,12 @@ def bind(
     selections: Mapping[str, Selection],
     tokens: Tokens,
     scores: Scores,
-    first: int = 0,
+    first: int,
+    rows: int,
 ) -> Parts:
     """``selections``: of each ``learn`` by its name, a TermGate of each gate by its term, and of each ``pooled(s)``.
-    The queries that are given stand at ``first`` and on, a multiple of ``tile_of(selections)``."""
+    The ``rows`` queries that are given stand at ``first`` and on: a multiple of all tiles, or all of them are in one
+    tile of each selection."""
     parts = program.parts
     gates = _Gates(selections)
     call = Call(scores.scale, spans=_spans(tokens), query_offset=first, softcap=scores.softcap)
@@ -81,50 +88,70 @@ def bind(
     causal = parts.direction is Direction.CAUSAL
     base = Bounds(tokens.queries, tokens.keys, causal, tokens.lengths(parts.direction), first=first)
     lists: list[KeyLists] = []
-    held: list[Earlier] = []
-    for selected in parts.selected:
-        gate = gates.sum_of(selected.gates)
+    held: dict[int, Earlier] = {}
+    asked = {k for selected in parts.selected for k in selected.after}
+    for number, selected in enumerate(parts.selected):
+        gate, selection = gates.sum_of(selected.gates), selections[selected.source]
         earlier = (*(before[k] for k in selected.gated), *(held[k] for k in selected.after))
         bounds = replace(base, within=selected.within, earlier=earlier)
-        found, own_held = _lists(selected, selections[selected.source], bounds, tokens)
-        lists += (replace(each, head_gate=gate) for each in found)
-        held.append(Earlier(own_held, selected.within, _open(gate)))
+        lists += (replace(each, head_gate=gate) for each in _lists(selected, selection, bounds, tokens, rows))
+        if number in asked:
+            held[number] = Earlier(_held(selected, selection, tokens), selected.within, _open(gate))
     for summarised in parts.summaries:
-        selection = selections[f"pooled({summarised.size})"]
-        assert isinstance(selection, SummarySelection)
-        lists.append(replace(summary_lists(selection, base), head_gate=gates.first_open(summarised.choices)))
-    return Parts(tuple(positional), tuple(each.started() for each in lists), scores, engine.name)
+        pooled = selections[f"pooled({summarised.size})"]
+        assert isinstance(pooled, SummarySelection)
+        lists.append(replace(summary_lists(pooled, base), head_gate=gates.first_open(summarised.choices)))
+    return Parts(tuple(positional), tuple(lists), scores, engine.name)
 
 
-def tile_of(selections: Mapping[str, Selection]) -> int:
-    """How many queries share their lists, at most: of all selections together."""
-    sizes = [1]
-    for selection in selections.values():
-        match selection:
-            case BlockSelection() | LevelSelection():
-                sizes.append(selection.block)
-            case KeySelection():
-                sizes.append(selection.tile)
-    return math.lcm(*sizes)
+def begin_of(selections: Mapping[str, Selection], first: int, rows: int, *, narrow: bool) -> int:
+    """The query with which the given ones, ``rows`` from ``first`` on, must begin: with ``narrow`` the first itself,
+    where they are all in one tile of each selection; else where tiles of all of them begin."""
+    tiles = [1, *(tile_of(selection) for selection in selections.values())]
+    if narrow and all(first // tile == (first + rows - 1) // tile for tile in tiles):
+        return first
+    return first - first % math.lcm(*tiles)
 
 
-def _lists(
-    selected: Selected, selection: Selection, bounds: Bounds, tokens: Tokens
-) -> tuple[tuple[KeyLists, ...], Held]:
-    keys = tokens.k.shape[2]
+def _lists(selected: Selected, selection: Selection, bounds: Bounds, tokens: Tokens, rows: int) -> Iterator[KeyLists]:
+    """With the given queries; of all of them, or of those in one tile."""
+    inside = bounds.first % tile_of(selection)
+    begin = replace(bounds, first=bounds.first - inside)
+    for lists in _whole(selected, begun(selection, begin.first), begin, tokens):
+        yield lists.narrowed(bounds.first, rows) if inside else lists
+
+
+def _whole(selected: Selected, selection: Selection, bounds: Bounds, tokens: Tokens) -> tuple[KeyLists, ...]:
     match selected.use, selection:
         case Use.COLUMNS, TokenSelection():
-            return (column_lists(selection, bounds),), held_columns(selection)
+            return (column_lists(selection, bounds),)
         case Use.ROWS, TokenSelection():
-            return (row_lists(selection, bounds, keys),), held_rows(selection)
+            return (row_lists(selection, bounds, tokens.k.shape[2]),)
         case Use.BLOCKS, BlockSelection():
             # Under a gate of its head a block's own gradient would be another.
             probed = () if selected.gates else probe_lists(selection, bounds)
-            return (block_lists(selection, bounds), *probed), held_blocks(selection, keys)
+            return (block_lists(selection, bounds), *probed)
         case Use.LEVELS, LevelSelection():
-            return level_lists(selection, bounds, tokens.k, tokens.v), held_levels(selection)
+            side = Side(heads=tokens.k, lengths=tokens.keys, kept=tokens.kept)
+            return level_lists(selection, bounds, side, tokens.v)
         case Use.KEYS, KeySelection():
-            return key_lists(selection, bounds, keys), held_keys(selection)
+            return key_lists(selection, bounds, tokens.k.shape[2])
+        case _:
+            raise TypeError(f"{selected.source} gave {type(selection).__name__}, which has no {selected.use.value}")
+
+
+def _held(selected: Selected, selection: Selection, tokens: Tokens) -> Held:
+    match selected.use, selection:
+        case Use.COLUMNS, TokenSelection():
+            return held_columns(selection)
+        case Use.ROWS, TokenSelection():
+            return held_rows(selection)
+        case Use.BLOCKS, BlockSelection():
+            return held_blocks(selection, tokens.k.shape[2])
+        case Use.LEVELS, LevelSelection():
+            return held_levels(selection)
+        case Use.KEYS, KeySelection():
+            return held_keys(selection)
         case _:
             raise TypeError(f"{selected.source} gave {type(selection).__name__}, which has no {selected.use.value}")
 

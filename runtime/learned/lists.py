@@ -18,7 +18,7 @@ class Bounds:
 
     ``causal``: only j <= i. ``within``: a predicate over i, j and the lengths. ``earlier``: terms whose pairs are
     theirs. queries and keys int64 [B]: how many exist; ``lengths``: the same of tokens, by the names of the pattern.
-    ``first``: the place of the first query that is given; without ``rows``, and a multiple of the lists' tile.
+    ``first``: the place of the first query that is given, with which the lists' first tile begins; without ``rows``.
     """
 
     queries: Tensor
@@ -66,22 +66,9 @@ class KeyLists:
     def having(self, learned: Mapping[str, Any]) -> KeyLists:
         return replace(self, **learned)
 
-    def started(self) -> KeyLists:
-        """Without the tiles before the first query that is given."""
-        if not self.tile or not self.bounds.first:
-            return self
-        tiles = self.bounds.first // self.tile
-
-        def cut(x: Tensor | None) -> Tensor | None:
-            return x if x is None or x.shape[2] == 1 else x[:, :, tiles:]
-
-        return replace(
-            self,
-            entries=self.entries[:, :, tiles:],
-            since=cut(self.since),
-            until=cut(self.until),
-            gate=cut(self.gate),
-        )
+    def narrowed(self, first: int, rows: int) -> KeyLists:
+        """Of lists that begin with the tile in which they all stand, for the ``rows`` queries from ``first`` on."""
+        return replace(self, tile=rows if self.tile else 0, bounds=replace(self.bounds, first=first))
 
     @property
     def groups(self) -> int:

@@ -49,8 +49,28 @@ class Parts:
 def attend(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """out [B, Hq, Nq, D], of q's data type, and lse [B, Hq, Nq], at least float32. Differentiable, once, in q, k, v,
     gates and summaries. A query without a key has out 0 and lse -inf."""
+    if not torch.is_grad_enabled():
+        with torch.autocast(q.device.type, enabled=False):
+            return _add_all(parts, q, k, v)[:2]
     out, lse = _Softmax.apply(parts, q, k, v, *parts.learned())  # type: ignore[no-untyped-call]
     return out, lse
+
+
+def _add_all(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """(out, lse, what positional parts with a gate gave by themselves)."""
+    wide = torch.promote_types(q.dtype, torch.float32)
+    out = torch.zeros(q.shape, dtype=wide, device=q.device)
+    lse = torch.full(q.shape[:3], -torch.inf, dtype=wide, device=q.device)
+    kept: list[Tensor] = []
+    for part in parts.positional:
+        own = part.add(q, k, v, out, lse)
+        kept += own if part.head_gate is not None else ()
+    if parts.dispatch.way == DENSE:
+        densely.add(parts.lists, q, k, v, out, lse, parts.scores)
+    else:
+        for lists in parts.lists:
+            _engine(parts).add(lists, q, k, v, out, lse, parts.scores)
+    return out.to(q.dtype), lse, kept
 
 
 class _Softmax(torch.autograd.Function):
@@ -64,19 +84,7 @@ class _Softmax(torch.autograd.Function):
 
     @staticmethod
     def _forward(ctx: Any, parts: Parts, q: Tensor, k: Tensor, v: Tensor, *learned: Tensor) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(q.dtype, torch.float32)
-        out = torch.zeros(q.shape, dtype=wide, device=q.device)
-        lse = torch.full(q.shape[:3], -torch.inf, dtype=wide, device=q.device)
-        kept: list[Tensor] = []
-        for part in parts.positional:
-            own = part.add(q, k, v, out, lse)
-            kept += own if part.head_gate is not None else ()
-        if parts.dispatch.way == DENSE:
-            densely.add(parts.lists, q, k, v, out, lse, parts.scores)
-        else:
-            for lists in parts.lists:
-                _engine(parts).add(lists, q, k, v, out, lse, parts.scores)
-        out = out.to(q.dtype)
+        out, lse, kept = _add_all(parts, q, k, v)
         ctx.parts = parts.having(iter([torch.empty(0)] * len(learned)))
         ctx.save_for_backward(q, k, v, out, lse, *learned, *kept)
         ctx.count = len(learned)

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..cache import read_record, write_record
-from ..engines.machine import MOST_ERROR, MachineWarning
 from ..engines.probe import fit_rates, processor, versions
+from ..measured import Measured
 from . import densely, gathered
 from .effort import DenseEffort, ListEffort, ListRates, Speeds, dense_effort, list_effort
 from .gathered import Rows
@@ -58,46 +55,29 @@ _SAMPLES = (
     _Sample(512, 0, 1, 32, summaries=True),
 )
 
-_known: dict[str, Speeds] = {}
-_assumed: list[Speeds] = []
-
 
 def these_speeds(dtype: torch.dtype) -> Speeds:
     """Of this machine: assumed, known, kept on disk or measured now, which takes a second, once."""
-    if _assumed:
-        return _assumed[-1]
-    name = str(dtype).removeprefix("torch.")
-    if name not in _known:
-        _known[name] = _find(name)
-    return _known[name]
+    return MEASURED.of(str(dtype).removeprefix("torch."))
 
 
-@contextmanager
-def assume(speeds: Speeds) -> Iterator[None]:
-    """Within the block, every choice is made for a machine of these speeds. For tests."""
-    _assumed.append(speeds)
-    try:
-        yield
-    finally:
-        _assumed.remove(speeds)
+def _about(dtype: str) -> tuple[dict[str, str], dict[str, str]]:
+    return {"processor": processor(), "dtype": dtype}, {**versions(), "samples": str(SAMPLES)}
 
 
-def _find(dtype: str) -> Speeds:
-    subject = {"processor": processor(), "dtype": dtype}
-    circumstances = {**versions(), "samples": str(SAMPLES)}
-    value = read_record("lists", subject, circumstances)
-    if value is None:
-        value = measure(dtype)
-        if value["error"] <= MOST_ERROR:
-            write_record("lists", subject, circumstances, value)
-        else:
-            message = f"lists were measured badly on this machine, off by up to {value['error']:.0%}"
-            warnings.warn(message, MachineWarning, stacklevel=3)
+def _measure(dtype: str) -> dict[str, Any]:
+    return measure(dtype)
+
+
+def _read(name: str, value: dict[str, Any]) -> Speeds:
     forward, backward = (
         ListRates(ListEffort(*value[way]["lists"]), DenseEffort(*value[way]["dense"])) for way in _WAYS
     )
-    return Speeds(f"{subject['processor']}, {dtype}", forward, backward, value["error"])
+    return Speeds(name, forward, backward, value["error"])
 
+
+MEASURED = Measured("lists", _about, _measure, _read, "lists were measured badly on this machine, off by up to {error}")
+assume = MEASURED.assume
 
 _WAYS = ("forward", "backward")
 

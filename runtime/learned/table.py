@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from .lists import KeyLists
 from .pieces import Piece
@@ -12,14 +13,14 @@ from .places import Heads
 
 
 class Table:
-    """x [B, Hkv, N, D] in blocks of consecutive tokens."""
+    """x [B, Hkv, N, D] in blocks of consecutive tokens; the last may be ragged, and x is not copied for that: it is
+    taken in ``unit`` tokens, which divide N and the blocks."""
 
     def __init__(self, x: Tensor, block: int) -> None:
         self.shape, self.block = x.shape, block
-        short = -x.shape[2] % block
-        padded = F.pad(x, (0, 0, 0, short)) if short else x
-        self.blocks = padded.shape[2] // block
-        self.flat = padded.reshape(-1, block * x.shape[3])  # every block of every key head of every element
+        self.unit = math.gcd(x.shape[2], block)
+        self.units = x.shape[2] // self.unit
+        self.flat = x.reshape(-1, self.unit * x.shape[3])  # every unit of every key head of every element
         self.sums: Tensor | None = None
 
     @classmethod
@@ -31,7 +32,7 @@ class Table:
     def take(self, piece: Piece, heads: Heads) -> Tensor:
         """[B, Hkv, split, tiles or 1, keys, D]."""
         index = self._index(piece, heads)
-        own = self.flat.index_select(0, index.flatten()).view(*index.shape, self.block, self.shape[3])
+        own = self.flat.index_select(0, index.flatten()).view(*index.shape, self.unit, self.shape[3])
         return own.flatten(-3, -2)
 
     def add(self, piece: Piece, heads: Heads, gradient: Tensor) -> None:
@@ -44,10 +45,16 @@ class Table:
     def gradient(self) -> Tensor:
         """The sum, [B, Hkv, N, D]."""
         sums = torch.zeros_like(self.flat) if self.sums is None else self.sums
-        return sums.view(*self.shape[:2], -1, self.shape[3])[:, :, : self.shape[2]]
+        return sums.view(self.shape)
 
     def _index(self, piece: Piece, heads: Heads) -> Tensor:
-        """int64 [B, Hkv, split, tiles or 1, slots], rows of ``flat``."""
-        entries = heads.spread(piece.lists.entries.clamp_min(0))
+        """int64 [B, Hkv, split, tiles or 1, slots and units of each], rows of ``flat``; behind the last token that one,
+        of which a mask takes nothing."""
+        entries = piece.lists.entries.clamp_min(0)
+        if self.unit < self.block:
+            each = self.block // self.unit
+            entries = (entries[..., None] * each + torch.arange(each, device=entries.device)).flatten(-2)
+            entries = entries.clamp(max=self.units - 1)
+        entries = heads.spread(entries)
         owner = torch.arange(self.shape[0] * heads.key, device=entries.device).view(-1, heads.key, 1, 1, 1)
-        return owner * self.blocks + entries
+        return owner * self.units + entries

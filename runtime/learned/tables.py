@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...compiler.relations.integer import All, Compare, Var
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
+from ..selectors.inputs import Side
 from ..selectors.layer import slots
-from ..selectors.pooling import block_counts, block_means
+from ..selectors.pooled import token_means
+from ..selectors.pooling import block_counts
 from ..selectors.selection import (
     COARSE,
     FINE,
@@ -20,6 +23,7 @@ from ..selectors.selection import (
     LevelSelection,
     SummarySelection,
     TokenSelection,
+    tile_of,
 )
 from .held import HeldBlocks, HeldColumns, HeldKeys, HeldRows
 from .lists import Bounds, KeyLists
@@ -84,7 +88,7 @@ def held_blocks(selection: BlockSelection, keys: int) -> HeldBlocks:
     )
     # What holds no block goes to one behind the last.
     table = table.scatter(-1, selection.blocks.where(chosen, table.shape[-1] - 1), True)
-    return HeldBlocks(selection.block, table)
+    return HeldBlocks(selection.block, _whole(table, selection, False))
 
 
 def key_lists(selection: KeySelection, bounds: Bounds, keys: int) -> tuple[KeyLists, ...]:
@@ -99,7 +103,8 @@ def key_lists(selection: KeySelection, bounds: Bounds, keys: int) -> tuple[KeyLi
     )
     if not selection.diagonal:
         return (chosen,)
-    own = torch.arange(selection.keys.shape[2] * selection.tile, device=selection.keys.device)
+    count = selection.keys.shape[2] * selection.tile
+    own = torch.arange(selection.first, selection.first + count, device=selection.keys.device)
     own = own.view(1, 1, -1, selection.tile)
     diagonal = KeyLists(bounds, selection.tile, 1, own.where(own < keys, -1), since=own, until=own + 1)
     others = All((bounds.within, Compare("!=", Var("i"), Var("j"))))
@@ -108,26 +113,32 @@ def key_lists(selection: KeySelection, bounds: Bounds, keys: int) -> tuple[KeyLi
 
 def held_keys(selection: KeySelection) -> HeldKeys:
     keys, order = selection.keys.masked_fill(selection.log_gate.isneginf(), -1).sort(dim=-1)
-    return HeldKeys(selection.tile, selection.diagonal, keys, selection.until.gather(-1, order))
+    keys, until = _whole(keys, selection, -1), _whole(selection.until.gather(-1, order), selection, 0)
+    return HeldKeys(selection.tile, selection.diagonal, keys, until)
 
 
-def level_lists(selection: LevelSelection, bounds: Bounds, k: Tensor, v: Tensor) -> tuple[KeyLists, ...]:
-    """The blocks that are kept whole; then the summaries of the others, of k and v [B, Hkv, Nk, D]."""
+def level_lists(selection: LevelSelection, bounds: Bounds, side: Side, v: Tensor) -> tuple[KeyLists, ...]:
+    """The blocks that are kept whole; then the summaries of the others, of k, which are the heads of a side, and v
+    [B, Hkv, Nk, D]."""
+    k = side.needs("heads", "refine")
     fine = _levels(selection, FINE, bounds, selection.block)
-    exists = torch.arange(k.shape[2], device=k.device) < bounds.keys[:, None]
     found = [fine]
     for level, size in ((MEDIUM, MEDIUM_SIZE), (COARSE, selection.block)):
         if level == MEDIUM and selection.block % MEDIUM_SIZE:
             continue  # not among its levels
-        tokens = block_counts(bounds.keys, -(-k.shape[2] // size), size)
+        # In a causal pattern the block that is being written is fine.
+        keys, values = (
+            token_means(side, name, x, size, whole=not bounds.causal) for name, x in (("keys", k), ("values", v))
+        )
+        tokens = block_counts(bounds.keys, keys.shape[2], size)
         lists = _levels(selection, level, summary_bounds(bounds, (tokens > 0).sum(-1)), selection.block // size)
-        keys, values = (block_means(x, exists, size) for x in (k, v))
         found.append(replace(lists, keys=keys, values=values, log_size=tokens.clamp_min(1).to(k.dtype).log()))
     return tuple(found)
 
 
 def held_levels(selection: LevelSelection) -> HeldBlocks:
-    return HeldBlocks(selection.block, (selection.level == FINE) & ~selection.log_gate.isneginf())
+    table = (selection.level == FINE) & ~selection.log_gate.isneginf()
+    return HeldBlocks(selection.block, _whole(table, selection, False))
 
 
 def summary_lists(selection: SummarySelection, bounds: Bounds) -> KeyLists:
@@ -156,6 +167,11 @@ def _levels(selection: LevelSelection, level: int, bounds: Bounds, block: int) -
     places = slots(chosen, _most(chosen.sum(-1), chosen))
     gate = selection.log_gate.gather(-1, places.clamp_min(0))
     return KeyLists(bounds, tile=selection.block, block=block, entries=places, gate=gate)
+
+
+def _whole(table: Tensor, selection: BlockSelection | KeySelection | LevelSelection, empty: float) -> Tensor:
+    """With rows for the tiles of queries before the selection's first one."""
+    return F.pad(table, (0, 0, selection.first // tile_of(selection), 0), value=empty)
 
 
 def _open_until(selection: TokenSelection) -> Tensor:

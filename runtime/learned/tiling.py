@@ -16,6 +16,9 @@ from .whole import whole_entries
 MOST_SCORES = 1 << 21
 """Of one piece, as far as one tile and one entry allow."""
 
+FEW_SCORES = 1 << 14
+"""Of a piece: to look for the entries that need no mask takes longer than the mask."""
+
 LONGEST_LIST = 1 << 11
 """Keys of one piece."""
 
@@ -32,6 +35,8 @@ def pieces(lists: KeyLists, heads: Heads, batch: int, rows: int) -> Iterator[Pie
             runs = [(slots, False)]
         elif (used := _used(piece)) is None:
             continue
+        elif batch * heads.query * (piece.last - piece.first) * slots[..., used].shape[-1] * lists.block <= FEW_SCORES:
+            runs = [(slots[..., used], False)]
         else:
             piece = piece.narrowed(slots[..., used])
             whole = whole_entries(piece, heads)

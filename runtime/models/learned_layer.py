@@ -80,7 +80,7 @@ def _placed(module: nn.Module, binding: Binding, given: Given) -> tuple[LearnedA
     learned = getattr(module, MODULE, None)
     if not isinstance(learned, LearnedAttention):
         raise AttachError(f"layer {binding.learned.index} has lost its submodule {MODULE!r}; detach, and attach again")
-    found = read(given, binding.learned, learned.learned.reads, everything=bool(binding.watching.seen))
+    found = read(given, binding.learned, learned.learned, everything=bool(binding.watching.seen))
     return learned, place(given, found)
 
 
@@ -90,7 +90,7 @@ def _note(
     assert binding.learned is not None
     if binding.watching.seen:
         watched = Watched(
-            placed.inputs, placed.q, placed.first, placed.k, given.scale, selections, given.spans, dispatch
+            placed.inputs.brought(), placed.q, placed.first, placed.k, given.scale, selections, given.spans, dispatch
         )
         for seen in binding.watching.seen:
             seen[binding.learned.index] = watched

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from ..errors import AttachError, UnsupportedCallError
+from ..selectors.kept import Kept
+from ..selectors.learned import Learned
 from .binding import LearnedLayer
 from .entering import Entered
 from .rotary import is_rotary
@@ -30,18 +32,20 @@ class Given:
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
     """hidden [B, N, W], q [B, Hq, N, D] and k [B, Hkv, N, D], of the whole sequence, before rotary embedding where it
-    can be undone; None where nothing reads them."""
+    can be undone; None where nothing reads them. ``kept``: what was made of earlier tokens of the same cache."""
 
     hidden: Tensor | None
     q: Tensor | None
     k: Tensor | None
+    kept: Kept | None = None
 
 
-def read(given: Given, layer: LearnedLayer, reads: frozenset[str], *, everything: bool) -> Read:
-    """What ``reads`` names; ``everything`` there is, where no cache had to remember it.
+def read(given: Given, layer: LearnedLayer, learned: Learned, *, everything: bool) -> Read:
+    """What the selectors say that they read; ``everything`` there is, where no cache had to remember it.
 
     Raises UnsupportedCallError where the cache does not have it.
     """
+    reads = learned.reads
     whole = given.q.shape[2] == given.k.shape[2]
     cache = given.entered.cache
     if cache is None and not whole:
@@ -63,18 +67,22 @@ def read(given: Given, layer: LearnedLayer, reads: frozenset[str], *, everything
     new = {"hidden": hidden} if "hidden" in reads else {}
     if "heads" in reads:
         new |= {"q": q} | ({} if layer.turn is None else {"k": k})
-    known = _remembered(given, {name: tensor for name, tensor in new.items() if tensor is not None})
+    known, kept = _remembered(given, {name: tensor for name, tensor in new.items() if tensor is not None}, learned)
     if whole:
-        return Read(hidden, q, k)
-    return Read(known.get("hidden"), known.get("q"), known.get("k", given.k if "heads" in reads else None))
+        return Read(hidden, q, k, kept)
+    return Read(known.get("hidden"), known.get("q"), known.get("k", given.k if "heads" in reads else None), kept)
 
 
-def _remembered(given: Given, new: dict[str, Tensor]) -> dict[str, Tensor]:
-    if not new:
-        return {}
-    from .remembering import remembering  # needs transformers
+def _remembered(given: Given, new: dict[str, Tensor], learned: Learned) -> tuple[dict[str, Tensor], Kept | None]:
+    from .remembering import followed, remembering  # needs transformers
 
-    return remembering(given.entered.cache, given.cached).remember(new)
+    if new:
+        layer = remembering(given.entered.cache, given.cached)
+        return layer.remember(new), layer.kept
+    if not learned.summarises:
+        return {}, None
+    other = followed(given.entered.cache, given.cached)
+    return {}, None if other is None else other.kept
 
 
 def _unturned(given: Given, layer: LearnedLayer) -> tuple[Tensor, Tensor]:

@@ -9,21 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from ..errors import UnsupportedCallError
+from ..selectors.kept import Growing, Kept
 
 _REMEDY = "use the default cache (DynamicCache), or pass use_cache=False"
 
 
 class RememberingLayer(DynamicLayer):  # type: ignore[misc]
-    """``memory``: tensors [B, ..., N, width] by name, of the same batch and tokens as the keys."""
+    """``memory``: tensors [B, ..., N, width] by name, of the same batch and tokens as the keys. ``kept``: what was made
+    of blocks of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.memory: dict[str, Tensor] = {}
+        self.memory: dict[str, Growing] = {}
+        self.kept = Kept()
 
     @classmethod
     def around(cls, layer: DynamicLayer) -> RememberingLayer:
@@ -35,23 +37,28 @@ class RememberingLayer(DynamicLayer):  # type: ignore[misc]
         """What was remembered, with what the newest tokens add. Raises UnsupportedCallError where it is not of the same
         tokens as the keys."""
         count = self.get_seq_length()
-        self.memory = {
-            name: torch.cat([self.memory[name], added], -2) if name in self.memory else added
-            for name, added in new.items()
-        }
-        for name, tensor in self.memory.items():
+        found: dict[str, Tensor] = {}
+        for name, added in new.items():
+            if name in self.memory:
+                found[name] = self.memory[name].put(added)
+            else:
+                self.memory[name], found[name] = Growing(added), added
+        for name, tensor in found.items():
             if tensor.shape[-2] != count or tensor.shape[0] != self.keys.shape[0]:
                 held = tensor.shape[-2]
-                self.memory = {}
+                self.memory, self.kept = {}, Kept()
                 raise UnsupportedCallError(
                     f"the cache has {count} tokens, and of {held} of them is known what selectors read ({name}): it was"
                     " filled, or changed, without this pattern; fill it anew with the pattern attached"
                 )
-        return self.memory
+        return found
 
     def crop(self, *args: Any, **kwargs: Any) -> None:
         super().crop(*args, **kwargs)
-        self._change(lambda tensor: tensor[..., : self.get_seq_length(), :])
+        count = self.get_seq_length()
+        self.kept.crop(count)
+        for tensor in self.memory.values():
+            tensor.crop(count)
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         super().batch_repeat_interleave(repeats)
@@ -67,7 +74,7 @@ class RememberingLayer(DynamicLayer):  # type: ignore[misc]
 
     def reset(self) -> None:
         super().reset()
-        self.memory = {}
+        self.memory, self.kept = {}, Kept()
 
     def offload(self) -> None:
         super().offload()
@@ -78,25 +85,33 @@ class RememberingLayer(DynamicLayer):  # type: ignore[misc]
         self._change(lambda tensor: tensor.to(self.device, non_blocking=True))
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> None:
-        self.memory = {name: change(tensor) for name, tensor in self.memory.items()}
+        self.kept.change(change)
+        for tensor in self.memory.values():
+            tensor.change(change)
 
 
-def remembering(cache: Any, keys: Tensor) -> RememberingLayer:
-    """The layer of the cache that has just given out ``keys``; it remembers from now on.
-
-    Raises UnsupportedCallError for a cache, or a layer of it, whose changes cannot be followed.
-    """
-    if not isinstance(cache, Cache):
-        raise UnsupportedCallError(f"a {type(cache).__name__} is not a cache that learned patterns follow; {_REMEDY}")
-    for place, layer in enumerate(cache.layers):
+def followed(cache: Any, keys: Tensor) -> RememberingLayer | None:
+    """The layer of the cache that has just given out ``keys``; it remembers from now on. None for a cache, or a layer
+    of it, whose changes cannot be followed."""
+    for place, layer in enumerate(cache.layers if isinstance(cache, Cache) else ()):
         held = getattr(layer, "keys", None)
         if held is None or held.shape != keys.shape or held.data_ptr() != keys.data_ptr():
             continue
         if type(layer) not in (DynamicLayer, RememberingLayer):
-            break
+            return None
         if not isinstance(layer, RememberingLayer):
             layer = cache.layers[place] = RememberingLayer.around(layer)
         return layer
+    return None
+
+
+def remembering(cache: Any, keys: Tensor) -> RememberingLayer:
+    """As ``followed``. Raises UnsupportedCallError where it is None."""
+    layer = followed(cache, keys)
+    if layer is not None:
+        return layer
+    if not isinstance(cache, Cache):
+        raise UnsupportedCallError(f"a {type(cache).__name__} is not a cache that learned patterns follow; {_REMEDY}")
     kinds = ", ".join(sorted({type(layer).__name__ for layer in cache.layers}))
     raise UnsupportedCallError(
         f"a {type(cache).__name__} of {kinds} does not show what learned patterns must follow; {_REMEDY}"

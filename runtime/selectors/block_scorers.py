@@ -9,20 +9,51 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from .inputs import HEADS, HIDDEN, Inputs, Side
-from .layer import BUCKETS, LayerShape, distance_buckets
-from .pooling import arrival_means, block_ends, block_means, first_tokens, group_means, running_means
+from .layer import BUCKETS, LayerShape, diagonal, distance_buckets
+from .pooling import (
+    arrival,
+    arrival_means,
+    block_ends,
+    block_means,
+    block_sums,
+    first_tokens,
+    group_means,
+    running_means,
+)
 
 
-def query_blocks(heads: Tensor, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-    """[B, H, query blocks, D], causal where the direction is."""
-    mean = arrival_means if direction is Direction.CAUSAL else block_means
-    return mean(heads, inputs.query.exists(), block)
+def query_blocks(
+    side: Side, what: str, reader: str, dtype: torch.dtype | None, block: int, direction: Direction, first: int = 0
+) -> Tensor:
+    """[B, ..., query blocks, D], of the blocks from ``first`` on: the mean of ``hidden`` or ``heads`` that stands for
+    each; of what is known when its first token arrives, where they arrive one after the other."""
+    if direction is Direction.CAUSAL or side.arriving:
+        start = arrival(first, block)
+        return arrival_means(side.needs(what, reader, dtype, start), side.exists(start), block, first)
+    start = first * block
+    return block_means(side.needs(what, reader, dtype, start), side.exists(start), block)
 
 
-def replace_own(scores: Tensor, own: Tensor) -> Tensor:
-    """scores [..., n, n] with ``own`` [..., n] on the diagonal: the block being written, known by its first token."""
-    diagonal = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device)
-    return torch.where(diagonal, own[..., None], scores)
+def key_blocks(side: Side, reader: str, dtype: torch.dtype | None, block: int) -> Tensor:
+    """[B, H, key blocks, D]: the mean of each."""
+
+    def means(first: int) -> Tensor:
+        start = first * block
+        return block_means(side.needs("heads", reader, dtype, start), side.exists(start), block)
+
+    return side.made("means", block, means)
+
+
+def own_blocks(side: Side, reader: str, dtype: torch.dtype | None, block: int, first: int = 0) -> Tensor:
+    """[B, H, key blocks, D] of those from ``first`` on, as they are known when their first token arrives: that one."""
+    start = first * block
+    return first_tokens(side.needs("heads", reader, dtype, start), side.exists(start), block)
+
+
+def replace_own(scores: Tensor, own: Tensor, first: int = 0) -> Tensor:
+    """scores [..., a, n] of the rows from ``first`` on with ``own`` [..., a] on the diagonal: the block being written,
+    known by its first token."""
+    return torch.where(diagonal(scores, first), own[..., None], scores)
 
 
 class MeanScorer(nn.Module):
@@ -32,17 +63,17 @@ class MeanScorer(nn.Module):
     frozen = True
     reads = HEADS
 
-    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-        """[B, Hkv, query blocks, key blocks]."""
-        q, k = (side.needs("heads", "topk_blocks") for side in (inputs.query, inputs.key))
-        wide = torch.promote_types(q.dtype, torch.float32)
-        q, k = q.to(wide), k.to(wide)
-        q = group_means(q, k.shape[1]) * q.shape[-1] ** -0.5
-        queries = query_blocks(q, inputs, block, direction)
-        scores = queries @ block_means(k, inputs.key.exists(), block).mT
+    def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+        """[B, Hkv, query blocks, key blocks], of the blocks of queries from ``first`` on."""
+        given = inputs.query.heads
+        wide = None if given is None else torch.promote_types(given.dtype, torch.float32)
+        keys = key_blocks(inputs.key, "topk_blocks", wide, block)
+        queries = query_blocks(inputs.query, "heads", "topk_blocks", wide, block, direction, first)
+        queries = group_means(queries, keys.shape[1]) * queries.shape[-1] ** -0.5
+        scores: Tensor = queries @ keys.mT
         if direction is Direction.CAUSAL:
-            own = (queries * first_tokens(k, inputs.key.exists(), block)).sum(-1)
-            scores = replace_own(scores, own)
+            own = (queries * own_blocks(inputs.key, "topk_blocks", wide, block, first)).sum(-1)
+            scores = replace_own(scores, own, first)
         return scores
 
 
@@ -67,25 +98,29 @@ class BlockScorer(nn.Module):
         for weight in (self.query, self.key):
             nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
 
-    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-        """[B, Hkv, query blocks, key blocks]."""
-        causal = direction is Direction.CAUSAL
-        heads = inputs.query.needs("heads", "topk_blocks", self.query.dtype)
-        key_heads = inputs.key.needs("heads", "topk_blocks", self.query.dtype)
+    def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+        """[B, Hkv, query blocks, key blocks], of the blocks of queries from ``first`` on."""
+        causal, dtype = direction is Direction.CAUSAL, self.query.dtype
         of_queries, of_keys = self._contexts(inputs, block, direction)
-        q = group_means(heads, key_heads.shape[1])
-        queries = _joined(query_blocks(q, inputs, block, direction), of_queries.first)
-        exists = inputs.key.exists()
-        summary = torch.cat([*block_ends(key_heads, exists, block), block_means(key_heads, exists, block)], -1)
-        keys = _joined(summary, of_keys.last)
+        queries = query_blocks(inputs.query, "heads", "topk_blocks", dtype, block, direction, first)
+        queries = _joined(group_means(queries, self.query.shape[0]), of_queries.first, first)
         projected = queries @ self.query * self.query.shape[-1] ** -0.5
-        scores: Tensor = projected @ (keys @ self.key).mT
+        keys = inputs.key.made("keys", block, lambda known: self._keys(inputs.key, of_keys, block, known))
+        scores: Tensor = projected @ keys.mT
         if causal:
-            first = first_tokens(key_heads, exists, block).repeat(1, 1, 1, 3)  # of one token, all three are itself
-            scores = replace_own(scores, (projected * (_joined(first, of_keys.first) @ self.key)).sum(-1))
+            own = own_blocks(inputs.key, "topk_blocks", dtype, block, first)
+            own = _joined(own.repeat(1, 1, 1, 3), of_keys.first, first)  # of one token, all three are itself
+            scores = replace_own(scores, (projected * (own @ self.key)).sum(-1), first)
         if direction is not Direction.CROSS:
-            scores = scores + self.distance[:, distance_buckets(scores.shape[-1], scores.device)]
+            scores = scores + self.distance[:, distance_buckets(scores.shape[-1], scores.device, first)]
         return scores
+
+    def _keys(self, side: Side, context: _Context, block: int, first: int) -> Tensor:
+        """[B, Hkv, key blocks, rank], of those from ``first`` on."""
+        start = first * block
+        heads, exists = side.needs("heads", "topk_blocks", self.key.dtype, start), side.exists(start)
+        summary = torch.cat([*block_ends(heads, exists, block), block_means(heads, exists, block)], -1)
+        return _joined(summary, context.last, first) @ self.key
 
     def _contexts(self, inputs: Inputs, block: int, direction: Direction) -> tuple[_Context, _Context]:
         """Of the queries' side and of the keys', which are one in self attention."""
@@ -96,9 +131,13 @@ class BlockScorer(nn.Module):
         return of_keys if one else self._context(inputs.query, block, direction), of_keys
 
     def _context(self, side: Side, block: int, direction: Direction) -> _Context:
-        hidden = side.needs("hidden", "topk_blocks", self.query.dtype)
-        first, last = running_means(hidden, side.exists(), block)
-        if direction is Direction.CAUSAL:
+        def sums(known: int) -> Tensor:
+            start = known * block
+            hidden = side.needs("hidden", "topk_blocks", self.query.dtype, start)
+            return block_sums(hidden, side.exists(start), block)
+
+        first, last = running_means(side.made("sums", block, sums), side.counts(), block)
+        if direction is Direction.CAUSAL or side.arriving:
             return _Context(first, last)
         whole = last[:, -1:].expand_as(last)
         return _Context(whole, whole)
@@ -107,14 +146,14 @@ class BlockScorer(nn.Module):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Context:
     """The mean hidden state up to the ``first`` and the ``last`` token of each block, [B, blocks, W]; of all tokens,
-    where not causal; None: there is none."""
+    where they are all there from the start; None: there is none."""
 
     first: Tensor | None
     last: Tensor | None
 
 
-def _joined(blocks: Tensor, context: Tensor | None) -> Tensor:
-    """[B, H, blocks, D] and what all heads share."""
+def _joined(blocks: Tensor, context: Tensor | None, first: int) -> Tensor:
+    """[B, H, blocks, D], those from ``first`` on, and what all heads share."""
     if context is None:
         return blocks
-    return torch.cat([blocks, context[:, None].expand(-1, blocks.shape[1], -1, -1)], -1)
+    return torch.cat([blocks, context[:, None, first:].expand(-1, blocks.shape[1], -1, -1)], -1)

@@ -73,8 +73,8 @@ class RandomBlocks(nn.Module):
         super().__init__()
         self.seed, self.groups = seed, groups
 
-    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-        return _pairs(self.seed, self.groups, inputs, block).float()
+    def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+        return _pairs(self.seed, self.groups, inputs, block, first).float()
 
 
 class RandomKeys(nn.Module):
@@ -88,13 +88,14 @@ class RandomKeys(nn.Module):
         super().__init__()
         self.seed = seed
 
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Inputs:
-        return inputs
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> tuple[Inputs, int]:
+        return inputs, first
 
-    def scores(self, prepared: Inputs, start: int, stop: int) -> Tensor:
-        batch, n, device = prepared.key.shape
-        tiles = torch.arange(start, stop, device=device)[:, None]
-        return uniform(self.seed, tiles, torch.arange(n, device=device)).expand(batch, 1, -1, -1).float()
+    def scores(self, prepared: tuple[Inputs, int], start: int, stop: int, key: int = 0) -> Tensor:
+        inputs, first = prepared
+        batch, n, device = inputs.key.shape
+        tiles = torch.arange(first + start, first + stop, device=device)[:, None]
+        return uniform(self.seed, tiles, torch.arange(key, n, device=device)).expand(batch, 1, -1, -1).float()
 
 
 class RandomLevels(nn.Module):
@@ -107,8 +108,8 @@ class RandomLevels(nn.Module):
         super().__init__()
         self.seed, self.groups, self.levels, self.budget = seed, groups, levels, budget
 
-    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-        drawn = _pairs(self.seed, self.groups, inputs, block)
+    def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+        drawn = _pairs(self.seed, self.groups, inputs, block, first)
         rates = torch.tensor(level_rates(costs(self.levels, block), self.budget), device=drawn.device)
         place = (drawn[..., None] > rates.cumsum(0)[:-1]).sum(-1)
         return nn.functional.one_hot(place, len(self.levels)).float()
@@ -128,9 +129,9 @@ def level_rates(prices: list[float], budget: float) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _pairs(seed: int, groups: int, inputs: Inputs, block: int) -> Tensor:
-    """float64 [B, G, query blocks, key blocks]."""
+def _pairs(seed: int, groups: int, inputs: Inputs, block: int, first: int) -> Tensor:
+    """float64 [B, G, query blocks, key blocks], of the blocks of queries from ``first`` on."""
     (batch, nq, device), (_, nk, _) = inputs.query.shape, inputs.key.shape
     group = torch.arange(groups, device=device)[:, None, None]
     a, b = (torch.arange(-(-n // block), device=device) for n in (nq, nk))
-    return uniform(seed, group, a[:, None], b).expand(batch, -1, -1, -1)
+    return uniform(seed, group, a[first:, None], b).expand(batch, -1, -1, -1)

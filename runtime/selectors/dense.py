@@ -7,6 +7,7 @@ from typing import TypeVar, assert_never
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
@@ -87,24 +88,25 @@ def _table(width: int, places: Tensor, values: Tensor, empty: float) -> Tensor:
     return table.scatter(-1, places.where(places >= 0, width), values)[..., :width]
 
 
-def _spread(table: Tensor, block: int, nq: int, nk: int | None) -> Tensor:
-    """A table of blocks [..., a, b] as one of tokens; of queries alone where ``nk`` is None."""
-    table = table.repeat_interleave(block, -2)[..., :nq, :]
+def _spread(table: Tensor, block: int, nq: int, nk: int | None, first: int, empty: float) -> Tensor:
+    """A table of blocks [..., a, b] as one of tokens; of queries alone where ``nk`` is None. Queries before ``first``
+    are not in it, and have what is ``empty``."""
+    table = F.pad(table.repeat_interleave(block, -2), (0, 0, first, 0), value=empty)[..., :nq, :]
     return table if nk is None else table.repeat_interleave(block, -1)[..., :nk]
 
 
 def _blocks(selection: BlockSelection, allowed: Tensor) -> Term:
     nq, nk = allowed.shape[-2:]
     table = _table(selection.key_blocks, selection.blocks, selection.log_gate, -torch.inf)
-    gate = _spread(table, selection.block, nq, nk)
+    gate = _spread(table, selection.block, nq, nk, selection.first, -torch.inf)
     return Term(~gate.isneginf() & allowed, gate)
 
 
 def _keys(selection: KeySelection, allowed: Tensor) -> tuple[Term, ...]:
     nq, nk = allowed.shape[-2:]
-    until = _spread(_table(selection.key_count, selection.keys, selection.until, 0), selection.tile, nq, None)
-    gate = _spread(
-        _table(selection.key_count, selection.keys, selection.log_gate, -torch.inf), selection.tile, nq, None
+    until, gate = (
+        _spread(_table(selection.key_count, selection.keys, x, empty), selection.tile, nq, None, selection.first, empty)
+        for x, empty in ((selection.until, 0), (selection.log_gate, -torch.inf))
     )
     query = torch.arange(nq, device=allowed.device)[:, None]
     chosen = Term((query < until) & allowed, gate)
@@ -116,8 +118,8 @@ def _levels(
     selection: LevelSelection, allowed: Tensor, inputs: Inputs, k: Tensor, v: Tensor
 ) -> tuple[tuple[Term, ...], tuple[Summaries, ...]]:
     nq, nk = allowed.shape[-2:]
-    block, exists = selection.block, inputs.key.exists()
-    fine = _spread(selection.level == FINE, block, nq, nk) & allowed
+    block, first, exists = selection.block, selection.first, inputs.key.exists()
+    fine = _spread(selection.level == FINE, block, nq, nk, first, False) & allowed
     summaries = []
     for level, size in ((MEDIUM, MEDIUM_SIZE), (COARSE, block)):
         if level == MEDIUM and block % MEDIUM_SIZE:
@@ -125,12 +127,15 @@ def _levels(
         count = -(-nk // size)
         tokens = block_counts(inputs.key.counts(), count, size)[:, None, None]
         parts = block // size
-        chosen = _spread(selection.level == level, block, nq, None).repeat_interleave(parts, -1)[..., :count]
-        gate = _spread(selection.log_gate, block, nq, None).repeat_interleave(parts, -1)[..., :count]
+        chosen = _spread(selection.level == level, block, nq, None, first, False).repeat_interleave(parts, -1)[
+            ..., :count
+        ]
+        gate = _spread(selection.log_gate, block, nq, None, first, -torch.inf)
+        gate = gate.repeat_interleave(parts, -1)[..., :count]
         pairs = chosen & (tokens > 0) & inputs.query.exists()[:, None, :, None]
         keys, values = (block_means(x, exists, size) for x in (k, v))
         summaries.append(Summaries(keys, values, tokens.clamp_min(1).double().log(), pairs, gate, size))
-    return (Term(fine, _spread(selection.log_gate, block, nq, nk)),), tuple(summaries)
+    return (Term(fine, _spread(selection.log_gate, block, nq, nk, first, -torch.inf)),), tuple(summaries)
 
 
 def _for_heads(part: PartT, heads: int) -> PartT:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
-from .block_scorers import query_blocks, replace_own
+from .block_scorers import key_blocks, own_blocks, query_blocks, replace_own
 from .gates import check_budget, log_gate, one_of
 from .inputs import HEADS, Inputs
-from .layer import BUCKETS, LayerShape, distance_buckets, pair_counts
-from .pooling import block_means, first_tokens, group_means
+from .layer import BUCKETS, LayerShape, again, diagonal, distance_buckets, pair_counts
+from .pooling import group_means
 from .selection import FINE, LEVELS, SKIP, LevelSelection
 
 LARGEST_TABLE = 1 << 24
@@ -40,32 +39,31 @@ class GranularityNetwork(nn.Module):
         self.distance = nn.Parameter(torch.zeros(groups, BUCKETS, rank))
         self.level = nn.Parameter(torch.randn(groups, rank, levels) * rank**-0.5)
 
-    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-        """[B, Hkv, query blocks, key blocks, levels]."""
-        q, k = (side.needs("heads", "granularity", self.query.dtype) for side in (inputs.query, inputs.key))
-        q = group_means(q, k.shape[1])
-        queries = query_blocks(q, inputs, block, direction) @ self.query
-        exists = inputs.key.exists()
-        keys = block_means(k, exists, block) @ self.key
-        own = first_tokens(k, exists, block) @ self.key if direction is Direction.CAUSAL else None
+    def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+        """[B, Hkv, query blocks, key blocks, levels], of the blocks of queries from ``first`` on."""
+        means = _query_means(inputs, self.query.dtype, block, direction, first, self.query.shape[0])
+        queries = means @ self.query
+        keys = key_blocks(inputs.key, "granularity", self.query.dtype, block) @ self.key
+        own = None
+        if direction is Direction.CAUSAL:
+            own = own_blocks(inputs.key, "granularity", self.query.dtype, block, first) @ self.key
         at_once = max(1, LARGEST_TABLE // max(1, keys.shape[1] * keys.shape[2] * keys.shape[3]))
         found: list[Tensor] = []
         for row in range(0, max(1, queries.shape[2]), at_once):
             part = queries[:, :, row : row + at_once]
+            own_part = None if own is None else own[:, :, row : row + at_once]
             # The hidden layer has every pair of blocks by its width: made again in backward rather than kept.
-            found.append(checkpoint(self._rows, part, keys, own, row, direction, use_reentrant=False))
+            found.append(again(self._rows, part, keys, own_part, first + row, direction))
         return torch.cat(found, 2)
 
-    def _rows(self, queries: Tensor, keys: Tensor, own: Tensor | None, row: int, direction: Direction) -> Tensor:
+    def _rows(self, queries: Tensor, keys: Tensor, own: Tensor | None, first: int, direction: Direction) -> Tensor:
         pairs = keys[:, :, None].expand(-1, -1, queries.shape[2], -1, -1)
         if own is not None:
-            diagonal = torch.eye(keys.shape[2], dtype=torch.bool, device=keys.device)
-            diagonal = diagonal[row : row + queries.shape[2], :, None]
-            pairs = torch.where(diagonal, own[:, :, row : row + queries.shape[2], None], pairs)
+            pairs = torch.where(diagonal(pairs[..., 0], first)[..., None], own[:, :, :, None], pairs)
         hidden = queries[:, :, :, None] + pairs
         if direction is not Direction.CROSS:
-            buckets = distance_buckets(keys.shape[2], keys.device)[row : row + queries.shape[2]]
-            hidden = hidden + self.distance[:, buckets]
+            last = first + queries.shape[2]
+            hidden = hidden + self.distance[:, distance_buckets(keys.shape[2], keys.device, first, last)]
         return torch.einsum("bgxyr,grl->bgxyl", F.gelu(hidden), self.level)
 
 
@@ -81,17 +79,22 @@ class BilinearGranularity(nn.Module):
         self.query = nn.Parameter(torch.randn(levels, shape.key_heads, width, rank) * width**-0.5)
         self.key = nn.Parameter(torch.randn(levels, shape.key_heads, width, rank) * width**-0.5)
 
-    def forward(self, inputs: Inputs, block: int, direction: Direction) -> Tensor:
-        """[B, Hkv, query blocks, key blocks, levels]."""
-        q, k = (side.needs("heads", "granularity", self.query.dtype) for side in (inputs.query, inputs.key))
-        q = group_means(q, k.shape[1])
-        exists = inputs.key.exists()
-        queries = query_blocks(q, inputs, block, direction)[:, None] @ self.query * self.query.shape[-1] ** -0.5
-        scores: Tensor = queries @ (block_means(k, exists, block)[:, None] @ self.key).mT
+    def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+        """[B, Hkv, query blocks, key blocks, levels], of the blocks of queries from ``first`` on."""
+        dtype = self.query.dtype
+        means = _query_means(inputs, dtype, block, direction, first, self.query.shape[1])
+        queries = means[:, None] @ self.query * self.query.shape[-1] ** -0.5
+        scores: Tensor = queries @ (key_blocks(inputs.key, "granularity", dtype, block)[:, None] @ self.key).mT
         if direction is Direction.CAUSAL:
-            own = first_tokens(k, exists, block)[:, None] @ self.key
-            scores = replace_own(scores, (queries * own).sum(-1))
+            own = own_blocks(inputs.key, "granularity", dtype, block, first)[:, None] @ self.key
+            scores = replace_own(scores, (queries * own).sum(-1), first)
         return scores.movedim(1, -1)
+
+
+def _query_means(
+    inputs: Inputs, dtype: torch.dtype, block: int, direction: Direction, first: int, groups: int
+) -> Tensor:
+    return group_means(query_blocks(inputs.query, "heads", "granularity", dtype, block, direction, first), groups)
 
 
 class Granularity(nn.Module):
@@ -119,23 +122,26 @@ class Granularity(nn.Module):
         self.direction, self.scorer, self.block, self.budget = direction, scorer, block, budget
         self.levels, self.temperature, self.noise = tuple(levels), temperature, 1.0
 
-    def forward(self, inputs: Inputs, generator: torch.Generator | None = None) -> LevelSelection:
+    def forward(self, inputs: Inputs, generator: torch.Generator | None = None, first: int = 0) -> LevelSelection:
+        """Of the queries from ``first`` on, a multiple of the block."""
         inputs.fit(self.direction, "granularity")
-        logits = self.scorer(inputs, self.block, self.direction)
+        row = first // self.block
+        logits = self.scorer(inputs, self.block, self.direction, row)
         noise = self.noise if self.training and not self.scorer.frozen else 0.0
         gates = one_of(logits, temperature=self.temperature, noise=noise, generator=generator)
-        sizes = pair_counts(inputs, self.block, self.direction)
+        sizes = pair_counts(inputs, self.block, self.direction, row)
         present = (sizes > 0).expand(gates.shape[:-1])
         own = torch.zeros_like(present)
         if self.direction is not Direction.CROSS:
-            own = present & torch.eye(present.shape[-1], dtype=torch.bool, device=own.device)
+            own = present & diagonal(present, row)
         numbers = torch.tensor([LEVELS.index(level) for level in self.levels], device=gates.device)
         place = gates.detach().argmax(-1, keepdim=True)
         level = numbers[place[..., 0]].masked_fill(own, FINE).masked_fill(~present, SKIP)
         gate = gates.gather(-1, place)[..., 0].masked_fill(own, 1.0)
         cost = (gates * gates.new_tensor(costs(self.levels, self.block))).sum(-1).masked_fill(own, 1.0)
         spent = (cost * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
-        return LevelSelection(self.direction, self.block, level.to(torch.uint8), log_gate(level != SKIP, gate), spent)
+        level = level.to(torch.uint8)
+        return LevelSelection(self.direction, self.block, level, log_gate(level != SKIP, gate), spent, first)
 
 
 def costs(levels: tuple[str, ...], block: int) -> list[float]:

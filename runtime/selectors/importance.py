@@ -36,7 +36,13 @@ class ImportanceScorer(nn.Module):
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         """[B, 1, Nk] and [B, 1, Nq]."""
-        columns = self.columns(inputs.key.needs("hidden", "importance", self.columns.weight.dtype))
+
+        def of_keys(known: int) -> Tensor:
+            hidden = inputs.key.needs("hidden", "importance", self.columns.weight.dtype, known)
+            found: Tensor = self.columns(hidden)
+            return found
+
+        columns = inputs.key.made("columns", 1, of_keys)
         rows = (
             None
             if self.rows is None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .inputs import Inputs
 from .pooling import block_counts
+
+FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +42,41 @@ class LayerShape:
         return groups[per]
 
 
-def pair_counts(inputs: Inputs, block: int, direction: Direction) -> Tensor:
-    """int64 [B, 1, query blocks, key blocks]: the pairs of tokens of two blocks that the direction allows."""
+def pair_counts(inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
+    """int64 [B, 1, query blocks, key blocks]: the pairs of tokens of two blocks that the direction allows, for the
+    blocks of queries from ``first`` on."""
     queries, keys = (
         block_counts(side.counts(), -(-side.shape[1] // block), block) for side in (inputs.query, inputs.key)
     )
+    queries = queries[:, first:]
     pairs = queries[:, :, None] * keys[:, None, :]
     if direction is Direction.CAUSAL:
-        own = torch.diag_embed(queries * (queries + 1) // 2)
-        pairs = pairs.tril(-1) + own
+        own = (queries * (queries + 1) // 2)[:, :, None]
+        pairs = torch.where(diagonal(pairs, first), own, pairs).tril(first)
     return pairs[:, None]
 
 
-def allowed_pairs(inputs: Inputs, direction: Direction) -> Tensor:
-    """int64 [B]: the pairs that the direction allows."""
+def diagonal(table: Tensor, first: int = 0) -> Tensor:
+    """bool [a, b], as the last dimensions of the table: where row r stands for ``first + r``, its own column."""
+    rows, columns = table.shape[-2:]
+    place = torch.arange(columns, device=table.device)
+    return place == torch.arange(first, first + rows, device=table.device)[:, None]
+
+
+def allowed_pairs(inputs: Inputs, direction: Direction, first: int = 0) -> Tensor:
+    """int64 [B]: the pairs that the direction allows to the queries from ``first`` on."""
     queries, keys = inputs.query.counts(), inputs.key.counts()
-    return queries * (queries + 1) // 2 if direction is Direction.CAUSAL else queries * keys
+    before = queries.clamp(max=first)
+    if direction is Direction.CAUSAL:
+        return queries * (queries + 1) // 2 - before * (before + 1) // 2
+    return (queries - before) * keys
 
 
-def distance_buckets(blocks: int, device: torch.device) -> Tensor:
-    """int64 [blocks, blocks]: 0, then 1 for distances 1..2, 2 for 3..6, 3 for 7..14 and so on."""
+def distance_buckets(blocks: int, device: torch.device, first: int = 0, last: int | None = None) -> Tensor:
+    """int64 [blocks, blocks]: 0, then 1 for distances 1..2, 2 for 3..6, 3 for 7..14 and so on; the rows ``first`` to
+    ``last`` - 1 of it."""
     place = torch.arange(blocks, device=device)
-    distance = (place[:, None] - place).abs()
+    distance = (place[first:last, None] - place).abs()
     bounds = 2 ** torch.arange(1, BUCKETS, device=device) - 1
     return torch.bucketize(distance, bounds, right=True)
 
@@ -77,6 +95,26 @@ def standardised(scores: Tensor, eligible: Tensor) -> Tensor:
     centred = (values - values.sum(-1, keepdim=True) / count).masked_fill(~eligible, 0.0)
     spread = (centred.square().sum(-1, keepdim=True) / count + 1e-12).sqrt()
     return (centred / spread).masked_fill(~eligible, -torch.inf)
+
+
+def again(part: Callable[..., FoundT], *arguments: Any) -> FoundT:
+    """part(*arguments), made again in backward rather than kept."""
+    if not torch.is_grad_enabled():
+        return part(*arguments)
+    found: FoundT = checkpoint(part, *arguments, use_reentrant=False)
+    return found
+
+
+def asked(scores: Tensor) -> bool:
+    """Whether gates made from them are to have a gradient."""
+    return torch.is_grad_enabled() and scores.requires_grad
+
+
+def no_gate(scores: Tensor, eligible: Tensor) -> Tensor:
+    """In the place of a soft top-k whose gradient nobody asks for: 0, and NaN in rows that a NaN spoils."""
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    spoiled = (scores.isnan() & eligible).any(-1, keepdim=True)
+    return torch.zeros_like(scores).masked_fill(spoiled, torch.nan)
 
 
 def slots(chosen: Tensor, count: int) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from ...compiler.relations.settle import GATE, opens
@@ -78,14 +80,39 @@ class Learned(nn.Module):
         scorers: list[Any] = [selector.scorer for selector in self.selectors.values()]
         return frozenset[str]().union(*(scorer.reads for scorer in scorers))
 
+    @property
+    def summarises(self) -> bool:
+        """Whether attention reads summaries of keys and values."""
+        return len(self.pools) > 0 or any(isinstance(each, Granularity) for each in self.selectors.values())
+
     def select(self, inputs: Inputs, first: int = 0) -> dict[str, Selection]:
-        """Of each ``learn`` line. Of queries before ``first``, which have chosen already, it may leave the choice out;
-        densities are then those of what is left."""
+        """Of each ``learn`` line. Of queries before ``first``, which have chosen already, it leaves the choice out, as
+        far as blocks and tiles of all selectors divide; densities are then those of what is left."""
+        begin = first - first % self.tile
         named = zip(self.selector_names, self.selectors.values(), strict=True)
-        return {
-            name: selector(inputs, first=first) if isinstance(selector, TopKKeys) else selector(inputs)
-            for name, selector in named
-        }
+        return {name: self._choice(selector, inputs.named(name), begin) for name, selector in named}
+
+    def _choice(self, selector: nn.Module, inputs: Inputs, first: int) -> Selection:
+        kept = inputs.key.kept
+        if isinstance(selector, Importance):
+            found: Selection = selector(inputs)
+            return found
+
+        def choose() -> Selection:
+            chosen: Selection = selector(inputs, first=first)
+            return chosen
+
+        if kept is None or self.training or torch.is_grad_enabled():
+            return choose()
+        if not isinstance(selector, TopKBlocks | Granularity):
+            return choose()  # every key that arrives changes its choice
+        last = max(0, inputs.query.shape[1] - 1)
+        return kept.chosen(first, last - last % selector.block, choose)
+
+    @property
+    def tile(self) -> int:
+        """How many queries choose together, at most: of all selectors."""
+        return math.lcm(*(getattr(each, "block", getattr(each, "tile", 1)) for each in self.selectors.values()))
 
     def _free(self, name: str) -> str:
         """The name of a selector as one of a module: torch keeps ``keys``, ``type`` and others for itself."""

@@ -9,10 +9,22 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
-from .inputs import Inputs
+from .inputs import Inputs, Side
 from .layer import allowed_pairs
 from .pooling import block_means
 from .selection import SummarySelection
+
+
+def token_means(side: Side, name: str, x: Tensor, size: int, *, whole: bool) -> Tensor:
+    """x [B, H, N, D] of the tokens of a side, 0 where none exists, as [B, H, blocks, D]: the mean of each block. Not
+    ``whole``: of N // size blocks."""
+    last = x.shape[-2] if whole else x.shape[-2] // size * size
+
+    def means(known: int) -> Tensor:
+        start = known * size
+        return block_means(x[..., start:last, :], side.exists(start)[:, : last - start], size)
+
+    return side.made(name, size, means, whole=whole)
 
 
 class Pooled(nn.Module):
@@ -37,14 +49,11 @@ class Pooled(nn.Module):
             found = f"shape {tuple(values.shape)} beside keys {tuple(keys.shape)}"
             raise ArgumentError("values", found, "give a value for every key")
         whole = keys.shape[-2] // self.size
-        exists = inputs.key.exists()
         counts = inputs.key.counts() // self.size
         present = torch.arange(whole, device=keys.device) < counts[:, None]
         keys, values = (
-            block_means(x[..., : whole * self.size, :], exists[:, : whole * self.size], self.size).masked_fill(
-                ~present[:, None, :, None], 0.0
-            )
-            for x in (keys, values)
+            token_means(inputs.key, name, x, self.size, whole=False).masked_fill(~present[:, None, :, None], 0.0)
+            for name, x in (("keys", keys), ("values", values))
         )
         causal = self.direction is Direction.CAUSAL
         visible_from = torch.arange(1, whole + 1, device=keys.device) * self.size - 1

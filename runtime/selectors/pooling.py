@@ -38,13 +38,20 @@ def block_ends(x: Tensor, exists: Tensor, block: int) -> tuple[Tensor, Tensor]:
     return greatest, least
 
 
-def arrival_means(x: Tensor, exists: Tensor, block: int) -> Tensor:
-    """[B, ..., blocks, D]: the mean of the ``block`` tokens that end with the first token of each block."""
-    blocks = -(-x.shape[-2] // block)
-    # Shifted by block - 1 places, each window is a block.
-    x = F.pad(x, (0, 0, block - 1, 0))[..., : blocks * block, :]
-    exists = F.pad(exists, (block - 1, 0))[:, : blocks * block]
+def arrival_means(x: Tensor, exists: Tensor, block: int, first: int = 0) -> Tensor:
+    """[B, ..., blocks, D]: the mean of the ``block`` tokens that end with the first token of each block, of the blocks
+    from ``first`` on. x and exists have the tokens from ``arrival(first, block)`` on."""
+    missing = block - 1 if first == 0 else 0
+    blocks = -(-(x.shape[-2] + missing - (block - 1)) // block)
+    # With block - 1 places before it, each window is a block.
+    x = F.pad(x, (0, 0, missing, 0))[..., : blocks * block, :]
+    exists = F.pad(exists, (missing, 0))[:, : blocks * block]
     return block_means(x, exists, block)
+
+
+def arrival(block: int, size: int) -> int:
+    """The first token that tells of a block of ``size`` tokens when its first token arrives."""
+    return max(0, block * size - size + 1)
 
 
 def first_tokens(x: Tensor, exists: Tensor, block: int) -> Tensor:
@@ -53,14 +60,20 @@ def first_tokens(x: Tensor, exists: Tensor, block: int) -> Tensor:
     return x[..., 0, :].where(present[..., 0, :], 0.0)
 
 
-def running_means(x: Tensor, exists: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """x [B, N, W] as two [B, blocks, W]: the mean of all tokens up to the first one of each block, and up to the last,
-    those included; 0 where there is none."""
+def block_sums(x: Tensor, exists: Tensor, block: int) -> Tensor:
+    """[B, ..., blocks, 2 D]: the sum of the tokens of each block that exist, beside its first token."""
     x, present = blocked(x, exists, block)
     x = x.masked_fill(~present, 0.0)
-    sums, counts = x.sum(-2), present.sum(-2)
-    total, count = sums.cumsum(-2), counts.cumsum(-2)
-    first = (total - sums + x[..., 0, :]) / (count - counts + present[..., 0, :]).clamp_min(1)
+    return torch.cat([x.sum(-2), x[..., 0, :]], -1)
+
+
+def running_means(sums: Tensor, lengths: Tensor, block: int) -> tuple[Tensor, Tensor]:
+    """``block_sums`` of x [B, N, W], of which ``lengths`` exist, as two [B, blocks, W]: the mean of all tokens up to
+    the first one of each block, and up to the last, those included; 0 where there is none."""
+    own, start = sums.chunk(2, -1)
+    counts = block_counts(lengths, sums.shape[-2], block)[..., None]
+    total, count = own.cumsum(-2), counts.cumsum(-2)
+    first = (total - own + start) / (count - counts + counts.clamp(max=1)).clamp_min(1)
     return first, total / count.clamp_min(1)
 
 

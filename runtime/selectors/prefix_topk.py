@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .layer import slots
+from .soft_topk import hard_topk
+
 
 def dropped_at(scores: Tensor, k: int) -> Tensor:
     """int64 [..., n]: the least p such that k tokens of 0..p are better than token j; n where there is none.
@@ -27,6 +30,23 @@ def dropped_at(scores: Tensor, k: int) -> Tensor:
     least = _kth_least_of_prefixes(places, k)
     found = torch.zeros_like(places).scatter(-1, places, least)
     return torch.maximum(found, own).where(~scores.isneginf(), own)
+
+
+def dropped_later(scores: Tensor, k: int, first: int) -> Tensor:
+    """``dropped_at`` where only the prefixes 0..i with i >= ``first`` are asked about: 0 for a token that none of them
+    has among its best. O(n) time beside what the tokens from ``first`` on and the k best before them cost."""
+    if first <= k:
+        return dropped_at(scores, k)
+    n = scores.shape[-1]
+    if first == n - 1:
+        return torch.where(hard_topk(scores, k), n, 0)
+    best = slots(hard_topk(scores[..., :first], k), k)  # -1: -inf is never among the best
+    later = torch.arange(first, n, device=scores.device).expand(*best.shape[:-1], -1)
+    places = torch.cat([best, later], -1)
+    among = scores.detach().gather(-1, places.clamp_min(0)).masked_fill(places < 0, -torch.inf)
+    dropped = dropped_at(among, k) - k + first
+    found = torch.zeros(*scores.shape[:-1], n + 1, dtype=torch.int64, device=scores.device)
+    return found.scatter(-1, places.where(places >= 0, n), dropped)[..., :n]
 
 
 def _kth_least_of_prefixes(places: Tensor, k: int) -> Tensor:

@@ -4,10 +4,14 @@ G is the number of groups that choose separately: heads, key heads, or 1; query 
 A log-gate is added to a score. Of a hard choice it is 0, with the gradient that the selector states; of a soft one it
 is log p. Where nothing is selected it is -inf. ``density`` [B, G] is what was realised, of the pairs that the direction
 allows and whose tokens exist; it is differentiable where the number of choices is learned.
+
+``first``: in a text that grows, the query at which the tables begin, a multiple of their block or tile; earlier queries
+have chosen before, and the density is of the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
@@ -52,6 +56,7 @@ class BlockSelection:
     density: Tensor
     probed: Tensor | None = None
     probe_gate: Tensor | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class KeySelection:
     until: Tensor
     log_gate: Tensor
     density: Tensor
+    first: int = 0
 
 
 SKIP, COARSE, MEDIUM, FINE = range(4)
@@ -92,6 +98,7 @@ class LevelSelection:
     level: Tensor
     log_gate: Tensor
     density: Tensor
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +129,36 @@ class TermGate:
 Selection: TypeAlias = TokenSelection | BlockSelection | KeySelection | LevelSelection | SummarySelection | TermGate
 
 
+TABLES = ("blocks", "log_gate", "probed", "probe_gate", "keys", "until", "level")
+"""Fields with a row for each block or tile of queries."""
+
+
+def tile_of(selection: Selection) -> int:
+    """How many queries choose together."""
+    match selection:
+        case BlockSelection(block=tile) | LevelSelection(block=tile) | KeySelection(tile=tile):
+            return tile
+        case _:
+            return 1
+
+
+def begun(selection: Selection, first: int) -> Selection:
+    """With the queries from ``first`` on alone, a multiple of its tile, where it chooses for tiles of them."""
+    if not isinstance(selection, BlockSelection | KeySelection | LevelSelection) or first == selection.first:
+        return selection
+    rows = (first - selection.first) // tile_of(selection)
+    values = {name: getattr(selection, name, None) for name in TABLES}
+    cut: dict[str, Any] = {name: x[:, :, rows:] for name, x in values.items() if x is not None}
+    return replace(selection, first=first, **cut)
+
+
+def changed(selection: Selection, change: Callable[[Tensor], Tensor]) -> Selection:
+    """With each of its tensors changed."""
+    values: dict[str, Any] = {each.name: getattr(selection, each.name) for each in fields(selection)}
+    own: dict[str, Any] = {name: change(x) for name, x in values.items() if isinstance(x, Tensor)}
+    return replace(selection, **own)
+
+
 def without_gradient(selection: Selection) -> Selection:
     """The same choice, and no gradient through it to what made it; that of summaries is the tokens' own, and stays."""
-    if isinstance(selection, SummarySelection):
-        return selection
-    values: dict[str, Any] = {each.name: getattr(selection, each.name) for each in fields(selection)}
-    cut: dict[str, Any] = {name: x.detach() for name, x in values.items() if isinstance(x, Tensor)}
-    return replace(selection, **cut)
+    return selection if isinstance(selection, SummarySelection) else changed(selection, Tensor.detach)

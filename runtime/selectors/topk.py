@@ -13,8 +13,8 @@ from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .gates import log_gate, soft_log_gate
 from .inputs import HIDDEN, Inputs
-from .layer import allowed_pairs, standardised
-from .prefix_topk import dropped_at
+from .layer import allowed_pairs, asked, no_gate, standardised
+from .prefix_topk import dropped_later
 from .selection import TokenSelection
 from .soft_topk import check_relax, hard_topk, soft_topk
 
@@ -31,8 +31,12 @@ class TokenScorer(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """[B, G, Nk]."""
-        scores: Tensor = self.score(inputs.key.needs("hidden", "topk", self.score.weight.dtype))
-        return scores.mT
+
+        def scores(known: int) -> Tensor:
+            found: Tensor = self.score(inputs.key.needs("hidden", "topk", self.score.weight.dtype, known))
+            return found
+
+        return inputs.key.made("scores", 1, scores).mT
 
 
 class TopK(nn.Module):
@@ -46,7 +50,8 @@ class TopK(nn.Module):
         check_relax(relax)
         self.direction, self.scorer, self.k, self.relax, self.temperature = direction, scorer, k, relax, temperature
 
-    def forward(self, inputs: Inputs, *, soft: bool = False) -> TokenSelection:
+    def forward(self, inputs: Inputs, *, soft: bool = False, first: int = 0) -> TokenSelection:
+        """Of the queries from ``first`` on."""
         inputs.fit(self.direction, "topk")
         causal = self.direction is Direction.CAUSAL
         if soft and causal:
@@ -54,22 +59,27 @@ class TopK(nn.Module):
             raise ArgumentError("soft", "a soft top-k over the sequence, in a causal pattern, leaks the future", remedy)
         scores = self.scorer(inputs)
         eligible = inputs.key.exists()[:, None].expand(scores.shape)
-        p = soft_topk(
-            standardised(scores, eligible),
-            self.k,
-            relax=self.relax,
-            temperature=self.temperature,
-            eligible=eligible,
-        )
+        if soft or asked(scores):
+            p = soft_topk(
+                standardised(scores, eligible),
+                self.k,
+                relax=self.relax,
+                temperature=self.temperature,
+                eligible=eligible,
+            )
+        else:
+            p = no_gate(scores, eligible)
         queries = inputs.query.counts()[:, None, None]
         place = torch.arange(scores.shape[-1], device=scores.device)
         if causal:
-            until = torch.minimum(dropped_at(scores.masked_fill(~eligible, -torch.inf), self.k), queries)
-            until = until.where(until > place, 0)
+            until = dropped_later(scores.masked_fill(~eligible, -torch.inf), self.k, first)
+            until = torch.minimum(until, queries)
+            until = until.where(until > place.clamp_min(first), 0)
         else:
             chosen = p > 0 if soft else hard_topk(scores, self.k, eligible=eligible)
             until = torch.where(chosen, queries, 0)
+            until = until.where(until > first, 0)
         gate = soft_log_gate(p) if soft else log_gate(until > 0, p)
-        read = (until - place).clamp_min(0) if causal else until
-        density = read.sum(-1) / allowed_pairs(inputs, self.direction).clamp_min(1)[:, None]
+        read = (until - (place.clamp_min(first) if causal else first)).clamp_min(0)
+        density = read.sum(-1) / allowed_pairs(inputs, self.direction, first).clamp_min(1)[:, None]
         return TokenSelection(self.direction, until, gate, None, None, density)

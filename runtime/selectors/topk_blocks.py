@@ -11,7 +11,7 @@ from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .gates import log_gate, soft_log_gate
 from .inputs import Inputs
-from .layer import pair_counts, slots, standardised
+from .layer import asked, diagonal, no_gate, pair_counts, slots, standardised
 from .selection import BlockSelection
 from .soft_topk import check_relax, hard_topk, soft_topk
 
@@ -46,19 +46,24 @@ class TopKBlocks(nn.Module):
         self.forced, self.relax, self.temperature = tuple(forced), relax, temperature
         self.probes = 0
 
-    def forward(self, inputs: Inputs, *, soft: bool = False) -> BlockSelection:
+    def forward(self, inputs: Inputs, *, soft: bool = False, first: int = 0) -> BlockSelection:
+        """Of the queries from ``first`` on, a multiple of the block."""
         inputs.fit(self.direction, "topk_blocks")
-        scores = self.scorer(inputs, self.block, self.direction)
-        sizes = pair_counts(inputs, self.block, self.direction)
+        row = first // self.block
+        scores = self.scorer(inputs, self.block, self.direction, row)
+        sizes = pair_counts(inputs, self.block, self.direction, row)
         eligible = (sizes > 0).expand(scores.shape)
-        forced = self.forced_blocks(scores) & eligible
-        p = soft_topk(
-            standardised(scores, eligible).masked_fill(forced, torch.inf),
-            self.k,
-            relax=self.relax,
-            temperature=self.temperature,
-            eligible=eligible,
-        )
+        forced = self.forced_blocks(scores, row) & eligible
+        if soft or asked(scores):
+            p = soft_topk(
+                standardised(scores, eligible).masked_fill(forced, torch.inf),
+                self.k,
+                relax=self.relax,
+                temperature=self.temperature,
+                eligible=eligible,
+            )
+        else:
+            p = no_gate(scores, eligible)
         hard = hard_topk(scores.masked_fill(forced, torch.inf), self.k, eligible=eligible)
         chosen = p > 0 if soft else hard
         gate = soft_log_gate(p) if soft else log_gate(chosen, p)
@@ -70,15 +75,18 @@ class TopKBlocks(nn.Module):
             drawn = torch.rand_like(scores).masked_fill(chosen | ~eligible, -torch.inf)
             probed = slots(hard_topk(drawn, self.probes), min(self.probes, scores.shape[-1]))
             probe_gate = (p - p.detach()).gather(-1, probed.clamp_min(0)).masked_fill(probed < 0, 0.0)
-        return BlockSelection(self.direction, self.block, scores.shape[-1], blocks, found, density, probed, probe_gate)
+        return BlockSelection(
+            self.direction, self.block, scores.shape[-1], blocks, found, density, probed, probe_gate, first
+        )
 
-    def forced_blocks(self, scores: Tensor) -> Tensor:
-        """bool [query blocks, key blocks], as the last dimensions of scores: what is chosen whatever its score."""
+    def forced_blocks(self, scores: Tensor, first: int = 0) -> Tensor:
+        """bool [query blocks, key blocks], as the last dimensions of scores, whose rows begin with the block ``first``:
+        what is chosen whatever its score."""
         forced = torch.zeros(scores.shape[-2:], dtype=torch.bool, device=scores.device)
         if "first" in self.forced:
             forced[:, :1] = True
         if "diagonal" in self.forced:
-            forced.fill_diagonal_(True)
+            forced |= diagonal(scores, first)
         return forced
 
 

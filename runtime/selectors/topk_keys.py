@@ -13,14 +13,12 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from ...patterns_dsl.syntax import Direction
+from .block_scorers import query_blocks
 from .gates import log_gate
 from .inputs import HIDDEN, Inputs
-from .layer import allowed_pairs, slots, standardised
-from .pooling import arrival_means, block_means
+from .layer import again, allowed_pairs, asked, no_gate, slots, standardised
 from .prefix_topk import dropped_at
 from .selection import KeySelection
 from .soft_topk import check_relax, hard_topk, soft_topk
@@ -35,11 +33,12 @@ class KeyScorer(Protocol):
 
     heads: int
 
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> Any:
-        """What the scores are made from."""
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> Any:
+        """What the scores of the tiles from ``first`` on are made from."""
 
-    def scores(self, prepared: Any, start: int, stop: int) -> Tensor:
-        """[B, 1, tiles, Nk] of the tiles start..stop - 1."""
+    def scores(self, prepared: Any, start: int, stop: int, key: int = 0) -> Tensor:
+        """[B, 1, tiles, Nk - key] of the tiles start..stop - 1, counted from the first that was prepared, and the keys
+        from ``key`` on."""
         ...
 
 
@@ -59,15 +58,20 @@ class Indexer(nn.Module):
         self.key = nn.Linear(width, head_dim, bias=False)
         self.weight = nn.Linear(width, heads, bias=False)
 
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction) -> tuple[Tensor, Tensor]:
-        """Hidden states of tiles [B, tiles, W], and keys [B, Nk, d]."""
-        mean = arrival_means if direction is Direction.CAUSAL else block_means
-        tiles = mean(inputs.query.needs("hidden", "topk_keys", self.key.weight.dtype), inputs.query.exists(), tile)
-        return tiles, self.key(inputs.key.needs("hidden", "topk_keys", self.key.weight.dtype))
+    def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Hidden states of tiles [B, tiles, W], from ``first`` on, and keys [B, Nk, d]."""
+        dtype = self.key.weight.dtype
+        tiles = query_blocks(inputs.query, "hidden", "topk_keys", dtype, tile, direction, first)
 
-    def scores(self, prepared: tuple[Tensor, Tensor], start: int, stop: int) -> Tensor:
-        """[B, 1, tiles, Nk] of the tiles start..stop - 1."""
-        tiles, keys = prepared[0][:, start:stop], prepared[1]
+        def keys(known: int) -> Tensor:
+            found: Tensor = self.key(inputs.key.needs("hidden", "topk_keys", dtype, known))
+            return found
+
+        return tiles, inputs.key.made("keys", 1, keys)
+
+    def scores(self, prepared: tuple[Tensor, Tensor], start: int, stop: int, key: int = 0) -> Tensor:
+        """[B, 1, tiles, Nk - key], as ``KeyScorer`` says."""
+        tiles, keys = prepared[0][:, start:stop], prepared[1][:, key:]
         weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
         queries = self.query(tiles).view(*weight.shape, self.head_dim)
         found = torch.einsum("bthd,bnd->bthn", queries, keys).relu()
@@ -97,31 +101,29 @@ class TopKKeys(nn.Module):
         self.forced, self.relax, self.temperature = tuple(forced), relax, temperature
 
     def forward(self, inputs: Inputs, first: int = 0) -> KeySelection:
-        """Tiles that end before the query ``first`` choose nothing: theirs are known."""
+        """Of the queries from ``first`` on, a multiple of the tile."""
         inputs.fit(self.direction, "topk_keys")
-        prepared = self.scorer.prepare(inputs, self.tile, self.direction)
+        known = first // self.tile
+        prepared = self.scorer.prepare(inputs, self.tile, self.direction, known)
         (_, nq, _), (_, nk, _) = inputs.query.shape, inputs.key.shape
-        tiles = -(-nq // self.tile)
+        tiles = max(1, -(-nq // self.tile) - known)
         at_once = max(1, LARGEST_TABLE // max(1, nk * self.scorer.heads))
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        known = min(first // self.tile, max(0, tiles - 1))
-        for start in range(known, max(1, tiles), at_once):
-            stop = min(tiles, start + at_once)
-            # Recomputed in backward, so that what is kept grows with the choice and not with the scores.
-            parts.append(checkpoint(self._part, prepared, inputs, start, stop, use_reentrant=False))
-        keys, until, gate = (
-            F.pad(torch.cat(columns, 2), (0, 0, known, 0), value=empty)
-            for columns, empty in zip(zip(*parts, strict=True), (-1, 0, -torch.inf), strict=True)
-        )
-        diagonal = "diagonal" in self.forced
-        density = self._pairs(keys, until, inputs) / allowed_pairs(inputs, self.direction).clamp_min(1)[:, None]
-        return KeySelection(self.direction, self.tile, nk, diagonal, keys, until, gate, density)
+        # Recomputed in backward, so that what is kept grows with the choice and not with the scores.
+        parts = [
+            again(self._part, prepared, inputs, known, start, min(tiles, start + at_once))
+            for start in range(0, tiles, at_once)
+        ]
+        keys, until, gate = (torch.cat(columns, 2) for columns in zip(*parts, strict=True))
+        allowed = allowed_pairs(inputs, self.direction, first).clamp_min(1)
+        density = self._pairs(keys, until, inputs, first) / allowed[:, None]
+        return KeySelection(self.direction, self.tile, nk, "diagonal" in self.forced, keys, until, gate, density, first)
 
-    def _part(self, prepared: Any, inputs: Inputs, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(keys, until, log-gates) of a run of tiles."""
-        scores = self.scorer.scores(prepared, start, stop)
+    def _part(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(keys, until, log-gates) of a run of tiles, counted behind those that are ``known``."""
+        scores = self._scores(prepared, inputs, known, start, stop)
         place = torch.arange(scores.shape[-1], device=scores.device)
-        first = torch.arange(start, stop, device=scores.device)[:, None] * self.tile  # query of each tile
+        # The first query of each tile.
+        first = torch.arange(known + start, known + stop, device=scores.device)[:, None] * self.tile
         eligible = inputs.key.exists()[:, None, None].expand(scores.shape)
         if self.direction is Direction.CAUSAL:
             eligible = eligible & (place < first + self.tile)
@@ -138,14 +140,28 @@ class TopKKeys(nn.Module):
             until = (first + self.tile).expand(keys.shape)
         until = torch.minimum(until, inputs.query.counts()[:, None, None, None])
         until = until.masked_fill((keys < 0) | (until <= first), 0)
-        p = soft_topk(
-            standardised(scores, eligible).masked_fill(forced, torch.inf),
-            others,
-            relax=self.relax,
-            temperature=self.temperature,
-            eligible=eligible,
-        ).gather(-1, keys.clamp_min(0))
+        if asked(scores):
+            p = soft_topk(
+                standardised(scores, eligible).masked_fill(forced, torch.inf),
+                others,
+                relax=self.relax,
+                temperature=self.temperature,
+                eligible=eligible,
+            )
+        else:
+            p = no_gate(scores, eligible)
+        p = p.gather(-1, keys.clamp_min(0))
         return keys.where(until > 0, -1), until, log_gate(until > 0, p)
+
+    def _scores(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> Tensor:
+        """As those of the scorer. What a tile of a text that grows is known by, once it has begun, stays as it is."""
+        if inputs.key.kept is None or torch.is_grad_enabled() or stop - start > 1:
+            return self.scorer.scores(prepared, start, stop)
+
+        def scores(key: int) -> Tensor:
+            return self.scorer.scores(prepared, start, stop, key)[:, 0].mT
+
+        return inputs.key.made("scores", 1, scores, query=(known + start) * self.tile).mT[:, None]
 
     def _causal(self, scores: Tensor, first: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Keys of each tile and the query at which each is dropped.
@@ -165,11 +181,11 @@ class TopKKeys(nn.Module):
         start = torch.maximum(keys + 1 - own, first)
         return keys.where(until > start, -1), until
 
-    def _pairs(self, keys: Tensor, until: Tensor, inputs: Inputs) -> Tensor:
+    def _pairs(self, keys: Tensor, until: Tensor, inputs: Inputs, begin: int) -> Tensor:
         """int64 [B, G]: how many pairs the table holds, with the diagonal where it is forced."""
         diagonal = "diagonal" in self.forced
-        first = torch.arange(keys.shape[2], device=keys.device)[:, None] * self.tile
-        counts = inputs.query.counts()[:, None]
+        first = begin + torch.arange(keys.shape[2], device=keys.device)[:, None] * self.tile
+        counts = (inputs.query.counts()[:, None] - begin).clamp_min(0)
         if self.direction is Direction.CAUSAL:
             start = torch.maximum(keys + 1 if diagonal else keys, first)
             return (until - start).clamp_min(0).where(keys >= 0, 0).sum((-1, -2)) + counts * diagonal

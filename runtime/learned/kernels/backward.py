@@ -15,7 +15,7 @@ import triton.language as tl
 from ...engines.lanes import bundles, key_head, query_head
 from ...engines.places import LOG2_E, addresses, inside, load_rows, matrix, vector
 from ...engines.tiles import add_product, capped, product, uncapped
-from .places import group_of, kept, keys_of, row_gates, rows_of
+from .places import group_of, held_rows, kept, keys_of, row_gates, rows_of
 
 
 @triton.jit
@@ -34,25 +34,10 @@ def list_backward_rows(
     dq [B, Hq, Nq, HEAD_DIM], dk and dv [B, Hkv, Nk, HEAD_DIM], by_row [B, Hq, R] are contiguous; by_key [B, bundles,
     blocks, slots, parts of an entry] too.
     """
-    count = bundles(heads, group, PACK)
-    batch, bundle = tl.program_id(1) // count, tl.program_id(1) % count
-    g = group_of(bundle, count, GROUPS)
-    tile, a, i, live = rows_of(
-        tl.program_id(0),
-        batch,
-        g,
-        group,
-        R,
-        tl.load(queries_ptr + batch) - offset,
-        rows_ptr,
-        GROUPS,
-        TILE,
-        BLOCK_Q,
-        PACK,
+    batch, bundle, count, lists, tile, a, i, live, head, row_gate, row_live = held_rows(
+        heads, group, R, offset, queries_ptr, rows_ptr, row_gate_ptr, head_gate_ptr, GROUPS, TILE, BLOCK_Q, PACK
     )
     query = offset + i
-    head = query_head(bundle, group, BLOCK_Q, PACK) + tl.zeros([BLOCK_Q], tl.int32)
-    row_gate, row_live = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
     do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), i, do_n, do_d, live, HEAD_DIM, BLOCK_D)
     lse = tl.load(vector(lse_ptr, batch, head, heads, Nq) + i, mask=live, other=0.0) * LOG2_E
@@ -60,7 +45,6 @@ def list_backward_rows(
     key = key_head(bundle, group, PACK)
     k_at, v_at = matrix(k_ptr, batch, key, k_b, k_h), matrix(v_ptr, batch, key, v_b, v_h)
     owner = (batch.to(tl.int64) * (heads // group) + key) * Nk * HEAD_DIM
-    lists = batch.to(tl.int64) * GROUPS + g
     at = (lists * tiles + tile) * slots
     nq, nk, length = tl.load(lengths_ptr + 2 * batch), tl.load(lengths_ptr + 2 * batch + 1), tl.load(keys_ptr + batch)
     dq = tl.zeros([BLOCK_Q, BLOCK_D], tl.float32)

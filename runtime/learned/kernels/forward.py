@@ -8,10 +8,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ...engines.lanes import bundles, key_head, query_head
+from ...engines.lanes import key_head
 from ...engines.places import LOG2_E, load_rows, matrix, vector
 from ...engines.tiles import add_product, capped, finish, product, resume
-from .places import group_of, kept, keys_of, row_gates, rows_of
+from .places import held_rows, kept, keys_of
 
 
 @triton.jit
@@ -25,31 +25,15 @@ def list_forward(
     TILE: tl.constexpr, BLOCK: tl.constexpr, PADDED: tl.constexpr, PACK: tl.constexpr,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    count = bundles(heads, group, PACK)
-    batch, bundle = tl.program_id(1) // count, tl.program_id(1) % count
-    g = group_of(bundle, count, GROUPS)
-    tile, a, i, live = rows_of(
-        tl.program_id(0),
-        batch,
-        g,
-        group,
-        R,
-        tl.load(queries_ptr + batch) - offset,
-        rows_ptr,
-        GROUPS,
-        TILE,
-        BLOCK_Q,
-        PACK,
+    batch, bundle, _, lists, tile, _, i, live, head, row_gate, row_live = held_rows(
+        heads, group, R, offset, queries_ptr, rows_ptr, row_gate_ptr, head_gate_ptr, GROUPS, TILE, BLOCK_Q, PACK
     )
     query = offset + i
-    head = query_head(bundle, group, BLOCK_Q, PACK) + tl.zeros([BLOCK_Q], tl.int32)
-    row_gate, row_live = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
     out_at, lse_at = matrix(out_ptr, batch, head, o_b, o_h), vector(lse_ptr, batch, head, heads, Nq)
     acc, m, z = resume(out_at, lse_at, i, o_n, o_d, live, HEAD_DIM, BLOCK_D)
     key = key_head(bundle, group, PACK)
     k_at, v_at = matrix(k_ptr, batch, key, k_b, k_h), matrix(v_ptr, batch, key, v_b, v_h)
-    lists = batch.to(tl.int64) * GROUPS + g
     at = (lists * tiles + tile) * slots
     nq, nk, length = tl.load(lengths_ptr + 2 * batch), tl.load(lengths_ptr + 2 * batch + 1), tl.load(keys_ptr + batch)
     for start in range(0, tl.load(ends_ptr + lists * blocks + tl.program_id(0)) * PADDED, BLOCK_K):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from ...engines.lanes import bundles, query_head
 from ...engines.places import LOG2_E
 
 
@@ -85,6 +86,25 @@ def row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GR
         gate += tl.load(head_gate_ptr + head)
     is_open = gate > float("-inf")
     return tl.where(is_open, gate, 0.0) * LOG2_E, is_open & live
+
+
+@triton.jit
+def held_rows(
+    heads, group, R, offset, queries_ptr, rows_ptr, row_gate_ptr, head_gate_ptr, GROUPS: tl.constexpr,
+    TILE: tl.constexpr, BLOCK: tl.constexpr, PACK: tl.constexpr,
+):  # fmt: skip
+    """(batch, bundle, how many there are, which list of all elements, tile, a, i, live, head, log-gate, whether it is
+    open) of an instance that holds a block of lanes."""
+    count = bundles(heads, group, PACK)
+    batch, bundle = tl.program_id(1) // count, tl.program_id(1) % count
+    g = group_of(bundle, count, GROUPS)
+    length = tl.load(queries_ptr + batch) - offset
+    tile, a, i, live = rows_of(
+        tl.program_id(0), batch, g, group, R, length, rows_ptr, GROUPS, TILE, BLOCK, PACK
+    )  # fmt: skip
+    head = query_head(bundle, group, BLOCK, PACK) + tl.zeros([BLOCK], tl.int32)
+    gate, is_open = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
+    return batch, bundle, count, batch.to(tl.int64) * GROUPS + g, tile, a, i, live, head, gate, is_open
 
 
 @triton.jit

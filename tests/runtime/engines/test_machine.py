@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from patternc.runtime import measured as measuring
 from patternc.runtime.cache import CacheWarning
 from patternc.runtime.engines import machine, probe
-from patternc.runtime.engines.machine import Effort, MachineWarning, Rates, this_machine
+from patternc.runtime.engines.machine import Effort, Rates, this_machine
 from patternc.runtime.engines.masks import Tiles
 from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.measured import BUSY, MachineWarning
 from patternc.testing.machines import PLAIN
 
 RATES = Rates(*(10.0**-exponent for exponent in range(4, 16)))
@@ -54,11 +56,11 @@ def test_measuring_leaves_the_threads_as_they_were(monkeypatch: pytest.MonkeyPat
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
     """A new process on a machine that has not been measured: what is measured is noted, and always the same."""
     monkeypatch.setenv("PATTERNC_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(machine, "_assumed", [])
+    monkeypatch.setattr(machine.MEASURED, "assumed", [])
     calls: list[str] = []
 
     def start(error: float = 0.25) -> list[str]:
-        monkeypatch.setattr(machine, "_known", {})
+        monkeypatch.setattr(machine.MEASURED, "known", {})
 
         def measure(dtype: str) -> dict[str, Any]:
             calls.append(dtype)
@@ -102,6 +104,18 @@ def test_bad_rates_are_used_with_a_remark_and_not_kept(measured: Callable[..., l
     with pytest.warns(MachineWarning, match="off by up to 150%; it will be measured again"):
         assert this_machine("float32").forward == RATES
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_busy_machine_gave_is_measured_again_when_it_is_calm(
+    measured: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for load in (2 * BUSY, 2 * BUSY, BUSY, BUSY / 2, 0.0, 2 * BUSY):
+        monkeypatch.setattr(measuring, "others", lambda load=load: load)
+        calls = measured()
+        this_machine("float32")
+        found.append(len(calls))
+    assert found == [1, 1, 1, 2, 2, 2]
 
 
 # What a batch asks for ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 import torch
 from learned_layers import HEAD_DIM, HEADS, KEY_HEADS, data, layer, pattern
 
+from patternc.runtime import measured
 from patternc.runtime.engines.probe import fit_rates
 from patternc.runtime.learned import speeds
 from patternc.runtime.learned.dispatch import DENSE, LISTS
@@ -64,14 +65,15 @@ def test_efforts_count_what_is_there() -> None:
 
 @pytest.mark.slow
 def test_this_machine_is_measured_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speeds, "_assumed", [])
-    monkeypatch.setattr(speeds, "_known", {})
+    monkeypatch.setattr(measured, "others", lambda: 0.0)
+    monkeypatch.setattr(speeds.MEASURED, "assumed", [])
+    monkeypatch.setattr(speeds.MEASURED, "known", {})
     found = speeds.these_speeds(torch.float32)
     for rates in (found.forward, found.backward):
         assert all(rate >= 0 for each in rates for rate in each)
         assert any(rate > 0 for rate in rates.lists)
         assert any(rate > 0 for rate in rates.dense)
-    monkeypatch.setattr(speeds, "_known", {})
+    monkeypatch.setattr(speeds.MEASURED, "known", {})
     monkeypatch.setattr(speeds, "measure", lambda dtype: pytest.fail("measured twice"))
     assert speeds.these_speeds(torch.float32).forward == found.forward
 

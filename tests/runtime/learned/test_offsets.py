@@ -42,7 +42,9 @@ def check(name, lengths, engine):
     inputs = given.inputs(lengths)
     whole = subject(given.q, given.k, given.v, inputs=inputs, return_selections=True)
     leaves = [*given.leaves, *subject.parameters()]
-    for first, count in [(N - 1, 1), (N - 6, 6), (7, 5), (0, N)] if engine == "compose" else [(N - 6, 6)]:
+    for first, count in (
+        [(N - 1, 1), (N - 6, 6), (7, 5), (12, 2), (12, 3), (0, N)] if engine == "compose" else [(N - 6, 6)]
+    ):
         rows = slice(first, first + count)
         some = subject(given.q[:, :, rows], given.k, given.v, inputs=inputs, query_offset=first, return_selections=True)
         close(some.out, whole.out[:, :, rows])

@@ -57,7 +57,7 @@ def test_a_piece_without_a_mask_needs_none(direction, lengths, monkeypatch) -> N
     tokens = Tokens(k, v, inputs.query.counts(), inputs.key.counts())
     with torch.no_grad():
         chosen = learned.select(inputs, k, v)
-    parts = bind(learned.program, find_engine("compose"), chosen, tokens, Scores(1.0))
+    parts = bind(learned.program, find_engine("compose"), chosen, tokens, Scores(1.0), 0, 60)
     whole = 0
     for lists in parts.lists:
         heads = Heads.of(q.shape[1], k.shape[1], lists.groups)

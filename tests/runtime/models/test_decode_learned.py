@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -77,6 +78,21 @@ def test_token_by_token(tokens, name, random):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("missing", [0, 1, 3])
+def test_blocks_that_begin_at_once_or_one_after_the_other(tokens, name, missing):
+    model, _ = attached("llama", name)
+    padding = torch.ones_like(tokens)
+    padding[0, :missing] = 0
+    expected = step(model, tokens, padding, None, 0, 17).logits
+    cache = transformers.DynamicCache(config=model.config)
+    found = [step(model, tokens, padding, cache, 0, 6).logits]
+    places = [6, 7, 8, 9, 10, 12, 13, 14, 16, 17]
+    found += [step(model, tokens, padding, cache, *each).logits for each in itertools.pairwise(places)]
+    close(torch.cat(found, 1)[padding.bool()], expected[padding.bool()])
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("kind", ["gpt2", "qwen3"])
 @pytest.mark.parametrize("engine", ["compose", "reference"])
 def test_logits_of_a_few_tokens_at_a_time(tokens, kind, engine):
@@ -113,22 +129,50 @@ def test_assisted_generation_takes_tokens_back(tokens):
 
 
 @torch.no_grad()
-def test_a_cache_that_is_changed_is_followed(tokens):
-    model, _ = attached("llama", "blocks")
-    cache = model(tokens[:, :9], use_cache=True).past_key_values
+@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("side", [None, LEFT])
+def test_a_cache_that_is_changed_is_followed(tokens, name, side):
+    model, _ = attached("llama", name)
+    padding = torch.ones_like(tokens) if side is None else padded(tokens, side)
+    cache = step(model, tokens, padding, None, 0, 9).past_key_values
     kept = copy.deepcopy(cache)
-    model(tokens[:, 9:14], past_key_values=cache)
+    for place in range(9, 14):
+        step(model, tokens, padding, cache, place, place + 1)
     cache.crop(-5)
-    expected = model(tokens[:, :12], use_cache=False).logits[:, 9:]
-    close(model(tokens[:, 9:12], past_key_values=cache).logits, expected)
+    other = torch.cat([tokens[:, :9], tokens[:, 12:]], 1)  # other tokens in the place of those
+    expected = step(model, other, padding[:, :14], None, 0, 14).logits[:, 9:]
+    close(follow(model, other, padding, cache), expected)
     kept.batch_select_indices(torch.tensor([1]))
-    close(model(tokens[1:, 9:12], past_key_values=kept).logits, expected[1:])
-    kept.crop(-3)
+    close(follow(model, other[1:], padding[1:], kept), expected[1:])
+    kept.crop(9)
     kept.batch_repeat_interleave(3)
-    close(model(tokens[1:, 9:12].expand(3, -1), past_key_values=kept).logits, expected[1:].expand(3, -1, -1))
-    kept.crop(-3)
+    three = expected[1:].expand(3, -1, -1)
+    close(follow(model, other[1:].expand(3, -1), padding[1:].expand(3, -1), kept), three)
+    kept.crop(9)
     kept.reorder_cache(torch.tensor([2, 0]))
-    close(model(tokens[1:, 9:12].expand(2, -1), past_key_values=kept).logits, expected[1:].expand(2, -1, -1))
+    close(follow(model, other[1:].expand(2, -1), padding[1:].expand(2, -1), kept), three[:2])
+
+
+def follow(model, tokens, padding, cache):
+    """Logits of the tokens from the tenth on: two, one, one and one."""
+    places = [(9, 11), (11, 12), (12, 13), (13, 14)]
+    return torch.cat([step(model, tokens, padding, cache, *place).logits for place in places], 1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["blocks", "keys", "levels"])
+@pytest.mark.parametrize("missing", [0, 1, 5])
+def test_beams_that_change_places_at_every_token(tokens, name, missing):
+    model, _ = attached("llama", name)
+    padding, order = torch.ones_like(tokens), torch.tensor([1, 0])
+    padding[0, :missing] = 0
+    cache = step(model, tokens, padding, None, 0, 8).past_key_values
+    now, mask = tokens.clone(), padding.clone()
+    for place in range(8, 17):
+        cache.reorder_cache(order)
+        now[:, :place], mask = now[order, :place], mask[order]
+        found = step(model, now, mask, cache, place, place + 1).logits
+        close(found, step(model, now, mask, None, 0, place + 1).logits[:, -1:])
 
 
 @torch.no_grad()
@@ -205,11 +249,12 @@ def test_stock_patterns_decode(subject):
     model = make("llama", num_hidden_layers=1)
     pc.attach(model, subject)
     expected = model(tokens, use_cache=False).logits
-    first = model(tokens[:, :70], use_cache=True)
-    close(first.logits, expected[:, :70])
-    found = model(tokens[:, 70:71], past_key_values=first.past_key_values)
-    close(found.logits, expected[:, 70:71])
-    close(model(tokens[:, 71:], past_key_values=found.past_key_values).logits, expected[:, 71:])
+    first = model(tokens[:, :62], use_cache=True)
+    close(first.logits, expected[:, :62])
+    for place in range(62, 67):  # a block of 64 ends
+        found = model(tokens[:, place : place + 1], past_key_values=first.past_key_values)
+        close(found.logits, expected[:, place : place + 1])
+    close(model(tokens[:, 67:], past_key_values=first.past_key_values).logits, expected[:, 67:])
 
 
 @torch.no_grad()

@@ -76,14 +76,14 @@ class ByPlace(torch.nn.Module):
         super().__init__()
         self.sign = sign
 
-    def prepare(self, inputs, tile, direction):
+    def prepare(self, inputs, tile, direction, first: int = 0):
         return inputs
 
     def scores(self, prepared, start: int, stop: int) -> torch.Tensor:
         batch, n, _ = prepared.key.shape
         return (self.sign * torch.arange(n).double()).expand(batch, 1, stop - start, n)
 
-    def forward(self, inputs, block: int | None = None, direction=None) -> torch.Tensor:
+    def forward(self, inputs, block: int | None = None, direction=None, first: int = 0) -> torch.Tensor:
         (batch, nq, _), (_, nk, _) = inputs.query.shape, inputs.key.shape
         if block is None:
             return (self.sign * torch.arange(nk).double()).expand(batch, 1, nk)

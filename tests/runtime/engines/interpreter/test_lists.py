@@ -92,14 +92,15 @@ def test_a_list_of_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["blocks", "columns", "keys", "levels", "summaries"])
-def test_the_last_queries(name: str) -> None:
+@pytest.mark.parametrize("last", [14, 19])
+def test_the_last_queries(name: str, last: int) -> None:
     torch.manual_seed(0)
     n, first = 21, 13
     given = data(n, dtype=torch.float32)
     plain = layer(pattern(ALONE[name], "causal", LEARN), dtype=torch.float32)
     kernels = layer(plain.pattern, "triton", dtype=torch.float32)
     kernels.load_state_dict(plain.state_dict())
-    q, grad = given.q[:, :, first:19], torch.randn_like(given.q[:, :, first:19])
+    q, grad = given.q[:, :, first:last], torch.randn_like(given.q[:, :, first:last])
     found = []
     for each in (plain, kernels):
         result = each(q, given.k, given.v, inputs=given.inputs(), query_offset=first, return_selections=True)

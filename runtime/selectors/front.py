@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,12 @@ class Front:
         """x [B, ..., tokens ``held`` and on, ...] as tokens ``first`` .. ``first + count`` - 1 from the front; 0 where
         there is none."""
         count = x.shape[dim] if count is None else count
+        if _plain(x):
+            runs = []
+            for start, end in self.spans.tolist():
+                low, high = max(held, start + first), min(end, held + x.shape[dim], start + first + count)
+                runs.append((low - start - first, low - held, high - low))
+            return _copied(x, dim, count, runs, 0.0)
         places = torch.arange(first, first + count, device=x.device) + self.spans[:, :1]
         exist = (places >= held) & (places < self.spans[:, 1:]) & (places < held + x.shape[dim])
         return _take(x, dim, places - held, exist, 0.0)
@@ -37,9 +44,29 @@ class Front:
         """The inverse: x [B, ..., tokens ``first`` and on, ...] as ``count`` tokens of the model from ``held`` on;
         ``empty`` where there is none."""
         count = x.shape[dim] if count is None else count
+        if _plain(x):
+            runs = []
+            for start, end in self.spans.tolist():
+                low, high = max(first, held - start), min(end - start, first + x.shape[dim], held + count - start)
+                runs.append((low + start - held, low - first, high - low))
+            return _copied(x, dim, count, runs, empty)
         places = torch.arange(held, held + count, device=x.device) - self.spans[:, :1]
         exist = (places >= first) & (places < self.lengths[:, None]) & (places < first + x.shape[dim])
         return _take(x, dim, places - first, exist, empty)
+
+
+def _plain(x: Tensor) -> bool:
+    """Whether runs of tokens are copied, which is faster: spans can be looked at, and nobody asks for a gradient."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def _copied(x: Tensor, dim: int, count: int, runs: Sequence[tuple[int, int, int]], empty: float) -> Tensor:
+    """x with ``count`` tokens in a dimension: of each element a run (its place there, its place in x, how long)."""
+    found = x.new_full((*x.shape[:dim], count, *x.shape[dim + 1 :]), empty)
+    for element, (to, since, length) in enumerate(runs):
+        if length > 0:
+            found[element].narrow(dim - 1, to, length).copy_(x[element].narrow(dim - 1, since, length))
+    return found
 
 
 def _take(x: Tensor, dim: int, places: Tensor, exist: Tensor, empty: float) -> Tensor:
