@@ -57,8 +57,9 @@ def learned_of(
     found = {}
     for layer, mine in zip(layers, shares, strict=True):
         if layer.index in entrances:
-            call = layer.call
-            shape = LayerShape(entrances[layer.index].width, call.query_heads, call.key_heads, call.head_dim)
+            call, entrance = layer.call, entrances[layer.index]
+            turns = () if entrance.turn is None else entrance.turn.frequencies
+            shape = LayerShape(entrance.width, call.query_heads, call.key_heads, call.head_dim, turns)
             seed = None if random is None else random + SEEDS * layer.index
             one = compile_learned(mine[0].pattern, shape, choose_engine(engine, call.device), None, seed)
             wide = torch.promote_types(call.dtype, torch.float32)

@@ -19,9 +19,11 @@ FUNCTION = "apply_rotary_pos_emb"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """``apply(q, k, cos, sin)``, the model's own."""
+    """``apply(q, k, cos, sin)``, the model's own. ``frequencies``: those of ``turning.turned``, none where others than
+    its pairs are turned."""
 
     apply: Callable[..., tuple[Tensor, Tensor]]
+    frequencies: tuple[float, ...] = ()
 
     def undo(self, q: Tensor, k: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """q and k at least float32. Some models scale cos and sin; that is undone with the angle."""
@@ -39,7 +41,7 @@ def find_turn(
     apply = getattr(sys.modules[type(module).__module__], FUNCTION, None)
     if apply is None or not is_rotary(rotary) or all(map(torch.equal, turned, plain)):
         return None
-    turn = Turn(apply)
+    turn = Turn(apply, _frequencies(rotary))
     try:
         if not all(map(_same, apply(*plain, *rotary), turned)):
             return None  # something else was done to them
@@ -50,6 +52,16 @@ def find_turn(
     except (TypeError, ValueError, RuntimeError):  # a function of the same name that takes other things
         return None
     return turn if all(map(_same, back, (q, k))) else None
+
+
+def _frequencies(rotary: tuple[Tensor, Tensor]) -> tuple[float, ...]:
+    """Of (cos, sin), each [1, N, R], of tokens one after the other."""
+    cos, sin = (each.double().flatten(0, -3)[0] for each in rotary)
+    half = cos.shape[-1] // 2
+    if len(cos) < 2 or not all(torch.equal(each[:, :half], each[:, half:]) for each in (cos, sin)):
+        return ()
+    directions = torch.complex(cos, sin)[:2, :half]
+    return tuple((directions[1] * directions[0].conj()).angle().tolist())
 
 
 def is_rotary(rotary: Any) -> bool:

@@ -20,6 +20,7 @@ from .pooling import (
     group_means,
     running_means,
 )
+from .turning import turned
 
 
 def query_blocks(
@@ -82,21 +83,36 @@ class BlockScorer(nn.Module):
     k the greatest, least and mean key of the block side by side (Gao et al. 2024, section 3.2), g the mean hidden state
     of the sequence up to the block, d a learned value for the distance between the two, by its magnitude.
 
+    Where attention turns q and k by their places, both sides are turned so by the place of their block, but in a cross
+    pattern. Then the scores are at first about those of mean queries and keys that are turned: what the dense layer
+    looks at, rather than anything, is what is refined.
+
     Adding a constant to all scores of a head changes no choice among them, so there is none.
     """
 
     frozen = False
+    frequencies: Tensor
 
     def __init__(self, shape: LayerShape, *, rank: int = 128, context: bool = True) -> None:
         super().__init__()
         self.context, more = context, shape.width if context else 0
         self.reads = HEADS | HIDDEN if context else HEADS
-        groups = shape.key_heads
-        self.query = nn.Parameter(torch.empty(groups, shape.head_dim + more, rank))
-        self.key = nn.Parameter(torch.empty(groups, 3 * shape.head_dim + more, rank))
+        groups, size = shape.key_heads, shape.head_dim
+        rank = max(rank, size) if shape.frequencies else rank
+        self.query = nn.Parameter(torch.empty(groups, size + more, rank))
+        self.key = nn.Parameter(torch.empty(groups, 3 * size + more, rank))
         self.distance = nn.Parameter(torch.zeros(groups, BUCKETS))
+        self.register_buffer("frequencies", torch.tensor(shape.frequencies), persistent=False)
         for weight in (self.query, self.key):
             nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+        if shape.frequencies:
+            self._begin_with_means(size)
+
+    @torch.no_grad()
+    def _begin_with_means(self, size: int) -> None:
+        rank = self.query.shape[-1]
+        for weight, place, factor in ((self.query, 0, (rank / size) ** 0.5), (self.key, 2 * size, 1.0)):
+            weight.mul_(0.1)[:, place : place + size] += factor * torch.eye(size, rank)
 
     def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
         """[B, Hkv, query blocks, key blocks], of the blocks of queries from ``first`` on."""
@@ -105,15 +121,25 @@ class BlockScorer(nn.Module):
         queries = query_blocks(inputs.query, "heads", "topk_blocks", dtype, block, direction, first)
         queries = _joined(group_means(queries, self.query.shape[0]), of_queries.first, first)
         projected = queries @ self.query * self.query.shape[-1] ** -0.5
-        keys = inputs.key.made("keys", block, lambda known: self._keys(inputs.key, of_keys, block, known))
-        scores: Tensor = projected @ keys.mT
-        if causal:
+        turns = direction is not Direction.CROSS and len(self.frequencies) > 0
+
+        def made(known: int) -> Tensor:
+            keys = self._keys(inputs.key, of_keys, block, known)
+            return self._turned(keys, block, known) if turns else keys
+
+        keys = inputs.key.made("keys", block, made)
+        scores: Tensor = (self._turned(projected, block, first) if turns else projected) @ keys.mT
+        if causal:  # as both stand at one place, neither need be turned
             own = own_blocks(inputs.key, "topk_blocks", dtype, block, first)
             own = _joined(own.repeat(1, 1, 1, 3), of_keys.first, first)  # of one token, all three are itself
             scores = replace_own(scores, (projected * (own @ self.key)).sum(-1), first)
         if direction is not Direction.CROSS:
             scores = scores + self.distance[:, distance_buckets(scores.shape[-1], scores.device, first)]
         return scores
+
+    def _turned(self, blocks: Tensor, block: int, first: int) -> Tensor:
+        places = torch.arange(first, first + blocks.shape[-2], device=blocks.device) * block
+        return turned(blocks, places, self.frequencies)
 
     def _keys(self, side: Side, context: _Context, block: int, first: int) -> Tensor:
         """[B, Hkv, key blocks, rank], of those from ``first`` on."""

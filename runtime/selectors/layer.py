@@ -20,12 +20,15 @@ FoundT = TypeVar("FoundT")
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:
-    """``width`` of the hidden states; heads of queries and of keys; ``head_dim`` of each."""
+    """``width`` of the hidden states; heads of queries and of keys; ``head_dim`` of each. ``frequencies``: by what
+    angle attention turns the pairs (m, m + R / 2) of q and k from place to place, R / 2 of them; none: it does not, or
+    what selectors read of q and k is turned already."""
 
     width: int
     query_heads: int
     key_heads: int
     head_dim: int
+    frequencies: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.width, self.query_heads, self.key_heads, self.head_dim) < 1:

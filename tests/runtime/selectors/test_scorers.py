@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -60,10 +61,18 @@ def test_means(direction: Direction) -> None:
         torch.testing.assert_close(scores[1, 0, a, b], expected, **TIGHT)
 
 
-@pytest.mark.parametrize("context", [False, True])
+def rotated(x: torch.Tensor, place: int, frequencies: tuple[float, ...]) -> torch.Tensor:
+    """As complex numbers."""
+    half = len(frequencies)
+    angles = place * torch.tensor(frequencies, dtype=x.dtype)
+    z = torch.complex(x[:half], x[half : 2 * half]) * torch.polar(torch.ones_like(angles), angles)
+    return torch.cat([z.real, z.imag, x[2 * half :]])
+
+
+@pytest.mark.parametrize(("context", "frequencies"), [(False, ()), (True, ()), (True, (1.0, 0.25))])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_predictor(direction: Direction, context: bool) -> None:
-    scorer = BlockScorer(SHAPE, rank=8, context=context).double()
+def test_predictor(direction: Direction, context: bool, frequencies: tuple[float, ...]) -> None:
+    scorer = BlockScorer(replace(SHAPE, frequencies=frequencies), rank=8, context=context).double()
     torch.nn.init.normal_(scorer.distance)
     inputs = inputs_for(direction)
     scores = scorer(inputs, BLOCK, direction)
@@ -76,10 +85,27 @@ def test_predictor(direction: Direction, context: bool) -> None:
         q = torch.cat([group_query(inputs, 1, 1, queries), seen(inputs.query, BLOCK * a)])
         k = inputs.key.heads[1, 1, keys]
         k = torch.cat([k.amax(0), k.amin(0), k.mean(0), seen(inputs.key, keys[-1])])
-        expected = (q @ scorer.query[1]) @ (k @ scorer.key[1]) * 8**-0.5
+        q, k = q @ scorer.query[1], k @ scorer.key[1]
+        if direction is not Direction.CROSS:  # whose queries have no place among the keys
+            q, k = rotated(q, BLOCK * a, frequencies), rotated(k, BLOCK * b, frequencies)
+        expected = q @ k * 8**-0.5
         if direction is not Direction.CROSS:
             expected = expected + scorer.distance[1, int(math.log2(abs(a - b) + 1))]
         torch.testing.assert_close(scores[1, 1, a, b], expected, **TIGHT)
+
+
+def test_a_predictor_begins_with_turned_means() -> None:
+    torch.manual_seed(0)
+    frequencies = (1.0, 0.1, 0.01)
+    scorer = BlockScorer(replace(SHAPE, frequencies=frequencies)).double()
+    inputs = inputs_for(Direction.BIDIRECTIONAL)
+    scores = scorer(inputs, BLOCK, Direction.BIDIRECTIONAL)
+    found, means = [], []
+    for a, b, queries, keys in block_pairs(Direction.BIDIRECTIONAL, inputs):
+        q, k = group_query(inputs, 1, 0, queries), inputs.key.heads[1, 0, keys].mean(0)
+        found.append(scores[1, 0, a, b])
+        means.append(rotated(q, BLOCK * a, frequencies) @ rotated(k, BLOCK * b, frequencies))
+    assert torch.stack([torch.stack(found), torch.stack(means)]).corrcoef()[0, 1] > 0.8
 
 
 @pytest.mark.parametrize("tile", [1, BLOCK])
