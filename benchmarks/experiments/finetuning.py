@@ -67,7 +67,7 @@ class Reader:
 def distil(handle: Handle | None, batches: Iterator[Batch], steps: int, seed: int) -> None:
     """Rows and columns that hold what the pretrained encoder's dense attention looks at, as many as the budget allows,
     in all layers together. The encoder stays as it is, and labels are not looked at. Nothing, where nothing learns."""
-    if handle is not None and _learns(handle):
+    if handle is not None and learns(handle):
         recipe = Recipe(steps=steps, seed=seed, rate=1e-2, two_sided=True, measure_every=steps)
         train(handle, list(itertools.islice(batches, steps)), recipe)
 
@@ -75,7 +75,7 @@ def distil(handle: Handle | None, batches: Iterator[Batch], steps: int, seed: in
 def finetune(model: Any, handle: Handle | None, batches: Iterator[Batch], steps: int, rate: float = 5e-5) -> None:
     """All weights, by the task's loss. What learns where to look goes on following what the layers' attention holds,
     and its budget, as joint training has it; the task does not reach it."""
-    if handle is not None and _learns(handle):
+    if handle is not None and learns(handle):
         recipe = Recipe(steps=steps, mode="joint", rate=2e-3, model_rate=rate, two_sided=True)
         objective = Objective(handle, recipe)
         with objective.in_force():
@@ -102,5 +102,5 @@ def _fit(groups: list[dict[str, Any]], model: Any, losses: Iterator[Iterable[Par
         schedule.step()
 
 
-def _learns(handle: Handle) -> bool:
+def learns(handle: Handle) -> bool:
     return any(parameter.requires_grad for parameter in handle.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .calibrate import calibrate as calibrate
 from .controls import compare as compare
 from .dense_maps import DenseAttention as DenseAttention
 from .dense_maps import block_attention as block_attention
