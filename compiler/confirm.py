@@ -3,8 +3,8 @@
 What is read is the text of the generated kernels, not the values that the passes handed to each other: a wrong range,
 mask, order or a lost loop, wherever it came from, makes the sets differ. Proved for every length at once:
 
-    1. each kernel visits every pair of its terms exactly once: the tiles of a sweep's ranges cover the term's mask,
-       do not meet, and where a range is unmasked all of its pairs belong to the term; forward and backward;
+    1. each kernel visits every pair of its terms exactly once: the tiles or diagonals of a sweep's ranges cover the
+       term's mask, do not meet, and where a range is unmasked all of its pairs belong to it; forward and backward;
     2. the terms, mapped back to tokens, are disjoint and their union is the pattern.
 
 The softmax arithmetic inside a tile is not part of this proof; the tests compare it with the reference.
@@ -143,7 +143,7 @@ def _ranges_partition(program: Program, index: int, stated: IntegerSet, ranges: 
         visits.append(tiles)
     if any(not (one & two).disjoint(stated) for one, two in combinations(visits, 2)):
         raise Unconfirmed(f"{where}: two ranges visit the same pair")
-    # Every tile that holds a token lies below T; nothing else is assumed of T.
+    # Every tile that holds a token lies below T; nothing else is assumed of T. Diagonals do not ask for it.
     left = stated & _space(program, index, f"floor(v_{rank} / {size}) < v_T")
     parts = [
         part
@@ -167,7 +167,7 @@ def _space(program: Program, index: int, formula: str) -> IntegerSet:
 
 
 def _visited(program: Program, term: Term, span: Range, side: str) -> str:
-    """The pairs of ranks in the tiles of a range."""
+    """The pairs of ranks in the tiles of a range, or on its diagonals."""
     return _of_tiles(program, term, _bounds(span, side), side)
 
 
@@ -190,6 +190,9 @@ def _of_tiles(program: Program, term: Term, bounds: Predicate, side: str) -> str
 
 
 def _bounds(span: Range, side: str) -> Predicate:
+    if span.diagonal:
+        difference = Binary("-", Var("b"), Var("a"))
+        return All((Compare("<=", span.lo, difference), Compare("<", difference, span.hi)))
     swept = Var("J" if side == "forward" else "I")
     bounds = (Compare("<=", span.lo, swept), Compare("<", swept, span.hi), Compare("<", swept, Var("T")))
     if span.fan is None:

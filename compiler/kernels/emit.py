@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..passes.program import Kernel, Program, Term
+from ..passes.program import NATURAL, Kernel, Program, Sweep, Term
 from .emit_kernel import backward_key, backward_query, describe, forward, loops, one_line
 from .launch import ROLES, Role
 from .spell import sentence, spell, spell_predicate
 
 _LIBRARY = (
     "LOG2_E",
+    "attend_diagonal",
     "attend_full",
     "attend_kept",
     "bundles",
@@ -31,6 +32,7 @@ _LIBRARY = (
     "floormod",
     "fresh",
     "key_block",
+    "key_gradient_diagonal",
     "key_gradient_full",
     "key_gradient_kept",
     "key_head",
@@ -43,6 +45,7 @@ _LIBRARY = (
     "owned",
     "present",
     "query_block",
+    "query_gradient_diagonal",
     "query_gradient_full",
     "query_gradient_kept",
     "query_head",
@@ -88,6 +91,8 @@ def validate(program: Program) -> None:
                     raise ValueError(f"term {sweep.term} is in a kernel of another {side} order")
                 if not sweep.ranges:
                     raise ValueError(f"a sweep of term {sweep.term} has no ranges")
+                if any(span.diagonal for span in sweep.ranges) and not _in_diagonals(term, sweep):
+                    raise ValueError(f"a sweep of term {sweep.term} is not all diagonals, in natural orders")
     for index, term in enumerate(program.terms):
         if term.query.classes != term.key.classes:
             raise ValueError(f"the orders of term {index} have different numbers of classes")
@@ -96,6 +101,11 @@ def validate(program: Program) -> None:
     for size in (program.tile.query, program.tile.key):
         if size < 16 or size & (size - 1):
             raise ValueError(f"a tile of {size} ranks: the matrix units take powers of two from 16")
+
+
+def _in_diagonals(term: Term, sweep: Sweep) -> bool:
+    natural = term.query == term.key == NATURAL
+    return natural and all(span.diagonal and span.fan is None for span in sweep.ranges)
 
 
 def _header(program: Program, body: str) -> str:
@@ -119,6 +129,11 @@ def _header(program: Program, body: str) -> str:
             "",
             f"{lengths}; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;",
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
+            *(
+                ["A loop over d takes diagonals: of a block of queries, or of keys, the pairs with b - a = d."]
+                if any(span.diagonal for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges)
+                else []
+            ),
             '"""',
             "",
             "import triton",

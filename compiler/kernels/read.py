@@ -12,7 +12,7 @@ import ast
 import re
 from dataclasses import dataclass, field
 
-from ..passes.program import Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
+from ..passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
 from .read_integer import ReadError, read_expr, read_predicate, refuse
@@ -136,6 +136,9 @@ class _Assembly:
             shown = (kernel.order, sweep.order, sweep.shift)
         else:
             shown = (sweep.order, kernel.order, -sweep.shift % kernel.order.classes)
+        ways = {loop.diagonal for loop in sweep.loops}
+        if True in ways and (False in ways or shown != (NATURAL, NATURAL, 0)):
+            raise ReadError(f"generated source: term {index} is not all diagonals, in natural orders")
         if self.terms.setdefault(index, shown) != shown:
             raise ReadError(f"generated source: kernels differ in the orders or the shift of term {index}")
         for loop in sweep.loops:
@@ -146,7 +149,7 @@ class _Assembly:
     def _range(self, loop: ReadLoop, stationary: str, index: int) -> Range:
         masked, names = loop.keep is not None, (stationary, "c", "T", *self.lengths)
         if loop.first is None or loop.last is None:
-            return Range(self._bound(loop.lo, names), self._bound(loop.hi, names), masked)
+            return Range(self._bound(loop.lo, names), self._bound(loop.hi, names), masked, diagonal=loop.diagonal)
         row = re.search(rf"^\s*term {index}, .*\n.*; by rows of (\d+)$", self.docstring, re.MULTILINE)
         fan = Fan(self._bound(loop.first, names), self._bound(loop.last, names), int(row.group(1)) if row else 1)
         by_step = (stationary, "c", "d", "T", *self.lengths)

@@ -14,13 +14,15 @@ from .source_template import Holes, match_statements, same_arguments, template
 
 @dataclass(frozen=True, slots=True)
 class ReadLoop:
-    """The names of two bound functions, of the mask where there is one, and of the two bounds of a fan."""
+    """The names of two bound functions, of the mask where there is one, and of the two bounds of a fan; whether the
+    bounds are of diagonals."""
 
     lo: str
     hi: str
     keep: str | None
     first: str | None = None
     last: str | None = None
+    diagonal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         )
     )
     fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
-    written = _Forms("I", "kc", fan, keys, bounds, plain, tiled)
+    way, mask, taken = lengths.write(forms.KEY_DIAGONALS), lengths.write(forms.KEY_MASK), forms.DIAGONAL_STEPS[kind]
+    diagonals = _Loops(way.format(mask=mask, step=taken), way.format(mask="", step=taken))
+    written = _Forms("I", "kc", fan, keys, bounds, plain, tiled, diagonals)
     tile, sweeps = _read_sweeps(statements, order.classes, written, end)
     return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps, lengths.names)
 
@@ -157,7 +161,9 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
         )
     )
     fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
-    written = _Forms("J", "qc", fan, queries, bounds, plain, tiled)
+    way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
+    diagonals = _Loops(way.format(mask=mask), way.format(mask=""))
+    written = _Forms("J", "qc", fan, queries, bounds, plain, tiled, diagonals)
     tile, sweeps = _read_sweeps(inner, order.classes, written, "")
     return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps, lengths.names)
 
@@ -185,6 +191,7 @@ class _Forms:
     bounds: str
     plain: _Loops
     tiled: _Loops
+    diagonals: _Loops
 
 
 def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: str) -> tuple[int, tuple[ReadSweep, ...]]:
@@ -206,6 +213,8 @@ def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: st
         while found := _read_loop(statements, order, classes, written):
             tiles.add(found[0])
             loops.append(found[1])
+        while (diagonals := _read_diagonals(statements, written)) is not None:
+            loops.append(diagonals)
         if not loops:
             raise refuse(statements.rest[0] if statements.rest else statements.owner, "a sweep without a loop")
         sweeps.append(ReadSweep(order, shift, tuple(loops)))
@@ -227,6 +236,16 @@ def _read_loop(statements: _Statements, order: Order, classes: int, written: _Fo
         raise refuse(body.owner, "a fan is a loop over one range")
     tile, loop = found
     return tile, replace(loop, first=_name(ends, "first"), last=_name(ends, "last"))
+
+
+def _read_diagonals(statements: _Statements, written: _Forms) -> ReadLoop | None:
+    """The next range of diagonals; None where there is none. In which orders that may be is for ``read`` to say."""
+    body, keep = statements.accept(written.diagonals.masked), None
+    if body is not None:
+        keep = _name(body, "keep")
+    elif (body := statements.accept(written.diagonals.full)) is None:
+        return None
+    return ReadLoop(_name(body, "lo"), _name(body, "hi"), keep, diagonal=True)
 
 
 def _read_range(

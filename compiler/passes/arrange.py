@@ -13,9 +13,9 @@ from ..relations.relation import KEY, QUERY
 from ..relations.shadow import least
 from .candidates import LONGEST_PERIOD, candidates, pairs_of
 from .coarse import Refused, rough_ranges
-from .count import count_tiles
+from .count import area, count_visits
 from .placement import Placement
-from .program import NATURAL, Order, Tile
+from .program import DIAGONALS_PER_TILE, NATURAL, Order, Range, Tile
 from .split import Part
 from .tile import query_ranges
 
@@ -70,10 +70,10 @@ def cheapest(
     """The cheapest of several placements of a part, of which the first is that in natural order."""
     length = _reference_length(part)
     allowed = (each for each in choices if _is_allowed(each, used))
-    outlined = [(each, tiles) for each in allowed if (tiles := _outlined(each, tile, length)) is not None]
+    outlined = [(each, found) for each in allowed if (found := _outlined(each, tile, length)) is not None]
     tiled = [(each, found) for each in _near(outlined) if (found := _tiled(each, tile, length)) is not None]
     placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], used))
-    counts = {id(each): count for each, count in outlined} | {id(each): found[0] for each, found in tiled}
+    counts = {id(each): found[0] for each, found in (*outlined, *tiled)}
     rejected = tuple((describe(each), counts[id(each)]) for each, _ in outlined if each is not placements)
     return Arrangement(part, placements, length, tiles, price, rejected)
 
@@ -93,10 +93,10 @@ def _reference_length(part: Part) -> int:
     return max(REFERENCE_LENGTH, 8 * periods, rows, min(4 * nearest, LONGEST_LENGTH))
 
 
-def _near(outlined: Sequence[tuple[tuple[Placement, ...], int]]) -> list[tuple[Placement, ...]]:
+def _near(outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]]) -> list[tuple[Placement, ...]]:
     """Those that are worth tiling, in the order in which they come; natural order, which is first, always is."""
-    limit = FAR * min(tiles for _, tiles in outlined)
-    fewest = sorted((tiles, rank) for rank, (_, tiles) in enumerate(outlined) if tiles <= limit)[:MOST_TILED]
+    limit = FAR * min(price for _, (_, price) in outlined)
+    fewest = sorted((price, rank) for rank, (_, (_, price)) in enumerate(outlined) if price <= limit)[:MOST_TILED]
     return [outlined[rank][0] for rank in sorted({0, *(rank for _, rank in fewest)})]
 
 
@@ -109,22 +109,33 @@ def _tiled(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[in
 
 
 def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, float]:
-    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones."""
-    counts = [each for one in placements for each in count_tiles(query_ranges(one, tile), one, tile, n)]
-    price = sum(tiles * (MASKED if masked else 1.0) for tiles, masked in counts)
-    return sum(tiles for tiles, _ in counts), price
+    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones.
+    Diagonals are as many tiles as would hold their pairs."""
+    return _cost([(query_ranges(one, tile), one) for one in placements], tile, n)
 
 
-def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> int | None:
-    """The tiles of the outlines; all that there are where those are too hard to find; None where it has no ranges."""
+def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: int) -> tuple[int, float]:
+    visits = [each for spans, one in ranges for each in count_visits(spans, one, tile, n)]
+    # The mask of a diagonal is one predicate beside the sums over the features.
+    price = sum(each.tiles * (MASKED if each.masked else 1) + each.diagonals / DIAGONALS_PER_TILE for each in visits)
+    return area(sum(each.tiles for each in visits), sum(each.diagonals for each in visits), tile), price
+
+
+def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
+    """(tiles, price) of the outlines; all that there are where those are too hard to find; None where it has no
+    ranges."""
     try:
         with budget(_OPERATIONS):
-            ranges = [(rough_ranges(one, tile), one) for one in placements]
-            return sum(tiles for spans, one in ranges for tiles, _ in count_tiles(spans, one, tile, length))
+            return _cost([(_rough(one, tile), one) for one in placements], tile, length)
     except Refused:
         return None
     except BudgetExceeded:
-        return len(placements) * -(-length // tile.query) * -(-length // tile.key)
+        every = len(placements) * -(-length // tile.query) * -(-length // tile.key)
+        return every, MASKED * every
+
+
+def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
+    return query_ranges(placement, tile) if placement.diagonal else rough_ranges(placement, tile)
 
 
 def overhead(placements: Sequence[Placement], used: Set[Order] = frozenset({NATURAL})) -> int:
@@ -135,10 +146,14 @@ def overhead(placements: Sequence[Placement], used: Set[Order] = frozenset({NATU
 
 def describe(placements: Sequence[Placement]) -> str:
     """The orders in words, for people: ``residue 128 / residue 128``."""
-    names = dict.fromkeys(
-        f"{_name(one.query)} / {_name(one.key)}{f' by rows of {one.row}' if one.row else ''}" for one in placements
-    )
+    names = dict.fromkeys(f"{_name(one.query)} / {_name(one.key)}{_form(one)}" for one in placements)
     return ", ".join(names)
+
+
+def _form(placement: Placement) -> str:
+    if placement.diagonal:
+        return " by diagonals"
+    return f" by rows of {placement.row}" if placement.row else ""
 
 
 def _name(order: Order) -> str:

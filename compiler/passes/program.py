@@ -2,8 +2,8 @@
 
 A program computes one pattern as a chain of *terms*, disjoint relations whose union is the pattern. Each term looks
 at its queries and its keys in an *order*, a renumbering of tokens by (class, rank) in which the term is blocky, and
-touches tiles of ``tile.query`` x ``tile.key`` ranks. Which tiles is said by closed-form *ranges*, so a program has
-no table that grows with the length.
+touches tiles of ``tile.query`` x ``tile.key`` ranks, or *diagonals*: of a query tile the pairs with one difference
+b - a, and no others. Which is said by closed-form *ranges*, so a program has no table that grows with the length.
 
 Names of the variables in ranges and masks:
 
@@ -33,6 +33,11 @@ class Tile:
     key: int
 
 
+DIAGONALS_PER_TILE = 4
+"""So many diagonals of a query tile cost as much as an unmasked tile, of which they are a 32nd of the pairs. Their sums
+run on the vector units of a GPU, not on its matrix units, which by the data sheets do 15 times as much in the same time
+(A100, H100), and for each product two factors are widened first: 128 / (2 * 15) = 4."""
+
 TILE = Tile(128, 128)
 """Of every program, unless another is asked for: kernels walk a tile in blocks that fit the machine."""
 
@@ -57,12 +62,16 @@ class Range:
     to the term, except that ranks whose token is >= n do not exist (the ragged last tile).
 
     With a fan, lo and hi speak of d too, and no tile is in two steps.
+
+    A range of diagonals holds no tiles: of the ranks a (or b) of the stationary tile the pairs with ``lo <= b - a <
+    hi``, in natural orders. Those whose other rank is negative, or no token, do not exist.
     """
 
     lo: Expr
     hi: Expr
     masked: bool
     fan: Fan | None = None
+    diagonal: bool = False
 
 
 def range_variables(span: Range) -> frozenset[str]:

@@ -1,0 +1,75 @@
+"""diagonal: a term whose keys are at few distances from their queries, one distance at a time.
+
+In tiles a window of 7 keys is one pair in 18, and a diagonal of single pairs one in 128. A *diagonal* of a tile of
+queries takes each query with the one key at a distance d = b - a: no pair is computed in vain, but those that a mask
+leaves out. The inverse of i -> i + d is a function too, so that a tile of keys has the same diagonals.
+
+    logsparse    i - j in {0, 1, 2, 4, 8, ...}: the distances in runs, 0..2, 4, 8, ...; a range for each run
+    a window     one run; where it is shifted inwards at a border, the tiles there have a longer range
+"""
+
+from __future__ import annotations
+
+from ..relations.context import BudgetExceeded, budget
+from ..relations.formula import condition
+from ..relations.integer import All, Binary, Compare, Const, Expr, Var, variables
+from ..relations.periods import finite, runs
+from ..relations.presburger import IntegerSet
+from ..relations.relation import LENGTHS
+from .coarse import Refused
+from .placement import SPACE, Placement, known_of
+from .program import Range, Tile, range_variables
+
+MOST_RUNS = 16
+"""Each run of differences is a loop of its own in a kernel."""
+
+MOST_DIFFERENCES = 128
+"""As many diagonals as a tile has keys hold no fewer pairs than the tile."""
+
+_OPERATIONS = 20_000
+"""For the differences that occur in a tile. Where they are hard to find, a run is the same in every tile."""
+
+
+def few_differences(placement: Placement) -> tuple[tuple[int, int], ...]:
+    """The runs [first, last) of the differences b - a that occur at some length; none where they are not few, or there
+    is no pair."""
+    numbers = (placement.pairs & placement.existing).image(("d",), "v_d = v_b - v_a").for_some(*LENGTHS)
+    found = (runs(numbers, MOST_RUNS) or ()) if finite(numbers) else ()
+    return found if sum(last - first for first, last in found) <= MOST_DIFFERENCES else ()
+
+
+def diagonal_ranges(placement: Placement, tile: Tile, still: str) -> tuple[Range, ...]:
+    """The diagonals of each tile that stands still: a range for each run of differences. Raises Refused where they are
+    not few."""
+    if (placement.pairs & placement.existing).empty:
+        return ()
+    found = few_differences(placement)
+    if not found:
+        raise Refused("keys and queries have many differences")
+    return tuple(_range(placement, tile, still, first, last) for first, last in found)
+
+
+def _range(placement: Placement, tile: Tile, still: str, first: int, last: int) -> Range:
+    rank, size = ("a", tile.query) if still == "I" else ("b", tile.key)
+    which = f"v_{still} = floor(v_{rank} / {size}) and v_d = v_b - v_a and {first} <= v_d < {last}"
+    lo: Expr
+    hi: Expr
+    lo, hi = Const(first), Const(last)
+    try:
+        with budget(_OPERATIONS):
+            lo, hi = placement.pairs.image(("c", still, "d"), which).interval("d", known_of(placement, still))
+    except BudgetExceeded:
+        pass
+    return Range(lo, hi, not _full(Range(lo, hi, masked=True, diagonal=True), placement, tile, still), diagonal=True)
+
+
+def _full(span: Range, placement: Placement, tile: Tile, still: str) -> bool:
+    """Whether each pair of existing ranks on the diagonals belongs to the placement, at every length."""
+    tiles = f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})"
+    difference = Binary("-", Var("b"), Var("a"))
+    within = All((Compare("<=", span.lo, difference), Compare("<", difference, span.hi)))
+    visited = f"exists (v_I, v_J : {tiles} and {condition(within, 'v_c')})"
+    pairs = placement.domain & IntegerSet.parse(SPACE, visited, (*placement.lengths, "T"))
+    if (range_variables(span) | variables(placement.keep)).intersection(placement.lengths):
+        pairs = pairs & placement.existing
+    return pairs <= placement.pairs
