@@ -26,7 +26,7 @@ MOST_RUNS = 16
 MOST_DIFFERENCES = 128
 """As many diagonals as a tile has keys hold no fewer pairs than the tile."""
 
-_OPERATIONS = 20_000
+_OPERATIONS = 64_000
 """For the differences that occur in a tile. Where they are hard to find, a run is the same in every tile."""
 
 

@@ -91,19 +91,18 @@ def find(program: Program, sweep: Sweep, n: int, nk: int, *, fresh: bool) -> Dia
     return Diagonals(tuple(found), n, fresh)
 
 
-def forward(stage: Diagonals, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
-    """out [B, Hq, N, D] and lse [B, Hq, N], of at least single precision; rows without a pair have 0 and -inf."""
-    wide = torch.promote_types(q.dtype, torch.float32)
-    out, lse = torch.zeros(q.shape, dtype=wide), torch.full(q.shape[:3], -math.inf, dtype=wide)
+def forward(stage: Diagonals, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call) -> None:
+    """Fill out [B, Hq, N, D] and lse [B, Hq, N], of at least single precision, which hold 0 and -inf."""
+    out, lse = into
     for part in _parts(q, k):
         queries, totals, norms = (part.queries(x) for x in (q, out, lse))
-        keys, values = (part.keys(x).to(wide) for x in (k, v))
+        keys, values = (part.keys(x).to(out.dtype) for x in (k, v))
         for first, last in part.chunks(stage.rows):
-            _attend(
-                stage.each, (first, last), queries[..., first:last, :].to(wide), keys, values,
-                totals[..., first:last, :], norms[..., first:last], call,
-            )  # fmt: skip
-    return out, lse
+            rows, target = (
+                queries[..., first:last, :].to(out.dtype),
+                (totals[..., first:last, :], norms[..., first:last]),
+            )
+            _attend(stage.each, (first, last), rows, keys, values, target, call)
 
 
 def _attend(
@@ -112,11 +111,11 @@ def _attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    out: Tensor,
-    lse: Tensor,
+    into: tuple[Tensor, Tensor],
     call: Call,
 ) -> None:
     """Add to out [H, G, rows, D], which holds 0, and fill lse [H, G, rows]."""
+    out, lse = into
     touching = [
         (rows, keys, mask) for rows, keys, mask in (one.within(*chunk) for one in every) if rows.stop > rows.start
     ]

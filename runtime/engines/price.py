@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KEYS_AT_ONCE = 512
 ELEMENTS_OF_ONE_THREAD = 1 << 15
+GROUP_OF_DIAGONALS = 3, 2
+"""The Python around a group of queries and their softmax, forward and backward, is that around so many batches."""
 
 
 def queries_at_once(rows: int) -> int:
@@ -91,7 +93,7 @@ class Price:
         touched = heads.units * heads.dim * stage.rows
         merged = 0 if stage.fresh or self.backward else touched
         return Effort(
-            batches=parts * -(-stage.rows // rows),
+            batches=GROUP_OF_DIAGONALS[self.backward] * parts * -(-stage.rows // rows),
             merged=self._spread(merged),
             copied=self._spread(touched),
             steps=parts * steps,

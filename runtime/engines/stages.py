@@ -113,12 +113,12 @@ def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[
 
 
 def _add(stage: Diagonals, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call) -> None:
-    part, part_lse = diagonals.forward(stage, q, k, v, call)
-    if stage.fresh:
-        into[0].copy_(part)
-        into[1].copy_(part_lse)
-    else:
-        merge(*into, part, part_lse)
+    own = into if stage.fresh else (torch.empty_like(into[0]), torch.empty_like(into[1]))
+    own[0].zero_()
+    own[1].fill_(-math.inf)
+    diagonals.forward(stage, q, k, v, own, call)
+    if not stage.fresh:
+        merge(*into, *own)
 
 
 def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
