@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..passes.count import bounds, tile_count
-from ..passes.program import DIAGONALS_PER_TILE, Order, Program, Tile
+from ..passes.program import Order, Program, Tile
 
 ALL = 1 << 30
 """More tiles than there are."""
@@ -47,7 +47,7 @@ def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int
         for span in sweep.ranges:
             for low, high in bounds(span, len(total), 0, columns, n, "I", nk).values():
                 visited = np.maximum(high - low, 0)
-                total += -(-visited // DIAGONALS_PER_TILE) if span.diagonal else visited
+                total += np.ceil(visited * program.tile.diagonal).astype(np.int64) if span.diagonal else visited
     return total
 
 

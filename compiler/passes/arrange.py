@@ -15,7 +15,7 @@ from .candidates import LONGEST_PERIOD, candidates, pairs_of
 from .coarse import Refused, rough_ranges
 from .count import area, count_visits
 from .placement import Placement
-from .program import DIAGONALS_PER_TILE, NATURAL, Order, Range, Tile
+from .program import NATURAL, Order, Range, Tile
 from .split import Part
 from .tile import query_ranges
 
@@ -117,7 +117,7 @@ def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, f
 def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: int) -> tuple[int, float]:
     visits = [each for spans, one in ranges for each in count_visits(spans, one, tile, n)]
     # The mask of a diagonal is one predicate beside the sums over the features.
-    price = sum(each.tiles * (MASKED if each.masked else 1) + each.diagonals / DIAGONALS_PER_TILE for each in visits)
+    price = sum(each.tiles * (MASKED if each.masked else 1) + each.diagonals * tile.diagonal for each in visits)
     return area(sum(each.tiles for each in visits), sum(each.diagonals for each in visits), tile), price
 
 

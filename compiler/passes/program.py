@@ -25,6 +25,12 @@ from .order import NATURAL, Order
 __all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "range_variables"]
 
 
+PAIR_OF_A_DIAGONAL = 32
+"""A pair of a diagonal costs as much as so many of an unmasked tile. It is computed by the vector units of a GPU, and
+those of a tile by its matrix units, which by the data sheets do 15 times as much in the same time (A100, H100); and for
+each product two factors are widened first. By arithmetic: on no GPU was it measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """Ranks per tile, powers of two."""
@@ -32,11 +38,11 @@ class Tile:
     query: int
     key: int
 
+    @property
+    def diagonal(self) -> float:
+        """What a diagonal of its queries costs, in unmasked tiles: it has one key for each query."""
+        return PAIR_OF_A_DIAGONAL / self.key
 
-DIAGONALS_PER_TILE = 4
-"""So many diagonals of a query tile cost as much as an unmasked tile, of which they are a 32nd of the pairs. Their sums
-run on the vector units of a GPU, not on its matrix units, which by the data sheets do 15 times as much in the same time
-(A100, H100), and for each product two factors are widened first: 128 / (2 * 15) = 4."""
 
 TILE = Tile(128, 128)
 """Of every program, unless another is asked for: kernels walk a tile in blocks that fit the machine."""
