@@ -17,7 +17,7 @@ from itertools import combinations
 
 from .kernels.read import read
 from .passes.placement import SPACE
-from .passes.program import Fan, Kernel, Program, Range, Term, range_variables
+from .passes.program import Fan, Kernel, Program, Range, Term, on_diagonals, range_variables
 from .relations.context import budget, quote
 from .relations.formula import condition
 from .relations.integer import All, Binary, Compare, Const, Predicate, Var, substitute, variables
@@ -148,7 +148,9 @@ def _ranges_partition(program: Program, index: int, stated: IntegerSet, ranges: 
     parts = [
         part
         for span, visit in zip(ranges, visits, strict=True)
-        for part in ([visit] if span.fan is None else _visited_at_own_step(program, index, span, span.fan, side))
+        for part in (
+            [visit] if span.fan is None or span.diagonal else _visited_at_own_step(program, index, span, span.fan, side)
+        )
     ]
     if not left.covered_by(parts):
         raise Unconfirmed(f"{where}: no range visits some pair of the term")
@@ -191,8 +193,7 @@ def _of_tiles(program: Program, term: Term, bounds: Predicate, side: str) -> str
 
 def _bounds(span: Range, side: str) -> Predicate:
     if span.diagonal:
-        difference = Binary("-", Var("b"), Var("a"))
-        return All((Compare("<=", span.lo, difference), Compare("<", difference, span.hi)))
+        return on_diagonals(span)
     swept = Var("J" if side == "forward" else "I")
     bounds = (Compare("<=", span.lo, swept), Compare("<", swept, span.hi), Compare("<", swept, Var("T")))
     if span.fan is None:
@@ -201,10 +202,13 @@ def _bounds(span: Range, side: str) -> Predicate:
 
 
 def _visited_again(program: Program, index: int, span: Range, side: str) -> bool:
-    """Whether some tile is in two steps of a fan."""
+    """Whether some tile, or diagonal of one, is in two steps of a fan."""
     classes = program.terms[index].query.classes
-    ranks = f"0 <= v_c < {classes} and v_I >= 0 and v_J >= 0 and v_n >= 1"
-    tiles = IntegerSet.parse(("c", "I", "J", "d"), f"{ranks} and {condition(_bounds(span, side), 'v_c')}", ("n", "T"))
-    dims = ("c", "I", "J", "d", "e")
+    exist = " and ".join(f"{quote(length)} >= 1" for length in program.lengths)
+    ranks = f"0 <= v_c < {classes} and v_I >= 0 and v_J >= 0 and {exist}"
+    seen = ("a", "b") if span.diagonal else ()
+    formula = f"{ranks} and {condition(_bounds(span, side), 'v_c')}"
+    tiles = IntegerSet.parse(("c", "I", "J", *seen, "d"), formula, (*program.lengths, "T"))
+    dims = (*tiles.dims, "e")
     later = tiles.rename({"d": "e"}).onto(dims) & IntegerSet.parse(dims, "v_d < v_e")
     return not (tiles.onto(dims) & later).empty

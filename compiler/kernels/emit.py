@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..passes.program import NATURAL, Kernel, Program, Sweep, Term
+from ..passes.program import NATURAL, Kernel, Program, Term
 from .emit_kernel import backward_key, backward_query, describe, forward, loops, one_line
 from .launch import ROLES, Role
 from .spell import sentence, spell, spell_predicate
@@ -91,8 +91,10 @@ def validate(program: Program) -> None:
                     raise ValueError(f"term {sweep.term} is in a kernel of another {side} order")
                 if not sweep.ranges:
                     raise ValueError(f"a sweep of term {sweep.term} has no ranges")
-                if any(span.diagonal for span in sweep.ranges) and not _in_diagonals(term, sweep):
-                    raise ValueError(f"a sweep of term {sweep.term} is not all diagonals, in natural orders")
+                if kernel.diagonal and not (
+                    term.query == term.key == NATURAL and all(span.diagonal for span in sweep.ranges)
+                ):
+                    raise ValueError(f"the kernel of term {sweep.term} is not all diagonals, in natural orders")
     for index, term in enumerate(program.terms):
         if term.query.classes != term.key.classes:
             raise ValueError(f"the orders of term {index} have different numbers of classes")
@@ -101,11 +103,6 @@ def validate(program: Program) -> None:
     for size in (program.tile.query, program.tile.key):
         if size < 16 or size & (size - 1):
             raise ValueError(f"a tile of {size} ranks: the matrix units take powers of two from 16")
-
-
-def _in_diagonals(term: Term, sweep: Sweep) -> bool:
-    natural = term.query == term.key == NATURAL
-    return natural and all(span.diagonal and span.fan is None for span in sweep.ranges)
 
 
 def _header(program: Program, body: str) -> str:
@@ -130,7 +127,7 @@ def _header(program: Program, body: str) -> str:
             f"{lengths}; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;",
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
             *(
-                ["A loop over d takes diagonals: of a block of queries, or of keys, the pairs with b - a = d."]
+                ["A loop over x takes diagonals: of a block of queries, or of keys, the pairs with b - a = x."]
                 if any(span.diagonal for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges)
                 else []
             ),
@@ -147,7 +144,7 @@ def _header(program: Program, body: str) -> str:
 def _rows(program: Program, index: int) -> str:
     """The rows of the fans of a term."""
     ranges = (span for k in program.forward for s in k.sweeps if s.term == index for span in s.ranges)
-    rows = sorted({span.fan.row for span in ranges if span.fan})
+    rows = sorted({span.fan.row for span in ranges if span.fan and not span.diagonal})
     return f"; by rows of {', '.join(map(str, rows))}" if rows else ""
 
 

@@ -239,7 +239,8 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
         for loop in loops("forward", program.forward, index, at_sweep):
             if loop.range.diagonal:
                 lo, hi = (loop.call(end, "I", lengths) for end in ("lo", "hi"))
-                yield from key_diagonals(lo, hi, loop.mask(f"{sweep.term}(c, a, b, {lengths})"), step)
+                body = key_diagonals(lo, hi, loop.mask(f"{sweep.term}(c, a, b, {lengths})"), step)
+                yield from loop.each_step("I", lengths, body)
                 continue
             yield from loop.each_step("I", lengths, _key_blocks(loop, tile, sweep.term, term.key, load, step, lengths))
 
@@ -294,7 +295,8 @@ def _swept_queries(program: Program, index: int) -> Iterator[str]:
         for loop in loops("backward", program.backward, index, at_sweep):
             if loop.range.diagonal:
                 lo, hi = (loop.call(end, "J", lengths) for end in ("lo", "hi"))
-                yield from query_diagonals(lo, hi, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
+                body = query_diagonals(lo, hi, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
+                yield from loop.each_step("J", lengths, body)
                 continue
             yield from loop.each_step("J", lengths, _query_blocks(loop, tile, sweep.term, term.query, place, lengths))
 

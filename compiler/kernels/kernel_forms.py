@@ -121,11 +121,11 @@ if (lo <= whole) & (whole < hi):
     {step_last}
 """
 KEY_DIAGONALS = """
-lo = HOLE_lo(I, c, T, <LENGTHS>)
-hi = HOLE_hi(I, c, T, <LENGTHS>)
+lo = tl.maximum(HOLE_lo(I, c, {fan}T, <LENGTHS>), 1 - (block + 1) * (BLOCK_Q // PACK))
+hi = tl.minimum(HOLE_hi(I, c, {fan}T, <LENGTHS>), count - block * (BLOCK_Q // PACK))
 lo, hi = share(lo, hi, SPLIT)
-for d in range(lo, hi):
-    b = a + d
+for x in range(lo, hi):
+    b = a + x
     keep = {mask}(b >= 0) & (b < count)
     k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
     v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
@@ -180,10 +180,10 @@ for i in range(lo, hi):
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
 QUERY_DIAGONALS = """
-lo = HOLE_lo(J, c, T, <LENGTHS>)
-hi = HOLE_hi(J, c, T, <LENGTHS>)
-for d in range(lo, hi):
-    a = b - d
+lo = tl.maximum(HOLE_lo(J, c, {fan}T, <LENGTHS>), block * BLOCK_K + 1 - end)
+hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
+for x in range(lo, hi):
+    a = b - x
     keep = {mask}(a >= begin) & (a < end)
     at = <FIRST_ROW> + a
     q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)

@@ -26,7 +26,10 @@ LONGEST_LENGTH = 1 << 19
 """They are compared at no longer ones for the sake of tokens that are far apart."""
 
 PASS_TILES = 32
-"""What a further query order costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
+"""What a further kernel costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
+
+FIRST = frozenset({(NATURAL, False)})
+"""The kernel that costs no more than itself: of tiles in natural order, which most programs have."""
 
 TERM_TILES = 8
 """What a further placement costs, in tiles: a loop more in a kernel."""
@@ -57,15 +60,15 @@ class Arrangement:
 def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
     """The cheapest orders for each part, given those of the parts before it."""
     arrangements: list[Arrangement] = []
-    used = {NATURAL}
+    used = FIRST
     for part in parts:
         arrangements.append(cheapest(part, candidates(part, tile), tile, used))
-        used |= {placement.query for placement in arrangements[-1].placements}
+        used |= {placement.kernel for placement in arrangements[-1].placements}
     return tuple(arrangements)
 
 
 def cheapest(
-    part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile, used: Set[Order] = frozenset({NATURAL})
+    part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile, used: Set[tuple[Order, bool]] = FIRST
 ) -> Arrangement:
     """The cheapest of several placements of a part, of which the first is that in natural order."""
     length = _reference_length(part)
@@ -78,9 +81,9 @@ def cheapest(
     return Arrangement(part, placements, length, tiles, price, rejected)
 
 
-def _is_allowed(placements: Sequence[Placement], used: Set[Order]) -> bool:
+def _is_allowed(placements: Sequence[Placement], used: Set[tuple[Order, bool]]) -> bool:
     """Pairs in one tiled order are hard to compare with pairs in another: a program has one."""
-    tiled = {order for order in used if order.tiled}
+    tiled = {order for order, _ in used if order.tiled}
     return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
 
 
@@ -138,10 +141,10 @@ def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     return query_ranges(placement, tile) if placement.diagonal else rough_ranges(placement, tile)
 
 
-def overhead(placements: Sequence[Placement], used: Set[Order] = frozenset({NATURAL})) -> int:
-    """What placements cost besides their tiles, in tiles, where there are kernels in some query orders."""
-    orders = {placement.query for placement in placements} - used
-    return PASS_TILES * len(orders) + TERM_TILES * len(placements)
+def overhead(placements: Sequence[Placement], used: Set[tuple[Order, bool]] = FIRST) -> int:
+    """What placements cost besides their tiles, in tiles, where there are some kernels."""
+    kernels = {placement.kernel for placement in placements} - used
+    return PASS_TILES * len(kernels) + TERM_TILES * len(placements)
 
 
 def describe(placements: Sequence[Placement]) -> str:

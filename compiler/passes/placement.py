@@ -29,6 +29,11 @@ class Placement:
     lengths: tuple[str, ...] = ("n",)
     diagonal: bool = False
 
+    @property
+    def kernel(self) -> tuple[Order, bool]:
+        """What the placements of one kernel have in common: the order of queries, and whether there are diagonals."""
+        return self.query, self.diagonal
+
     @cached_property
     def domain(self) -> IntegerSet:
         """The ranks and classes that exist, whatever the length."""

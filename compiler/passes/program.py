@@ -13,13 +13,14 @@ Names of the variables in ranges and masks:
     a, b   query rank and key rank
     T      number of tiles of the side that is swept:  ceil(ranks / tile)
     d      step of a fan
+    x      the difference b - a, where ranges are of diagonals
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..relations.integer import TRUE, Expr, Predicate, variables
+from ..relations.integer import TRUE, All, Binary, Compare, Expr, Predicate, Var, variables
 from .order import NATURAL, Order
 
 __all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "range_variables"]
@@ -54,7 +55,8 @@ class Fan:
     window of keys in each of several rows. First and last are in the variables of a range.
 
     Step d is meant for the pairs whose swept rank is d rows of ``row`` ranks behind the other; or the step before is,
-    for a tile that has ranks of both. Nothing hangs on that but the proof that every tile is visited.
+    for a tile that has ranks of both. Nothing hangs on that but the proof that every tile is visited. Of diagonals the
+    steps are the runs of differences that occur, and there are no rows.
     """
 
     first: Expr
@@ -69,8 +71,8 @@ class Range:
 
     With a fan, lo and hi speak of d too, and no tile is in two steps.
 
-    A range of diagonals holds no tiles: of the ranks a (or b) of the stationary tile the pairs with ``lo <= b - a <
-    hi``, in natural orders. Those whose other rank is negative, or no token, do not exist.
+    A range of diagonals holds no tiles: of the ranks a (or b) of the stationary tile the pairs with ``lo <= x < hi``
+    for x = b - a, in natural orders. Those whose other rank is negative, or no token, do not exist.
     """
 
     lo: Expr
@@ -78,6 +80,15 @@ class Range:
     masked: bool
     fan: Fan | None = None
     diagonal: bool = False
+
+
+def on_diagonals(span: Range) -> Predicate:
+    """The pairs that a range of diagonals holds, at some step of its fan: over a and b and the names of its ends."""
+    difference = Binary("-", Var("b"), Var("a"))
+    parts = (Compare("<=", span.lo, difference), Compare("<", difference, span.hi))
+    if span.fan is None:
+        return All(parts)
+    return All((*parts, Compare("<=", span.fan.first, Var("d")), Compare("<", Var("d"), span.fan.last)))
 
 
 def range_variables(span: Range) -> frozenset[str]:
@@ -113,10 +124,16 @@ class Sweep:
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """One launch. In ``Program.forward`` a query tile I of ``order`` is stationary and the ranges are key tiles J, in
-    the variables (I, c, T, n); in ``Program.backward`` a key tile J is stationary and the ranges are query tiles."""
+    the variables (I, c, T, n); in ``Program.backward`` a key tile J is stationary and the ranges are query tiles. All
+    are tiles, or all diagonals: these need no matrix units, and run in blocks of fewer rows."""
 
     order: Order
     sweeps: tuple[Sweep, ...]
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether its ranges are of diagonals."""
+        return any(span.diagonal for sweep in self.sweeps for span in sweep.ranges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,18 +66,16 @@ def diagonals(program: Program, sweep: Sweep, n: int, nk: int) -> Iterator[tuple
     """(offset, the queries bool [n] that have a key there) of the diagonals that hold a pair."""
     tile, queries = program.tile.query, np.arange(n, dtype=np.int64)
     for span in sweep.ranges:
-        [(lo, hi)] = bounds(span, -(-n // tile), 0, -(-nk // program.tile.key), n, "I", nk).values()
-        some = np.flatnonzero(hi > lo)
-        if not len(some):
-            continue
-        for offset in range(int(lo[some].min()), int(hi[some].max())):
-            visited = np.repeat((lo <= offset) & (offset < hi), tile)[:n]
-            kept = visited & (queries + offset >= 0) & (queries + offset < nk)
-            if span.masked:
-                ranks = {"a": queries, "b": queries + offset, "c": 0, **length_values(n, nk)}
-                kept = kept & evaluate(program.terms[sweep.term].keep, ranks, np)
-            if kept.any():
-                yield offset, kept
+        for lo, hi in bounds(span, -(-n // tile), 0, -(-nk // program.tile.key), n, "I", nk).values():
+            some = np.flatnonzero(hi > lo)
+            for offset in range(int(lo[some].min()), int(hi[some].max())) if len(some) else ():
+                visited = np.repeat((lo <= offset) & (offset < hi), tile)[:n]
+                kept = visited & (queries + offset >= 0) & (queries + offset < nk)
+                if span.masked:
+                    ranks = {"a": queries, "b": queries + offset, "c": 0, **length_values(n, nk)}
+                    kept = kept & evaluate(program.terms[sweep.term].keep, ranks, np)
+                if kept.any():
+                    yield offset, kept
 
 
 def find(program: Program, sweep: Sweep, n: int, nk: int, *, fresh: bool) -> Diagonals:

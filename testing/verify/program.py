@@ -131,8 +131,9 @@ def _compute_diagonals(counts: NDArray[np.int64], program: Program, sweep: Sweep
     values = {**tiles, "c": 0, "T": 0, "n": n, "nq": n, "nk": nk}
     keep = evaluate(program.terms[sweep.term].keep, {"a": i, "b": j, "c": 0, "n": n, "nq": n, "nk": nk}, np)
     for span in sweep.ranges:
-        low, high = (evaluate(end, values, np) for end in (span.lo, span.hi))
-        counts += (low <= j - i) & (j - i < high) & (keep if span.masked else True)
+        for step in [0] if span.fan is None else range(evaluate(span.fan.first, {}), evaluate(span.fan.last, {})):
+            low, high = (evaluate(end, {**values, "d": step}, np) for end in (span.lo, span.hi))
+            counts += (low <= j - i) & (j - i < high) & (keep if span.masked else True)
 
 
 def _compute(

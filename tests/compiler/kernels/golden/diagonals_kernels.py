@@ -10,7 +10,7 @@ The kernels of one direction run in order, each resuming from what the one befor
 
 n length; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;
 a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.
-A loop over d takes diagonals: of a block of queries, or of keys, the pairs with b - a = d.
+A loop over x takes diagonals: of a block of queries, or of keys, the pairs with b - a = x.
 """
 
 import triton
@@ -41,6 +41,7 @@ from patternc.runtime.engines.tiles import (
     query_lanes,
     query_window,
     ranks,
+    resume,
     sequence,
     share,
     store_gradient,
@@ -72,13 +73,23 @@ def term0_hi(I, c, T, n):
 
 
 @triton.jit
-def term1_lo0(I, c, T, n):
-    return -18
+def term1_lo0(I, c, d, T, n):
+    return d - 18
 
 
 @triton.jit
-def term1_hi0(I, c, T, n):
-    return -16
+def term1_hi0(I, c, d, T, n):
+    return (d - 18) + 1
+
+
+@triton.jit
+def term1_first0(I, c, T, n):
+    return 0
+
+
+@triton.jit
+def term1_last0(I, c, T, n):
+    return 2
 
 
 @triton.jit
@@ -102,13 +113,23 @@ def term0_query_hi(J, c, T, n):
 
 
 @triton.jit
-def term1_query_lo0(J, c, T, n):
-    return -18
+def term1_query_lo0(J, c, d, T, n):
+    return d - 18
 
 
 @triton.jit
-def term1_query_hi0(J, c, T, n):
-    return -16
+def term1_query_hi0(J, c, d, T, n):
+    return (d - 18) + 1
+
+
+@triton.jit
+def term1_query_first0(J, c, T, n):
+    return 0
+
+
+@triton.jit
+def term1_query_last0(J, c, T, n):
+    return 2
 
 
 @triton.jit
@@ -165,29 +186,6 @@ def forward_0(
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
         acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
-    # term 1, line 11: far
-    kc = c
-    count = ranks(kc, n, 1, 1, 0)
-    T = tl.cdiv(count, 16)
-    lo = term1_lo0(I, c, T, n)
-    hi = term1_hi0(I, c, T, n)
-    lo, hi = share(lo, hi, SPLIT)
-    for d in range(lo, hi):
-        b = a + d
-        keep = (b >= 0) & (b < count)
-        k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
-        v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
-        acc, m, z = attend_diagonal(acc, m, z, q, k, v, keep, score_scale, SOFTCAP)
-    lo = term1_lo1(I, c, T, n)
-    hi = term1_hi1(I, c, T, n)
-    lo, hi = share(lo, hi, SPLIT)
-    for d in range(lo, hi):
-        b = a + d
-        keep = keep1(c, a, b, n) & (b >= 0) & (b < count)
-        k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
-        v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
-        acc, m, z = attend_diagonal(acc, m, z, q, k, v, keep, score_scale, SOFTCAP)
-
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
@@ -237,31 +235,127 @@ def backward_query_0(
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
         dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
+    dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
+    store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
+
+
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+def forward_1(
+    q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
+    q_b, q_h, q_n, q_d,
+    k_b, k_h, k_n, k_d,
+    v_b, v_h, v_n, v_d,
+    o_b, o_h, o_n, o_d,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+):
+    # stationary: natural
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
+    c, block, begin, end = query_block(
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT
+    )
+    if block < 0:
+        return
+    I = block // (16 // (BLOCK_Q // PACK))
+    a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)
+    head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)
+    rows = token(c, a, 1, 1, 0) + first - query_offset
+    q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
+    k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
+    v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
+    out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)
+    acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+    score_scale = scale * LOG2_E
+
     # term 1, line 11: far
     kc = c
     count = ranks(kc, n, 1, 1, 0)
     T = tl.cdiv(count, 16)
-    lo = term1_lo0(I, c, T, n)
-    hi = term1_hi0(I, c, T, n)
+    for d in range(term1_first0(I, c, T, n), term1_last0(I, c, T, n)):
+        lo = tl.maximum(term1_lo0(I, c, d, T, n), 1 - (block + 1) * (BLOCK_Q // PACK))
+        hi = tl.minimum(term1_hi0(I, c, d, T, n), count - block * (BLOCK_Q // PACK))
+        lo, hi = share(lo, hi, SPLIT)
+        for x in range(lo, hi):
+            b = a + x
+            keep = (b >= 0) & (b < count)
+            k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
+            v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
+            acc, m, z = attend_diagonal(acc, m, z, q, k, v, keep, score_scale, SOFTCAP)
+    lo = tl.maximum(term1_lo1(I, c, T, n), 1 - (block + 1) * (BLOCK_Q // PACK))
+    hi = tl.minimum(term1_hi1(I, c, T, n), count - block * (BLOCK_Q // PACK))
     lo, hi = share(lo, hi, SPLIT)
-    for d in range(lo, hi):
-        b = a + d
-        keep = (b >= 0) & (b < count)
+    for x in range(lo, hi):
+        b = a + x
+        keep = keep1(c, a, b, n) & (b >= 0) & (b < count)
         k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
         v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
-        dq = query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
-    lo = term1_lo1(I, c, T, n)
-    hi = term1_hi1(I, c, T, n)
+        acc, m, z = attend_diagonal(acc, m, z, q, k, v, keep, score_scale, SOFTCAP)
+
+    finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+
+
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+def backward_query_1(
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
+    q_b, q_h, q_n, q_d,
+    k_b, k_h, k_n, k_d,
+    v_b, v_h, v_n, v_d,
+    do_b, do_h, do_n, do_d,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+):
+    # stationary: natural
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
+    c, block, begin, end = query_block(
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT
+    )
+    if block < 0:
+        return
+    I = block // (16 // (BLOCK_Q // PACK))
+    a, live = query_lanes(block, begin, end, group, BLOCK_Q, PACK)
+    head, kv_head = query_head(bundle, group, BLOCK_Q, PACK), key_head(bundle, group, PACK)
+    rows = token(c, a, 1, 1, 0) + first - query_offset
+    q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), rows, q_n, q_d, live, HEAD_DIM, BLOCK_D)
+    k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
+    v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
+    do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
+    lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
+    delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
+    dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
+    score_scale = scale * LOG2_E
+
+    # term 1, line 11: far
+    kc = c
+    count = ranks(kc, n, 1, 1, 0)
+    T = tl.cdiv(count, 16)
+    for d in range(term1_first0(I, c, T, n), term1_last0(I, c, T, n)):
+        lo = tl.maximum(term1_lo0(I, c, d, T, n), 1 - (block + 1) * (BLOCK_Q // PACK))
+        hi = tl.minimum(term1_hi0(I, c, d, T, n), count - block * (BLOCK_Q // PACK))
+        lo, hi = share(lo, hi, SPLIT)
+        for x in range(lo, hi):
+            b = a + x
+            keep = (b >= 0) & (b < count)
+            k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
+            v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
+            dq = query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
+    lo = tl.maximum(term1_lo1(I, c, T, n), 1 - (block + 1) * (BLOCK_Q // PACK))
+    hi = tl.minimum(term1_hi1(I, c, T, n), count - block * (BLOCK_Q // PACK))
     lo, hi = share(lo, hi, SPLIT)
-    for d in range(lo, hi):
-        b = a + d
+    for x in range(lo, hi):
+        b = a + x
         keep = keep1(c, a, b, n) & (b >= 0) & (b < count)
         k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
         v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
         dq = query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
 
     dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
-    store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
+    store_gradient(dq_at, rows, dq * scale, live, True, HEAD_DIM, BLOCK_D)
 
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
@@ -313,25 +407,66 @@ def backward_key_0(
             )
             dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
+    dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
+    dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
+    store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+    store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
+
+
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+def backward_key_1(
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
+    q_b, q_h, q_n, q_d,
+    k_b, k_h, k_n, k_d,
+    v_b, v_h, v_n, v_d,
+    do_b, do_h, do_n, do_d,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+):
+    # stationary: natural
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
+    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K)
+    if block < 0:
+        return
+    J = block // (16 // BLOCK_K)
+    b = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    live = b < count
+    rows = token(c, b, 1, 1, 0) + first
+    k = load_rows(matrix(k_ptr, batch, kv_head, k_b, k_h), rows, k_n, k_d, live, HEAD_DIM, BLOCK_D)
+    v = load_rows(matrix(v_ptr, batch, kv_head, v_b, v_h), rows, v_n, v_d, live, HEAD_DIM, BLOCK_D)
+    dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
+    dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
+    score_scale = scale * LOG2_E
+    for member in range(group):
+        head = kv_head * group + member
+        q_at = matrix(q_ptr, batch, head, q_b, q_h)
+        do_at = matrix(do_ptr, batch, head, do_b, do_h)
+        lse_at = vector(lse_ptr, batch, head, heads, Nq)
+        delta_at = vector(delta_ptr, batch, head, heads, Nq)
+        there = owned(n, owner_ptr, owner, head)
+
         # term 1, line 11: far
         qc = c
         T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
         begin, end = query_window(qc, first, there, query_offset, Nq, 1, 1, 0)
-        lo = term1_query_lo0(J, c, T, n)
-        hi = term1_query_hi0(J, c, T, n)
-        for d in range(lo, hi):
-            a = b - d
-            keep = (a >= begin) & (a < end)
-            at = first - query_offset + a
-            q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)
-            do = load_rows(do_at, at, do_n, do_d, keep, HEAD_DIM, BLOCK_D)
-            lse = load_lse(lse_at, at, keep)
-            delta = tl.load(delta_at + at, mask=keep, other=0.0)
-            dk, dv = key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
-        lo = term1_query_lo1(J, c, T, n)
-        hi = term1_query_hi1(J, c, T, n)
-        for d in range(lo, hi):
-            a = b - d
+        for d in range(term1_query_first0(J, c, T, n), term1_query_last0(J, c, T, n)):
+            lo = tl.maximum(term1_query_lo0(J, c, d, T, n), block * BLOCK_K + 1 - end)
+            hi = tl.minimum(term1_query_hi0(J, c, d, T, n), (block + 1) * BLOCK_K - begin)
+            for x in range(lo, hi):
+                a = b - x
+                keep = (a >= begin) & (a < end)
+                at = first - query_offset + a
+                q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)
+                do = load_rows(do_at, at, do_n, do_d, keep, HEAD_DIM, BLOCK_D)
+                lse = load_lse(lse_at, at, keep)
+                delta = tl.load(delta_at + at, mask=keep, other=0.0)
+                dk, dv = key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
+        lo = tl.maximum(term1_query_lo1(J, c, T, n), block * BLOCK_K + 1 - end)
+        hi = tl.minimum(term1_query_hi1(J, c, T, n), (block + 1) * BLOCK_K - begin)
+        for x in range(lo, hi):
+            a = b - x
             keep = keep1(qc, a, b, n) & (a >= begin) & (a < end)
             at = first - query_offset + a
             q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from patternc.compiler.passes.program import NATURAL, Kernel, Order, Program, Range, Sweep, Term, Tile
+from patternc.compiler.passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 TILE = 16
@@ -194,8 +194,8 @@ def first_keys(count: int = 5) -> Case:
 
 
 def diagonals() -> Case:
-    """Own tile up to the diagonal, in tiles; besides, as diagonals, the keys 17 and 18 before the query where these are
-    in the tile before or the one before that, and the key 20 after an even query, but for the first 16 queries."""
+    """Own tile up to the diagonal, in tiles; besides, as diagonals, the keys 17 and 18 before the query, each a step of
+    a fan, and 20 after an even query, but for the first 16 queries."""
     own = All((at_most(B, A), Compare("==", div(A, TILE), div(B, TILE))))
     difference, even = minus(B, A), Compare("==", mod(A, 2), ZERO)
     after = All((Compare("==", difference, Const(20)), even, at_most(Const(TILE), A)))
@@ -204,8 +204,9 @@ def diagonals() -> Case:
 
     def spans(still: Expr, first: int) -> tuple[Range, ...]:
         later = Select(less(still, Const(first)), Const(20), Const(21))
+        at = minus(Var("d"), Const(18))
         return (
-            Range(Const(-18), Const(-16), False, diagonal=True),
+            Range(at, plus(at, ONE), False, Fan(ZERO, Const(2), 0), diagonal=True),
             Range(Const(20), later, True, diagonal=True),
         )
 
@@ -214,8 +215,14 @@ def diagonals() -> Case:
         False,
         BlockTile,
         terms,
-        (Kernel(NATURAL, (Sweep(0, (Range(I, plus(I, ONE), True),)), Sweep(1, spans(I, 1)))),),
-        (Kernel(NATURAL, (Sweep(0, (Range(J, plus(J, ONE), True),)), Sweep(1, spans(J, 2)))),),
+        (
+            Kernel(NATURAL, (Sweep(0, (Range(I, plus(I, ONE), True),)),)),
+            Kernel(NATURAL, (Sweep(1, spans(I, 1)),)),
+        ),
+        (
+            Kernel(NATURAL, (Sweep(0, (Range(J, plus(J, ONE), True),)),)),
+            Kernel(NATURAL, (Sweep(1, spans(J, 2)),)),
+        ),
     )
 
     def related(i: NDArray[np.int64], j: NDArray[np.int64]) -> Mask:
