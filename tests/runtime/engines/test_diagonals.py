@@ -132,7 +132,7 @@ def test_plans_are_cut_to_shorter_lengths(step: str) -> None:
         assert np.array_equal(batch_counts(route.stages, n, n), wanted)
 
 
-@pytest.mark.parametrize("step", [LOG, ENDS, EVERY_THIRD, BESIDE_TILES, "block(128) | columns(first(2))"])
+@pytest.mark.parametrize("step", [LOG, ENDS, EVERY_THIRD, BESIDE_TILES, "block(128)"])
 @pytest.mark.parametrize("kept", [True, False])
 def test_some_queries(step: str, kept: bool) -> None:
     """Of a program as it was lowered, and as it was kept on disk, where what needs no mask has none."""
