@@ -159,7 +159,7 @@ def test_blocks_smaller_than_tiles(name: str, monkeypatch: pytest.MonkeyPatch) -
     """Blocks as large as tiles hide the walk inside a tile; here a tile is 2 x 1 or 1 x 2 blocks."""
     case = CASES[name]()
     for block in ((8, 16), (16, 8)):
-        monkeypatch.setattr(launch, "options", lambda *_, block=block: launch.Options(*block, 1, 1))
+        monkeypatch.setattr(launch, "options", lambda *_, block=block, **__: launch.Options(*block, 1, 1))
         agree(case, *tensors(45, heads=2))
         agree(case, *tensors(45, rows=7), offset=21)
 
