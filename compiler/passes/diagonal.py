@@ -11,7 +11,6 @@ leaves out. The inverse of i -> i + d is a function too, so that a tile of keys 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..relations.context import BudgetExceeded, budget
 from ..relations.formula import condition
@@ -52,8 +51,9 @@ def diagonal_ranges(placement: Placement, tile: Tile, still: str) -> tuple[Range
     ends = [_ends(placement, tile, still, first, last) for first, last in found]
     lo, hi = (_at_step([pair[side] for pair in ends]) for side in (0, 1))
     fan = Fan(Const(0), Const(len(found)), 0) if len(found) > 1 else None
-    span = Range(lo, hi, True, fan, diagonal=True)
-    return (replace(span, masked=not _seem_full(span, placement, tile, still)),)
+    each = (Range(*pair, masked=True, diagonal=True) for pair in ends)
+    full = all(_seem_full(span, placement, tile, still) for span in each)
+    return (Range(lo, hi, not full, fan, diagonal=True),)
 
 
 def _at_step(values: Sequence[Expr]) -> Expr:
