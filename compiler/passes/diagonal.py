@@ -1,8 +1,8 @@
 """diagonal: a term whose keys are at few distances from their queries, one distance at a time.
 
 In tiles a window of 7 keys is one pair in 18, and a diagonal of single pairs one in 128. A *diagonal* of a tile of
-queries takes each query with the one key at a distance d = b - a: no pair is computed in vain, but those that a mask
-leaves out. The inverse of i -> i + d is a function too, so that a tile of keys has the same diagonals.
+queries takes each query with the one key at a distance x = b - a: no pair is computed in vain, but those that a mask
+leaves out. The inverse of i -> i + x is a function too, so that a tile of keys has the same diagonals.
 
     logsparse    i - j in {0, 1, 2, 4, 8, ...}: the distances in runs, 0..2, 4, 8, ...; a step of a fan for each run
     a window     one run; where it is shifted inwards at a border, the tiles there have a longer one
