@@ -6,7 +6,7 @@ needed      pairs / (128 x 128): what a program would compute that wastes nothin
 floor       the fewest tiles of this size that any program needs, in whatever order: those needed, or one for every 128
             queries that have a key, or for every 128 keys that have a query, whichever is most. A window of 7 keys
             needs a tile per 128 queries, however few of its scores are of use
-ours        tiles of the forward kernels, from their ranges
+ours        tiles of the forward kernels, from their ranges; of diagonals as many as would hold the pairs they compute
 flex        blocks of 128 x 128 in the natural order that hold a pair: what a block mask makes FlexAttention compute
 
 Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted row by row in numpy, from

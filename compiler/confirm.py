@@ -3,8 +3,8 @@
 What is read is the text of the generated kernels, not the values that the passes handed to each other: a wrong range,
 mask, order or a lost loop, wherever it came from, makes the sets differ. Proved for every length at once:
 
-    1. each kernel visits every pair of its terms exactly once: the tiles of a sweep's ranges cover the term's mask,
-       do not meet, and where a range is unmasked all of its pairs belong to the term; forward and backward;
+    1. each kernel visits every pair of its terms exactly once: the tiles or diagonals of a sweep's ranges cover the
+       term's mask, do not meet, and where a range is unmasked all of its pairs belong to it; forward and backward;
     2. the terms, mapped back to tokens, are disjoint and their union is the pattern.
 
 The softmax arithmetic inside a tile is not part of this proof; the tests compare it with the reference.
@@ -17,7 +17,7 @@ from itertools import combinations
 
 from .kernels.read import read
 from .passes.placement import SPACE
-from .passes.program import Fan, Kernel, Program, Range, Term, range_variables
+from .passes.program import Fan, Kernel, Program, Range, Term, on_diagonals, range_variables
 from .relations.context import budget, quote
 from .relations.formula import condition
 from .relations.integer import All, Binary, Compare, Const, Predicate, Var, substitute, variables
@@ -143,12 +143,14 @@ def _ranges_partition(program: Program, index: int, stated: IntegerSet, ranges: 
         visits.append(tiles)
     if any(not (one & two).disjoint(stated) for one, two in combinations(visits, 2)):
         raise Unconfirmed(f"{where}: two ranges visit the same pair")
-    # Every tile that holds a token lies below T; nothing else is assumed of T.
+    # Every tile that holds a token lies below T; nothing else is assumed of T. Diagonals do not ask for it.
     left = stated & _space(program, index, f"floor(v_{rank} / {size}) < v_T")
     parts = [
         part
         for span, visit in zip(ranges, visits, strict=True)
-        for part in ([visit] if span.fan is None else _visited_at_own_step(program, index, span, span.fan, side))
+        for part in (
+            [visit] if span.fan is None or span.diagonal else _visited_at_own_step(program, index, span, span.fan, side)
+        )
     ]
     if not left.covered_by(parts):
         raise Unconfirmed(f"{where}: no range visits some pair of the term")
@@ -167,7 +169,7 @@ def _space(program: Program, index: int, formula: str) -> IntegerSet:
 
 
 def _visited(program: Program, term: Term, span: Range, side: str) -> str:
-    """The pairs of ranks in the tiles of a range."""
+    """The pairs of ranks in the tiles of a range, or on its diagonals."""
     return _of_tiles(program, term, _bounds(span, side), side)
 
 
@@ -190,6 +192,8 @@ def _of_tiles(program: Program, term: Term, bounds: Predicate, side: str) -> str
 
 
 def _bounds(span: Range, side: str) -> Predicate:
+    if span.diagonal:
+        return on_diagonals(span)
     swept = Var("J" if side == "forward" else "I")
     bounds = (Compare("<=", span.lo, swept), Compare("<", swept, span.hi), Compare("<", swept, Var("T")))
     if span.fan is None:
@@ -198,10 +202,13 @@ def _bounds(span: Range, side: str) -> Predicate:
 
 
 def _visited_again(program: Program, index: int, span: Range, side: str) -> bool:
-    """Whether some tile is in two steps of a fan."""
+    """Whether some tile, or diagonal of one, is in two steps of a fan."""
     classes = program.terms[index].query.classes
-    ranks = f"0 <= v_c < {classes} and v_I >= 0 and v_J >= 0 and v_n >= 1"
-    tiles = IntegerSet.parse(("c", "I", "J", "d"), f"{ranks} and {condition(_bounds(span, side), 'v_c')}", ("n", "T"))
-    dims = ("c", "I", "J", "d", "e")
+    exist = " and ".join(f"{quote(length)} >= 1" for length in program.lengths)
+    ranks = f"0 <= v_c < {classes} and v_I >= 0 and v_J >= 0 and {exist}"
+    seen = ("a", "b") if span.diagonal else ()
+    formula = f"{ranks} and {condition(_bounds(span, side), 'v_c')}"
+    tiles = IntegerSet.parse(("c", "I", "J", *seen, "d"), formula, (*program.lengths, "T"))
+    dims = (*tiles.dims, "e")
     later = tiles.rename({"d": "e"}).onto(dims) & IntegerSet.parse(dims, "v_d < v_e")
     return not (tiles.onto(dims) & later).empty

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from ...patterns_dsl.syntax import BoundPattern, Direction
 from ..lower import Lowered, lower
 from ..passes.arrange import describe
-from ..passes.count import count_tiles
+from ..passes.count import area, count_visits
 from ..passes.placement import Placement
 from ..passes.program import TILE, Sweep, Tile
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One term. ``orders`` of queries / keys; tiles over all query tiles and classes; ``line`` of the source."""
+    """One term. ``orders`` of queries / keys; tiles, or diagonals of a query tile, over all query tiles and classes;
+    ``line`` of the source."""
 
     label: str
     line: int
@@ -22,16 +23,14 @@ class Share:
     kernel: int
     full_tiles: int
     masked_tiles: int
-
-    @property
-    def tiles(self) -> int:
-        return self.full_tiles + self.masked_tiles
+    diagonals: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One head at one length. ``flops`` and ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense
-    ones are those of a causal (or full) kernel with the same tiles."""
+    """One head at one length. ``tiles``: with diagonals as many more as would hold their pairs. ``flops`` and
+    ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense ones are those of a causal (or full)
+    kernel with the same tiles."""
 
     length: int
     head_dim: int
@@ -42,7 +41,16 @@ class Cost:
 
     @property
     def tiles(self) -> int:
-        return sum(share.tiles for share in self.shares)
+        return area(self._visited, sum(share.diagonals for share in self.shares), self.tile)
+
+    @property
+    def reads(self) -> int:
+        """How often the keys of a tile are read: of a diagonal one for each query."""
+        return self._visited + sum(share.diagonals for share in self.shares)
+
+    @property
+    def _visited(self) -> int:
+        return sum(share.full_tiles + share.masked_tiles for share in self.shares)
 
     @property
     def kernels(self) -> int:
@@ -56,9 +64,9 @@ class Cost:
         """Two matrix products of 2 * query * key * head_dim each, per tile."""
         return 4 * self.tile.query * self.tile.key * self.head_dim * tiles
 
-    def bytes_moved(self, tiles: int, kernels: int) -> int:
-        """A key and a value tile per tile; queries and outputs once per kernel."""
-        return 2 * self.head_dim * (2 * self.tile.key * tiles + 2 * self.length * kernels)
+    def bytes_moved(self, reads: int, kernels: int) -> int:
+        """A key and a value tile per read; queries and outputs once per kernel."""
+        return 2 * self.head_dim * (2 * self.tile.key * reads + 2 * self.length * kernels)
 
 
 def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile = TILE) -> Cost:
@@ -82,7 +90,8 @@ def _shares(lowered: Lowered, n: int) -> tuple[Share, ...]:
 
 
 def _share(sweep: Sweep, placement: Placement, kernel: int, tile: Tile, n: int) -> Share:
-    counts = count_tiles(sweep.ranges, placement, tile, n)
-    full = sum(tiles for tiles, masked in counts if not masked)
-    masked = sum(tiles for tiles, masked in counts if masked)
-    return Share(placement.label, placement.line, describe([placement]), kernel, full, masked)
+    visits = count_visits(sweep.ranges, placement, tile, n)
+    full = sum(each.tiles for each in visits if not each.masked)
+    masked = sum(each.tiles for each in visits if each.masked)
+    diagonals = sum(each.diagonals for each in visits)
+    return Share(placement.label, placement.line, describe([placement]), kernel, full, masked, diagonals)

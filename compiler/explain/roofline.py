@@ -71,7 +71,7 @@ def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int) ->
 
 def _kernel(cost: Cost, number: int, accelerator: Accelerator, units: int, products: int, share: float) -> float:
     mine = [each for each in cost.shares if each.kernel == number]
-    tiles = sum(each.full_tiles + MASKED * each.masked_tiles for each in mine)
+    tiles = sum(each.full_tiles + MASKED * each.masked_tiles + each.diagonals * cost.tile.diagonal for each in mine)
     return _seconds(cost, tiles, accelerator, units, products, share)
 
 

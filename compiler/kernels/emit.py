@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..passes.program import Kernel, Program, Term
+from ..passes.program import NATURAL, Kernel, Program, Term
 from .emit_kernel import backward_key, backward_query, describe, forward, loops, one_line
 from .launch import ROLES, Role
 from .spell import sentence, spell, spell_predicate
 
 _LIBRARY = (
     "LOG2_E",
+    "attend_diagonal",
     "attend_full",
     "attend_kept",
     "bundles",
@@ -31,6 +32,7 @@ _LIBRARY = (
     "floormod",
     "fresh",
     "key_block",
+    "key_gradient_diagonal",
     "key_gradient_full",
     "key_gradient_kept",
     "key_head",
@@ -43,6 +45,7 @@ _LIBRARY = (
     "owned",
     "present",
     "query_block",
+    "query_gradient_diagonal",
     "query_gradient_full",
     "query_gradient_kept",
     "query_head",
@@ -88,6 +91,10 @@ def validate(program: Program) -> None:
                     raise ValueError(f"term {sweep.term} is in a kernel of another {side} order")
                 if not sweep.ranges:
                     raise ValueError(f"a sweep of term {sweep.term} has no ranges")
+                if kernel.diagonal and not (
+                    term.query == term.key == NATURAL and all(span.diagonal for span in sweep.ranges)
+                ):
+                    raise ValueError(f"the kernel of term {sweep.term} is not all diagonals, in natural orders")
     for index, term in enumerate(program.terms):
         if term.query.classes != term.key.classes:
             raise ValueError(f"the orders of term {index} have different numbers of classes")
@@ -119,6 +126,11 @@ def _header(program: Program, body: str) -> str:
             "",
             f"{lengths}; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;",
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
+            *(
+                ["A loop over x takes diagonals: of a block of queries, or of keys, the pairs with b - a = x."]
+                if any(span.diagonal for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges)
+                else []
+            ),
             '"""',
             "",
             "import triton",
@@ -132,7 +144,7 @@ def _header(program: Program, body: str) -> str:
 def _rows(program: Program, index: int) -> str:
     """The rows of the fans of a term."""
     ranges = (span for k in program.forward for s in k.sweeps if s.term == index for span in s.ranges)
-    rows = sorted({span.fan.row for span in ranges if span.fan})
+    rows = sorted({span.fan.row for span in ranges if span.fan and not span.diagonal})
     return f"; by rows of {', '.join(map(str, rows))}" if rows else ""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..passes.program import NATURAL, Kernel, Order, Program, Range
 from ..relations.integer import Expr
+from .emit_diagonal import key_diagonals, query_diagonals
 from .launch import Role
 
 # Lengths are not specialised: no new binary for a new length.
@@ -27,7 +28,9 @@ _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "backward_query": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr", ("q", "k", "v", "do")),
     "backward_key": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr", ("q", "k", "v", "do")),
 }
-_STEP = "score_scale, SOFTCAP, PRECISION"
+_STEP = "score_scale, SOFTCAP{}"
+_PRODUCTS = ", PRECISION"
+"""The last argument of a step that multiplies matrices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ class Loop:
         """The value of a bound function, in a kernel."""
         step = "d, " if self.range.fan and end in ("lo", "hi") else ""
         return f"{self.name.format(end)}({still}, c, {step}T, {lengths})"
+
+    def mask(self, call: str) -> str:
+        """What of a diagonal the mask keeps, before what exists."""
+        return f"keep{call} & " if self.range.masked else ""
 
     def each_step(self, still: str, lengths: str, body: Iterable[str]) -> Iterator[str]:
         """The body of the range, once for each step of its fan."""
@@ -230,6 +237,11 @@ def _swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
         yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
         yield f"T = tl.cdiv(count, {tile})"
         for loop in loops("forward", program.forward, index, at_sweep):
+            if loop.range.diagonal:
+                lo, hi = (loop.call(end, "I", lengths) for end in ("lo", "hi"))
+                body = key_diagonals(lo, hi, loop.mask(f"{sweep.term}(c, a, b, {lengths})"), step)
+                yield from loop.each_step("I", lengths, body)
+                continue
             yield from loop.each_step("I", lengths, _key_blocks(loop, tile, sweep.term, term.key, load, step, lengths))
 
 
@@ -244,26 +256,26 @@ def _key_blocks(loop: Loop, tile: int, term: int, order: Order, load: str, step:
         yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
         yield f"    keep = keep{term}(c, a[:, None], b[None, :], {lengths}) & {exist}[None, :]"
         yield f"    {load.format('j', False)}"
-        yield f"    {step.format('kept', ' keep,')}"
+        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
     elif order.tiled:
         # Every pair of ranks is kept, but ranks of the last period need not exist: its blocks are taken apart.
         yield f"whole = complete(kc, n, {_constants(order)}) // BLOCK_K"
         yield "for j in range(lo, tl.minimum(hi, whole)):"
         yield f"    {load.format('j', True)}"
-        yield f"    {step.format('full', '')}"
+        yield f"    {step.format('full', '', _PRODUCTS)}"
         yield "for j in range(tl.maximum(lo, whole), hi):"
         yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
         yield f"    {load.format('j', False)}"
-        yield f"    {step.format('kept', f' {exist}[None, :],')}"
+        yield f"    {step.format('kept', f' {exist}[None, :],', _PRODUCTS)}"
     else:
         # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
         yield "whole = count // BLOCK_K"
         yield "for j in range(lo, tl.minimum(hi, whole)):"
         yield f"    {load.format('j', True)}"
-        yield f"    {step.format('full', '')}"
+        yield f"    {step.format('full', '', _PRODUCTS)}"
         yield "if (lo <= whole) & (whole < hi):"
         yield f"    {load.format('whole', False)}"
-        yield f"    {step.format('kept', ' present(whole, count, BLOCK_K)[None, :],')}"
+        yield f"    {step.format('kept', ' present(whole, count, BLOCK_K)[None, :],', _PRODUCTS)}"
 
 
 def _swept_queries(program: Program, index: int) -> Iterator[str]:
@@ -281,6 +293,11 @@ def _swept_queries(program: Program, index: int) -> Iterator[str]:
         yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
         yield f"begin, end = query_window(qc, {start}, there, {offset}, Nq, {query})"
         for loop in loops("backward", program.backward, index, at_sweep):
+            if loop.range.diagonal:
+                lo, hi = (loop.call(end, "J", lengths) for end in ("lo", "hi"))
+                body = query_diagonals(lo, hi, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
+                yield from loop.each_step("J", lengths, body)
+                continue
             yield from loop.each_step("J", lengths, _query_blocks(loop, tile, sweep.term, term.query, place, lengths))
 
 
@@ -298,4 +315,4 @@ def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, le
     yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
     yield f"        q_n, q_d, do_n, do_d, {_constants(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
     yield "    )"
-    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP})"
+    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {_STEP.format(_PRODUCTS)})"

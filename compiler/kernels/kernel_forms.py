@@ -82,6 +82,10 @@ STEPS = {
     "forward": "acc, m, z = attend_{}(acc, m, z, q, k, v, {}score_scale, SOFTCAP, PRECISION)",
     "backward_query": "dq = query_gradient_{}(dq, q, k, v, do, lse, delta, {}score_scale, SOFTCAP, PRECISION)",
 }
+DIAGONAL_STEPS = {
+    "forward": "acc, m, z = attend_diagonal(acc, m, z, q, k, v, keep, score_scale, SOFTCAP)",
+    "backward_query": "dq = query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)",
+}
 KEYS = """
 count = ranks(kc, <KEYS>, HOLE_period, HOLE_count, HOLE_start)
 T = tl.cdiv(count, HOLE_tile)
@@ -116,6 +120,18 @@ if (lo <= whole) & (whole < hi):
     {load_last}
     {step_last}
 """
+KEY_DIAGONALS = """
+lo = tl.maximum(HOLE_lo(I, c, {fan}T, <LENGTHS>), 1 - (block + 1) * (BLOCK_Q // PACK))
+hi = tl.minimum(HOLE_hi(I, c, {fan}T, <LENGTHS>), count - block * (BLOCK_Q // PACK))
+lo, hi = share(lo, hi, SPLIT)
+for x in range(lo, hi):
+    b = a + x
+    keep = {mask}(b >= 0) & (b < count)
+    k = load_rows(k_at, first + b, k_n, k_d, keep, HEAD_DIM, BLOCK_D)
+    v = load_rows(v_at, first + b, v_n, v_d, keep, HEAD_DIM, BLOCK_D)
+    {step}
+"""
+KEY_MASK = "HOLE_keep(c, a, b, <LENGTHS>) & "
 KEY_HEAD = """
 batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED)
 <ALSO>
@@ -163,6 +179,20 @@ for i in range(lo, hi):
     {LOAD_QUERIES}
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
+QUERY_DIAGONALS = """
+lo = tl.maximum(HOLE_lo(J, c, {fan}T, <LENGTHS>), block * BLOCK_K + 1 - end)
+hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
+for x in range(lo, hi):
+    a = b - x
+    keep = {mask}(a >= begin) & (a < end)
+    at = <FIRST_ROW> + a
+    q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)
+    do = load_rows(do_at, at, do_n, do_d, keep, HEAD_DIM, BLOCK_D)
+    lse = load_lse(lse_at, at, keep)
+    delta = tl.load(delta_at + at, mask=keep, other=0.0)
+    dk, dv = key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
+"""
+QUERY_MASK = "HOLE_keep(qc, a, b, <LENGTHS>) & "
 KEY_END = """
 dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
 dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from ..passes.program import Order, Tile
@@ -72,11 +72,22 @@ _BLOCKS: dict[tuple[Role, int, bool], tuple[int, int, int]] = {
 }
 
 
-def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, lanes: int | None = None) -> Options:
+def options(
+    role: Role,
+    tile: Tile,
+    head_dim: int,
+    itemsize: int,
+    shared: int,
+    lanes: int | None = None,
+    *,
+    diagonals: bool = False,
+) -> Options:
     """Blocks that divide ``tile`` and a pipeline of two stages, reduced until they fit ``shared`` bytes.
 
     ``lanes``: rows that a query block of the forward pass can have at most; with few, memory is what counts, and more
-    keys are under way at once."""
+    keys are under way at once. ``diagonals``: of a kernel of these, which sweeps no blocks."""
+    if diagonals:
+        return _options_of_diagonals(tile.key if role == "backward_key" else tile.query, head_dim, lanes)
     width, stages = block_dim(head_dim), 1 if itemsize > 2 else 2
     most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
@@ -99,11 +110,29 @@ def options(role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, l
     return Options(query, key, warps, stages)
 
 
+_ELEMENTS = 2048
+"""Of a block of a kernel of diagonals: 16 for each thread, of which several such blocks fit its registers."""
+
+
+def _options_of_diagonals(most: int, head_dim: int, lanes: int | None) -> Options:
+    """Blocks of few rows: their products are sums in registers, in no need of larger ones. As many rows as ``lanes``
+    where these are few: then a block may have to hold the heads of a group."""
+    width = block_dim(head_dim)
+    rows = max(16, min(64, _ELEMENTS // width))
+    if lanes is not None and lanes <= _FEW[-1]:
+        rows = next(size for size in _FEW if lanes <= size)
+    rows = min(rows, most)
+    return Options(rows, rows, max(1, min(8, rows * width // 512)), 1)
+
+
 def candidates(
-    role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, first: Options
+    role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, first: Options, *, diagonals: bool = False
 ) -> tuple[Options, ...]:
     """``first``, and what differs from it in one respect and fits: what a device may run faster. A few, since each is
-    compiled to be timed."""
+    compiled to be timed. ``diagonals``: as in ``options``."""
+    if diagonals:
+        others = [warps for warps in (first.num_warps // 2, first.num_warps * 2) if warps]
+        return (first, *(replace(first, num_warps=warps) for warps in others))
     key = role == "backward_key"
     still, swept = (first.block_k, first.block_q) if key else (first.block_q, first.block_k)
     still_limit, swept_limit = (tile.key, tile.query) if key else (tile.query, tile.key)

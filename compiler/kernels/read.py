@@ -12,7 +12,7 @@ import ast
 import re
 from dataclasses import dataclass, field
 
-from ..passes.program import Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
+from ..passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
 from .read_integer import ReadError, read_expr, read_predicate, refuse
@@ -123,6 +123,8 @@ class _Assembly:
 
     def _kernel(self, kernel: ReadKernel, stationary: str) -> Kernel:
         self.tiles.add(kernel.tile)
+        if len({loop.diagonal for sweep in kernel.sweeps for loop in sweep.loops}) > 1:
+            raise ReadError("generated source: a kernel takes tiles and diagonals")
         sweeps = tuple(self._sweep(kernel, sweep, stationary) for sweep in kernel.sweeps)
         return Kernel(kernel.order, sweeps)
 
@@ -136,6 +138,8 @@ class _Assembly:
             shown = (kernel.order, sweep.order, sweep.shift)
         else:
             shown = (sweep.order, kernel.order, -sweep.shift % kernel.order.classes)
+        if any(loop.diagonal for loop in sweep.loops) and shown != (NATURAL, NATURAL, 0):
+            raise ReadError(f"generated source: diagonals of term {index}, which is not in natural orders")
         if self.terms.setdefault(index, shown) != shown:
             raise ReadError(f"generated source: kernels differ in the orders or the shift of term {index}")
         for loop in sweep.loops:
@@ -146,11 +150,12 @@ class _Assembly:
     def _range(self, loop: ReadLoop, stationary: str, index: int) -> Range:
         masked, names = loop.keep is not None, (stationary, "c", "T", *self.lengths)
         if loop.first is None or loop.last is None:
-            return Range(self._bound(loop.lo, names), self._bound(loop.hi, names), masked)
+            return Range(self._bound(loop.lo, names), self._bound(loop.hi, names), masked, diagonal=loop.diagonal)
         row = re.search(rf"^\s*term {index}, .*\n.*; by rows of (\d+)$", self.docstring, re.MULTILINE)
-        fan = Fan(self._bound(loop.first, names), self._bound(loop.last, names), int(row.group(1)) if row else 1)
+        rows = 0 if loop.diagonal else int(row.group(1)) if row else 1
+        fan = Fan(self._bound(loop.first, names), self._bound(loop.last, names), rows)
         by_step = (stationary, "c", "d", "T", *self.lengths)
-        return Range(self._bound(loop.lo, by_step), self._bound(loop.hi, by_step), masked, fan)
+        return Range(self._bound(loop.lo, by_step), self._bound(loop.hi, by_step), masked, fan, loop.diagonal)
 
     def _index(self, name: str) -> int:
         found = _BOUND.fullmatch(name)

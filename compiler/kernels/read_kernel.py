@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from ..passes.program import Order, Tile
 from . import kernel_forms as forms
@@ -14,13 +15,15 @@ from .source_template import Holes, match_statements, same_arguments, template
 
 @dataclass(frozen=True, slots=True)
 class ReadLoop:
-    """The names of two bound functions, of the mask where there is one, and of the two bounds of a fan."""
+    """The names of two bound functions, of the mask where there is one, and of the two bounds of a fan; whether the
+    bounds are of diagonals."""
 
     lo: str
     hi: str
     keep: str | None
     first: str | None = None
     last: str | None = None
+    diagonal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,9 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         )
     )
     fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
-    written = _Forms("I", "kc", fan, keys, bounds, plain, tiled)
+    way, mask, taken = lengths.write(forms.KEY_DIAGONALS), lengths.write(forms.KEY_MASK), forms.DIAGONAL_STEPS[kind]
+    diagonals = _Loops(*(way.format(mask=each, step=taken, fan="{fan}") for each in (mask, "")))
+    written = _Forms("I", "kc", fan, keys, bounds, plain, tiled, diagonals)
     tile, sweeps = _read_sweeps(statements, order.classes, written, end)
     return ReadKernel(Tile(_integer(head, "tile"), tile), order, sweeps, lengths.names)
 
@@ -157,7 +162,9 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
         )
     )
     fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
-    written = _Forms("J", "qc", fan, queries, bounds, plain, tiled)
+    way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
+    diagonals = _Loops(*(way.format(mask=each, fan="{fan}") for each in (mask, "")))
+    written = _Forms("J", "qc", fan, queries, bounds, plain, tiled, diagonals)
     tile, sweeps = _read_sweeps(inner, order.classes, written, "")
     return ReadKernel(Tile(tile, _integer(head, "tile")), order, sweeps, lengths.names)
 
@@ -185,6 +192,7 @@ class _Forms:
     bounds: str
     plain: _Loops
     tiled: _Loops
+    diagonals: _Loops
 
 
 def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: str) -> tuple[int, tuple[ReadSweep, ...]]:
@@ -204,7 +212,7 @@ def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: st
         tiles.add(_integer(head, "tile"))
         loops: list[ReadLoop] = []
         while found := _read_loop(statements, order, classes, written):
-            tiles.add(found[0])
+            tiles |= set() if found[0] is None else {found[0]}
             loops.append(found[1])
         if not loops:
             raise refuse(statements.rest[0] if statements.rest else statements.owner, "a sweep without a loop")
@@ -216,8 +224,11 @@ def _read_sweeps(statements: _Statements, classes: int, written: _Forms, end: st
     return tiles.pop(), tuple(sweeps)
 
 
-def _read_loop(statements: _Statements, order: Order, classes: int, written: _Forms) -> tuple[int, ReadLoop] | None:
-    """The tile of the swept side and the next range, a fan or not; None where there is none."""
+_Found: TypeAlias = tuple[int | None, ReadLoop]
+
+
+def _read_loop(statements: _Statements, order: Order, classes: int, written: _Forms) -> _Found | None:
+    """The tile of the swept side and the next range, a fan or not; None where there is none. Diagonals have no tile."""
     fan = statements.accept_loop(written.fan.format(still=written.still))
     if fan is None:
         return _read_range(statements, order, classes, written, "")
@@ -229,12 +240,20 @@ def _read_loop(statements: _Statements, order: Order, classes: int, written: _Fo
     return tile, replace(loop, first=_name(ends, "first"), last=_name(ends, "last"))
 
 
-def _read_range(
-    statements: _Statements, order: Order, classes: int, written: _Forms, step: str
-) -> tuple[int, ReadLoop] | None:
+def _read_diagonals(statements: _Statements, written: _Forms, step: str) -> _Found | None:
+    """The next range of diagonals; None where there is none. In which orders that may be is for ``read`` to say."""
+    body, keep = statements.accept(written.diagonals.masked.format(fan=step)), None
+    if body is not None:
+        keep = _name(body, "keep")
+    elif (body := statements.accept(written.diagonals.full.format(fan=step))) is None:
+        return None
+    return None, ReadLoop(_name(body, "lo"), _name(body, "hi"), keep, diagonal=True)
+
+
+def _read_range(statements: _Statements, order: Order, classes: int, written: _Forms, step: str) -> _Found | None:
     bounds = statements.accept(written.bounds.format(step=step))
     if bounds is None:
-        return None
+        return _read_diagonals(statements, written, step)
     keep: str | None = None
     loops = written.tiled if order.tiled else written.plain
     body = statements.accept(loops.masked)

@@ -37,7 +37,8 @@ WHOLE = Split()
 
 
 def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int64]:
-    """[query tiles of class 0]: the key tiles that ``program.forward[index]`` visits for each. Class 0 is longest."""
+    """[query tiles of class 0]: the key tiles that ``program.forward[index]`` visits for each, and with diagonals as
+    many more as cost as much. Class 0 is longest."""
     kernel = program.forward[index]
     total = np.zeros(tile_count(kernel.order, 0, n, program.tile.query), dtype=np.int64)
     for sweep in kernel.sweeps:
@@ -45,7 +46,8 @@ def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int
         columns = tile_count(term.key, term.shift % term.key.classes, nk, program.tile.key)
         for span in sweep.ranges:
             for low, high in bounds(span, len(total), 0, columns, n, "I", nk).values():
-                total += np.maximum(high - low, 0)
+                visited = np.maximum(high - low, 0)
+                total += np.ceil(visited * program.tile.diagonal).astype(np.int64) if span.diagonal else visited
     return total
 
 

@@ -13,9 +13,9 @@ from ..relations.relation import KEY, QUERY
 from ..relations.shadow import least
 from .candidates import LONGEST_PERIOD, candidates, pairs_of
 from .coarse import Refused, rough_ranges
-from .count import count_tiles
+from .count import area, count_visits
 from .placement import Placement
-from .program import NATURAL, Order, Tile
+from .program import NATURAL, Order, Range, Tile
 from .split import Part
 from .tile import query_ranges
 
@@ -26,7 +26,10 @@ LONGEST_LENGTH = 1 << 19
 """They are compared at no longer ones for the sake of tokens that are far apart."""
 
 PASS_TILES = 32
-"""What a further query order costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
+"""What a further kernel costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
+
+FIRST = frozenset({(NATURAL, False)})
+"""The kernel that costs no more than itself: of tiles in natural order, which most programs have."""
 
 TERM_TILES = 8
 """What a further placement costs, in tiles: a loop more in a kernel."""
@@ -57,30 +60,30 @@ class Arrangement:
 def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
     """The cheapest orders for each part, given those of the parts before it."""
     arrangements: list[Arrangement] = []
-    used = {NATURAL}
+    used = FIRST
     for part in parts:
         arrangements.append(cheapest(part, candidates(part, tile), tile, used))
-        used |= {placement.query for placement in arrangements[-1].placements}
+        used |= {placement.kernel for placement in arrangements[-1].placements}
     return tuple(arrangements)
 
 
 def cheapest(
-    part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile, used: Set[Order] = frozenset({NATURAL})
+    part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile, used: Set[tuple[Order, bool]] = FIRST
 ) -> Arrangement:
     """The cheapest of several placements of a part, of which the first is that in natural order."""
     length = _reference_length(part)
     allowed = (each for each in choices if _is_allowed(each, used))
-    outlined = [(each, tiles) for each in allowed if (tiles := _outlined(each, tile, length)) is not None]
+    outlined = [(each, found) for each in allowed if (found := _outlined(each, tile, length)) is not None]
     tiled = [(each, found) for each in _near(outlined) if (found := _tiled(each, tile, length)) is not None]
     placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], used))
-    counts = {id(each): count for each, count in outlined} | {id(each): found[0] for each, found in tiled}
+    counts = {id(each): found[0] for each, found in (*outlined, *tiled)}
     rejected = tuple((describe(each), counts[id(each)]) for each, _ in outlined if each is not placements)
     return Arrangement(part, placements, length, tiles, price, rejected)
 
 
-def _is_allowed(placements: Sequence[Placement], used: Set[Order]) -> bool:
+def _is_allowed(placements: Sequence[Placement], used: Set[tuple[Order, bool]]) -> bool:
     """Pairs in one tiled order are hard to compare with pairs in another: a program has one."""
-    tiled = {order for order in used if order.tiled}
+    tiled = {order for order, _ in used if order.tiled}
     return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
 
 
@@ -93,10 +96,10 @@ def _reference_length(part: Part) -> int:
     return max(REFERENCE_LENGTH, 8 * periods, rows, min(4 * nearest, LONGEST_LENGTH))
 
 
-def _near(outlined: Sequence[tuple[tuple[Placement, ...], int]]) -> list[tuple[Placement, ...]]:
+def _near(outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]]) -> list[tuple[Placement, ...]]:
     """Those that are worth tiling, in the order in which they come; natural order, which is first, always is."""
-    limit = FAR * min(tiles for _, tiles in outlined)
-    fewest = sorted((tiles, rank) for rank, (_, tiles) in enumerate(outlined) if tiles <= limit)[:MOST_TILED]
+    limit = FAR * min(price for _, (_, price) in outlined)
+    fewest = sorted((price, rank) for rank, (_, (_, price)) in enumerate(outlined) if price <= limit)[:MOST_TILED]
     return [outlined[rank][0] for rank in sorted({0, *(rank for _, rank in fewest)})]
 
 
@@ -109,36 +112,51 @@ def _tiled(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[in
 
 
 def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, float]:
-    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones."""
-    counts = [each for one in placements for each in count_tiles(query_ranges(one, tile), one, tile, n)]
-    price = sum(tiles * (MASKED if masked else 1.0) for tiles, masked in counts)
-    return sum(tiles for tiles, _ in counts), price
+    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones.
+    Diagonals are as many tiles as would hold their pairs."""
+    return _cost([(query_ranges(one, tile), one) for one in placements], tile, n)
 
 
-def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> int | None:
-    """The tiles of the outlines; all that there are where those are too hard to find; None where it has no ranges."""
+def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: int) -> tuple[int, float]:
+    visits = [each for spans, one in ranges for each in count_visits(spans, one, tile, n)]
+    # The mask of a diagonal is one predicate beside the sums over the features.
+    price = sum(each.tiles * (MASKED if each.masked else 1) + each.diagonals * tile.diagonal for each in visits)
+    return area(sum(each.tiles for each in visits), sum(each.diagonals for each in visits), tile), price
+
+
+def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
+    """(tiles, price) of the outlines; all that there are where those are too hard to find; None where it has no
+    ranges."""
     try:
         with budget(_OPERATIONS):
-            ranges = [(rough_ranges(one, tile), one) for one in placements]
-            return sum(tiles for spans, one in ranges for tiles, _ in count_tiles(spans, one, tile, length))
+            return _cost([(_rough(one, tile), one) for one in placements], tile, length)
     except Refused:
         return None
     except BudgetExceeded:
-        return len(placements) * -(-length // tile.query) * -(-length // tile.key)
+        every = len(placements) * -(-length // tile.query) * -(-length // tile.key)
+        return every, MASKED * every
 
 
-def overhead(placements: Sequence[Placement], used: Set[Order] = frozenset({NATURAL})) -> int:
-    """What placements cost besides their tiles, in tiles, where there are kernels in some query orders."""
-    orders = {placement.query for placement in placements} - used
-    return PASS_TILES * len(orders) + TERM_TILES * len(placements)
+def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
+    return query_ranges(placement, tile) if placement.diagonal else rough_ranges(placement, tile)
+
+
+def overhead(placements: Sequence[Placement], used: Set[tuple[Order, bool]] = FIRST) -> int:
+    """What placements cost besides their tiles, in tiles, where there are some kernels."""
+    kernels = {placement.kernel for placement in placements} - used
+    return PASS_TILES * len(kernels) + TERM_TILES * len(placements)
 
 
 def describe(placements: Sequence[Placement]) -> str:
     """The orders in words, for people: ``residue 128 / residue 128``."""
-    names = dict.fromkeys(
-        f"{_name(one.query)} / {_name(one.key)}{f' by rows of {one.row}' if one.row else ''}" for one in placements
-    )
+    names = dict.fromkeys(f"{_name(one.query)} / {_name(one.key)}{_form(one)}" for one in placements)
     return ", ".join(names)
+
+
+def _form(placement: Placement) -> str:
+    if placement.diagonal:
+        return " by diagonals"
+    return f" by rows of {placement.row}" if placement.row else ""
 
 
 def _name(order: Order) -> str:

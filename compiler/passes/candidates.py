@@ -4,6 +4,8 @@ They come from the relation alone: the moduli that its divisions speak of, the r
 occupy, the differences between query and key residues.
 
     natural / natural            always possible
+    natural / natural by diagonals
+                                 when keys and queries have few differences
     natural / natural by rows    when a modulus is a row of tokens: the same, in fans over the rows; of rows of rows,
                                  one placement per difference of the outer ones
     boxes / boxes                when a modulus is the width of a grid and keys are near on it (``grids.py``)
@@ -25,6 +27,7 @@ from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.periods import finite, members, occupied
 from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS, lengths
+from .diagonal import few_differences
 from .grids import in_boxes
 from .placement import SPACE, Placement, class_of_keys
 from .program import NATURAL, Order, Tile
@@ -69,11 +72,13 @@ def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
 
 
 def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
-    """The placement in natural order, by rows of the moduli that are longer than a tile, and by rows of rows: one
-    placement for each difference between the longer rows of query and key."""
+    """The placement in natural order, by diagonals, by rows of the moduli that are longer than a tile, and by rows of
+    rows: one placement for each difference between the longer rows of query and key."""
     formula = pairs_of(part)
     natural = place(part, formula, NATURAL, NATURAL, 0)
     yield (natural,)
+    if _within_reach(lambda: few_differences(natural)):
+        yield (replace(natural, diagonal=True),)
     existing = natural.pairs & natural.existing
     rows = [modulus for modulus in formula.moduli if tile.key < modulus <= LONGEST_PERIOD]
     for row in rows:

@@ -1,8 +1,9 @@
-"""How many tiles a placed term touches at a length: what layout search minimises."""
+"""How many tiles, or diagonals, a placed term touches at a length: what layout search minimises."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,13 +16,31 @@ from .program import Order, Range, Tile, range_variables
 Ends: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def count_tiles(ranges: Sequence[Range], placement: Placement, tile: Tile, n: int) -> tuple[tuple[int, bool], ...]:
-    """(tiles, masked) of each key range at length n, over all query tiles and classes."""
-    return tuple((count_range(span, placement, tile, n, "I"), span.masked) for span in ranges)
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """What a key range visits at a length, over all query tiles and classes."""
+
+    tiles: int
+    diagonals: int
+    masked: bool
+
+
+def count_visits(ranges: Sequence[Range], placement: Placement, tile: Tile, n: int) -> tuple[Visits, ...]:
+    """What each key range visits at length n."""
+    counts = ((span, count_range(span, placement, tile, n, "I")) for span in ranges)
+    return tuple(
+        Visits(0, count, span.masked) if span.diagonal else Visits(count, 0, span.masked) for span, count in counts
+    )
+
+
+def area(tiles: int, diagonals: int, tile: Tile) -> int:
+    """The tiles that would hold as many pairs: a diagonal of a query tile has one key for each query."""
+    return tiles + -(-diagonals // tile.key)
 
 
 def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str) -> int:
-    """Tiles of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all classes."""
+    """Tiles or diagonals of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all
+    classes."""
     query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
     (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
     total = 0
@@ -49,7 +68,8 @@ def bounds(
     span: Range, tiles: int, cls: int, other_tiles: int, n: int, still: str, nk: int | None = None
 ) -> dict[int, Ends]:
     """lo and hi of every stationary tile 0..tiles-1, clipped to the tiles that exist: two int64 arrays [tiles], by
-    the step of the fan. A tile that has no such step has lo = hi there; without a fan the one step is 0.
+    the step of the fan. A tile that has no such step has lo = hi there; without a fan the one step is 0. Diagonals are
+    not clipped.
 
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
@@ -66,4 +86,4 @@ def bounds(
 
 def _clipped(span: Range, values: dict[str, Any], tiles: int, most: int) -> Ends:
     lo, hi = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.lo, span.hi))
-    return np.maximum(lo, 0), np.minimum(hi, most)
+    return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, most))

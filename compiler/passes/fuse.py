@@ -1,4 +1,4 @@
-"""fuse: terms that share a stationary order share a kernel.
+"""fuse: terms that share a stationary order share a kernel, tiles with tiles and diagonals with diagonals.
 
 Forward (and the gradient of q) keeps query tiles stationary, so terms with one query order form one kernel with one
 softmax; the gradients of k and v keep key tiles stationary, so there terms with one key order do. Kernels whose order
@@ -34,8 +34,9 @@ def _kernels(
     order: Callable[[Placement], Order],
     ranges: Callable[[Placement], tuple[Range, ...]],
 ) -> tuple[Kernel, ...]:
-    groups: dict[Order, list[Sweep]] = {}
+    groups: dict[tuple[Order, bool], list[Sweep]] = {}
     for index, placement in enumerate(placements):
-        groups.setdefault(order(placement), []).append(Sweep(index, ranges(placement)))
-    kernels = (Kernel(shared, tuple(sweeps)) for shared, sweeps in groups.items())
+        kind = order(placement), placement.diagonal
+        groups.setdefault(kind, []).append(Sweep(index, ranges(placement)))
+    kernels = (Kernel(shared, tuple(sweeps)) for (shared, _), sweeps in groups.items())
     return tuple(sorted(kernels, key=lambda kernel: not kernel.order.covers_all))

@@ -1,6 +1,7 @@
 """merge: undo a split that does not pay.
 
-    A | B  ->  one term        when A and B are in the same orders and their tiles overlap or adjoin enough
+    A | B  ->  one term        when A and B are in the same orders and their tiles overlap or adjoin enough, or both
+                               are diagonals
     all    ->  one term        when natural order costs no more for all together than their own orders for each
 
 Diagonals of a log-sparse pattern that fall into the same tiles become one masked term again, and so do the windows at
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from .arrange import TERM_TILES, Arrangement, cheapest, cost_of, overhead
 from .candidates import in_natural_order
+from .coarse import Refused
 from .count import bounds, tile_count
 from .placement import Placement
 from .program import Tile
@@ -32,7 +34,8 @@ Tiles: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Extent:
-    """The key tiles [lo, hi) that each query tile of the first class touches, by the step of the fan."""
+    """The key tiles [lo, hi) that each query tile of the first class touches, by the step of the fan; of diagonals
+    nothing."""
 
     steps: Mapping[int, tuple[Tiles, Tiles]]
 
@@ -57,17 +60,31 @@ def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement,
     length = max((arrangement.length for arrangement in arrangements), default=0)
     merged: list[tuple[Arrangement, _Extent]] = []
     for arrangement in arrangements:
-        extent = _extent(arrangement.placements[0], tile, length)
-        for position, (other, other_extent) in enumerate(merged):
-            limit = extent.tiles + other_extent.tiles + TERM_TILES
-            if _alike(arrangement, other) and extent.hull(other_extent).tiles < limit:
-                joined = _joined(other, arrangement, tile)
-                if (joint := _extent(joined.placements[0], tile, length)).tiles < limit:
-                    merged[position] = (joined, joint)
-                    break
+        own = arrangement, _extent(arrangement.placements[0], tile, length)
+        for position, other in enumerate(merged):
+            if _alike(arrangement, other[0]) and (joint := _joint(other, own, tile, length)) is not None:
+                merged[position] = joint
+                break
         else:
-            merged.append((arrangement, extent))
+            merged.append(own)
     return _whole_or_parts([arrangement for arrangement, _ in merged], tile, length)
+
+
+_Extended: TypeAlias = tuple[Arrangement, "_Extent"]
+
+
+def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Extended | None:
+    """Both as one term; None where that does not pay."""
+    (one, extent), (two, other) = left, right
+    if one.placements[0].diagonal:
+        joined = _diagonals(one, two, tile)
+        return None if joined is None else (joined, extent)
+    limit = extent.tiles + other.tiles + TERM_TILES
+    if extent.hull(other).tiles >= limit:
+        return None
+    joined = _joined(one, two, tile)
+    joint = _extent(joined.placements[0], tile, length)
+    return (joined, joint) if joint.tiles < limit else None
 
 
 def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
@@ -88,6 +105,8 @@ def _extent(placement: Placement, tile: Tile, n: int) -> _Extent:
     rows = tile_count(placement.query, 0, n, tile.query)
     columns = tile_count(placement.key, placement.shift % placement.key.classes, n, tile.key)
     total = _Extent({})
+    if placement.diagonal:
+        return total
     for span in query_ranges(placement, tile):
         total = total.hull(_Extent(bounds(span, rows, 0, columns, n, "I")))
     return total
@@ -97,7 +116,16 @@ def _alike(left: Arrangement, right: Arrangement) -> bool:
     if len(left.placements) != 1 or len(right.placements) != 1:
         return False
     a, b = left.placements[0], right.placements[0]
-    return (a.query, a.key, a.shift, a.row) == (b.query, b.key, b.shift, b.row)
+    return (a.query, a.key, a.shift, a.row, a.diagonal) == (b.query, b.key, b.shift, b.row, b.diagonal)
+
+
+def _diagonals(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement | None:
+    """Both as one term, unless that has too many differences, or costs more."""
+    try:
+        joined = _joined(left, right, tile)
+    except Refused:
+        return None
+    return joined if joined.price <= left.price + right.price + TERM_TILES else None
 
 
 def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:

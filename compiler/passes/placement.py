@@ -17,7 +17,7 @@ SPACE = ("c", "a", "b")
 @dataclass(frozen=True)
 class Placement:
     """``pairs`` is over SPACE, unbounded above. With rows, of as many ranks, its ranges are fans over the difference
-    between the row of the swept rank and that of the stationary one."""
+    between the row of the swept rank and that of the stationary one. Where it is ``diagonal`` they are of diagonals."""
 
     pairs: IntegerSet
     query: Order
@@ -27,6 +27,12 @@ class Placement:
     line: int
     row: int = 0
     lengths: tuple[str, ...] = ("n",)
+    diagonal: bool = False
+
+    @property
+    def kernel(self) -> tuple[Order, bool]:
+        """What the placements of one kernel have in common: the order of queries, and whether there are diagonals."""
+        return self.query, self.diagonal
 
     @cached_property
     def domain(self) -> IntegerSet:

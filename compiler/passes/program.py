@@ -2,8 +2,8 @@
 
 A program computes one pattern as a chain of *terms*, disjoint relations whose union is the pattern. Each term looks
 at its queries and its keys in an *order*, a renumbering of tokens by (class, rank) in which the term is blocky, and
-touches tiles of ``tile.query`` x ``tile.key`` ranks. Which tiles is said by closed-form *ranges*, so a program has
-no table that grows with the length.
+touches tiles of ``tile.query`` x ``tile.key`` ranks, or *diagonals*: of a query tile the pairs with one difference
+b - a, and no others. Which is said by closed-form *ranges*, so a program has no table that grows with the length.
 
 Names of the variables in ranges and masks:
 
@@ -13,16 +13,23 @@ Names of the variables in ranges and masks:
     a, b   query rank and key rank
     T      number of tiles of the side that is swept:  ceil(ranks / tile)
     d      step of a fan
+    x      the difference b - a, where ranges are of diagonals
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..relations.integer import TRUE, Expr, Predicate, variables
+from ..relations.integer import TRUE, All, Binary, Compare, Expr, Predicate, Var, variables
 from .order import NATURAL, Order
 
 __all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "range_variables"]
+
+
+PAIR_OF_A_DIAGONAL = 32
+"""A pair of a diagonal costs as much as so many of an unmasked tile. It is computed by the vector units of a GPU, and
+those of a tile by its matrix units, which by the data sheets do 15 times as much in the same time (A100, H100); and for
+each product two factors are widened first. By arithmetic: on no GPU was it measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,11 @@ class Tile:
 
     query: int
     key: int
+
+    @property
+    def diagonal(self) -> float:
+        """What a diagonal of its queries costs, in unmasked tiles: it has one key for each query."""
+        return PAIR_OF_A_DIAGONAL / self.key
 
 
 TILE = Tile(128, 128)
@@ -43,7 +55,8 @@ class Fan:
     window of keys in each of several rows. First and last are in the variables of a range.
 
     Step d is meant for the pairs whose swept rank is d rows of ``row`` ranks behind the other; or the step before is,
-    for a tile that has ranks of both. Nothing hangs on that but the proof that every tile is visited.
+    for a tile that has ranks of both. Nothing hangs on that but the proof that every tile is visited. Of diagonals the
+    steps are the runs of differences that occur, and there are no rows.
     """
 
     first: Expr
@@ -57,12 +70,25 @@ class Range:
     to the term, except that ranks whose token is >= n do not exist (the ragged last tile).
 
     With a fan, lo and hi speak of d too, and no tile is in two steps.
+
+    A range of diagonals holds no tiles: of the ranks a (or b) of the stationary tile the pairs with ``lo <= x < hi``
+    for x = b - a, in natural orders. Those whose other rank is negative, or no token, do not exist.
     """
 
     lo: Expr
     hi: Expr
     masked: bool
     fan: Fan | None = None
+    diagonal: bool = False
+
+
+def on_diagonals(span: Range) -> Predicate:
+    """The pairs that a range of diagonals holds, at some step of its fan: over a and b and the names of its ends."""
+    difference = Binary("-", Var("b"), Var("a"))
+    parts = (Compare("<=", span.lo, difference), Compare("<", difference, span.hi))
+    if span.fan is None:
+        return All(parts)
+    return All((*parts, Compare("<=", span.fan.first, Var("d")), Compare("<", Var("d"), span.fan.last)))
 
 
 def range_variables(span: Range) -> frozenset[str]:
@@ -98,10 +124,16 @@ class Sweep:
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """One launch. In ``Program.forward`` a query tile I of ``order`` is stationary and the ranges are key tiles J, in
-    the variables (I, c, T, n); in ``Program.backward`` a key tile J is stationary and the ranges are query tiles."""
+    the variables (I, c, T, n); in ``Program.backward`` a key tile J is stationary and the ranges are query tiles. All
+    are tiles, or all diagonals: these need no matrix units, and run in blocks of fewer rows."""
 
     order: Order
     sweeps: tuple[Sweep, ...]
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether its ranges are of diagonals."""
+        return any(span.diagonal for sweep in self.sweeps for span in sweep.ranges)
 
 
 @dataclass(frozen=True, slots=True)

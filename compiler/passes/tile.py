@@ -19,6 +19,7 @@ from functools import lru_cache
 from ..relations.context import BudgetExceeded, budget
 from ..relations.presburger import IntegerSet
 from .coarse import coarse_ranges
+from .diagonal import diagonal_ranges
 from .placement import Placement, known_of, seen_from, tiles_of
 from .program import Range, Tile
 
@@ -28,16 +29,18 @@ _OPERATIONS = 64_000
 
 @lru_cache(maxsize=1024)  # layout search, merging and fusing ask for the same ones
 def query_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
-    """Key tiles J touched by query tile I of query class c."""
+    """Key tiles J touched by query tile I of query class c, or its diagonals."""
     return _ranges(placement, tile, "I", "J")
 
 
 def key_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
-    """Query tiles I that touch key tile J of key class c."""
+    """Query tiles I that touch key tile J of key class c, or its diagonals."""
     return _ranges(placement, tile, "J", "I")
 
 
 def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
+    if placement.diagonal:
+        return diagonal_ranges(placement, tile, still)
     if not placement.row:
         try:
             with budget(_OPERATIONS):

@@ -12,6 +12,7 @@ from .palette import Paint
 
 if TYPE_CHECKING:
     from ..explain import Account
+    from ..explain.cost import Share
     from ..explain.counts import Bound
     from ..explain.hops import Hops
     from ..explain.prediction import BreakEven, Prediction
@@ -34,7 +35,7 @@ def as_json(account: Account, predicted: Prediction | None = None, lists: Sequen
             "kernels": price.kernels,
             "flops": price.flops(price.tiles),
             "dense_flops": price.flops(price.dense_tiles),
-            "bytes": price.bytes_moved(price.tiles, price.kernels),
+            "bytes": price.bytes_moved(price.reads, price.kernels),
             "dense_bytes": price.bytes_moved(price.dense_tiles, 1),
         }
     found["prediction"] = None if predicted is None else prediction.plain(predicted)
@@ -79,11 +80,8 @@ def _lines(account: Account, paint: Paint, predicted: Prediction | None, lists: 
     if account.cost is not None:
         yield ""
         yield from table(
-            ("kernel", "term", "line", "queries / keys in order", "full tiles", "masked tiles"),
-            [
-                (str(s.kernel), s.label, str(s.line), s.orders, f"{s.full_tiles:,}", f"{s.masked_tiles:,}")
-                for s in account.cost.shares
-            ],
+            ("kernel", "term", "line", "queries / keys in order", "full tiles", "masked tiles", "diagonals"),
+            [(str(s.kernel), s.label, str(s.line), s.orders, *_visits(s)) for s in account.cost.shares],
             paint,
         )
     if account.query is not None:
@@ -91,6 +89,10 @@ def _lines(account: Account, paint: Paint, predicted: Prediction | None, lists: 
         yield f"  query {account.query} attends to {_keys(account.keys)}"
         if account.possible_keys != account.keys:
             yield f"  and could attend to {_keys(account.possible_keys)}"
+
+
+def _visits(share: Share) -> tuple[str, ...]:
+    return tuple(f"{count:,}" for count in (share.full_tiles, share.masked_tiles, share.diagonals))
 
 
 def _cost(account: Account) -> Iterator[str]:
@@ -104,7 +106,7 @@ def _cost(account: Account) -> Iterator[str]:
         f"{price.tile.query} x {price.tile.key}; waste {price.waste(account.pairs):.1%}"
     )
     yield f"  FLOPs    {_si(price.flops(tiles))} beside {_si(price.flops(dense))} dense, forward"
-    moved, dense_moved = price.bytes_moved(tiles, price.kernels), price.bytes_moved(dense, 1)
+    moved, dense_moved = price.bytes_moved(price.reads, price.kernels), price.bytes_moved(dense, 1)
     yield (
         f"  bytes    {_si(moved)} beside {_si(dense_moved)} dense, forward, head_dim {price.head_dim}, "
         f"2-byte elements; index tables {price.table_bytes}"

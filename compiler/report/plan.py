@@ -40,7 +40,13 @@ def _kernel(kernel: Kernel) -> dict[str, Any]:
             {
                 "term": sweep.term,
                 "ranges": [
-                    {"lo": formula(span.lo), "hi": formula(span.hi), "masked": span.masked} for span in sweep.ranges
+                    {
+                        "lo": formula(span.lo),
+                        "hi": formula(span.hi),
+                        "masked": span.masked,
+                        "of": "diagonals" if span.diagonal else "tiles",
+                    }
+                    for span in sweep.ranges
                 ],
             }
             for sweep in kernel.sweeps

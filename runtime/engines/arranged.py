@@ -1,24 +1,31 @@
-"""A program as it was arranged: every term in its own orders, as batches of blocks that are views."""
+"""A program as it was arranged: every term in its own orders, as batches of blocks that are views, or as diagonals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from ...compiler.passes.program import NATURAL, Program, Term
+from . import diagonals
 from .blocks import Block, blocks
+from .diagonals import Diagonals
 from .machine import Effort
 from .price import Price
-from .stages import Batch, Biases, Stage
+from .stages import Batch, Biases, Stage, Stages
 from .views import Side
 
 
-def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
+def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) -> tuple[Stages, Effort]:
     """The stages for n queries and nk keys, term by term, and what they ask for."""
-    stages: list[Stage] = []
+    stages: list[Stage | Diagonals] = []
     efforts: list[Effort] = []
     for kernel in program.forward:
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
+            if any(span.diagonal for span in sweep.ranges):
+                found = diagonals.find(program, sweep, n, nk, fresh=not stages)
+                stages.append(found)
+                efforts.append(price.diagonals(found))
+                continue
             parts = blocks(program, sweep, n, nk, price)
             batches = tuple(_batches(parts, biases, first=not stages and term.query == NATURAL))
             stages.append(Stage(Side(term.query, n), Side(term.key, nk), batches))

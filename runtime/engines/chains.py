@@ -84,10 +84,17 @@ class Chains:
         how(run, arguments)
 
     def _steps(self, role: launch.Role) -> Iterator[tuple[int, list[Member]]]:
-        """(index, the members with a kernel of that index)."""
+        """(index, the members with a kernel of that index, of tiles or of diagonals)."""
         index = 0
-        while members := [member for member in self.members if member.kernel(role, index)]:
-            yield index, members
+        while any(member.kernel(role, index) for member in self.members):
+            for diagonal in (False, True):
+                alike = [
+                    member
+                    for member in self.members
+                    if (kernel := member.kernel(role, index)) is not None and kernel.diagonal == diagonal
+                ]
+                if alike:
+                    yield index, alike
             index += 1
 
     def _together(
@@ -115,7 +122,9 @@ class Chains:
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         lanes = self.part.queries * pack if role == "forward" else None
         tile, shared = members[0].program.tile, machine(q.device).shared
-        options = launch.options(role, tile, q.shape[3], q.element_size(), shared, lanes)
+        kernel = members[0].kernel(role, index)
+        diagonals = kernel is not None and kernel.diagonal
+        options = launch.options(role, tile, q.shape[3], q.element_size(), shared, lanes, diagonals=diagonals)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])
         return KernelRun(members, self.owners, role, index, options, pack, add, self.part, bundles, self.mixed)
 

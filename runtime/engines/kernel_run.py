@@ -43,6 +43,12 @@ class KernelRun:
     mixed: bool
 
     @property
+    def diagonal(self) -> bool:
+        """Whether it is a kernel of diagonals, of every member."""
+        kernel = self.members[0].kernel(self.role, self.index)
+        return kernel is not None and kernel.diagonal
+
+    @property
     def ranks(self) -> int:
         """Ranks of a query block."""
         return self.options.block_q // self.pack

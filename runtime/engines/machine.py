@@ -1,8 +1,9 @@
 """How fast this machine runs attention: a few rates, measured once and kept on disk.
 
-The time of a batch of dense blocks is a sum of what it asks of the busiest thread (``Effort``) times what that costs
-here (``Rates``): linear, and within a third of what is measured over shapes from one query to thousands. Rates differ
-between processors, data types and versions of torch; a file that is about another of them is measured anew.
+The time of a batch of dense blocks, or of diagonals, is a sum of what it asks of the busiest thread (``Effort``) times
+what that costs here (``Rates``): linear, and within a third of what is measured over shapes from one query to many.
+Rates differ between processors, data types and versions of torch; a file that is about another of them is measured
+anew.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Effort(NamedTuple):
     merged: float = 0  # elements of an output merged with what was there
     copied: float = 0  # elements copied or added
     gathered: float = 0  # elements taken out of their order, or put back
+    steps: float = 0  # diagonals, once for each group of queries that is taken at a time: the Python around them
+    wide_steps: float = 0  # their elements
 
     @classmethod
     def total(cls, efforts: Iterable[Effort]) -> Effort:
@@ -50,6 +53,8 @@ class Rates(NamedTuple):
     merged: float
     copied: float
     gathered: float
+    steps: float
+    wide_steps: float
 
     def seconds(self, effort: Effort) -> float:
         return sum(x * y for x, y in zip(self, effort, strict=True))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...compiler.passes.count import bounds, tile_count
 from ...compiler.passes.program import Order, Program, Sweep
 from ...compiler.relations.integer import evaluate, length_values
+from .diagonals import diagonals
 from .masks import Mask
 
 Tokens = NDArray[np.int64]
@@ -28,6 +29,11 @@ def pairs_of(program: Program, n: int, nk: int) -> Mask:
 def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
     """Add the pairs of one query class."""
     term, (n, nk) = program.terms[sweep.term], table.shape
+    if any(span.diagonal for span in sweep.ranges):
+        for offset, kept in diagonals(program, sweep, n, nk):
+            rows = np.flatnonzero(kept)
+            table[rows, rows + offset] = True
+        return
     key_class = (cls + term.shift) % term.key.classes
     queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, nk)
     for a, b, masked in _rectangles(program, sweep, cls, n, nk):

@@ -11,14 +11,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .diagonals import chunking
 from .machine import Effort, Machine
 
 if TYPE_CHECKING:
     from .blocks import Block
+    from .diagonals import Diagonals
     from .masks import Tiles
 
 KEYS_AT_ONCE = 512
 ELEMENTS_OF_ONE_THREAD = 1 << 15
+GROUP_OF_DIAGONALS = 3, 2
+"""The Python around a group of queries and their softmax, forward and backward, is that around so many batches."""
 
 
 def queries_at_once(rows: int) -> int:
@@ -76,8 +80,25 @@ class Price:
         wide = rows * heads.dim, read * heads.dim, pairs * heads.dim
         return Effort(
             1, launches, rows, wide[0], read, wide[1], pairs, wide[2], pairs * masked,
-            self._spread(merged), self._spread(copied),
+            self._spread(merged), self._spread(copied), 0, 0, 0,
         )  # fmt: skip
+
+    def diagonals(self, stage: Diagonals) -> Effort:
+        """All diagonals of a stage, for every head."""
+        heads = self.heads
+        together, rows = chunking(stage.rows, heads.group, heads.dim)
+        parts = heads.batch * -(-heads.keys // together)
+        steps = sum(-(-(one.stop - one.start) // rows) for one in stage.each)
+        elements = heads.units * heads.dim * sum(one.stop - one.start for one in stage.each)
+        touched = heads.units * heads.dim * stage.rows
+        merged = 0 if stage.fresh or self.backward else touched
+        return Effort(
+            batches=GROUP_OF_DIAGONALS[self.backward] * parts * -(-stage.rows // rows),
+            merged=self._spread(merged),
+            copied=self._spread(touched),
+            steps=parts * steps,
+            wide_steps=self._spread(elements),
+        )
 
     def gathered(self, queries: int, keys: int, *, in_runs: bool = False) -> Effort:
         """Taking so many tokens out of their order, and putting back what was computed for them: one by one, or where

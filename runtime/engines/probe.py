@@ -1,4 +1,5 @@
-"""The probe: a few dozen small batches of blocks, run by the engine itself, and the rates that explain their times.
+"""The probe: a few dozen small batches of blocks and diagonals, run by the engine itself, and the rates that explain
+their times.
 
 Whatever a batch costs here is in its time: the views, the kernel, merging and copying. One thread runs them, and its
 own CPU time is taken, which other processes hardly disturb. Caches are cold, as between the layers of a model. The
@@ -23,14 +24,16 @@ from numpy.typing import NDArray
 from ... import __version__
 from ...compiler.passes.program import NATURAL
 from .blocks import Block
+from .diagonals import Diagonal, Diagonals
 from .engine import Call
+from .guard import Keys, Queries
 from .machine import Effort, Machine, Rates
 from .masks import Tiles
 from .price import Heads, Price
-from .stages import Batch, Biases, Stage, stages_backward, stages_forward
+from .stages import Batch, Biases, Stage, Stages, stages_backward, stages_forward
 from .views import Gathered, Side
 
-PROBE = 5
+PROBE = 6
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)
@@ -57,6 +60,7 @@ class _Sample:
     gathered: bool = False
     triangle: bool = False
     group: int = 1
+    diagonals: int = 0  # so many of them, in place of blocks
 
 
 _SAMPLES = (
@@ -86,6 +90,11 @@ _SAMPLES = (
     _Sample(8, 512, gathered=True),
     _Sample(16, 16, tiles=3, group=2),
     _Sample(8, 8, tiles=4, group=2, masked=True),
+    _Sample(64, 64, diagonals=1),
+    _Sample(64, 64, diagonals=12),
+    _Sample(1024, 1024, diagonals=3, fresh=False),
+    _Sample(1024, 1024, diagonals=12),
+    _Sample(2048, 2048, diagonals=6, group=2),
 )
 _HEADS = 4
 _COUNTING = Machine("one that only counts", Rates(*Effort()), Rates(*Effort()), 0.0)
@@ -162,20 +171,30 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
     dq, dk, dv = (torch.zeros_like(x) for x in (q, k, v))
     tiles = Tiles(0, sample.rows, sample.rows, 0, sample.keys, sample.keys, sample.tiles)
     mask = np.tri(sample.rows, sample.keys, dtype=np.bool_) if sample.masked else None
+    call, price = Call(dim**-0.5), Price(_COUNTING, Heads(1, heads, sample.group, dim), 1, backward)
+    if sample.diagonals:
+        each = tuple(Diagonal(-step, step, n, None) for step in range(sample.diagonals))
+        diagonals = Diagonals(each, n, sample.fresh)
+        return _run((diagonals,), (grad, q, out, lse, dq), (k, v, dk, dv), call, backward=backward), price.diagonals(
+            diagonals
+        )
     block = Block(0, 0, 1, tiles, mask, sample.triangle)
     place = (
         Gathered(torch.arange(0, n, max(1, n // sample.keys))[: sample.keys]) if sample.gathered else Side(NATURAL, n)
     )
     batch = Batch(block, sample.fresh, Biases(dtype).of(mask))
     stages = (Stage(Side(NATURAL, n), place, (batch,)),)
-    price = Price(_COUNTING, Heads(1, heads, sample.group, dim), 1, backward)
     effort = price.block(block, fresh=sample.fresh)
     if sample.gathered:
         effort = Effort.total([effort, price.gathered(0, sample.keys)])
-    call = Call(dim**-0.5)
+    return _run(stages, (grad, q, out, lse, dq), (k, v, dk, dv), call, backward=backward), effort
+
+
+def _run(stages: Stages, queries: Queries, keys: Keys, call: Call, *, backward: bool) -> Callable[[], object]:
     if backward:
-        return lambda: stages_backward(stages, (grad, q, out, lse, dq), (k, v, dk, dv), call), effort
-    return lambda: stages_forward(stages, q, k, v, (out, lse), call), effort
+        return lambda: stages_backward(stages, queries, keys, call)
+    _, q, out, lse, _ = queries
+    return lambda: stages_forward(stages, q, *keys[:2], (out, lse), call)
 
 
 def processor() -> str:

@@ -13,11 +13,12 @@ import torch
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program
 from .arranged import arranged
+from .diagonals import Diagonals
 from .machine import Effort
 from .masks import Mask
 from .pairs import pairs_of
 from .price import Price
-from .stages import Biases, Stage
+from .stages import Biases, Stages
 from .strips import CERTAIN, strips
 from .trim import milestone, trimmed
 from .views import Gathered, Place
@@ -38,7 +39,7 @@ class Route:
     all of it. ``held``: bytes of masks."""
 
     name: str
-    stages: tuple[Stage, ...]
+    stages: Stages
     covers: bool
     alone: bool
     seconds: float
@@ -62,14 +63,18 @@ def _orders(program: Program, n: int) -> list[Order]:
     return [order for order in found if 1 < order.classes <= n and order.covers_all]
 
 
-def _route(name: str, n: int, found: tuple[tuple[Stage, ...], Effort], price: Price, biases: Biases) -> Route:
+def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases: Biases) -> Route:
     stages, effort = found
     return Route(name, stages, *_covered(stages, n), price.seconds(effort), biases.held)
 
 
-def _covered(stages: tuple[Stage, ...], n: int) -> tuple[bool, bool]:
-    """(whether fresh batches write every one of n rows, whether one kernel call does all of it)."""
-    batches = [batch for stage in stages for batch in stage.batches]
+def _covered(stages: Stages, n: int) -> tuple[bool, bool]:
+    """(whether what is fresh writes every one of n rows, whether one kernel call does all of it)."""
+    if any(isinstance(stage, Diagonals) for stage in stages):
+        # Diagonals are fresh where they come first, and write all rows.
+        first = stages[0]
+        return isinstance(first, Diagonals), False
+    batches = [batch for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches]
     written = sum(
         batch.block.tiles.rows * batch.block.tiles.count * batch.block.classes for batch in batches if batch.fresh
     )
@@ -156,8 +161,11 @@ def shortened(route: Route, n: int, price: Price) -> Route:
     return Route(route.name, stages, *_covered(stages, n), seconds, held=0, masks_of=route)
 
 
-def _efforts(stages: tuple[Stage, ...], price: Price) -> Iterator[Effort]:
+def _efforts(stages: Stages, price: Price) -> Iterator[Effort]:
     for stage in stages:
+        if isinstance(stage, Diagonals):
+            yield price.diagonals(stage)
+            continue
         yield from (price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)
         in_runs = isinstance(stage.key, Gathered) and stage.key.runs is not None
         yield price.gathered(_taken(stage.query), _taken(stage.key), in_runs=in_runs)

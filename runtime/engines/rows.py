@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from ...compiler.passes.count import tile_count
 from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Order, Program, Sweep
+from ...compiler.passes.program import Order, Program, Range, Sweep
 from ...compiler.relations.integer import evaluate
 from . import flash, guard
 from .engine import Call
@@ -132,8 +133,16 @@ def _seen(program: Program, part: Sequence) -> Seen:
 def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
     """What the queries at positions first .. first + rows - 1 attend to in a sequence of length n."""
     positions = np.arange(first, first + rows, dtype=np.int64)
-    near = _candidates(program, positions, n)
-    mask = _mask(program, positions, near, n)
+    pieces = [
+        each for kernel in program.forward for sweep in kernel.sweeps for each in _swept(program, sweep, positions, n)
+    ]
+    found = np.zeros(n, dtype=np.bool_)
+    for piece in pieces:
+        found[piece.keys] = True
+    near = np.flatnonzero(found)
+    mask = np.zeros((rows, len(near)), dtype=np.bool_)
+    for piece in pieces:
+        mask[np.ix_(piece.rows, np.searchsorted(near, piece.keys))] |= piece.kept
     used = mask.any(axis=0)
     keys, mask = near[used], mask[:, used]
     count = len(keys)
@@ -154,50 +163,48 @@ _seen_by_one = lru_cache(maxsize=64)(_find_pinned)
 _seen_by_many = lru_cache(maxsize=2)(_find_pinned)
 
 
-def _mask(program: Program, positions: Positions, keys: Positions, n: int) -> NDArray[np.bool_]:
-    """bool [positions, keys]: whether the query attends to the key in a sequence of length n."""
-    mask = np.zeros((len(positions), len(keys)), dtype=np.bool_)
-    for term in program.terms:
-        query_class, query_rank, query_there = _locate(term.query, positions[:, None])
-        key_class, key_rank, key_there = _locate(term.key, keys[None, :])
-        keep = evaluate(term.keep, {"a": query_rank, "b": key_rank, "c": query_class, "n": n}, np)
-        same = (query_class + term.shift) % term.key.classes == key_class if term.key.classes > 1 else True
-        mask |= query_there & key_there & same & keep
-    return mask
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Of the positions those at ``rows``, some keys, and bool [rows, keys]: the pairs of a term between them."""
+
+    rows: Positions
+    keys: Positions
+    kept: NDArray[np.bool_]
 
 
-def _candidates(program: Program, positions: Positions, n: int) -> Positions:
-    """The keys, ascending, of all tiles that the program's ranges give to the tiles of these queries."""
-    found = np.zeros(n, dtype=np.bool_)
-    for kernel in program.forward:
-        for sweep in kernel.sweeps:
-            for tokens in _swept(program, sweep, positions, n):
-                found[tokens] = True
-    return np.flatnonzero(found)
-
-
-def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iterator[Positions]:
-    term, size = program.terms[sweep.term], program.tile.key
+def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iterator[_Piece]:
+    """What the ranges of a sweep give to the tiles of these queries, tile by tile."""
+    term, tile = program.terms[sweep.term], program.tile
     classes, ranks, there = _locate(term.query, positions)
-    tiles = np.unique(np.stack([classes, ranks // program.tile.query], axis=1)[there], axis=0)
-    for cls, tile in tiles.tolist():
-        key_class = (cls + term.shift) % term.key.classes
+    for cls, at in np.unique(np.stack([classes, ranks // tile.query], axis=1)[there], axis=0).tolist():
+        rows = np.flatnonzero(there & (classes == cls) & (ranks // tile.query == at))
+        key_class, a = (cls + term.shift) % term.key.classes, ranks[rows, None]
+        values = {"I": at, "c": cls, "T": tile_count(term.key, key_class, n, tile.key), "n": n}
         last = term.key.ranks(key_class, n)
-        most = tile_count(term.key, key_class, n, size)
-        values = {"I": tile, "c": cls, "T": most, "n": n}
-        for lo, hi in _ends(sweep, values):
-            b = np.arange(max(0, lo) * size, min(hi * size, last), dtype=np.int64)
-            tokens = term.key.token(key_class, b)
-            yield tokens[tokens < n] if term.key.tiled else tokens
+        for span, lo, hi in _ends(sweep, values):
+            if span.diagonal:
+                lo, hi = lo + int(a[0, 0]), hi + int(a[-1, 0])
+            else:
+                lo, hi = lo * tile.key, hi * tile.key
+            b = np.arange(max(0, lo), min(hi, last), dtype=np.int64)
+            keys = term.key.token(key_class, b)
+            b, keys = b[keys < n], keys[keys < n]
+            kept: Any = True
+            if span.masked:
+                kept = evaluate(term.keep, {"a": a, "b": b, "c": cls, "n": n}, np)
+            if span.diagonal:
+                kept = kept & (lo - a[0] <= b - a) & (b - a < hi - a[-1])
+            yield _Piece(rows, keys, np.broadcast_to(kept, (len(rows), len(keys))))
 
 
-def _ends(sweep: Sweep, values: dict[str, int]) -> Iterator[tuple[int, int]]:
+def _ends(sweep: Sweep, values: dict[str, int]) -> Iterator[tuple[Range, int, int]]:
     """lo and hi of every range, and of every step of a fan."""
     for span in sweep.ranges:
         steps = [0] if span.fan is None else range(*(evaluate(end, values) for end in (span.fan.first, span.fan.last)))
         for step in steps:
             lo, hi = (evaluate(end, {**values, "d": step}) for end in (span.lo, span.hi))
-            yield lo, hi
+            if hi > lo:
+                yield span, lo, hi
 
 
 def _locate(order: Order, tokens: Positions) -> tuple[Positions, Positions, NDArray[np.bool_]]:

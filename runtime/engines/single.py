@@ -10,14 +10,15 @@ from torch import Tensor
 
 from ...compiler.passes.program import NATURAL
 from . import flash, guard
+from .diagonals import Diagonals
 from .engine import Call
-from .stages import Batch, Stage, rows_contiguous
+from .stages import Batch, Stages, rows_contiguous
 from .views import Side
 
 
-def alone(stages: tuple[Stage, ...], n: int) -> Batch | None:
+def alone(stages: Stages, n: int) -> Batch | None:
     """The one block that is all there is to do for n queries, each of which has a key; None where there is more."""
-    if len(stages) != 1 or len(stages[0].batches) != 1:
+    if len(stages) != 1 or isinstance(stages[0], Diagonals) or len(stages[0].batches) != 1:
         return None
     stage, batch = stages[0], stages[0].batches[0]
     in_place = all(isinstance(place, Side) and place.order == NATURAL for place in (stage.query, stage.key))

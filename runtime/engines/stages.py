@@ -1,4 +1,4 @@
-"""What the compose engine runs: stages of batches of equal dense blocks, forward and backward.
+"""What the compose engine runs: stages of batches of equal dense blocks, or of diagonals, forward and backward.
 
 For a disjoint union of parts with outputs O_t and log-normalisers L_t, the softmax over the union is
 
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import flash, guard
+from . import diagonals, flash, guard
 from .blocks import Block
+from .diagonals import Diagonals
 from .engine import Call
 from .masks import Mask
 from .views import BlockViews, Place
@@ -49,6 +51,9 @@ class Stage:
     batches: tuple[Batch, ...]
 
 
+Stages: TypeAlias = tuple[Stage | Diagonals, ...]
+
+
 class Biases:
     """Makes the biases of one plan; equal masks share one."""
 
@@ -74,15 +79,16 @@ class Biases:
         return sum(bias.added.nbytes for bias in self._made.values())
 
 
-def stages_forward(
-    stages: tuple[Stage, ...], q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call
-) -> None:
+def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call) -> None:
     """Fill out and lse, which hold 0 and -inf in rows that no fresh batch writes."""
     out, lse = into
     groups = q.shape[1] // k.shape[1]
     q, k, v = (rows_contiguous(x) for x in (q, k, v))
     column = lse.unsqueeze(-1)
     for stage in stages:
+        if isinstance(stage, Diagonals):
+            _add(stage, q, k, v, into, call)
+            continue
         qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
         total, total_lse = stage.query.take(out), stage.query.take(column)
         for batch in stage.batches:
@@ -106,6 +112,15 @@ def stages_forward(
         stage.query.put_back(column, total_lse)
 
 
+def _add(stage: Diagonals, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call) -> None:
+    own = into if stage.fresh else (torch.empty_like(into[0]), torch.empty_like(into[1]))
+    own[0].zero_()
+    own[1].fill_(-math.inf)
+    diagonals.forward(stage, q, k, v, own, call)
+    if not stage.fresh:
+        merge(*into, *own)
+
+
 def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
     """Add a disjoint part to the softmax in out [..., D] and lse [...], in place."""
     total = torch.logaddexp(lse, part_lse)
@@ -114,7 +129,7 @@ def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
     lse.copy_(total)
 
 
-def stages_backward(stages: tuple[Stage, ...], queries: guard.Queries, keys: guard.Keys, call: Call) -> None:
+def stages_backward(stages: Stages, queries: guard.Queries, keys: guard.Keys, call: Call) -> None:
     """Add to dq, dk and dv, the last of each side."""
     grad, q, out, lse, dq = queries
     k, v, dk, dv = keys
@@ -122,6 +137,9 @@ def stages_backward(stages: tuple[Stage, ...], queries: guard.Queries, keys: gua
     grad, q, out, k, v = (rows_contiguous(x) for x in (grad, q, out, k, v))
     column = lse.unsqueeze(-1)
     for stage in stages:
+        if isinstance(stage, Diagonals):
+            diagonals.backward(stage, (grad, q, out, lse, dq), (k, v, dk, dv), call)
+            continue
         grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
         ks, vs = stage.key.take(k), stage.key.take(v)
         dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)

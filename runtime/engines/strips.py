@@ -20,7 +20,7 @@ from .cuts import Columns, Reached, cuts, mask_of
 from .machine import Effort
 from .masks import Mask, Tiles
 from .price import Price
-from .stages import Batch, Biases, Stage
+from .stages import Batch, Biases, Stage, Stages
 from .views import Gathered, Side, few_runs
 
 SIZES = (32, 64, 128, 192, 256, 512, 768)
@@ -48,7 +48,7 @@ class Strip:
         return Block(self.cls, 0, 1, self.tiles, self.mask, self.triangle)
 
 
-def strips(pairs: Mask, orders: Iterable[Order], price: Price, biases: Biases) -> tuple[tuple[Stage, ...], Effort]:
+def strips(pairs: Mask, orders: Iterable[Order], price: Price, biases: Biases) -> tuple[Stages, Effort]:
     """The stages for the pairs [n, nk] of whole sequences, and what they ask for; rows as they are, or in one of the
     ``orders``, which cover all queries."""
     n, nk = pairs.shape

@@ -41,6 +41,7 @@ from .places import (
 __all__ = [
     "LOG2_E",
     "add_product",
+    "attend_diagonal",
     "attend_full",
     "attend_kept",
     "bundles",
@@ -51,6 +52,7 @@ __all__ = [
     "floormod",
     "fresh",
     "key_block",
+    "key_gradient_diagonal",
     "key_gradient_full",
     "key_gradient_kept",
     "key_head",
@@ -64,6 +66,7 @@ __all__ = [
     "present",
     "product",
     "query_block",
+    "query_gradient_diagonal",
     "query_gradient_full",
     "query_gradient_kept",
     "query_head",
@@ -95,6 +98,12 @@ def add_product(total, x, y, PRECISION: tl.constexpr):
         return tl.dot(x.to(y.dtype).to(tl.float32), y.to(tl.float32), total, input_precision="ieee")
     else:
         return tl.dot(x.to(y.dtype), y, total, input_precision=PRECISION)
+
+
+@triton.jit
+def inner(x, y):
+    """The product of each row of x with that of y, summed in fp32."""
+    return tl.sum(x.to(tl.float32) * y.to(tl.float32), 1)
 
 
 @triton.jit
@@ -176,6 +185,17 @@ def attend_kept(acc, m, z, q, k, v, keep, scale, SOFTCAP: tl.constexpr, PRECISIO
 
 
 @triton.jit
+def attend_diagonal(acc, m, z, q, k, v, keep, scale, SOFTCAP: tl.constexpr):
+    """Take in one key for each query, row by row, where ``keep`` has it: a block of which the diagonal is kept."""
+    scores = tl.where(keep, capped(inner(q, k) * scale, SOFTCAP), float("-inf"))
+    top = tl.maximum(m, scores)
+    shift = tl.where(top == float("-inf"), 0.0, top)  # else -inf - -inf is NaN
+    p = tl.exp2(scores - shift)
+    fade = tl.exp2(m - shift)
+    return acc * fade[:, None] + p[:, None] * v.to(tl.float32), top, z * fade + p
+
+
+@triton.jit
 def finish(acc, m, z, out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
     """Write (out, lse); a row with no key has out 0 and lse -inf."""
     total = tl.where(z == 0.0, 1.0, z)
@@ -206,6 +226,15 @@ def query_gradient_kept(dq, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.co
 
 
 @triton.jit
+def query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.constexpr):
+    """dq += ds k, row by row, where ``keep`` has the pair."""
+    scores = capped(inner(q, k) * scale, SOFTCAP)
+    p = tl.exp2(scores - lse)
+    ds = uncapped(p * (inner(do, v) - delta), scores, SOFTCAP)
+    return dq + tl.where(keep, ds, 0.0)[:, None] * k.to(tl.float32)
+
+
+@triton.jit
 def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
     """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist have lse = +inf: p = 0."""
     scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
@@ -224,3 +253,13 @@ def key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.
     dv = add_product(dv, p, do, PRECISION)
     ds = uncapped(p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), scores, SOFTCAP)
     return add_product(dk, tl.where(keep, ds, 0.0), q, PRECISION), dv
+
+
+@triton.jit
+def key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.constexpr):
+    """dk += ds q and dv += p do, row by row, where ``keep`` has the pair."""
+    scores = capped(inner(q, k) * scale, SOFTCAP)
+    p = tl.where(keep, tl.exp2(scores - lse), 0.0)
+    ds = uncapped(p * (inner(do, v) - delta), scores, SOFTCAP)
+    dv += p[:, None] * do.to(tl.float32)
+    return dk + tl.where(keep, ds, 0.0)[:, None] * q.to(tl.float32), dv

@@ -18,8 +18,9 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program, Range
 from ...compiler.relations.integer import Binary, Expr, Select, Var, variables
 from .blocks import Block
+from .diagonals import Diagonals
 from .masks import Tiles
-from .stages import Batch, Bias, Stage
+from .stages import Batch, Bias, Stage, Stages
 from .views import Gathered, Place, Side
 
 FEWEST = 32
@@ -62,12 +63,15 @@ def _clipped_alone(end: Expr) -> bool:
             return not {"n", "T"} & variables(end)
 
 
-def trimmed(stages: tuple[Stage, ...], n: int) -> tuple[Stage, ...]:
+def trimmed(stages: Stages, n: int) -> Stages:
     """The stages for the first n tokens."""
-    return tuple(found for stage in stages if (found := _trimmed(stage, n)).batches)
+    found = (_trimmed(stage, n) for stage in stages)
+    return tuple(stage for stage in found if isinstance(stage, Diagonals) or stage.batches)
 
 
-def _trimmed(stage: Stage, n: int) -> Stage:
+def _trimmed(stage: Stage | Diagonals, n: int) -> Stage | Diagonals:
+    if isinstance(stage, Diagonals):
+        return stage.cut(n)
     query, key = _place(stage.query, n), _place(stage.key, n)
     biases = _Biases()
     return Stage(query, key, tuple(each for batch in stage.batches for each in _cut(batch, query, key, n, biases)))

@@ -137,7 +137,8 @@ def worth_tuning(run: KernelRun) -> bool:
 def _candidates(run: KernelRun, q: Tensor) -> tuple[launch.Options, ...]:
     shared = machine(q.device).shared // len(run.members)
     tile = run.members[0].program.tile
-    return launch.candidates(run.role, tile, q.shape[3], q.element_size(), shared, run.options)
+    size, diagonals = q.element_size(), run.diagonal
+    return launch.candidates(run.role, tile, q.shape[3], size, shared, run.options, diagonals=diagonals)
 
 
 def _programs(run: KernelRun) -> str:

@@ -1,4 +1,5 @@
-"""batches: the blocks into which the compose engine cuts a program at one length hold each pair once, on every route.
+"""batches: the blocks and diagonals into which the compose engine cuts a program at one length hold each pair once, on
+every route.
 
 They are wider than any tile, and only a long sequence has them all: so this looks at thousands of tokens, where the
 engine itself is tried at hundreds.
@@ -17,10 +18,11 @@ from ...compiler import bruteforce
 from ...compiler.lower import lower
 from ...compiler.pattern import Pattern, Plan
 from ...runtime.engines.blocks import Block
+from ...runtime.engines.diagonals import Diagonals
 from ...runtime.engines.machine import this_machine
 from ...runtime.engines.price import Heads, Price
 from ...runtime.engines.routes import considered, routes
-from ...runtime.engines.stages import Stage
+from ...runtime.engines.stages import Stage, Stages
 from ...runtime.engines.trim import milestone
 from ...runtime.engines.views import Gathered, Place, Side
 from .program import compilable, tokens, uncompilable
@@ -64,13 +66,26 @@ def _price() -> Price:
     return Price(this_machine("float32"), Heads(batch=1, keys=2, group=2, dim=64), threads=2)
 
 
-def batch_counts(stages: tuple[Stage, ...], n: int, nk: int) -> Counts:
-    """[n, nk]: how many of the blocks hold each pair."""
+def batch_counts(stages: Stages, n: int, nk: int) -> Counts:
+    """[n, nk]: how many of the blocks and diagonals hold each pair."""
     counts = np.zeros((n, nk), dtype=np.int16)
     for stage in stages:
+        if isinstance(stage, Diagonals):
+            _add_diagonals(counts, stage)
+            continue
         for batch in stage.batches:
             _add(counts, stage, batch.block)
     return counts
+
+
+def _add_diagonals(counts: Counts, stage: Diagonals) -> None:
+    """Add one for each pair of every diagonal. Raises Violated for a token that is not there."""
+    for one in stage.each:
+        rows = np.arange(one.start, one.stop)
+        keys = rows + one.offset
+        if rows[0] < 0 or rows[-1] >= stage.rows or keys[0] < 0 or keys[-1] >= counts.shape[1]:
+            raise Violated(f"a diagonal of compose reads query {rows[-1]} or key {keys[-1]} of {counts.shape} tokens")
+        counts[rows, keys] += 1 if one.mask is None else one.mask.numpy()
 
 
 def _add(counts: Counts, stage: Stage, block: Block) -> None:

@@ -95,6 +95,9 @@ def pair_counts(program: Program, side: str, n: int, nk: int | None = None) -> N
     counts = np.zeros((n, nk), dtype=np.int64)
     for kernel in program.forward if side == "forward" else program.backward:
         for sweep in kernel.sweeps:
+            if any(span.diagonal for span in sweep.ranges):
+                _compute_diagonals(counts, program, sweep, side)
+                continue
             for query_class in range(program.terms[sweep.term].query.classes):
                 for query_tile, key_tile, masked in _visits(program, sweep, query_class, side, n, nk):
                     _compute(counts, program, sweep.term, query_class, query_tile, key_tile, masked=masked)
@@ -118,6 +121,19 @@ def _visits(
             for low, high in bounds(span, keys, key_class, queries, n, "J", nk).values():
                 rows = range(keys)
                 yield from ((other, tile, span.masked) for tile in rows for other in range(low[tile], high[tile]))
+
+
+def _compute_diagonals(counts: NDArray[np.int64], program: Program, sweep: Sweep, side: str) -> None:
+    """Add one for each pair that the diagonals of a sweep hold."""
+    n, nk = counts.shape
+    i, j = np.mgrid[:n, :nk]
+    tiles = {"I": i // program.tile.query} if side == "forward" else {"J": j // program.tile.key}
+    values = {**tiles, "c": 0, "T": 0, "n": n, "nq": n, "nk": nk}
+    keep = evaluate(program.terms[sweep.term].keep, {"a": i, "b": j, "c": 0, "n": n, "nq": n, "nk": nk}, np)
+    for span in sweep.ranges:
+        for step in [0] if span.fan is None else range(evaluate(span.fan.first, {}), evaluate(span.fan.last, {})):
+            low, high = (evaluate(end, {**values, "d": step}, np) for end in (span.lo, span.hi))
+            counts += (low <= j - i) & (j - i < high) & (keep if span.masked else True)
 
 
 def _compute(

@@ -20,7 +20,7 @@ from patternc.patterns_dsl.syntax import Direction
 
 
 def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) -> np.ndarray:
-    """How often the kernels compute each pair, by walking their tiles one by one."""
+    """How often the kernels compute each pair, by walking their tiles and diagonals one by one."""
     counts = np.zeros((n, n), dtype=int)
     for kernel in kernels:
         for sweep in kernel.sweeps:
@@ -37,6 +37,9 @@ def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) ->
                     for lo, hi in bounds(span, tiles[still], sides[still][1], tiles[swept], n, still).values():
                         for tile in range(tiles[still]):
                             for other in range(int(lo[tile]), int(hi[tile])):
+                                if span.diagonal:
+                                    _count_diagonal(counts, program, sweep.term, still, tile, other, span.masked)
+                                    continue
                                 where = {still: tile, swept: other}
                                 _count(counts, program, sweep.term, cls, where["I"], where["J"], span.masked)
     return counts
@@ -53,6 +56,17 @@ def _count(
             keep = not masked or evaluate(term.keep, {"a": a, "b": b, "c": cls, "n": n})
             if i < n and j < n and keep:
                 counts[i, j] += 1
+
+
+def _count_diagonal(
+    counts: np.ndarray, program: Program, index: int, still: str, tile: int, difference: int, masked: bool
+) -> None:
+    size = program.tile.query if still == "I" else program.tile.key
+    for rank in range(tile * size, (tile + 1) * size):
+        a, b = (rank, rank + difference) if still == "I" else (rank - difference, rank)
+        if 0 <= a < len(counts) and 0 <= b < len(counts):
+            keep = not masked or evaluate(program.terms[index].keep, {"a": a, "b": b, "c": 0, "n": len(counts)})
+            counts[a, b] += bool(keep)
 
 
 @settings(max_examples=60, deadline=None)

@@ -117,7 +117,9 @@ def test_json_has_every_number() -> None:
     assert found["version"] == 2
     assert found["kind"] == "positional"
     assert found["most_keys"]["formula"] and found["hops"]["proved"] == 3
-    assert found["cost"]["tiles"] == sum(
-        share["full_tiles"] + share["masked_tiles"] for share in found["cost"]["shares"]
-    )
+    shares = found["cost"]["shares"]
+    tiles, diagonals = (sum(share[name] for share in shares) for name in ("masked_tiles", "diagonals"))
+    # Two tiles of queries, each at the distances 1 and 2: four times 128 pairs. The distance 0 is one of the strides.
+    assert (tiles, diagonals, sum(share["full_tiles"] for share in shares)) == (4, 4, 0)
+    assert found["cost"]["tiles"] == 4 + 1
     assert [term["kind"] for term in found["terms"]] == ["positional", "positional"]

@@ -18,8 +18,8 @@ def account(*shares: Share, n: int = 1000) -> Cost:
     return Cost(n, 64, Tile(100, 100), shares, 50, 0)
 
 
-def share(kernel: int, full: int, masked: int) -> Share:
-    return Share("a term", 1, "natural / natural", kernel, full, masked)
+def share(kernel: int, full: int, masked: int, diagonals: int = 0) -> Share:
+    return Share("a term", 1, "natural / natural", kernel, full, masked, diagonals)
 
 
 def test_products_take_their_share_of_the_peak() -> None:
@@ -30,6 +30,16 @@ def test_products_take_their_share_of_the_peak() -> None:
     assert found.backward.chosen.seconds == pytest.approx(2 * LAUNCH + 7 * tiles * product / OURS[1])
     assert found.forward.dense == pytest.approx(LAUNCH + 2 * 50 * product / DENSE[0])
     assert found.backward.dense == pytest.approx(LAUNCH + 5 * 50 * product / DENSE[1])
+
+
+def test_diagonals_run_on_slower_units() -> None:
+    found, tiles = (
+        roofline(account(one), replace(CARD, bandwidth=1e15), batch=1, heads=1)
+        for one in (share(0, 10, 0, diagonals=100), share(0, 10 + 32, 0))
+    )
+    assert found.forward.chosen.seconds == pytest.approx(tiles.forward.chosen.seconds)
+    assert account(share(0, 10, 0, diagonals=101)).tiles == 10 + 2
+    assert account(share(0, 10, 0, diagonals=101)).reads == 111
 
 
 def test_memory_bounds_a_kernel_with_few_tiles() -> None:

@@ -16,7 +16,7 @@ from patternc.compiler.kernels.emit import emit
 from patternc.compiler.kernels.launch import ROLES
 from patternc.compiler.kernels.spell import spell, spell_predicate
 from patternc.compiler.lower import lower
-from patternc.compiler.passes.program import Kernel, Order, Sweep, Tile
+from patternc.compiler.passes.program import Kernel, Order, Range, Sweep, Tile
 from patternc.compiler.relations.integer import Binary, Compare, Const, Expr, Select, Var, evaluate
 
 PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"
@@ -24,7 +24,7 @@ CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("name", ["fixed", "strided"])
+@pytest.mark.parametrize("name", ["diagonals", "fixed", "strided"])
 def test_golden(name: str) -> None:
     """Set UPDATE_GOLDEN=1 to write the files anew; read the difference before it is committed."""
     path, text = GOLDEN / f"{name}_kernels.py", emit(CASES[name]().program)
@@ -69,6 +69,12 @@ def test_a_program_that_breaks_its_contract_is_refused() -> None:
         emit(replace(program, forward=(other,)))
     with pytest.raises(ValueError, match="no ranges"):
         emit(replace(program, forward=(Kernel(program.forward[0].order, (Sweep(0, ()),)),)))
+    natural, packed = program.forward[0].sweeps
+    mixed = (*natural.ranges, Range(Const(0), Const(1), False, diagonal=True))
+    with pytest.raises(ValueError, match="not all diagonals"):
+        emit(replace(program, forward=(Kernel(program.forward[0].order, (Sweep(0, mixed), packed)),)))
+    with pytest.raises(ValueError, match="not all diagonals"):
+        emit(replace(program, forward=(Kernel(program.forward[0].order, (natural, Sweep(1, mixed[-1:]))),)))
     with pytest.raises(ValueError, match="powers of two"):
         emit(replace(program, tile=Tile(8, 16)))
 

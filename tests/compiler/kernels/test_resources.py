@@ -55,6 +55,24 @@ def test_kernels_fit_the_registers_and_use_the_tensor_cores(
         assert narrow_offsets(stages["ttir"]) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "head_dim"),
+    [
+        ("logsparse", 128),
+        *(pytest.param(name, dim, marks=pytest.mark.slow) for name, dim in [("logsparse", 64), ("neighborhood", 128)]),
+    ],
+)
+def test_kernels_of_diagonals_fit_the_registers(name: str, head_dim: int) -> None:
+    kernels = built(name, "bf16", head_dim, launch.ROLES, spans=True)
+    assert set(kernels) == {f"{role}_0" for role in launch.ROLES}
+    for stages in kernels.values():
+        report = stages["report"]
+        assert report.spills == 0, str(report)
+        assert report.registers <= LARGEST_REGISTERS
+        assert report.tensor_cores == ()
+        assert narrow_offsets(stages["ttir"]) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "variant", [launch.Variant(pack=4, split=True), launch.Variant(pack=8, owned=True, spans=True)]

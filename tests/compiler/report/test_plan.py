@@ -60,5 +60,5 @@ def test_program() -> None:
     program = Program("p", True, Tile(64, 32), (term,), (kernel,), (kernel,))
     plan = json.loads(as_json(program))
     assert plan["tile"] == {"query": 64, "key": 32}
-    assert plan["forward"][0]["sweeps"][0]["ranges"] == [{"lo": "0", "hi": "I + 1", "masked": True}]
+    assert plan["forward"][0]["sweeps"][0]["ranges"] == [{"lo": "0", "hi": "I + 1", "masked": True, "of": "tiles"}]
     assert as_json(program) == as_json(program)

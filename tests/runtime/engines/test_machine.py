@@ -21,7 +21,7 @@ from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.measured import BUSY, MachineWarning
 from patternc.testing.machines import PLAIN
 
-RATES = Rates(*(10.0**-exponent for exponent in range(4, 16)))
+RATES = Rates(*(10.0**-exponent for exponent in range(4, 18)))
 VALUE = {"forward": RATES._asdict(), "backward": RATES._asdict(), "error": 0.25}
 
 

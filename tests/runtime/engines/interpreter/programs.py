@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from patternc.compiler.passes.program import NATURAL, Kernel, Order, Program, Range, Sweep, Term, Tile
-from patternc.compiler.relations.integer import TRUE, All, Binary, Compare, Const, Expr, Predicate, Select, Var
+from patternc.compiler.passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
+from patternc.compiler.relations.integer import TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 TILE = 16
 BlockTile = Tile(TILE, TILE)
@@ -193,9 +193,48 @@ def first_keys(count: int = 5) -> Case:
     return Case(one_term("first", term, everything, everything, False), lambda i, j: (i == i) & (j < count))
 
 
+def diagonals() -> Case:
+    """Own tile up to the diagonal, in tiles; besides, as diagonals, the keys 17 and 18 before the query, each a step of
+    a fan, and 20 after an even query, but for the first 16 queries."""
+    own = All((at_most(B, A), Compare("==", div(A, TILE), div(B, TILE))))
+    difference, even = minus(B, A), Compare("==", mod(A, 2), ZERO)
+    after = All((Compare("==", difference, Const(20)), even, at_most(Const(TILE), A)))
+    far = AnyOf((Compare("==", difference, Const(-17)), Compare("==", difference, Const(-18)), after))
+    terms = (Term("own", 10, NATURAL, NATURAL, 0, own), Term("far", 11, NATURAL, NATURAL, 0, far))
+
+    def spans(still: Expr, first: int) -> tuple[Range, ...]:
+        later = Select(less(still, Const(first)), Const(20), Const(21))
+        at = minus(Var("d"), Const(18))
+        return (
+            Range(at, plus(at, ONE), False, Fan(ZERO, Const(2), 0), diagonal=True),
+            Range(Const(20), later, True, diagonal=True),
+        )
+
+    program = Program(
+        "diagonals",
+        False,
+        BlockTile,
+        terms,
+        (
+            Kernel(NATURAL, (Sweep(0, (Range(I, plus(I, ONE), True),)),)),
+            Kernel(NATURAL, (Sweep(1, spans(I, 1)),)),
+        ),
+        (
+            Kernel(NATURAL, (Sweep(0, (Range(J, plus(J, ONE), True),)),)),
+            Kernel(NATURAL, (Sweep(1, spans(J, 2)),)),
+        ),
+    )
+
+    def related(i: NDArray[np.int64], j: NDArray[np.int64]) -> Mask:
+        near = (j <= i) & (i // TILE == j // TILE)
+        return near | (i - j == 17) | (i - j == 18) | ((j - i == 20) & (i % 2 == 0) & (i >= TILE))
+
+    return Case(program, related)
+
+
 CASES = {
     case.__name__: case
     for case in (
-        dense_causal, dense_bidirectional, sliding_window, strided, fixed, rows, shifted, first_keys,
+        dense_causal, dense_bidirectional, sliding_window, strided, fixed, rows, shifted, first_keys, diagonals,
     )
 }  # fmt: skip

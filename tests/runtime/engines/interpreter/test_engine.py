@@ -85,7 +85,7 @@ def test_every_program_equals_its_pattern(name: str, n: int) -> None:
     agree(CASES[name](), *tensors(n))
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed", "rows"])
+@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed", "rows", "diagonals"])
 def test_padded_batches_and_groups_of_three(name: str) -> None:
     q, k, v = tensors(45, heads=3, kv_heads=1, batch=3)
     spans = torch.tensor([[0, 45], [7, 45], [0, 20]], dtype=torch.int32)
@@ -99,7 +99,7 @@ def test_an_empty_span() -> None:
     agree(CASES["dense_causal"](), q, k, v, spans=torch.tensor([[4, 4], [0, 20]], dtype=torch.int32))
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "shifted"])
+@pytest.mark.parametrize("name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "shifted", "diagonals"])
 @pytest.mark.parametrize("rows, offset", [(1, 52), (9, 30)])
 def test_queries_that_start_late(name: str, rows: int, offset: int) -> None:
     agree(CASES[name](), *tensors(53, rows=rows), offset=offset)
@@ -116,7 +116,7 @@ def test_head_dimensions_that_are_no_power_of_two(dim: int) -> None:
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
-@pytest.mark.parametrize("name", ["dense_causal", "strided"])
+@pytest.mark.parametrize("name", ["dense_causal", "strided", "diagonals"])
 def test_half_precision(name: str, dtype: torch.dtype, tolerance: float) -> None:
     agree(CASES[name](), *tensors(37, dtype=dtype), tolerance=tolerance)
 
@@ -154,12 +154,12 @@ def test_no_queries() -> None:
     assert out.shape == (1, 1, 0, 16) and lse.shape == (1, 1, 0)
 
 
-@pytest.mark.parametrize("name", ["sliding_window", "strided", "fixed", "dense_bidirectional"])
+@pytest.mark.parametrize("name", ["sliding_window", "strided", "fixed", "dense_bidirectional", "diagonals"])
 def test_blocks_smaller_than_tiles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks as large as tiles hide the walk inside a tile; here a tile is 2 x 1 or 1 x 2 blocks."""
     case = CASES[name]()
     for block in ((8, 16), (16, 8)):
-        monkeypatch.setattr(launch, "options", lambda *_, block=block: launch.Options(*block, 1, 1))
+        monkeypatch.setattr(launch, "options", lambda *_, block=block, **__: launch.Options(*block, 1, 1))
         agree(case, *tensors(45, heads=2))
         agree(case, *tensors(45, rows=7), offset=21)
 

@@ -1,0 +1,94 @@
+"""diagonal: a term whose keys are at few distances from their queries, one distance at a time.
+
+In tiles a window of 7 keys is one pair in 18, and a diagonal of single pairs one in 128. A *diagonal* of a tile of
+queries takes each query with the one key at a distance x = b - a: no pair is computed in vain, but those that a mask
+leaves out. The inverse of i -> i + x is a function too, so that a tile of keys has the same diagonals.
+
+    logsparse    i - j in {0, 1, 2, 4, 8, ...}: the distances in runs, 0..2, 4, 8, ...; a step of a fan for each run
+    a window     one run; where it is shifted inwards at a border, the tiles there have a longer one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..relations.context import BudgetExceeded, budget
+from ..relations.formula import condition
+from ..relations.integer import Compare, Const, Expr, Select, Var, variables
+from ..relations.periods import finite, runs
+from ..relations.presburger import IntegerSet
+from ..relations.relation import LENGTHS
+from .coarse import Refused
+from .placement import SPACE, Placement, known_of
+from .program import Fan, Range, Tile, on_diagonals, range_variables
+
+MOST_RUNS = 16
+"""The ends of each are written into a kernel."""
+
+MOST_DIFFERENCES = 128
+"""As many diagonals as a tile has keys hold no fewer pairs than the tile."""
+
+_OPERATIONS = 64_000
+"""For the differences that occur in a tile. Where they are hard to find, a run is the same in every tile."""
+
+
+def few_differences(placement: Placement) -> tuple[tuple[int, int], ...]:
+    """The runs [first, last) of the differences b - a that occur at some length; none where they are not few, or there
+    is no pair."""
+    numbers = (placement.pairs & placement.existing).image(("d",), "v_d = v_b - v_a").for_some(*LENGTHS)
+    found = (runs(numbers, MOST_RUNS) or ()) if finite(numbers) else ()
+    return found if sum(last - first for first, last in found) <= MOST_DIFFERENCES else ()
+
+
+def diagonal_ranges(placement: Placement, tile: Tile, still: str) -> tuple[Range, ...]:
+    """The diagonals of each tile that stands still: one range, a step for each run. Raises Refused where keys and
+    queries have many differences."""
+    if (placement.pairs & placement.existing).empty:
+        return ()
+    found = few_differences(placement)
+    if not found:
+        raise Refused("keys and queries have many differences")
+    ends = [_ends(placement, tile, still, first, last) for first, last in found]
+    lo, hi = (_at_step([pair[side] for pair in ends]) for side in (0, 1))
+    fan = Fan(Const(0), Const(len(found)), 0) if len(found) > 1 else None
+    each = (Range(*pair, masked=True, diagonal=True) for pair in ends)
+    full = all(_seem_full(span, placement, tile, still) for span in each)
+    return (Range(lo, hi, not full, fan, diagonal=True),)
+
+
+def _at_step(values: Sequence[Expr]) -> Expr:
+    """The first value at step 0, the second at step 1, and so on."""
+    found = values[-1]
+    for step in reversed(range(len(values) - 1)):
+        found = Select(Compare("<=", Var("d"), Const(step)), values[step], found)
+    return found
+
+
+def _ends(placement: Placement, tile: Tile, still: str, first: int, last: int) -> tuple[Expr, Expr]:
+    """lo and hi of the differences first..last-1 that a tile has."""
+    rank, size = ("a", tile.query) if still == "I" else ("b", tile.key)
+    which = f"v_{still} = floor(v_{rank} / {size}) and v_x = v_b - v_a and {first} <= v_x < {last}"
+    try:
+        with budget(_OPERATIONS):
+            return placement.pairs.image(("c", still, "x"), which).interval("x", known_of(placement, still))
+    except BudgetExceeded:
+        return Const(first), Const(last)
+
+
+def _seem_full(span: Range, placement: Placement, tile: Tile, still: str) -> bool:
+    """As ``_full``; False where that is hard to tell."""
+    try:
+        with budget(_OPERATIONS):
+            return _full(span, placement, tile, still)
+    except BudgetExceeded:
+        return False
+
+
+def _full(span: Range, placement: Placement, tile: Tile, still: str) -> bool:
+    """Whether each pair of existing ranks on the diagonals belongs to the placement, at every length."""
+    tiles = f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})"
+    visited = f"exists (v_I, v_J, v_d : {tiles} and {condition(on_diagonals(span), 'v_c')})"
+    pairs = placement.domain & IntegerSet.parse(SPACE, visited, (*placement.lengths, "T"))
+    if (range_variables(span) | variables(placement.keep)).intersection(placement.lengths):
+        pairs = pairs & placement.existing
+    return pairs <= placement.pairs
