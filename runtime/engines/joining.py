@@ -9,7 +9,9 @@ import triton
 import triton.language as tl
 
 from .lanes import bundles, owned, query_head, query_lanes
-from .places import LN_2, LOG2_E, addresses, inside, load_rows, matrix, query_block, sequence, token, vector
+from .memory import LN_2, LOG2_E, addresses, inside, load_rows, matrix, vector
+from .orders import token
+from .places import query_block, sequence
 
 
 @triton.jit

@@ -1,4 +1,5 @@
-"""The fixed library that every generated kernel is written in: the mathematics of one block, and all of places.py.
+"""The fixed library that every generated kernel is written in: the mathematics of one block, and all of orders.py,
+places.py and memory.py.
 
 A generated kernel says *which* tiles a program touches and *which* pairs of a tile it keeps; what is done with a block
 of them is here, once. All sums are in fp32; scores are in units of log2, so that softmax takes one ``exp2`` per pair.
@@ -13,30 +14,21 @@ import triton
 import triton.language as tl
 
 from .lanes import bundles, key_head, landing, owned, query_head, query_lanes, share
-from .places import (
+from .memory import (
     LN_2,
     LOG2_E,
     addresses,
-    complete,
-    exists,
-    floordiv,
-    floormod,
     inside,
-    key_block,
     load_keys,
     load_lse,
     load_queries,
     load_rows,
     matrix,
-    present,
-    query_block,
-    query_window,
-    ranks,
-    sequence,
     store_gradient,
-    token,
     vector,
 )
+from .orders import complete, exists, floordiv, floormod, ranks, token
+from .places import key_block, present, query_block, query_window, sequence
 
 __all__ = [
     "LOG2_E",

@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 
 from ...engines.lanes import bundles, key_head, query_head
-from ...engines.places import LOG2_E, addresses, inside, load_rows, matrix, vector
+from ...engines.memory import LOG2_E, addresses, inside, load_rows, matrix, vector
 from ...engines.tiles import add_product, capped, product, uncapped
 from .places import group_of, held_rows, kept, keys_of, row_gates, rows_of
 

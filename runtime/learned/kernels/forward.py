@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from ...engines.lanes import key_head
-from ...engines.places import LOG2_E, load_rows, matrix, vector
+from ...engines.memory import LOG2_E, load_rows, matrix, vector
 from ...engines.tiles import add_product, capped, finish, product, resume
 from .places import held_rows, kept, keys_of
 

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 
 from ...engines.lanes import bundles, query_head
-from ...engines.places import LOG2_E
+from ...engines.memory import LOG2_E
 
 
 @triton.jit
