@@ -4,10 +4,11 @@
     python benchmarks/translation.py [--seeds 0] [--steps 900]
 
 Both kinds start from the same weights and see the same batches. With `library:granular` each pair of blocks of the
-two sentences is skipped, pooled or kept whole, as a network decides from their mean query and key; a penalty holds the
-cost, in dense cross attention, to the budget from both sides, shared over layers: by a hinge alone little is read once
-the noise has faded. Noise and temperature fall over the training, so that at its end the choice is the one that
-evaluation makes. Then the held-out sentences are translated token by token.
+two sentences is skipped, pooled or kept whole, as a network decides from their mean query and key. It learns what each
+level loses of the layer's attention, while the model learns the task under what it decides (joint training), and a
+penalty holds the cost, in dense cross attention, to the budget, shared over layers. Noise and temperature fall over the
+training, so that at its end the choice is the one that evaluation makes. Then the held-out sentences are translated
+token by token.
 
 `granular_everywhere` has no level that skips. `random`: the frozen control of `granular`, whose levels are drawn once,
 at the cost of the budget. `--keep` leaves the rows of other seeds and kinds in the file; rows tell their own settings.
@@ -27,7 +28,7 @@ from typing import Any
 
 import sacrebleu
 import torch
-from experiments.encoder_decoder import Translator
+from experiments.encoder_decoder import Read, Translator
 from experiments.level_statistics import level_statistics
 from experiments.sentence_pairs import PACKAGES, Pair, catalogues, sentences, split, usable, versions
 from experiments.subwords import PAD, Batch, Numbers, batches, collate, numbers, subwords
@@ -36,8 +37,9 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 import patternc as pc
+from patternc.runtime.learned.attention import LearnedAttention
 from patternc.runtime.selectors import density_penalty, ramp
-from patternc.runtime.selectors.selection import LevelSelection
+from patternc.runtime.training import DenseAttention, distillation_loss
 
 KINDS = ("dense", "granular", "granular_everywhere", "random")
 OWN = ("steps", "batch", "weight")
@@ -85,7 +87,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=500, help="of subwords")
     parser.add_argument("--block", type=int, default=8, help="tokens in a block, a multiple of 4")
     parser.add_argument(
-        "--weight", type=float, default=1.0, help="of the penalty on the cost, reached at half of the steps"
+        "--weight", type=float, default=4.0, help="of the penalty on the cost, reached at half of the steps"
     )
     parser.add_argument("--keep", action="store_true", help="the rows of other seeds and kinds that the file holds")
     parser.add_argument("--out", type=Path, default=RESULTS / "translation.json")
@@ -122,6 +124,7 @@ def attach(model: Translator, kind: str, seed: int, options: argparse.Namespace)
         block.cross.pattern = pc.compile(
             pattern, heads=heads, head_dim=width // heads, hidden_size=width, random=control
         )
+        block.cross.pattern.detached = control is None  # it learns from the attention itself, not from the task
 
 
 def run(
@@ -168,16 +171,20 @@ def fit(model: Translator, rows: Sequence[Numbers], seed: int, options: argparse
         ramp(0.0, options.weight, -(-steps // 2)),
     )
     recent: list[float] = []
+    learned = _learned(model)
     model.train()
     for at, batch in zip(range(steps), batches(rows, options.batch, random.Random(seed)), strict=False):
         torch.manual_seed(1_000_000 * seed + at)  # dropout is that of the step, whatever else draws
-        for selector in _selectors(model):
+        for layer in learned:
+            selector = layer.learned.selectors["detail"]
             selector.temperature, selector.noise = temperature(at), noise(at)
-        logits, selections = model(batch)
+        logits, reads = model(batch)
         loss = _loss(logits, batch)
         recent = [*recent[-99:], loss.item()]
-        if selections:
-            loss = loss + weight(at) * density_penalty([one.density for one in selections], BUDGET, two_sided=True)
+        if learned:
+            loss = loss + _teaching(
+                [(layer, read.dense) for layer, read in zip(learned, reads, strict=True)], weight(at)
+            )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -188,11 +195,18 @@ def fit(model: Translator, rows: Sequence[Numbers], seed: int, options: argparse
     return sum(recent) / len(recent)
 
 
-def _selectors(model: Translator) -> list[Any]:
-    """Those that learn."""
+def _learned(model: Translator) -> list[LearnedAttention]:
+    """The cross attention of each layer whose selector learns; all or none."""
     found = [block.cross.pattern for block in model.decoder if block.cross.pattern is not None]
-    selectors = [pattern.learned.selectors["detail"] for pattern in found]
-    return [selector for selector in selectors if not selector.scorer.frozen]
+    return [layer for layer in found if not layer.learned.selectors["detail"].scorer.frozen]
+
+
+def _teaching(layers: Sequence[tuple[LearnedAttention, DenseAttention]], weight: float) -> torch.Tensor:
+    """What the levels lose of the attention that they stand for, the mean over layers, and the penalty on their cost,
+    which is shared over layers."""
+    lost = [distillation_loss(layer.learned.selectors["detail"], dense) for layer, dense in layers]
+    spent = [layer.learned.select(dense.inputs.detached())["detail"].density for layer, dense in layers]
+    return torch.stack(lost).mean() + weight * density_penalty(spent, BUDGET, two_sided=True)
 
 
 def _loss(logits: torch.Tensor, batch: Batch, smoothing: float = 0.1) -> torch.Tensor:
@@ -216,17 +230,17 @@ def perplexity_and_levels(model: Translator, rows: Sequence[Numbers]) -> dict[st
     """Per token of the held-out sentences, their own words given; of each layer the shares of levels among pairs of
     blocks that exist, their entropy in bits, and the realised cost."""
     total = tokens = 0.0
-    layers: list[list[LevelSelection]] = []
+    layers: list[list[Read]] = []
     for row in rows:  # one by one: without padding every pair of blocks exists
         batch = collate([row])
-        logits, selections = model(batch)
+        logits, reads = model(batch)
         count = int((batch.wanted != PAD).sum())
         total, tokens = total + float(_loss(logits, batch, 0.0)) * count, tokens + count
-        layers.append(selections)
+        layers.append(reads)
     found: dict[str, Any] = {"perplexity": math.exp(total / tokens)}
     if layers[0]:
         found["layers"] = [
-            level_statistics([sentence[number] for sentence in layers]) for number in range(len(layers[0]))
+            level_statistics([sentence[number].selection for sentence in layers]) for number in range(len(layers[0]))
         ]
     return found
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.learned.attention import LearnedAttention
 from patternc.runtime.selectors import Inputs
 from patternc.runtime.selectors.selection import LevelSelection
+from patternc.runtime.training import DenseAttention
 
 from .subwords import BEGIN, END, PAD, Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """Of one call under a pattern: the levels, and the attention that all of them stand for."""
+
+    selection: LevelSelection
+    dense: DenseAttention
 
 
 class Attention(nn.Module):
@@ -28,24 +39,24 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.pattern: LearnedAttention | None = None
 
-    def forward(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> tuple[Tensor, LevelSelection | None]:
+    def forward(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> tuple[Tensor, Read | None]:
         q, k, v = (self._heads(part) for part in (self.query(x), self.key(y), self.value(y)))
-        selection = None
+        read = None
         if self.pattern is None:
             mask = None if lengths is None else torch.arange(y.shape[1]) < lengths[:, None, None, None]
             found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal)
         else:
-            found, selection = self._selected(self.pattern, q, k, v, lengths)
-        return self.out(found.transpose(1, 2).flatten(2)), selection
+            found, read = self._selected(self.pattern, q, k, v, lengths)
+        return self.out(found.transpose(1, 2).flatten(2)), read
 
     def _selected(
         self, pattern: LearnedAttention, q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | None
-    ) -> tuple[Tensor, LevelSelection]:
+    ) -> tuple[Tensor, Read]:
         inputs = Inputs.cross(q=q, k=k, key_lengths=lengths, arriving=True)
         attended = pattern(q, k, v, inputs=inputs, return_selections=True)
         selection = attended.selections["detail"]
         assert isinstance(selection, LevelSelection)
-        return attended.out, selection
+        return attended.out, Read(selection, DenseAttention(q, k, inputs, Direction.CROSS))
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -64,14 +75,14 @@ class Block(nn.Module):
 
     def forward(
         self, x: Tensor, lengths: Tensor | None, memory: Tensor | None = None, memory_lengths: Tensor | None = None
-    ) -> tuple[Tensor, LevelSelection | None]:
+    ) -> tuple[Tensor, Read | None]:
         """In a decoder ``lengths`` is None: behind the diagonal nothing is read, and padding stands there."""
-        normed, selection = self.norms[0](x), None
+        normed, read = self.norms[0](x), None
         x = x + self.dropout(self.own(normed, normed, lengths)[0])
         if self.cross is not None and memory is not None:
-            found, selection = self.cross(self.norms[1](x), memory, memory_lengths)
+            found, read = self.cross(self.norms[1](x), memory, memory_lengths)
             x = x + self.dropout(found)
-        return x + self.dropout(self.network(self.norms[-1](x))), selection
+        return x + self.dropout(self.network(self.norms[-1](x))), read
 
 
 class Translator(nn.Module):
@@ -102,15 +113,15 @@ class Translator(nn.Module):
             x, _ = block(x, lengths)
         return self.norms[0](x)
 
-    def decode(self, given: Tensor, memory: Tensor, lengths: Tensor) -> tuple[Tensor, list[LevelSelection]]:
-        """Logits [B, N, vocabulary] of what follows each token, and what each cross attention selected."""
-        x, selections = self._embedded(given), []
+    def decode(self, given: Tensor, memory: Tensor, lengths: Tensor) -> tuple[Tensor, list[Read]]:
+        """Logits [B, N, vocabulary] of what follows each token, and what each cross attention read."""
+        x, reads = self._embedded(given), []
         for block in self.decoder:
-            x, selection = block(x, None, memory, lengths)
-            selections += [] if selection is None else [selection]
-        return self.norms[1](x) @ self.embedding.weight.T, selections
+            x, read = block(x, None, memory, lengths)
+            reads += [] if read is None else [read]
+        return self.norms[1](x) @ self.embedding.weight.T, reads
 
-    def forward(self, batch: Batch) -> tuple[Tensor, list[LevelSelection]]:
+    def forward(self, batch: Batch) -> tuple[Tensor, list[Read]]:
         memory = self.encode(batch.source, batch.source_lengths)
         return self.decode(batch.given, memory, batch.source_lengths)
 
