@@ -120,7 +120,9 @@ def holds_each_pair_once(program: Program, bound: BoundPattern) -> None:
 
 def test_boxes_are_taken_where_they_touch_fewer_tiles() -> None:
     [arrangement] = lowered("plane").arrangements
-    natural = min(tiles for orders, tiles in arrangement.rejected if orders.startswith("natural / natural"))
+    # Diagonals hold few pairs, each of which costs more: they are another matter.
+    in_tiles = {"natural / natural", "natural / natural by rows of 64"}
+    natural = min(tiles for orders, tiles in arrangement.rejected if orders in in_tiles)
     assert arrangement.tiles < 0.8 * natural
 
 
