@@ -12,16 +12,16 @@ pytest.importorskip("transformers")
 def test_what_is_read_stays_within_the_density(benchmark_modules) -> None:
     """The arithmetic that chooses k, against the masks of the pattern with its blocks as far away as they can be."""
     module = benchmark_modules("learned_smollm2")
-    for n, k, w in ((64, 3, 8), (70, 5, 16), (96, 4, 24)):
+    for n, k, w, size in ((64, 3, 8, 8), (70, 5, 16, 8), (96, 4, 24, 8), (50, 9, 6, 2)):
         pairs = 0
         for i in range(n):
             far = [j for j in range(i + 1) if i - j >= w]
-            own = i // module.BLOCK
-            others = {j // module.BLOCK for j in far} - {own}
+            own = i // size
+            others = {j // size for j in far} - {own}
             # Blocks that lie outside of the window by all of their keys come first.
-            sizes = sorted((sum(j // module.BLOCK == block for j in far) for block in others), reverse=True)
-            pairs += i + 1 - len(far) + sum(sizes[: k - 1]) + sum(j // module.BLOCK == own for j in far)
-        assert module._read(n, k, w) >= pairs / (n * (n + 1) / 2) - 1e-12
+            sizes = sorted((sum(j // size == block for j in far) for block in others), reverse=True)
+            pairs += i + 1 - len(far) + sum(sizes[: k - 1]) + sum(j // size == own for j in far)
+        assert module._read(n, k, w, size) >= pairs / (n * (n + 1) / 2) - 1e-12
 
 
 @pytest.mark.slow
