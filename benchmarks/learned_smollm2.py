@@ -133,7 +133,7 @@ def _read(n: int, k: int, w: int, block: int) -> float:
 def _seed(
     model: Any, training: list[Tensor], held_out: Tensor, seed: int, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Rows on the held-out text, the report of the training, and its seconds: those of this session."""
+    """Rows on the held-out text, the report of the training, and its seconds; None where it began in an earlier run."""
     done = options.checkpoints / f"seed{seed}.json"
     if options.resume and done.exists():
         known: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
@@ -159,7 +159,7 @@ def _seed(
         file = options.checkpoints / f"seed{seed}.pt"
         resume = options.resume and file.exists()
         report = train(handle, training, recipe, checkpoint=file, resume=resume, every=5, on_step=on_step)
-        seconds = time.perf_counter() - begin
+        seconds = None if resume else time.perf_counter() - begin
 
         def say(step: str) -> None:
             bar.update(task, description=step)
@@ -195,8 +195,9 @@ def _targets(seeds: Sequence[dict[str, Any]], density: float) -> list[Target]:
             Target(f"{name}: learned perplexity over streaming", 1.0, learned / positional, False),
             Target(f"{name}: learned perplexity over frozen random", 1.0, learned / chance, False),
             Target(f"{name}: density", density, each["rows"][1]["density"], False),
-            Target(f"{name}: minutes of training", 30.0, each["seconds"] / 60, False),
         ]
+        if each["seconds"] is not None:
+            found.append(Target(f"{name}: minutes of training", 30.0, each["seconds"] / 60, False))
     return found
 
 
