@@ -4,8 +4,8 @@
 
 The text is Python's reference manual: the selectors are distilled on its front, and its end is held out. Each layer
 reads a window, and for each key head and each 2 queries the best blocks of 2 keys, the first one and the queries' own
-among them, as many as the density has room for beside the window. A block of queries
-chooses when its first token arrives, and what its others look for goes elsewhere: quality asks for small blocks.
+among them, as many as the density has room for beside the window. A block of queries chooses when its first token
+arrives, and what its others look for may lie elsewhere: quality asks for small blocks.
 
 Beside it, at equal density: a window with four sinks, a frozen random choice of blocks for each seed, and blocks that
 are chosen by mean queries and keys, with nothing learned. `--minutes` ends the training of a seed early. A run that was
