@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from record import RESULTS, Spread, Target, machine, write
-from stock import stock
+from stock_patterns import stock
 
 import patternc as pc
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import transformers
 from record import RESULTS, Spread, machine, write
-from stock import stock
+from stock_patterns import stock
 
 import patternc as pc
 from patternc.patterns_dsl.syntax import Direction

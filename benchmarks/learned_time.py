@@ -27,7 +27,7 @@ import torch
 from estimate import History
 from memory import free_bytes
 from record import RESULTS, Spread, machine, write
-from stock import stock
+from stock_patterns import stock
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from budget import Item, execute
 from record import RESULTS, Spread, Target, machine, write
-from stock import named
+from stock_patterns import named
 
 from patternc.compiler.kernels import launch, work
 from patternc.compiler.kernels.kernel_file import kernels
