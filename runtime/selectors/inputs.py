@@ -85,8 +85,8 @@ class Side:
     ) -> Tensor:
         """[B, ..., blocks, D], something of each block of ``block`` tokens: ``make(first)`` makes it of those from
         ``first`` on, where the others are known. Of a block that is complete it is always the same. Not ``whole``:
-        without the last one where that is complete in no element. ``query``: the
-        first of those that it is about, if it is about some."""
+        without the last one where that is complete in no element. ``query``: the first of those that it is about, if it
+        is about some."""
         if self.kept is None:
             return make(0)
         tokens = self.shape[1]

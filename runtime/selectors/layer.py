@@ -88,36 +88,12 @@ BUCKETS = 24
 """Distances up to 2^24 blocks are told apart, by their magnitude."""
 
 
-def standardised(scores: Tensor, eligible: Tensor) -> Tensor:
-    """Scores of each row with mean 0 and deviation 1 over what is eligible, so that one temperature fits all rows.
-
-    At least float32; -inf where not eligible. A NaN spoils its row, and so is seen."""
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    count = eligible.sum(-1, keepdim=True).clamp_min(1)
-    values = scores.masked_fill(~eligible, 0.0)
-    centred = (values - values.sum(-1, keepdim=True) / count).masked_fill(~eligible, 0.0)
-    spread = (centred.square().sum(-1, keepdim=True) / count + 1e-12).sqrt()
-    return (centred / spread).masked_fill(~eligible, -torch.inf)
-
-
 def again(part: Callable[..., FoundT], *arguments: Any) -> FoundT:
     """part(*arguments), made again in backward rather than kept."""
     if not torch.is_grad_enabled():
         return part(*arguments)
     found: FoundT = checkpoint(part, *arguments, use_reentrant=False)
     return found
-
-
-def asked(scores: Tensor) -> bool:
-    """Whether gates made from them are to have a gradient."""
-    return torch.is_grad_enabled() and scores.requires_grad
-
-
-def no_gate(scores: Tensor, eligible: Tensor) -> Tensor:
-    """In the place of a soft top-k whose gradient nobody asks for: 0, and NaN in rows that a NaN spoils."""
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    spoiled = (scores.isnan() & eligible).any(-1, keepdim=True)
-    return torch.zeros_like(scores).masked_fill(spoiled, torch.nan)
 
 
 def slots(chosen: Tensor, count: int) -> Tensor:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
+from .chances import chances
 from .gates import log_gate, soft_log_gate
 from .inputs import HIDDEN, Inputs
-from .layer import allowed_pairs, asked, no_gate, standardised
+from .layer import allowed_pairs
 from .prefix_topk import dropped_later
 from .selection import TokenSelection
-from .soft_topk import check_relax, hard_topk, soft_topk
+from .soft_topk import check_relax, hard_topk
 
 
 class TokenScorer(nn.Module):
@@ -59,16 +60,7 @@ class TopK(nn.Module):
             raise ArgumentError("soft", "a soft top-k over the sequence, in a causal pattern, leaks the future", remedy)
         scores = self.scorer(inputs)
         eligible = inputs.key.exists()[:, None].expand(scores.shape)
-        if soft or asked(scores):
-            p = soft_topk(
-                standardised(scores, eligible),
-                self.k,
-                relax=self.relax,
-                temperature=self.temperature,
-                eligible=eligible,
-            )
-        else:
-            p = no_gate(scores, eligible)
+        p = chances(scores, self.k, eligible=eligible, relax=self.relax, temperature=self.temperature, soft=soft)
         queries = inputs.query.counts()[:, None, None]
         place = torch.arange(scores.shape[-1], device=scores.device)
         if causal:

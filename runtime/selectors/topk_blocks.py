@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
+from .chances import chances
 from .gates import log_gate, soft_log_gate
 from .inputs import Inputs
-from .layer import asked, diagonal, no_gate, pair_counts, slots, standardised
+from .layer import diagonal, pair_counts, slots
 from .selection import BlockSelection
-from .soft_topk import check_relax, hard_topk, soft_topk
+from .soft_topk import check_relax, hard_topk
 
 
 class TopKBlocks(nn.Module):
@@ -54,16 +55,9 @@ class TopKBlocks(nn.Module):
         sizes = pair_counts(inputs, self.block, self.direction, row)
         eligible = (sizes > 0).expand(scores.shape)
         forced = self.forced_blocks(scores, row) & eligible
-        if soft or asked(scores):
-            p = soft_topk(
-                standardised(scores, eligible).masked_fill(forced, torch.inf),
-                self.k,
-                relax=self.relax,
-                temperature=self.temperature,
-                eligible=eligible,
-            )
-        else:
-            p = no_gate(scores, eligible)
+        p = chances(
+            scores, self.k, eligible=eligible, forced=forced, relax=self.relax, temperature=self.temperature, soft=soft
+        )
         hard = hard_topk(scores.masked_fill(forced, torch.inf), self.k, eligible=eligible)
         chosen = p > 0 if soft else hard
         gate = soft_log_gate(p) if soft else log_gate(chosen, p)

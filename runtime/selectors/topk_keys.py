@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from .block_scorers import query_blocks
+from .chances import chances
 from .gates import log_gate
 from .inputs import HIDDEN, Inputs
-from .layer import again, allowed_pairs, asked, no_gate, slots, standardised
+from .layer import again, allowed_pairs, slots
 from .prefix_topk import dropped_at
 from .selection import KeySelection
-from .soft_topk import check_relax, hard_topk, soft_topk
+from .soft_topk import check_relax, hard_topk
 from .topk_blocks import check_forced
 
 LARGEST_TABLE = 1 << 24
@@ -140,17 +141,9 @@ class TopKKeys(nn.Module):
             until = (first + self.tile).expand(keys.shape)
         until = torch.minimum(until, inputs.query.counts()[:, None, None, None])
         until = until.masked_fill((keys < 0) | (until <= first), 0)
-        if asked(scores):
-            p = soft_topk(
-                standardised(scores, eligible).masked_fill(forced, torch.inf),
-                others,
-                relax=self.relax,
-                temperature=self.temperature,
-                eligible=eligible,
-            )
-        else:
-            p = no_gate(scores, eligible)
-        p = p.gather(-1, keys.clamp_min(0))
+        p = chances(
+            scores, others, eligible=eligible, forced=forced, relax=self.relax, temperature=self.temperature
+        ).gather(-1, keys.clamp_min(0))
         return keys.where(until > 0, -1), until, log_gate(until > 0, p)
 
     def _scores(self, prepared: Any, inputs: Inputs, known: int, start: int, stop: int) -> Tensor:
