@@ -128,7 +128,7 @@ def _header(program: Program, body: str) -> str:
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
             *(
                 ["A loop over x takes diagonals: of a block of queries, or of keys, the pairs with b - a = x."]
-                if any(span.diagonal for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges)
+                if any(kernel.diagonal for kernel in program.forward)
                 else []
             ),
             '"""',

@@ -120,6 +120,11 @@ class Sweep:
     term: int  # index into Program.terms
     ranges: tuple[Range, ...]
 
+    @property
+    def diagonal(self) -> bool:
+        """Whether its ranges are of diagonals."""
+        return any(span.diagonal for span in self.ranges)
+
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -133,7 +138,7 @@ class Kernel:
     @property
     def diagonal(self) -> bool:
         """Whether its ranges are of diagonals."""
-        return any(span.diagonal for sweep in self.sweeps for span in sweep.ranges)
+        return any(sweep.diagonal for sweep in self.sweeps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) ->
     for kernel in program.forward:
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
-            if any(span.diagonal for span in sweep.ranges):
+            if sweep.diagonal:
                 found = diagonals.find(program, sweep, n, nk, fresh=not stages)
                 stages.append(found)
                 efforts.append(price.diagonals(found))

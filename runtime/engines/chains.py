@@ -86,13 +86,9 @@ class Chains:
     def _steps(self, role: launch.Role) -> Iterator[tuple[int, list[Member]]]:
         """(index, the members with a kernel of that index, of tiles or of diagonals)."""
         index = 0
-        while any(member.kernel(role, index) for member in self.members):
+        while members := [member for member in self.members if member.kernel(role, index)]:
             for diagonal in (False, True):
-                alike = [
-                    member
-                    for member in self.members
-                    if (kernel := member.kernel(role, index)) is not None and kernel.diagonal == diagonal
-                ]
+                alike = [member for member in members if member.is_diagonal(role, index) == diagonal]
                 if alike:
                     yield index, alike
             index += 1
@@ -122,8 +118,7 @@ class Chains:
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         lanes = self.part.queries * pack if role == "forward" else None
         tile, shared = members[0].program.tile, machine(q.device).shared
-        kernel = members[0].kernel(role, index)
-        diagonals = kernel is not None and kernel.diagonal
+        diagonals = members[0].is_diagonal(role, index)
         options = launch.options(role, tile, q.shape[3], q.element_size(), shared, lanes, diagonals=diagonals)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])
         return KernelRun(members, self.owners, role, index, options, pack, add, self.part, bundles, self.mixed)

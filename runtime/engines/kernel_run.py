@@ -26,6 +26,11 @@ class Member:
         chain = self.program.backward if role == "backward_key" else self.program.forward
         return chain[index] if index < len(chain) else None
 
+    def is_diagonal(self, role: launch.Role, index: int) -> bool:
+        """Whether that is a kernel of diagonals."""
+        kernel = self.kernel(role, index)
+        return kernel is not None and kernel.diagonal
+
 
 @dataclass(frozen=True, slots=True)
 class KernelRun:
@@ -45,8 +50,7 @@ class KernelRun:
     @property
     def diagonal(self) -> bool:
         """Whether it is a kernel of diagonals, of every member."""
-        kernel = self.members[0].kernel(self.role, self.index)
-        return kernel is not None and kernel.diagonal
+        return self.members[0].is_diagonal(self.role, self.index)
 
     @property
     def ranks(self) -> int:

@@ -29,7 +29,7 @@ def pairs_of(program: Program, n: int, nk: int) -> Mask:
 def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
     """Add the pairs of one query class."""
     term, (n, nk) = program.terms[sweep.term], table.shape
-    if any(span.diagonal for span in sweep.ranges):
+    if sweep.diagonal:
         for offset, kept in diagonals(program, sweep, n, nk):
             rows = np.flatnonzero(kept)
             table[rows, rows + offset] = True

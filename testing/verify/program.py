@@ -95,7 +95,7 @@ def pair_counts(program: Program, side: str, n: int, nk: int | None = None) -> N
     counts = np.zeros((n, nk), dtype=np.int64)
     for kernel in program.forward if side == "forward" else program.backward:
         for sweep in kernel.sweeps:
-            if any(span.diagonal for span in sweep.ranges):
+            if sweep.diagonal:
                 _compute_diagonals(counts, program, sweep, side)
                 continue
             for query_class in range(program.terms[sweep.term].query.classes):
