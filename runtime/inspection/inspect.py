@@ -19,6 +19,7 @@ from ...compiler.verify.result import Result
 from ..errors import AttachError
 from ..models.binding import Binding
 from ..models.handle import Handle
+from ..models.modes import evaluating
 from ..models.watching import Watched
 from .layer import LayerReading, read_layer
 
@@ -97,14 +98,8 @@ def _seen(handle: Handle, token_ids: Sequence[int]) -> dict[int, Watched]:
     """What each learned layer did with one text, in evaluation."""
     model: Any = handle.model
     ids = torch.as_tensor([list(token_ids)], device=model.get_input_embeddings().weight.device)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with handle.watch() as seen, torch.inference_mode():
-            model(input_ids=ids, use_cache=False)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), handle.watch() as seen, torch.inference_mode():
+        model(input_ids=ids, use_cache=False)
     return seen
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from ..errors import AttachError
 from .binding import ATTRIBUTE, NAME, PROBE, Call, is_ours
 from .dispatch import register_names
+from .modes import evaluating
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +116,11 @@ def watch(model: nn.Module, *, dry: bool, token: int = 0) -> list[Call]:
     tokens = torch.full((1, 2), token, device=embeddings.weight.device)
     PROBE.calls, PROBE.dry = [], dry
     try:
-        with torch.no_grad(), _evaluating(model), _forked_rng(tokens.device):
+        with torch.no_grad(), evaluating(model), _forked_rng(tokens.device):
             model(input_ids=tokens, use_cache=False)
         return PROBE.calls
     finally:
         PROBE.calls, PROBE.dry = None, False
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

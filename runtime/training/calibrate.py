@@ -6,7 +6,7 @@ still moves, the mean over texts drifts off by a point or two; one number, the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -15,8 +15,10 @@ from torch import Tensor
 
 from ..errors import ArgumentError
 from ..models.handle import Handle
+from ..models.modes import evaluating
 from ..selectors.importance import Importance
 from ..selectors.selection import TokenSelection
+from .batch import Batch, by_name, moved
 from .spending import budgeted
 
 FARTHEST = 8.0
@@ -24,10 +26,10 @@ FARTHEST = 8.0
 
 
 @torch.no_grad()
-def calibrate(handle: Handle, batches: Sequence[Mapping[str, Tensor]], *, rounds: int = 10) -> float:
+def calibrate(handle: Handle, batches: Sequence[Batch | Tensor], *, rounds: int = 10) -> float:
     """Adds one number to the logits of every learned ``importance`` such that their density, the mean over layers and
-    over the batches, in evaluation, is the mean of their budgets; gives that density. ``batches``: what the model takes
-    [B, N], labels are not looked at. Each round, a bisection, takes a forward pass of every batch.
+    over the batches, in evaluation, is the mean of their budgets; gives that density. ``batches`` as ``train`` takes
+    them; labels are not looked at. Each round, a bisection, takes a forward pass of every batch.
 
     Raises ArgumentError where nothing of the kind learns, or there is no batch.
     """
@@ -40,28 +42,23 @@ def calibrate(handle: Handle, batches: Sequence[Mapping[str, Tensor]], *, rounds
     biases = [linear.bias for each in selectors.values() for linear in _linears(each)]
     starts = [bias.clone() for bias in biases]
     target = fmean(each.budget for each in selectors.values())
-    modes = [(module, module.training) for module in handle.model.modules()]
-    handle.model.eval()
     low, high, density = -FARTHEST, FARTHEST, 0.0
-    try:
+    with evaluating(handle.model):
         for _ in range(rounds):
             shift = (low + high) / 2
             for bias, start in zip(biases, starts, strict=True):
                 bias.copy_(start + shift)
             density = _density(handle, batches, selectors.keys())
             low, high = (low, shift) if density > target else (shift, high)
-    finally:
-        for module, training in modes:
-            module.training = training
     return density
 
 
-def _density(handle: Handle, batches: Sequence[Mapping[str, Tensor]], selectors: Any) -> float:
+def _density(handle: Handle, batches: Sequence[Batch | Tensor], selectors: Any) -> float:
     device, read = next(handle.model.parameters()).device, []
     for batch in batches:
-        given = {name: x.to(device) for name, x in batch.items() if name != "labels"}
+        given = {name: x for name, x in by_name(batch).items() if name != "labels"}
         with handle.watch() as seen:
-            handle.model(**given)
+            handle.model(**moved(given, device))
         for at, name in selectors:
             chosen = (seen[at].selections or {})[name]
             assert isinstance(chosen, TokenSelection)

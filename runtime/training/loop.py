@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from ...compiler.selection import title
 from ..errors import ArgumentError
 from ..models.handle import Handle
 from . import checkpoint as disk
+from .batch import Batch, by_name
 from .objective import Measured, Objective
 from .recipe import Recipe
 from .report import StepRecord, TrainingReport
 
-Batch = Mapping[str, Tensor]
 OnStep = Callable[[StepRecord], bool | None]
 
 
@@ -100,8 +100,7 @@ class _Run:
         count = len(self.batches)
         generator = torch.Generator().manual_seed(self.recipe.seed + number // count)
         place = int(torch.randperm(count, generator=generator)[number % count])
-        found = self.batches[place]
-        return {"input_ids": found} if isinstance(found, Tensor) else found
+        return by_name(self.batches[place])
 
 
 def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tuple[int, list[StepRecord]]:

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from ..errors import ArgumentError
 from ..learned.attention import LearnedAttention
 from ..models.handle import Handle
+from ..models.modes import modes_kept
 from ..models.watching import Watched
 from ..selectors.topk_blocks import TopKBlocks
 from . import measure
+from .batch import moved
 from .dense_maps import DenseAttention
 from .distill import selector_losses
 from .losses.gates import GateEffect, gate_effects, gate_loss
@@ -64,27 +66,25 @@ class Objective:
         """While it lasts, what the mode leaves alone is frozen, and the rest is in training."""
         model, layers = self.handle.model, self.handle.learned.values()
         asked = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-        modes = [(module, module.training) for module in model.modules()]
         own = {id(parameter) for parameter in self.handle.parameters()}
         distil = self.recipe.mode == Mode.DISTILL
-        try:
-            for parameter, learns in asked:
-                parameter.requires_grad_(learns and (id(parameter) in own or not distil))
-            self.set_modes()
-            for layer in layers:
-                layer.detached = self.recipe.mode == Mode.JOINT
-                _probe(layer, self.recipe.probes if self.recipe.mode == Mode.END_TO_END else 0)
-                if self.recipe.density is not None:
-                    harden(layer)
-            yield
-        finally:
-            for layer in layers:
-                layer.detached = False
-                _probe(layer, 0)
-            for parameter, learns in asked:
-                parameter.requires_grad_(learns)
-            for module, training in modes:
-                module.training = training
+        with modes_kept(model):
+            try:
+                for parameter, learns in asked:
+                    parameter.requires_grad_(learns and (id(parameter) in own or not distil))
+                self.set_modes()
+                for layer in layers:
+                    layer.detached = self.recipe.mode == Mode.JOINT
+                    _probe(layer, self.recipe.probes if self.recipe.mode == Mode.END_TO_END else 0)
+                    if self.recipe.density is not None:
+                        harden(layer)
+                yield
+            finally:
+                for layer in layers:
+                    layer.detached = False
+                    _probe(layer, 0)
+                for parameter, learns in asked:
+                    parameter.requires_grad_(learns)
 
     def set_modes(self) -> None:
         """What learns in training, with its noise; a model that is only looked at in evaluation, without dropout."""
@@ -173,7 +173,7 @@ class Objective:
             seen = stack.enter_context(self.handle.watch())
             if distil:
                 stack.enter_context(self.handle.dense())
-            result = model(**{name: x.to(device) if isinstance(x, Tensor) else x for name, x in given.items()})
+            result = model(**moved(given, device))
         if missing := self.handle.learned.keys() - seen.keys():
             found = f"layers {', '.join(map(str, sorted(missing)))} were not called"
             raise ArgumentError("model", found, "train the model that is attached")

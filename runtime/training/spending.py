@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -70,20 +71,17 @@ def spending(
 
 def hinge(spent: list[Spending], recipe: Recipe) -> Tensor | None:
     """The penalty over layers; None where nothing is free in number."""
+    hold = partial(density_penalty, shared=recipe.shared, two_sided=recipe.two_sided)
     if recipe.density is not None:
         layers = [each.whole for each in spent if each.whole is not None]
-        return density_penalty(layers, recipe.density, shared=recipe.shared, two_sided=recipe.two_sided)
+        return hold(layers, recipe.density)
     budgets: dict[tuple[str, float], list[Tensor]] = {}
     for each in spent:
         for name, density, budget in each.parts:
             budgets.setdefault((name, budget), []).append(density)
     if not budgets:
         return None
-    penalties = [
-        density_penalty(each, budget, shared=recipe.shared, two_sided=recipe.two_sided)
-        for (_, budget), each in budgets.items()
-    ]
-    return torch.stack(penalties).sum()
+    return torch.stack([hold(each, budget) for (_, budget), each in budgets.items()]).sum()
 
 
 def set_noise(layer: LearnedAttention, noise: float) -> None:
