@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 from experiments.finetuning import Batch, Reader, distil, encoder, finetune, learns
 from experiments.newsgroups import Post, posts
-from record import RESULTS, Spread, Target, machine, write
+from record import RESULTS, Spread, Target, kept_rows, machine, write
 
 import patternc as pc
 from patternc.runtime.models.handle import Handle
@@ -38,7 +37,9 @@ GLOBAL = 2
 def main() -> None:
     options = _parse()
     torch.set_num_threads(1)
-    where, results = machine(), kept(options)
+    where = machine()
+    again = {"seed": options.seeds, "subject": options.subjects}
+    results = kept_rows(options.out, (), again) if options.keep else []
     train, test = posts("train", options.hierarchy), posts("test", options.hierarchy)
     reader = Reader(sorted({post.group for post in train}), options.length)
     test = test[:: max(1, len(test) // options.examples)]
@@ -56,13 +57,6 @@ def main() -> None:
             targets, summary = list(_targets(results, options.density)), list(_summary(results))
             write(options.out, "classification", settings, targets, where, results=results, summary=summary)
     print(*[target.as_text() for target in targets], sep="\n")
-
-
-def kept(options: argparse.Namespace) -> list[dict[str, Any]]:
-    if not options.keep or not options.out.exists():
-        return []
-    rows: list[dict[str, Any]] = json.loads(options.out.read_text(encoding="utf-8"))["results"]
-    return [row for row in rows if row["seed"] not in options.seeds or row["subject"] not in options.subjects]
 
 
 def run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -79,6 +79,17 @@ def versions() -> dict[str, str]:
 
         found["patternc"] = patternc.__version__
     return found
+
+
+def kept_rows(path: Path, own: Sequence[str], again: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows of a file that is there, but for those that are measured again: they have one of the values that stand in
+    ``again`` for each of its names. Of the settings of the file ``own`` become theirs, where they tell none."""
+    if not path.exists():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    settings = {name: value for name, value in document["settings"].items() if name in own}
+    rows: list[dict[str, Any]] = document["results"]
+    return [settings | row for row in rows if not all(row[name] in values for name, values in again.items())]
 
 
 def write(

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import math
 import random
 import time
@@ -32,7 +31,7 @@ from experiments.encoder_decoder import Read, Translator
 from experiments.level_statistics import level_statistics
 from experiments.sentence_pairs import PACKAGES, Pair, catalogues, sentences, split, usable, versions
 from experiments.subwords import PAD, Batch, Numbers, batches, collate, numbers, subwords
-from record import RESULTS, machine, write
+from record import RESULTS, kept_rows, machine, write
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
@@ -52,7 +51,8 @@ BUDGET = 0.25
 def main() -> None:
     options = _parse()
     torch.set_num_threads(1)
-    where, results = machine(), kept(options)
+    where, again = machine(), {"seed": options.seeds, "kind": options.kinds}
+    results = kept_rows(options.out, OWN, again) if options.keep else []
     train, test = split(usable(_catalogued(options.packages, "de")), options.held_out)
     tokenizer = subwords((side for pair in train for side in (pair.source, pair.target)), options.vocabulary)
     data = {
@@ -95,15 +95,6 @@ def _parse() -> argparse.Namespace:
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     options.kinds, options.packages = options.kinds.split(","), options.packages.split(",")
     return options
-
-
-def kept(options: argparse.Namespace) -> list[dict[str, Any]]:
-    if not options.keep or not options.out.exists():
-        return []
-    document = json.loads(options.out.read_text(encoding="utf-8"))
-    rows: list[dict[str, Any]] = document["results"]
-    own = {name: value for name, value in document["settings"].items() if name in OWN}
-    return [own | row for row in rows if row["seed"] not in options.seeds or row["kind"] not in options.kinds]
 
 
 def _catalogued(packages: Sequence[str], language: str) -> Iterator[Pair]:
