@@ -8,6 +8,7 @@ from ..patterns_dsl.syntax import Direction, Expression
 from .confirm import confirm
 from .kernels.emit import emit
 from .passes.arrange import Arrangement, arrange
+from .passes.coarse import Refused
 from .passes.fuse import fuse
 from .passes.merge import merge
 from .passes.program import TILE, Program, Tile
@@ -30,14 +31,14 @@ class Lowered:
 
 def lower(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Lowered:
     """Compile a relation. Raises PatternError for one that cannot be compiled: P401 where the set computations run
-    out of their budget, P403 for what is decided at run time. ``Unconfirmed`` would say
-    that what was emitted is not the pattern.
+    out of their budget or find no ranges, P403 for what is decided at run time. ``Unconfirmed`` would say that what was
+    emitted is not the pattern.
     """
     refuse_open(expression)
     try:
         with budget(_OPERATIONS):
             return _lower(expression, direction, name, tile)
-    except BudgetExceeded as error:
+    except (BudgetExceeded, Refused) as error:
         raise too_complex(expression, error) from None
 
 

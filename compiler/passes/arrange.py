@@ -70,10 +70,13 @@ def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
 def cheapest(
     part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile, used: Set[tuple[Order, bool]] = FIRST
 ) -> Arrangement:
-    """The cheapest of several placements of a part, of which the first is that in natural order."""
+    """The cheapest of several placements of a part, of which the first is that in natural order. Raises Refused where
+    none of them has ranges."""
     length = _reference_length(part)
     allowed = (each for each in choices if _is_allowed(each, used))
     outlined = [(each, found) for each in allowed if (found := _outlined(each, tile, length)) is not None]
+    if not outlined:
+        raise Refused(f"no order gives {part.label} tiles in ranges")
     tiled = [(each, found) for each in _near(outlined) if (found := _tiled(each, tile, length)) is not None]
     placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], used))
     counts = {id(each): found[0] for each, found in (*outlined, *tiled)}

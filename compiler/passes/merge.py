@@ -88,7 +88,7 @@ def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Exten
 
 
 def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
-    """All in natural order, or each in its own, whichever costs less."""
+    """All in natural order, or each in its own, whichever costs less, or has ranges at all."""
     if len(parts) < 2:
         return tuple(parts)
     placements = [placement for part in parts for placement in part.placements]
@@ -96,7 +96,10 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
     relation = reduce(operator.or_, (part.part.relation for part in parts))
     together = Part(relation, label, parts[0].part.line)
-    whole = cheapest(together, in_natural_order(together, tile), tile)
+    try:
+        whole = cheapest(together, in_natural_order(together, tile), tile)
+    except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
+        return tuple(parts)
     whole_price = cost_of(whole.placements, tile, length)[1] + overhead(whole.placements)
     return (whole,) if whole_price <= price else tuple(parts)
 

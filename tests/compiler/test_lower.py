@@ -17,6 +17,7 @@ from patternc.compiler.passes.program import Kernel, Program, Tile
 from patternc.compiler.passes.split import split
 from patternc.compiler.relations.integer import evaluate
 from patternc.patterns_dsl.syntax import Direction
+from patternc.testing.verify.program import pair_counts
 
 
 def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) -> np.ndarray:
@@ -82,6 +83,22 @@ def test_programs_compute_each_pair_once(expression: str, direction: Direction, 
     expected = bruteforce.mask(drawn.bound.union, direction, n).astype(int)
     assert np.array_equal(run(program, program.forward, n, still="I"), expected)
     assert np.array_equal(run(program, program.backward, n, still="J"), expected)
+
+
+@pytest.mark.parametrize("n, nk", [(1, 1), (40, 70), (70, 40)])
+def test_terms_that_have_no_ranges_together_stay_apart(n: int, nk: int) -> None:
+    """Between a diagonal and the last key there may be any number of tiles."""
+    drawn = pattern("{ (i, j) : j = i } | { (i, j) : j = nk - 1 }", Direction.CROSS)
+    program = lower(drawn.bound.union, Direction.CROSS, "drawn", Tile(16, 16)).program
+    expected = bruteforce.mask(drawn.bound.union, Direction.CROSS, n, nk).astype(int)
+    for side in ("forward", "backward"):
+        assert np.array_equal(pair_counts(program, side, n, nk), expected)
+
+
+def test_a_term_without_ranges_is_refused() -> None:
+    drawn = pattern("{ (i, j) : j = nk - 1 - i or j = nq }", Direction.CROSS)
+    with pytest.raises(pc.PatternError, match=r"too complex to compile: .*no bounds"):
+        lower(drawn.bound.union, Direction.CROSS, "drawn")
 
 
 @settings(max_examples=60, deadline=None)
