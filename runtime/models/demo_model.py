@@ -44,6 +44,9 @@ def load_demo_model(dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
         raise DemoError(f"the demo needs {error.name}; run: pip install patternc[demo]") from error
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)
+    if (quantizer := getattr(model, "hf_quantizer", None)) is not None:
+        # The weights are unpacked. What still says that they are packed would let no trained ones be saved.
+        quantizer.remove_quantization_config(model)
     return model.eval(), tokenizer
 
 

@@ -32,6 +32,19 @@ def demo():
 
 @pytest.mark.slow
 @torch.no_grad()
+def test_it_is_saved_like_any_other(demo, tmp_path):
+    """As `patternc train` does with one whose weights it trained."""
+    import transformers
+
+    model, tokenizer = demo
+    model.save_pretrained(tmp_path)
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    ids = torch.tensor([demo_model.demo_tokens(tokenizer, 20)])
+    torch.testing.assert_close(again(ids).logits, model(ids).logits, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@torch.no_grad()
 def test_dense_equals_the_models_own_attention(demo, patterns):
     model, tokenizer = demo
     ids = torch.tensor([demo_model.demo_tokens(tokenizer, 384)])
