@@ -15,9 +15,10 @@ import re
 from collections.abc import Iterator
 
 from ..passes.program import NATURAL, Kernel, Program, Term
-from .emit_kernel import backward_key, backward_query, describe, forward, loops, one_line
+from .emit_kernel import backward_key, backward_query, describe, forward
+from .emit_sweeps import loops
 from .launch import ROLES, Role
-from .spell import sentence, spell, spell_predicate
+from .spell import one_line, sentence, spell, spell_predicate
 
 _LIBRARY = (
     "LOG2_E",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .emit_kernel import function, one_line
+from .emit_kernel import function
 from .launch import Role
+from .spell import one_line
 
 
 def emit_heads(role: Role, index: int, names: Sequence[str], owners: Mapping[str, int], labels: Sequence[str]) -> str:

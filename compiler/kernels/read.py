@@ -16,7 +16,8 @@ from ..passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep,
 from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
 from .read_integer import ReadError, read_expr, read_predicate, refuse
-from .read_kernel import ReadKernel, ReadLoop, ReadSweep, read_backward_key, read_query_kernel
+from .read_kernel import ReadKernel, read_backward_key, read_query_kernel
+from .read_sweeps import ReadLoop, ReadSweep
 from .source_template import dotted, same_arguments, template
 
 __all__ = ["ReadError", "read"]

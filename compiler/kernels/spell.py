@@ -133,3 +133,8 @@ def _bare(text: str) -> str:
         if depth == 0 and place < len(text) - 1:
             return text
     return text[1:-1]
+
+
+def one_line(text: str) -> str:
+    """Source text as it can stand in a comment or docstring."""
+    return " ".join(text.split()).replace("\\", "/").replace('"', "'")
