@@ -139,6 +139,9 @@ class _Trial:
     def __call__(self, options: launch.Options) -> None:
         self.how(replace(self.run, options=options), self._copies)
 
+    def build(self, options: launch.Options) -> None:
+        self.how(replace(self.run, options=options, build=True), self.arguments)
+
 
 _WRITTEN: dict[launch.Role, tuple[str, ...]] = {
     "forward": ("out_ptr", "lse_ptr"),

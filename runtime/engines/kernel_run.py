@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -34,7 +35,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class KernelRun:
-    """A kernel, whose heads it serves, and what is compiled into it."""
+    """A kernel, whose heads it serves, and what is compiled into it. ``build``: calling it compiles, and launches
+    nothing."""
 
     members: tuple[Member, ...]
     owners: Tensor | None
@@ -46,6 +48,7 @@ class KernelRun:
     part: Part
     bundles: int
     mixed: bool
+    build: bool = False
 
     @property
     def diagonal(self) -> bool:
@@ -89,7 +92,8 @@ class KernelRun:
         size = grid or (self.blocks, self.bundles, 1)
         if 0 in size:
             return
-        self.kernel[size](
+        start = partial(self.kernel.warmup, grid=size) if self.build else self.kernel[size]
+        start(
             **(arguments | self.ownership),
             split_lo=split.lo,
             split_hi=split.hi,

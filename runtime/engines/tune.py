@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -27,6 +28,16 @@ from .launching import interpreted, machine
 
 Timer: TypeAlias = Callable[[Callable[[], object]], float]
 """The seconds of a function, typically."""
+
+
+class Trial(Protocol):
+    """A launch that can be repeated with other options."""
+
+    def __call__(self, options: launch.Options) -> object: ...
+
+    def build(self, options: launch.Options) -> object:
+        """Compile its kernels, and launch nothing."""
+
 
 KIND = "launch"
 LEAST_KEYS = 1024
@@ -43,8 +54,8 @@ class Tuning:
     directory: Path | None = None
     _made: dict[tuple[object, ...], launch.Options] = field(default_factory=dict)
 
-    def choose(self, run: KernelRun, q: Tensor, trial: Callable[[launch.Options], object]) -> launch.Options:
-        """The fastest options for launches like this one, of a few that fit. ``trial`` launches it with some."""
+    def choose(self, run: KernelRun, q: Tensor, trial: Trial) -> launch.Options:
+        """The fastest options for launches like this one, of a few that fit."""
         question = _Question.of(run, q)
         key = (*(Pinned(member.program) for member in run.members), question)
         if key not in self._made:
@@ -94,12 +105,11 @@ def _listed(kept: Any, candidates: Sequence[launch.Options]) -> launch.Options |
     return next((one for one in candidates if list(astuple(one)) == named), None)
 
 
-def _timed(
-    candidates: Sequence[launch.Options], trial: Callable[[launch.Options], object], timer: Timer
-) -> dict[launch.Options, float]:
+def _timed(candidates: Sequence[launch.Options], trial: Trial, timer: Timer) -> dict[launch.Options, float]:
     """Seconds of each candidate that fits the device; raises what the last one raised if none does."""
     from triton.runtime.errors import OutOfResources, PTXASError
 
+    _build(candidates, trial)
     seconds: dict[launch.Options, float] = {}
     for one in candidates:
         try:
@@ -108,6 +118,16 @@ def _timed(
             if one == candidates[-1] and not seconds:
                 raise
     return seconds
+
+
+def _build(candidates: Sequence[launch.Options], trial: Trial) -> None:
+    """Compile them side by side: Triton's compiler leaves Python's lock while it works. What fails does so again, and
+    is told, when it is launched."""
+    from triton import AsyncCompileMode
+
+    with ThreadPoolExecutor(len(candidates)) as pool, AsyncCompileMode(pool, ignore_errors=True):
+        for one in candidates:
+            trial.build(one)
 
 
 def tuning_for(device: torch.device) -> Tuning | None:
