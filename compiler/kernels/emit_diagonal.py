@@ -6,7 +6,7 @@ Steps at which no row of the block has another that exists are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 def key_diagonals(lo: str, hi: str, mask: str, step: str) -> Iterator[str]:
@@ -22,13 +22,14 @@ def key_diagonals(lo: str, hi: str, mask: str, step: str) -> Iterator[str]:
     yield f"    {step.format('diagonal', ' keep,', '')}"
 
 
-def query_diagonals(lo: str, hi: str, mask: str, place: str) -> Iterator[str]:
-    """The diagonals lo..hi-1 of a stationary key block. ``place``: the row in q of query position 0."""
+def query_diagonals(lo: str, hi: str, head: Iterable[str], mask: str, place: str) -> Iterator[str]:
+    """The diagonals lo..hi-1 of a stationary key block, in a loop with this ``head``. ``place``: the row in q of query
+    position 0."""
     yield f"lo = tl.maximum({lo}, block * BLOCK_K + 1 - end)"
     yield f"hi = tl.minimum({hi}, (block + 1) * BLOCK_K - begin)"
-    yield "for x in range(lo, hi):"
+    yield from head
     yield "    a = b - x"
-    yield f"    keep = {mask}(a >= begin) & (a < end)"
+    yield f"    keep = {mask}(a >= begin) & (a < tl.minimum(end, there))"
     yield f"    at = {place} + a"
     yield "    q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)"
     yield "    do = load_rows(do_at, at, do_n, do_d, keep, HEAD_DIM, BLOCK_D)"

@@ -13,8 +13,8 @@ from ..passes.program import NATURAL, Order, Program
 from .emit_sweeps import STEP, constants_of, exist_of, swept_keys, swept_queries
 from .launch import Role
 
-# Lengths are not specialised: no new binary for a new length.
-_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
+# Lengths are not specialised: no new binary for a new length. A group of one query head is: nothing is divided by it.
+_LENGTHS = '["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
 _SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
@@ -96,14 +96,7 @@ def backward_key(program: Program, index: int) -> str:
         "dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)",
         "dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)",
         "score_scale = scale * LOG2_E",
-        "for member in range(group):",
-        "    head = kv_head * group + member",
-        "    q_at = matrix(q_ptr, batch, head, q_b, q_h)",
-        "    do_at = matrix(do_ptr, batch, head, do_b, do_h)",
-        "    lse_at = vector(lse_ptr, batch, head, heads, Nq)",
-        "    delta_at = vector(delta_ptr, batch, head, heads, Nq)",
-        f"    there = owned({program.lengths[0]}, owner_ptr, owner, head)",
-        *(f"    {row}" if row else "" for row in swept_queries(program, index)),
+        *swept_queries(program, index),
         "",
         "dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
         "dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",

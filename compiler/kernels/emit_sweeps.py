@@ -129,8 +129,9 @@ def _key_blocks(loop: Loop, tile: int, term: int, order: Order, load: str, step:
 
 
 def swept_queries(program: Program, index: int) -> Iterator[str]:
-    """The loops over query blocks, for a stationary key block. Query ranks without a row need no mask: their q and dO
-    are loaded as 0 and their lse as +inf."""
+    """The loops over query blocks, for a stationary key block. Each runs over the query heads of the group too: nested
+    in a loop over these, all that is the same for them would be kept in registers. Query ranks without a row need no
+    mask: their q and dO are loaded as 0 and their lse as +inf."""
     tile, lengths = program.tile.query, ", ".join(program.lengths)
     start, offset, place = (
         ("0 * nq", "0 * nq", "0 * nq") if program.cross else ("first", "query_offset", "first - query_offset")
@@ -141,23 +142,38 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "qc = c" if classes == 1 else f"qc = (c + {-term.shift % classes}) % {classes}"
         yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
-        yield f"begin, end = query_window(qc, {start}, there, {offset}, Nq, {query})"
+        yield f"begin, end = query_window(qc, {start}, {program.lengths[0]}, {offset}, Nq, {query})"
         for loop in loops("backward", program.backward, index, at_sweep):
             if loop.range.diagonal:
                 lo, hi = (loop.call(end, "J", lengths) for end in ("lo", "hi"))
-                body = query_diagonals(lo, hi, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
+                head = _query_head("x", program.lengths[0])
+                body = query_diagonals(lo, hi, head, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
                 yield from loop.each_step("J", lengths, body)
                 continue
-            yield from loop.each_step("J", lengths, _query_blocks(loop, tile, sweep.term, term.query, place, lengths))
+            body = _query_blocks(loop, tile, sweep.term, term.query, place, program.lengths)
+            yield from loop.each_step("J", lengths, body)
 
 
-def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, lengths: str) -> Iterator[str]:
+def _query_head(place: str, queries: str) -> tuple[str, ...]:
+    """The head of a loop that takes the places lo..hi-1 of the first query head of a group, then of the next."""
+    return (
+        "size = tl.maximum(hi - lo, 0)",
+        "for turn in range(0, group * size):",
+        f"    head, {place} = kv_head * group + turn // size, lo + turn % size",
+        "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
+        "    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)",
+        f"    there = owned({queries}, owner_ptr, owner, head)",
+    )
+
+
+def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, names: tuple[str, ...]) -> Iterator[str]:
     """The query blocks of one range."""
     kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
-    ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, end"
+    lengths = ", ".join(names)
+    ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
     yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
     yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
-    yield "for i in range(lo, hi):"
+    yield from _query_head("i", names[0])
     if loop.range.masked:
         yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
         yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"

@@ -14,9 +14,7 @@ PARAMETERS = """
     PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
     ADD: tl.constexpr
 """
-DECORATOR = (
-    "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
-)
+DECORATOR = "triton.jit(do_not_specialize=['heads', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,50 +146,48 @@ dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
 dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
 score_scale = scale * LOG2_E
 """
-MEMBER_HEAD = """
-head = kv_head * group + member
-q_at = matrix(q_ptr, batch, head, q_b, q_h)
-do_at = matrix(do_ptr, batch, head, do_b, do_h)
-lse_at = vector(lse_ptr, batch, head, heads, Nq)
-delta_at = vector(delta_ptr, batch, head, heads, Nq)
-there = owned(<QUERIES>, owner_ptr, owner, head)
-"""
 QUERIES = """
 T = tl.cdiv(ranks(qc, <QUERIES>, HOLE_period, HOLE_count, HOLE_start), HOLE_tile)
-begin, end = query_window(qc, <FIRST>, there, <OFFSET>, Nq, HOLE_period, HOLE_count, HOLE_start)
+begin, end = query_window(qc, <FIRST>, <QUERIES>, <OFFSET>, Nq, HOLE_period, HOLE_count, HOLE_start)
 """
 QUERY_BOUNDS = """
 lo = tl.maximum(HOLE_lo(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
 hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
-        q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, end, q_n, q_d, do_n, do_d,
+        q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
         HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
-QUERIES_MASKED = f"""
-for i in range(lo, hi):
+# Of every query head of the group the blocks, or diagonals, lo..hi-1.
+_HEADS = """
+size = tl.maximum(hi - lo, 0)
+for turn in range(0, group * size):
+    head, {place} = kv_head * group + turn // size, lo + turn % size
+    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+    there = owned(<QUERIES>, owner_ptr, owner, head)
+"""
+QUERIES_MASKED = f"""{_HEADS.format(place="i").rstrip()}
     a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
     keep = HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)
     {LOAD_QUERIES}
     dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 """
-QUERIES_FULL = f"""
-for i in range(lo, hi):
+QUERIES_FULL = f"""{_HEADS.format(place="i").rstrip()}
     {LOAD_QUERIES}
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
 QUERY_DIAGONALS = """
 lo = tl.maximum(HOLE_lo(J, c, {fan}T, <LENGTHS>), block * BLOCK_K + 1 - end)
-hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
-for x in range(lo, hi):
+hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin){heads}
     a = b - x
-    keep = {mask}(a >= begin) & (a < end)
+    keep = {mask}(a >= begin) & (a < tl.minimum(end, there))
     at = <FIRST_ROW> + a
     q = load_rows(q_at, at, q_n, q_d, keep, HEAD_DIM, BLOCK_D)
     do = load_rows(do_at, at, do_n, do_d, keep, HEAD_DIM, BLOCK_D)
     lse = load_lse(lse_at, at, keep)
     delta = tl.load(delta_at + at, mask=keep, other=0.0)
     dk, dv = key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
-"""
+""".replace("{heads}", _HEADS.format(place="x").rstrip())
 QUERY_MASK = "HOLE_keep(qc, a, b, <LENGTHS>) & "
 KEY_END = """
 dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
@@ -222,5 +218,6 @@ TILED_KEYS_FULL = (
 )
 TILED_STEP_LAST = f"{_EXISTS.format('kc')}[None, :], "
 TILED_QUERIES_MASKED, TILED_QUERIES_FULL = (
-    form.replace("begin, end, q_n", f"0, {_LAST_ROW.format('there')}, q_n") for form in (QUERIES_MASKED, QUERIES_FULL)
+    form.replace("begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n")
+    for form in (QUERIES_MASKED, QUERIES_FULL)
 )

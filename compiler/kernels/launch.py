@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
 from ..passes.program import Order, Tile
@@ -72,6 +73,7 @@ _BLOCKS: dict[tuple[Role, int, bool], tuple[int, int, int]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def options(
     role: Role,
     tile: Tile,

@@ -66,16 +66,6 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = Statements(function, function.body)
     order, head, lengths = statements.take_head(forms.KEY_HEAD, forms.TILED_KEY_HEAD)
-    match statements.rest:
-        case [ast.For(target=ast.Name("member"), iter=turns, orelse=[]) as loop, *_] if _is_range_of_group(turns):
-            del statements.rest[0]
-        case _:
-            raise refuse(function, "expected the loop over the query heads of a group")
-    statements.take(forms.KEY_END)
-    if statements.rest:
-        raise refuse(statements.rest[0], "unexpected statement")
-    inner = Statements(loop, loop.body)
-    inner.take(lengths.write(forms.MEMBER_HEAD))
     plain, tiled = (
         Loops(lengths.write(masked), lengths.write(full))
         for masked, full in (
@@ -87,12 +77,8 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
     diagonals = Loops(*(way.format(mask=each, fan="{fan}") for each in (mask, "")))
     written = Forms("J", "qc", fan, queries, bounds, plain, tiled, diagonals)
-    tile, sweeps = read_sweeps(inner, order.classes, written, "")
+    tile, sweeps = read_sweeps(statements, order.classes, written, forms.KEY_END)
     return ReadKernel(Tile(tile, integer(head, "tile")), order, sweeps, lengths.names)
-
-
-def _is_range_of_group(turns: ast.expr) -> bool:
-    return ast.unparse(turns) == "range(group)"
 
 
 def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:

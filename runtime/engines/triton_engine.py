@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from math import nan
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -48,8 +48,9 @@ class TritonEngine:
         """
         _check(q, k, v, call.spans)
         q, call = _positive_scale(q, call)
-        out = torch.zeros_like(q)
-        lse = torch.full(q.shape[:3], -torch.inf, dtype=torch.float32, device=q.device)
+        whole = _writes_all(program, "forward", call)
+        out = _room(q, q.dtype, whole)
+        lse = q.new_full(q.shape[:3], -torch.inf, dtype=torch.float32)
         run = partial(_forward, program, call, self._tuned(q))
         with _device(q):
             guard.forward(run, q, k, v, out, lse) if call.check_finite else run(q, k, v, out, lse)
@@ -77,8 +78,9 @@ class TritonEngine:
             spoiled = ~grad_lse.isfinite()
             grad_out, grad_lse = grad_out.masked_fill(spoiled[..., None], nan), grad_lse.masked_fill(spoiled, 0.0)
         programs = program.programs if isinstance(program, ByHeads) else (program,)
-        dq = _gradient(q, max(len(one.forward) for one in programs))
-        dk, dv = (_gradient(x, sum(len(one.backward) for one in programs)) for x in (k, v))
+        dq = _room(q, _sum_type(q, max(len(one.forward) for one in programs)), _writes_all(program, "forward", call))
+        kind, whole = _sum_type(k, sum(len(one.backward) for one in programs)), _writes_all(program, "backward", call)
+        dk, dv = (_room(x, kind, whole) for x in (k, v))
         settings = (program, call, self._tuned(q))
         run, queries, keys = partial(_backward, *settings, grad_lse), (grad_out, q, out, lse, dq), (k, v, dk, dv)
         with _device(q):
@@ -119,10 +121,9 @@ def _backward(
 ) -> None:
     grad_out, q, out, lse, dq = queries
     k, v, dk, dv = keys
-    delta = (grad_out.float() * out.float()).sum(-1)
-    if grad_lse is not None:
-        # d lse / d score is p, so that ds = p * (dp - delta + dlse). A row with no key has no gradient.
-        delta = delta - grad_lse.float().masked_fill(lse == -torch.inf, 0.0)
+    from .delta import row_delta  # imports triton
+
+    delta = row_delta(grad_out, out, lse, grad_lse)
     for part in parts(q, k, call):
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
         common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
@@ -154,10 +155,23 @@ def _positive_scale(q: Tensor, call: Call) -> tuple[Tensor, Call]:
     return (q.neg(), replace(call, scale=-call.scale)) if call.scale < 0 else (q, call)
 
 
-def _gradient(like: Tensor, kernels_in_chain: int) -> Tensor:
-    """Zeros, contiguous; in fp32 where several kernels add up."""
-    dtype = torch.float32 if kernels_in_chain > 1 else like.dtype
-    return torch.zeros(like.shape, dtype=dtype, device=like.device)
+def _writes_all(program: Program | ByHeads[Program], chain: Literal["forward", "backward"], call: Call) -> bool:
+    """Whether the first kernel of a chain stores every row of a call."""
+    if isinstance(program, ByHeads) or call.spans is not None or call.documents is not None:
+        return False
+    kernels = program.forward if chain == "forward" else program.backward
+    return bool(kernels) and kernels[0].order.covers_all
+
+
+def _room(like: Tensor, dtype: torch.dtype, whole: bool) -> Tensor:
+    """Contiguous, of the shape of ``like``: zeros, or anything where the ``whole`` of it will be stored."""
+    return (torch.empty if whole else torch.zeros)(like.shape, dtype=dtype, device=like.device)
+
+
+def _sum_type(like: Tensor, kernels: int) -> torch.dtype:
+    """The data type in which so many kernels add up. Two of them round once more than one would, as forward does
+    between them; of more the sum is kept in fp32, which is one pass over memory more."""
+    return like.dtype if kernels <= 2 else torch.float32
 
 
 def _device(tensor: Tensor) -> Any:

@@ -90,7 +90,7 @@ def term0_query_last(J, c, T, n):
     return 2
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def forward_0(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -139,7 +139,7 @@ def forward_0(
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_query_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -191,7 +191,7 @@ def backward_query_0(
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -217,29 +217,27 @@ def backward_key_0(
     dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
     dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
     score_scale = scale * LOG2_E
-    for member in range(group):
-        head = kv_head * group + member
-        q_at = matrix(q_ptr, batch, head, q_b, q_h)
-        do_at = matrix(do_ptr, batch, head, do_b, do_h)
-        lse_at = vector(lse_ptr, batch, head, heads, Nq)
-        delta_at = vector(delta_ptr, batch, head, heads, Nq)
-        there = owned(n, owner_ptr, owner, head)
 
-        # term 0, line 1: { (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }
-        qc = c
-        T = tl.cdiv(ranks(qc, n, 128, ((16, 1), (2, 64), (4, 16)), 0), 32)
-        begin, end = query_window(qc, first, there, query_offset, Nq, 128, ((16, 1), (2, 64), (4, 16)), 0)
-        for d in range(term0_query_first(J, c, T, n), term0_query_last(J, c, T, n)):
-            lo = tl.maximum(term0_query_lo(J, c, d, T, n) * (32 // BLOCK_Q), begin // BLOCK_Q)
-            hi = tl.minimum(term0_query_hi(J, c, d, T, n) * (32 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
-            for i in range(lo, hi):
-                a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-                keep = keep0(qc, a[None, :], b[:, None], n)
-                q, do, lse, delta = load_queries(
-                    q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, 0, tl.minimum(Nq, first + there - query_offset),
-                    q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
-                )
-                dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    # term 0, line 1: { (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }
+    qc = c
+    T = tl.cdiv(ranks(qc, n, 128, ((16, 1), (2, 64), (4, 16)), 0), 32)
+    begin, end = query_window(qc, first, n, query_offset, Nq, 128, ((16, 1), (2, 64), (4, 16)), 0)
+    for d in range(term0_query_first(J, c, T, n), term0_query_last(J, c, T, n)):
+        lo = tl.maximum(term0_query_lo(J, c, d, T, n) * (32 // BLOCK_Q), begin // BLOCK_Q)
+        hi = tl.minimum(term0_query_hi(J, c, d, T, n) * (32 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+        size = tl.maximum(hi - lo, 0)
+        for turn in range(0, group * size):
+            head, i = kv_head * group + turn // size, lo + turn % size
+            q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+            lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+            there = owned(n, owner_ptr, owner, head)
+            a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+            keep = keep0(qc, a[None, :], b[:, None], n)
+            q, do, lse, delta = load_queries(
+                q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, 0, tl.minimum(Nq, first + there - query_offset),
+                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+            )
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)

@@ -110,7 +110,7 @@ def term1_query_hi(J, c, T, n):
     return T
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def forward_0(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -180,7 +180,7 @@ def forward_0(
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_query_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -253,7 +253,7 @@ def backward_query_0(
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -279,28 +279,26 @@ def backward_key_0(
     dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
     dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
     score_scale = scale * LOG2_E
-    for member in range(group):
-        head = kv_head * group + member
-        q_at = matrix(q_ptr, batch, head, q_b, q_h)
-        do_at = matrix(do_ptr, batch, head, do_b, do_h)
-        lse_at = vector(lse_ptr, batch, head, heads, Nq)
-        delta_at = vector(delta_ptr, batch, head, heads, Nq)
-        there = owned(n, owner_ptr, owner, head)
 
-        # term 0, line 5: block
-        qc = c
-        T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
-        begin, end = query_window(qc, first, there, query_offset, Nq, 1, 1, 0)
-        lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
-        hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
-        for i in range(lo, hi):
-            a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-            keep = keep0(qc, a[None, :], b[:, None], n)
-            q, do, lse, delta = load_queries(
-                q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,
-                q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
-            )
-            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    # term 0, line 5: block
+    qc = c
+    T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
+    begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
+    lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
+    hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+    size = tl.maximum(hi - lo, 0)
+    for turn in range(0, group * size):
+        head, i = kv_head * group + turn // size, lo + turn % size
+        q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+        lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+        there = owned(n, owner_ptr, owner, head)
+        a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+        keep = keep0(qc, a[None, :], b[:, None], n)
+        q, do, lse, delta = load_queries(
+            q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+        )
+        dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
@@ -308,7 +306,7 @@ def backward_key_0(
     store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_1(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -334,28 +332,26 @@ def backward_key_1(
     dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
     dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)
     score_scale = scale * LOG2_E
-    for member in range(group):
-        head = kv_head * group + member
-        q_at = matrix(q_ptr, batch, head, q_b, q_h)
-        do_at = matrix(do_ptr, batch, head, do_b, do_h)
-        lse_at = vector(lse_ptr, batch, head, heads, Nq)
-        delta_at = vector(delta_ptr, batch, head, heads, Nq)
-        there = owned(n, owner_ptr, owner, head)
 
-        # term 1, line 6: fixed
-        qc = c
-        T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
-        begin, end = query_window(qc, first, there, query_offset, Nq, 1, 1, 0)
-        lo = tl.maximum(term1_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
-        hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
-        for i in range(lo, hi):
-            a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-            keep = keep1(qc, a[None, :], b[:, None], n)
-            q, do, lse, delta = load_queries(
-                q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, end,
-                q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
-            )
-            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    # term 1, line 6: fixed
+    qc = c
+    T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
+    begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
+    lo = tl.maximum(term1_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
+    hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+    size = tl.maximum(hi - lo, 0)
+    for turn in range(0, group * size):
+        head, i = kv_head * group + turn // size, lo + turn % size
+        q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+        lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+        there = owned(n, owner_ptr, owner, head)
+        a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+        keep = keep1(qc, a[None, :], b[:, None], n)
+        q, do, lse, delta = load_queries(
+            q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+        )
+        dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
     dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)

@@ -1,0 +1,54 @@
+"""delta = rowsum(dO * out) - dlse of each row, which the backward kernels read: d score = p * (dO.v - delta)."""
+
+# mypy: ignore-errors
+# The body below is Triton, a language of its own inside Python's syntax: host types do not describe it.
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ...compiler.kernels import launch
+from .memory import load_rows, matrix, vector
+
+_ELEMENTS = 4096
+"""Of a block: 8 of each of two matrices for each of 256 threads, at two loads of 16 bytes."""
+
+
+def row_delta(grad_out: Tensor, out: Tensor, lse: Tensor, grad_lse: Tensor | None) -> Tensor:
+    """fp32 [B, H, N], of grad_out and out [B, H, N, D], any strides, and lse and its gradient, contiguous [B, H, N]."""
+    batch, heads, rows, head_dim = out.shape
+    delta = lse.new_empty(lse.shape)
+    if delta.numel() == 0:
+        return delta
+    width = launch.block_dim(head_dim)
+    block = max(1, _ELEMENTS // width)
+    grad_lse = None if grad_lse is None else grad_lse.contiguous()
+    _row_delta[(batch * heads * triton.cdiv(rows, block),)](
+        grad_out, out, lse, grad_lse, delta, *grad_out.stride(), *out.stride(), heads, rows,
+        HEAD_DIM=head_dim, BLOCK_D=width, BLOCK=block, num_warps=8,
+    )  # fmt: skip
+    return delta
+
+
+@triton.jit(do_not_specialize=["heads", "rows"])
+def _row_delta(
+    do_ptr, out_ptr, lse_ptr, grad_lse_ptr, delta_ptr,
+    do_b, do_h, do_n, do_d, o_b, o_h, o_n, o_d, heads, rows,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    blocks = tl.cdiv(rows, BLOCK)
+    sequence, block = tl.program_id(0) // blocks, tl.program_id(0) % blocks
+    batch, head = sequence // heads, sequence % heads
+    at = block * BLOCK + tl.arange(0, BLOCK)
+    live = at < rows
+    do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), at, do_n, do_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
+    out = load_rows(matrix(out_ptr, batch, head, o_b, o_h), at, o_n, o_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
+    delta = tl.sum(do * out, 1)
+    if grad_lse_ptr is not None:
+        # A row with no key has no gradient.
+        lse = tl.load(vector(lse_ptr, batch, head, heads, rows) + at, mask=live, other=float("-inf"))
+        grad = tl.load(vector(grad_lse_ptr, batch, head, heads, rows) + at, mask=live, other=0.0)
+        delta -= tl.where(lse == float("-inf"), 0.0, grad.to(tl.float32))
+    tl.store(vector(delta_ptr, batch, head, heads, rows) + at, delta, mask=live)
