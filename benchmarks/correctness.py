@@ -4,7 +4,8 @@
 
 Prints one line of JSON: per data type the share of its error budget that each result takes, largest first to look at.
 The budget is twice the error of eager attention in the same data type, computed as a model would on this device, and
-one more rounding (patternc.testing.agreement). Three calls: a ragged length, a padded batch, one row of decoding.
+one more rounding (patternc.testing.agreement). Three calls: a ragged length, a padded batch, one row of decoding. Of
+patterns that learn, one call of a layer: learned_correctness.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 from typing import Any
 
+import learned_correctness
 import torch
 from torch import Tensor
 
@@ -44,6 +46,8 @@ def judge(pattern: pc.Pattern, options: argparse.Namespace, dtype: torch.dtype) 
     """By call the shares of the budget, or what is wrong; or why no engine runs the pattern."""
     head_dim, device, n = HEAD_DIM[dtype], options.device, options.length
     try:
+        if learned_correctness.learns(pattern):
+            return learned_correctness.judge(pattern, options.engine, device, dtype, head_dim, n)
         mine = pc.compile(pattern, head_dim=head_dim, dtype=dtype, engine=options.engine, device=device)
     except PatternError as refused:
         first = refused.diagnostics[0]

@@ -1,6 +1,6 @@
 """Layers of every stock pattern that learns, beside dense attention: a forward pass, and forward with backward.
 
-    python benchmarks/learned_time.py [-n 4096,16384,65536] [--patterns nsa,moba] [--clock thread]
+    python benchmarks/learned_time.py [-n 4096,16384,65536] [--patterns nsa,moba] [--clock thread] [--device cuda]
 
 Everything of one length takes turns in one run, and ratios are taken round by round. Beside the whole layer stands the
 same layer with its selections handed in: what is left between the two is what selecting costs, forward alone or with
@@ -57,10 +57,10 @@ class Given:
     hidden: Tensor
 
     @classmethod
-    def draw(cls, n: int, heads: int, head_dim: int) -> Given:
-        generator = torch.Generator().manual_seed(0)
-        tensors = [torch.randn(1, heads, n, head_dim, generator=generator) for _ in range(4)]
-        return cls(*tensors, torch.randn(1, n, heads * head_dim, generator=generator))
+    def draw(cls, n: int, heads: int, head_dim: int, device: str, dtype: torch.dtype) -> Given:
+        generator = torch.Generator(device).manual_seed(0)
+        shapes = [(1, heads, n, head_dim)] * 4 + [(1, n, heads * head_dim)]
+        return cls(*(torch.randn(shape, generator=generator, device=device).to(dtype) for shape in shapes))
 
     def inputs(self, direction: Direction, leaves: tuple[Tensor, ...] | None = None) -> Inputs:
         q, k, _, hidden = leaves or (self.q, self.k, self.v, self.hidden)
@@ -73,11 +73,13 @@ def main() -> None:
     options = _parse()
     if options.clock == "thread":
         torch.set_num_threads(1)
-    where, results, left_out, history = machine(), [], [], History()
-    resource.setrlimit(resource.RLIMIT_AS, (free_bytes("cpu"), resource.RLIM_INFINITY))  # an error, not the end
+    where, results, left_out, history = machine(options.device), [], [], History()
+    if options.device == "cpu":  # an error, not the end; a GPU's driver reserves addresses as it likes
+        resource.setrlimit(resource.RLIMIT_AS, (free_bytes("cpu"), resource.RLIM_INFINITY))
     layers = dict(_layers(options, left_out))
     threads = torch.get_num_threads()
-    print(f"{where['cpu']}, {threads} threads, {options.clock} clock, load {where['load_1min_before']} before the run")
+    name, load = where.get("gpu", where["cpu"]), where["load_1min_before"]
+    print(f"{name}, {threads} threads, {options.clock} clock, load {load} before the run")
     for n in options.lengths:
         for row in measure(layers, n, options, history, left_out):
             results.append(row)
@@ -85,7 +87,8 @@ def main() -> None:
     for row in left_out:
         where_it_was = f" at n = {row['n']}, {row['pass']}" if row["n"] else ""
         print(f"left out: {row['pattern']}{where_it_was}: {row['reason']}")
-    settings = {name: getattr(options, name) for name in ("lengths", "clock", "heads", "head_dim", "rounds", "most")}
+    names = ("lengths", "device", "dtype", "clock", "heads", "head_dim", "rounds", "most")
+    settings = {name: getattr(options, name) for name in names}
     write(options.out, "learned_time", settings | {"threads": threads}, [], where, results=results, left_out=left_out)
 
 
@@ -94,6 +97,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("-n", dest="lengths", default="4096,16384,65536", help="separated by commas")
     parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
     parser.add_argument("--clock", choices=["wall", "thread"], default="wall")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     parser.add_argument("--heads", type=int, default=2)
     parser.add_argument("--head-dim", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
@@ -101,6 +106,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=RESULTS / "learned_time.json")
     options = parser.parse_args()
     options.lengths = sorted(int(n) for n in options.lengths.split(","))
+    if options.device == "cuda" and options.clock == "thread":
+        parser.error("--clock thread does not see what a GPU does: leave it out")
     return options
 
 
@@ -110,7 +117,9 @@ def _layers(options: argparse.Namespace, left_out: list[dict[str, Any]]) -> Iter
             continue
         torch.manual_seed(0)
         try:
-            yield name, pc.compile(pattern, heads=options.heads, head_dim=options.head_dim, device="cpu").eval()
+            sizes = {"heads": options.heads, "head_dim": options.head_dim}
+            dtype = getattr(torch, options.dtype)
+            yield name, pc.compile(pattern, **sizes, dtype=dtype, device=options.device).eval()
         except PatternError as error:
             left_out.append({"pattern": name, "n": None, "pass": None, "reason": str(error).splitlines()[0]})
 
@@ -123,7 +132,8 @@ def measure(
     left_out: list[dict[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """One row for each pattern and pass that takes part."""
-    given = Given.draw(n, options.heads, options.head_dim)
+    device = options.device
+    given = Given.draw(n, options.heads, options.head_dim, device, getattr(torch, options.dtype))
     timer = time.thread_time if options.clock == "thread" else time.perf_counter
     runs: dict[Key, Run] = {}
     calls: dict[Key, int] = {}
@@ -141,12 +151,12 @@ def measure(
                     selections = select(layer, given)
                     densities[name] = {key: one.density.mean().item() for key, one in _dense(selections)}
                 own = _runs(name, label, layer, given, selections)
-                calls |= {key: calls_of(run, timer=timer) for key, run in own.items() if key not in calls}
+                calls |= {key: calls_of(run, device, timer) for key, run in own.items() if key not in calls}
                 runs |= own
             except Exception as error:  # noqa: BLE001  (what does not fit is named with its error, whatever it is)
                 left_out.append({"pattern": name, "n": n, "pass": label, "reason": in_a_line(error)})
                 break
-    seconds = interleaved(runs, calls, options.rounds, timer=timer)
+    seconds = interleaved(runs, calls, options.rounds, device, timer)
     for key, values in seconds.items():
         history.add(key, n, Spread.of(values).median)
     for name, label in dict.fromkeys((name, label) for name, label, part in runs if part == "whole"):

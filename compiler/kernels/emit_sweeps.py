@@ -155,11 +155,12 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
 
 
 def _query_head(place: str, queries: str) -> tuple[str, ...]:
-    """The head of a loop that takes the places lo..hi-1 of the first query head of a group, then of the next."""
+    """The head of a loop that takes the places hi-1..lo of the first query head of a group, then of the next. In causal
+    programs all key blocks end at the last query: instances that begin there read the same queries at the same time."""
     return (
         "size = tl.maximum(hi - lo, 0)",
         "for turn in range(0, group * size):",
-        f"    head, {place} = kv_head * group + turn // size, lo + turn % size",
+        f"    head, {place} = kv_head * group + turn // size, hi - 1 - turn % size",
         "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
         "    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)",
         f"    there = owned({queries}, owner_ptr, owner, head)",

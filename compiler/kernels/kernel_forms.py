@@ -157,11 +157,11 @@ hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.c
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
         HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
-# Of every query head of the group the blocks, or diagonals, lo..hi-1.
+# Of every query head of the group the blocks, or diagonals, hi-1..lo.
 _HEADS = """
 size = tl.maximum(hi - lo, 0)
 for turn in range(0, group * size):
-    head, {place} = kv_head * group + turn // size, lo + turn % size
+    head, {place} = kv_head * group + turn // size, hi - 1 - turn % size
     q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
     lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
     there = owned(<QUERIES>, owner_ptr, owner, head)

@@ -59,7 +59,7 @@ _BLOCKS: dict[tuple[Role, int, bool], tuple[int, int, int]] = {
     ("forward", 128, True): (64, 32, 4),
     ("forward", 256, True): (64, 16, 8),
     ("backward_query", 64, False): (128, 64, 8),
-    ("backward_query", 128, False): (128, 32, 8),
+    ("backward_query", 128, False): (128, 64, 8),
     ("backward_query", 256, False): (64, 32, 8),
     ("backward_query", 64, True): (64, 32, 4),
     ("backward_query", 128, True): (64, 32, 4),
@@ -84,13 +84,13 @@ def options(
     *,
     diagonals: bool = False,
 ) -> Options:
-    """Blocks that divide ``tile`` and a pipeline of two stages, reduced until they fit ``shared`` bytes.
+    """Blocks that divide ``tile`` and a pipeline of three stages, reduced until they fit ``shared`` bytes.
 
     ``lanes``: rows that a query block of the forward pass can have at most; with few, memory is what counts, and more
     keys are under way at once. ``diagonals``: of a kernel of these, which sweeps no blocks."""
     if diagonals:
         return _options_of_diagonals(tile.key if role == "backward_key" else tile.query, head_dim, lanes)
-    width, stages = block_dim(head_dim), 1 if itemsize > 2 else 2
+    width, stages = block_dim(head_dim), 1 if itemsize > 2 else 3
     most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
     still = min(most, still_limit)
@@ -130,8 +130,8 @@ def _options_of_diagonals(most: int, head_dim: int, lanes: int | None) -> Option
 def candidates(
     role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, first: Options, *, diagonals: bool = False
 ) -> tuple[Options, ...]:
-    """``first``, and what differs from it in one respect and fits: what a device may run faster. A few, since each is
-    compiled to be timed. ``diagonals``: as in ``options``."""
+    """``first``, and what else fits of what was fastest for some program on an H200 (benchmarks/kernel_time.py). A few,
+    since each is compiled to be timed. ``diagonals``: as in ``options``."""
     if diagonals:
         others = [warps for warps in (first.num_warps // 2, first.num_warps * 2) if warps]
         return (first, *(replace(first, num_warps=warps) for warps in others))
@@ -139,10 +139,12 @@ def candidates(
     still, swept = (first.block_k, first.block_q) if key else (first.block_q, first.block_k)
     still_limit, swept_limit = (tile.key, tile.query) if key else (tile.query, tile.key)
     shapes = [(still, swept, first.num_warps, first.num_stages)]
-    shapes += [(still, size, first.num_warps, first.num_stages) for size in (swept // 2, swept * 2)]
-    shapes += [(still // 2, swept, max(1, first.num_warps // 2), first.num_stages)]
-    shapes += [(still, swept, warps, first.num_stages) for warps in (4, 8) if warps != first.num_warps]
-    shapes += [(still, swept, first.num_warps, first.num_stages + 1)]
+    shapes += [
+        (int(still * side), int(swept * other), max(1, int(first.num_warps * side)), stages)
+        for side, other in _TRIED[role]
+        for stages in dict.fromkeys((first.num_stages, 2))
+        if (side, other, stages) != (1, 1, first.num_stages)
+    ]
     row = block_dim(head_dim) * itemsize
     return tuple(
         Options(two, one, warps, stages) if key else Options(one, two, warps, stages)
@@ -151,6 +153,13 @@ def candidates(
         if (one, two, warps, stages) == shapes[0] or _shared_bytes(role, one, two, stages, row) <= shared
     )
 
+
+_TRIED: dict[Role, tuple[tuple[float, float], ...]] = {
+    "forward": ((1, 1), (0.5, 1), (0.5, 0.5), (1, 2)),
+    "backward_query": ((1, 1), (0.5, 1), (0.5, 0.5)),
+    "backward_key": ((1, 1), (1, 2), (0.5, 2), (1, 4), (0.5, 1)),
+}
+"""Times the stationary block and its warps, and times the swept block, of the first candidate."""
 
 _FEW = (16, 64, 128)
 """Query blocks for few rows; not all sizes, since each is another binary."""

@@ -327,7 +327,7 @@ def backward_key_0(
     hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
     size = tl.maximum(hi - lo, 0)
     for turn in range(0, group * size):
-        head, i = kv_head * group + turn // size, lo + turn % size
+        head, i = kv_head * group + turn // size, hi - 1 - turn % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
@@ -380,7 +380,7 @@ def backward_key_1(
     hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
     size = tl.maximum(hi - lo, 0)
     for turn in range(0, group * size):
-        head, i = kv_head * group + turn // size, lo + turn % size
+        head, i = kv_head * group + turn // size, hi - 1 - turn % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
