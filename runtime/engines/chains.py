@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.kernels import launch, work
-from ...compiler.passes.program import Program
+from ...compiler.passes.program import Program, Tile
 from .by_heads import ByHeads
 from .kernel_run import KernelRun, Member
 from .launching import Part, machine
@@ -48,29 +48,30 @@ class Chains:
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         pack = 1 if self.mixed else launch.pack(self.part.queries, q.shape[1] // k.shape[1])
         for index, members in self._steps("forward"):
-            runs = [self._run((member,), "forward", index, arguments, pack) for member in members]
-            even = [split_of(run, arguments) == work.WHOLE for run in runs]
-            for run, plain in zip(runs, even, strict=True):
-                if not plain:
+            even: list[KernelRun] = []
+            for run in self._runs(members, "forward", index, arguments, pack):
+                if split_of(run, arguments) == work.WHOLE:
+                    even.append(run)
+                else:
                     self._launch(run, arguments, _launch_uneven)
-            alike = [member for member, plain in zip(members, even, strict=True) if plain]
-            for some in self._together(alike, "forward", index, arguments, pack):
-                self._launch(self._run(some, "forward", index, arguments, pack), arguments)
+            for run in _together(even, arguments["q_ptr"]):
+                self._launch(run, arguments)
 
     def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
         """Adds to the gradients, ``gradients`` by role. One program instance per block, and launches one after the
         other: no sum depends on which comes first, and the same call gives the same bits."""
         for index, members in self._steps("backward_query"):
             given = arguments | gradients["backward_query"]
-            for some in self._together(members, "backward_query", index, given, 1):
-                self._launch(self._run(some, "backward_query", index, given, 1), given)
+            for run in _together(self._runs(members, "backward_query", index, given, 1), given["q_ptr"]):
+                self._launch(run, given)
         fresh = True
         for index, members in self._steps("backward_key"):
             given = arguments | gradients["backward_key"]
-            apart = [(member,) for member in members]  # programs that share a key head add to its gradient in turn
-            for some in apart if self.mixed else self._together(members, "backward_key", index, given, 1):
+            runs = self._runs(members, "backward_key", index, given, 1)
+            # Programs that share a key head add to its gradient in turn.
+            for run in runs if self.mixed else _together(runs, given["q_ptr"]):
                 add = not fresh if self.mixed else index > 0
-                self._launch(self._run(some, "backward_key", index, given, 1, add=add), given)
+                self._launch(replace(run, add=add), given)
                 fresh = False
 
     def _launch(
@@ -87,41 +88,40 @@ class Chains:
         """(index, the members with a kernel of that index, of tiles or of diagonals)."""
         index = 0
         while members := [member for member in self.members if member.kernel(role, index)]:
-            for diagonal in (False, True):
-                alike = [member for member in members if member.is_diagonal(role, index) == diagonal]
-                if alike:
-                    yield index, alike
+            diagonal = [member for member in members if member.is_diagonal(role, index)]
+            if len(diagonal) < len(members):
+                yield index, [member for member in members if member not in diagonal]
+            if diagonal:
+                yield index, diagonal
             index += 1
 
-    def _together(
+    def _runs(
         self, members: list[Member], role: launch.Role, index: int, arguments: dict[str, Any], pack: int
-    ) -> Iterator[tuple[Member, ...]]:
-        """The members in groups, each of which is one launch."""
-        if not members:
-            return
-        run = self._run((members[0],), role, index, arguments, pack)
-        q = arguments["q_ptr"]
-        size = launch.together(len(members), role, run.options, q.shape[3], q.element_size(), machine(q.device).shared)
-        for start in range(0, len(members), size):
-            yield tuple(members[start : start + size])
-
-    def _run(
-        self,
-        members: tuple[Member, ...],
-        role: launch.Role,
-        index: int,
-        arguments: dict[str, Any],
-        pack: int,
-        *,
-        add: bool = False,
-    ) -> KernelRun:
+    ) -> list[KernelRun]:
+        """A launch for each member, of tiles or of diagonals all of them."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
-        lanes = self.part.queries * pack if role == "forward" else None
-        tile, shared = members[0].program.tile, machine(q.device).shared
-        diagonals = members[0].is_diagonal(role, index)
-        options = launch.options(role, tile, q.shape[3], q.element_size(), shared, lanes, diagonals=diagonals)
+        lanes, size = self.part.queries * pack if role == "forward" else None, q.element_size()
+        shared, diagonals = machine(q.device).shared, members[0].is_diagonal(role, index)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])
-        return KernelRun(members, self.owners, role, index, options, pack, add, self.part, bundles, self.mixed)
+        rest = (pack, False, self.part, bundles, self.mixed)
+        found = []
+        for member in members:
+            tile = member.program.tile
+            options = launch.options(role, tile, q.shape[3], size, shared, lanes, diagonals=diagonals)
+            found.append(KernelRun((member,), self.owners, role, index, options, *rest))
+        return found
+
+
+def _together(runs: list[KernelRun], q: Tensor) -> Iterator[KernelRun]:
+    """As few launches as there can be: each of the programs of several, whose tiles are of one size."""
+    by_tile: dict[Tile, list[KernelRun]] = {}
+    for run in runs:
+        by_tile.setdefault(run.members[0].program.tile, []).append(run)
+    for alike in by_tile.values():
+        first, shared = alike[0], machine(q.device).shared
+        size = launch.together(len(alike), first.role, first.options, q.shape[3], q.element_size(), shared)
+        for start in range(0, len(alike), size):
+            yield replace(first, members=tuple(run.members[0] for run in alike[start : start + size]))
 
 
 @dataclass(frozen=True)
