@@ -13,7 +13,7 @@ from ....compiler.kernels import launch
 from ...engines.launching import check_device, machine
 from ...errors import EngineError
 from ..gathered import Rows
-from ..lists import KeyLists
+from ..lists import Bounds, KeyLists
 from ..products import Scores
 from .backward import list_backward_keys, list_backward_rows
 from .forward import list_forward
@@ -25,7 +25,7 @@ _LARGEST_GRID_Y = 65535
 
 
 def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scores: Scores) -> None:
-    """Merge into out [B, Hq, Nq, D] and lse [B, Hq, Nq], both contiguous and fp32, in place.
+    """Merge into out [B, Hq, Nq, D] and lse [B, Hq, Nq], contiguous and fp32, in place; out in fp32 or as q.
 
     Raises EngineUnavailable on a CPU without the interpreter.
     """
@@ -94,8 +94,10 @@ class _Run:
         shape = Shape.of(lists, q.shape[1], k.shape[1], rows)
         if (instances := q.shape[0] * shape.bundles(q.shape[1], k.shape[1])) > _LARGEST_GRID_Y:
             raise EngineError(f"{instances} heads in a batch are too many for one launch: give fewer batch elements")
-        tables = Tables.of(lists, shape, q.shape[0], rows)
-        return cls(lists, shape, tables, keep(lists.bounds, q.shape[1], q.shape[0], k.shape[2]), q, k, v, rows, scores)
+        sizes = (q.shape[0], q.shape[1], k.shape[1], k.shape[2], rows)
+        tables = lists.once(("tables", *sizes), lambda: Tables.of(lists, shape, q.shape[0], rows))
+        own = lists.once(("keep", *sizes), lambda: keep(lists.bounds, q.shape[1], q.shape[0], k.shape[2]))
+        return cls(lists, shape, tables, own, q, k, v, rows, scores)
 
     @property
     def blocks(self) -> int:
@@ -118,14 +120,11 @@ class _Run:
         return torch.cuda.device(self.q.device) if self.q.is_cuda else nullcontext()
 
     def list_arguments(self, *readers: Tensor | None) -> tuple[Any, ...]:
-        tables, bounds, lists = self.tables, self.lists.bounds, self.lists
+        tables, lists = self.tables, self.lists
         size = None if lists.log_size is None else lists.log_size.float().expand(self.q.shape[0], -1).contiguous()
-        lengths = [bounds.lengths.get(name, bounds.lengths.get("n")) for name in ("nq", "nk")]
-        assert lengths[0] is not None and lengths[1] is not None
-        both = torch.stack([lengths[0], lengths[1]], -1).int().contiguous()
         return (
             tables.entries, tables.since, tables.until, tables.gate, size, *readers, tables.rows, tables.row_gate,
-            tables.head_gate, bounds.queries.int().contiguous(), bounds.keys.int().contiguous(), both, self.keep.tables,
+            tables.head_gate, *lists.once("lengths", lambda: _lengths(lists.bounds)), self.keep.tables,
         )  # fmt: skip
 
     def sizes(self) -> tuple[int, ...]:
@@ -159,7 +158,8 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Slopes:
-    """Backward over some lists: adds to dq, dk and dv, contiguous and fp32."""
+    """Backward over some lists: adds to dq, dk and dv, contiguous and fp32; or as q, where lists are ``held`` and
+    ``alone`` (``Shape``)."""
 
     run_of: _Run
     whole: Rows
@@ -170,8 +170,7 @@ class _Slopes:
     def run(self, by_key: bool, by_row: bool) -> tuple[Tensor | None, Tensor | None]:
         """The sums of dS, where they are asked for: by entry [B, bundles, tiles, slots], by row [B, Hq, R]."""
         run, shape = self.run_of, self.run_of.shape
-        # An instance can hold keys of a list that all rows share, and a block whose readers are known; no single key.
-        held = not shape.tile or shape.block >= 16
+        held = shape.held
         parts = max(1, shape.padded // shape.block_k)
         tiles, slots = run.lists.entries.shape[2:]
         batch, bundles = run.q.shape[0], run.bundles
@@ -199,19 +198,29 @@ class _Slopes:
         order = offsets = sums = None
         if shape.tile:
             blocks = -(-run.k.shape[2] // shape.block)
-            order, offsets = readers(run.tables, blocks)
+            known = run.lists.once(("readers", *run.tables.entries.shape, blocks), lambda: readers(run.tables, blocks))
+            order, offsets = known
             count = blocks * (shape.padded // shape.block_k)
         else:
             count = -(-slots * shape.padded // shape.block_k)
             if by_key:
                 sums = run.q.new_zeros(run.q.shape[0], run.bundles, slots * shape.padded, dtype=torch.float32)
+        alone = shape.alone(run.q.shape[1], run.k.shape[1])
         list_backward_keys[(count, run.grid[1])](
             *common, self.dk, self.dv, sums, *run.list_arguments(order, offsets), *strides, *run.sizes(),
-            *run.list_sizes(), **run.constants(ALONE=run.bundles == run.k.shape[1], num_warps=BACKWARD_WARPS),
+            *run.list_sizes(), **run.constants(ALONE=alone, num_warps=BACKWARD_WARPS),
         )  # fmt: skip
         if sums is None:
             return None
         return sums.view(*sums.shape[:2], 1, slots, shape.padded).sum(-1)
+
+
+def _lengths(bounds: Bounds) -> tuple[Tensor, Tensor, Tensor]:
+    """int32, contiguous: queries [B], keys [B], and the two lengths that the pattern knows, [B, 2]."""
+    known = [bounds.lengths.get(name, bounds.lengths.get("n")) for name in ("nq", "nk")]
+    assert known[0] is not None and known[1] is not None
+    both = torch.stack([known[0], known[1]], -1)
+    return bounds.queries.int().contiguous(), bounds.keys.int().contiguous(), both.int().contiguous()
 
 
 def _strides(**tensors: Tensor) -> tuple[int, ...]:
