@@ -12,7 +12,7 @@ from .passes.separate import Separated, separate
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
 from .relations.settle import Extent, drawn, mentions_length, settle
-from .runnable import too_complex
+from .runnable import refuse_open, too_complex
 from .stored import stored
 
 _OPERATIONS = 1_500_000
@@ -46,8 +46,12 @@ def lower_learned(
 
 
 def lower_tables(expression: Expression, direction: Direction, name: str) -> LearnedProgram | None:
-    """Of a pattern that learns nothing; None where it has no seeded table either. Raises as ``lower_learned`` does."""
-    return lower_learned(expression, direction, (), name) if drawn(expression) else None
+    """Of a pattern that learns nothing; None where it has no seeded table either. Raises as ``lower_learned`` does, and
+    PatternError (P403) for one that learns."""
+    if not drawn(expression):
+        return None
+    refuse_open(expression)
+    return lower_learned(expression, direction, (), name)
 
 
 @lru_cache(maxsize=64)
