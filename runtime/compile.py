@@ -70,6 +70,8 @@ def compile(
     all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
     data type and the device (``kernels/launch.py``).
 
+    Seeded tables run beside the program of what is positional, as lists of blocks (``learned/tabled.py``).
+
     A pattern with learned terms (selections, gates, summaries) is compiled for one layer: ``heads`` of queries,
     ``kv_heads`` of keys (as many if None), hidden states of ``hidden_size`` (heads * head_dim if None). The result is a
     module that holds what the layer learns; with ``random``, a frozen control of that seed.

@@ -17,6 +17,7 @@ from .by_heads import ByHeads
 from .chains import Chains
 from .engine import Call
 from .launching import arguments_of, check_device, parts
+from .slopes import row_deltas
 from .tune import Tuning, tuning_for
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -119,10 +120,8 @@ def _backward(
 ) -> None:
     grad_out, q, out, lse, dq = queries
     k, v, dk, dv = keys
-    delta = (grad_out.float() * out.float()).sum(-1)
-    if grad_lse is not None:
-        # d lse / d score is p, so that ds = p * (dp - delta + dlse). A row with no key has no gradient.
-        delta = delta - grad_lse.float().masked_fill(lse == -torch.inf, 0.0)
+    # d lse / d score is p, so that ds = p * (dp - delta + dlse).
+    delta = row_deltas(grad_out, out, grad_lse, lse)
     for part in parts(q, k, call):
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
         common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)

@@ -14,8 +14,8 @@ from torch import Tensor
 from ...patterns_dsl.syntax import Drawn
 from .lists import Bounds, KeyLists
 
-_AT_ONCE = 1 << 18
-"""Hashes: as many as a cache holds."""
+_AT_ONCE, _ON_A_DEVICE = 1 << 18, 1 << 24
+"""Hashes: as many as a cache holds; elsewhere few launches."""
 
 _LEAST = -(1 << 63)
 
@@ -53,7 +53,7 @@ def draw(count: int, seed: int, first: int, tiles: int, totals: Tensor, most: in
     device, slots = totals.device, min(count, most)
     found = torch.empty(totals.shape[0], tiles, slots, dtype=torch.int64, device=device)
     keys = torch.arange(most, device=device)
-    step = max(1, _AT_ONCE // max(1, most))
+    step = max(1, (_AT_ONCE if device.type == "cpu" else _ON_A_DEVICE) // max(1, most))
     start = _mixed(torch.full((), _signed(seed), device=device))
     for low in range(0, tiles if slots else 0, step):
         rows = torch.arange(first + low, first + min(tiles, low + step), device=device)

@@ -66,7 +66,7 @@ def backward(
     given = None if grad_lse is None else standing.queries(grad_lse)
     own_q, own_grad, own_out, own_lse = (standing.queries(x) for x in (q, grad_out, out, lse))
     own_k, own_v = standing.tokens(k), standing.tokens(v)
-    whole, own = _rows(own_grad, given, own_out, own_lse), (own_q, own_k, own_v)
+    whole, own = _rows(own_grad, given, own_out, own_lse, engine.name), (own_q, own_k, own_v)
     if not standing.plain:
         found = _zeros(own, lse.dtype)
         _add(parts, own, whole, found)
@@ -98,15 +98,20 @@ def _in_place(parts: Parts, q: Tensor, k: Tensor) -> bool:
     return all(shape.held and shape.alone(q.shape[1], k.shape[1]) for shape in shapes)
 
 
-def _rows(grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor) -> Rows:
+def _rows(grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor, engine: str) -> Rows:
     """What every list is told of the queries. A query without a key has no gradient."""
-    delta = (grad.to(lse.dtype) * out).sum(-1)
     dead = lse.isneginf()
+    known = lse.masked_fill(dead, 0.0).contiguous()[..., None]
+    if engine == "triton":
+        from ..engines.slopes import row_deltas  # triton is heavy
+
+        return Rows(out, grad, row_deltas(grad, out, grad_lse, lse)[..., None], known, None)
+    delta = (grad.to(lse.dtype) * out).sum(-1)
     if grad_lse is not None:
         grad_lse = grad_lse.to(lse.dtype).masked_fill(dead, 0.0)
         delta = delta - grad_lse
         grad_lse = grad_lse[..., None]
-    return Rows(out, grad, delta[..., None], lse.masked_fill(dead, 0.0).contiguous()[..., None], grad_lse)
+    return Rows(out, grad, delta[..., None], known, grad_lse)
 
 
 def _zeros(like: Three, dtype: torch.dtype) -> Three:

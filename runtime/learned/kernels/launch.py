@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,7 +20,6 @@ from .forward import list_forward
 from .keep import Keep, keep
 from .tables import Shape, Tables, readers
 
-FORWARD_WARPS, BACKWARD_WARPS = 4, 8
 _LARGEST_GRID_Y = 65535
 
 
@@ -39,7 +38,7 @@ def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tens
     with run.device:
         list_forward[run.grid](
             run.q, run.k, run.v, out, lse, *run.list_arguments(run.tables.ends), *strides, *run.sizes(), run.blocks,
-            *run.list_sizes(), **run.constants(num_warps=FORWARD_WARPS),
+            *run.list_sizes(), **run.constants(), **run.options("forward"),
         )  # fmt: skip
 
 
@@ -136,6 +135,22 @@ class _Run:
         """tiles, slots, scale, offset."""
         return (*self.lists.entries.shape[2:], float(self.scores.scale), self.lists.bounds.first)
 
+    @property
+    def lanes_of_keys(self) -> int:
+        """Lanes that an instance which holds keys takes at once: it has two sums, and no room for many."""
+        return max(self.shape.pack, min(self.shape.block_q, 32)) if self.slender else self.shape.block_q
+
+    @property
+    def slender(self) -> bool:
+        """Whether two instances of few warps fit a processor side by side, by ahead-of-time builds for sm_90."""
+        return self.q.element_size() == 2 and launch.block_dim(self.q.shape[3]) <= 128
+
+    def options(self, kernel: Literal["forward", "rows", "keys"]) -> dict[str, int]:
+        """Warps and stages. Not tuned on a GPU."""
+        if self.slender:
+            return {"num_warps": 4, "num_stages": 3 if kernel == "keys" else 2}
+        return {"num_warps": 4 if kernel == "forward" else 8}
+
     def constants(self, **more: Any) -> dict[str, Any]:
         shape, head_dim, bounds = self.shape, self.q.shape[3], self.lists.bounds
         return {
@@ -184,7 +199,7 @@ class _Slopes:
             list_backward_rows[run.grid](
                 *common, self.dq, None if held else self.dk, None if held else self.dv, entries, rows,
                 *run.list_arguments(run.tables.ends), *strides, *run.sizes(), run.blocks,
-                *run.list_sizes(), **run.constants(num_warps=BACKWARD_WARPS),
+                *run.list_sizes(), **run.constants(), **run.options("rows"),
             )  # fmt: skip
             shared = self._keys(common, strides, by_key and not shape.tile) if held else None
         if entries is not None:
@@ -208,7 +223,7 @@ class _Slopes:
         alone = shape.alone(run.q.shape[1], run.k.shape[1])
         list_backward_keys[(count, run.grid[1])](
             *common, self.dk, self.dv, sums, *run.list_arguments(order, offsets), *strides, *run.sizes(),
-            *run.list_sizes(), **run.constants(ALONE=alone, num_warps=BACKWARD_WARPS),
+            *run.list_sizes(), **run.constants(ALONE=alone, BLOCK_Q=run.lanes_of_keys), **run.options("keys"),
         )  # fmt: skip
         if sums is None:
             return None
