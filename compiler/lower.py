@@ -15,7 +15,7 @@ from .passes.program import TILE, Program, Tile
 from .passes.split import split
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
-from .runnable import refuse_open, too_complex
+from .runnable import refuse_open, refuse_tables, too_complex
 
 _OPERATIONS = 1_500_000
 
@@ -35,6 +35,7 @@ def lower(expression: Expression, direction: Direction, name: str, tile: Tile = 
     emitted is not the pattern.
     """
     refuse_open(expression)
+    refuse_tables(expression)
     try:
         with budget(_OPERATIONS):
             return _lower(expression, direction, name, tile)

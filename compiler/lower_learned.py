@@ -11,8 +11,8 @@ from .passes.program import Program
 from .passes.separate import Separated, separate
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
-from .relations.settle import Extent, mentions_length, settle
-from .runnable import too_complex
+from .relations.settle import Extent, drawn, mentions_length, settle
+from .runnable import refuse_open, too_complex
 from .stored import stored
 
 _OPERATIONS = 1_500_000
@@ -45,10 +45,22 @@ def lower_learned(
     return LearnedProgram(name, parts, positional, gated)
 
 
+def lower_tables(expression: Expression, direction: Direction, name: str) -> LearnedProgram | None:
+    """Of a pattern that learns nothing; None where it has no seeded table either. Raises as ``lower_learned`` does, and
+    PatternError (P403) for one that learns."""
+    if not drawn(expression):
+        return None
+    refuse_open(expression)
+    return lower_learned(expression, direction, (), name)
+
+
 @lru_cache(maxsize=64)
 def depends_on_length(expression: Expression, direction: Direction) -> bool:
     """Whether some term of the union, under some choice, changes in a row that is there when the sequence grows. A text
-    may speak of n and not mean it: ``dilate`` does. What is too complex to tell counts as if it did."""
+    may speak of n and not mean it: ``dilate`` does. What is too complex to tell counts as if it did. A seeded table
+    draws among all blocks, but in a causal pattern, where it draws among those behind."""
+    if drawn(expression) and direction is not Direction.CAUSAL:
+        return True
     try:
         with budget(_OPERATIONS):
             return mentions_length(expression) and any(

@@ -166,13 +166,18 @@ class Pattern:
 
     @property
     def depends_on_length(self) -> bool:
-        """Whether a query's keys change when the sequence grows: such a pattern cannot decode with a cache."""
-        return self.relation.depends_on_length
+        """Whether a query's keys change when the sequence grows: such a pattern cannot decode with a cache. A seeded
+        table draws among all blocks, but in a causal pattern, where it draws among those behind."""
+        union = self.union
+        if union.drawn and self.direction is not syntax.Direction.CAUSAL:
+            return True
+        return union.widest.depends_on_length
 
     @cached_property
     def farthest(self) -> int | None:
-        """How far back a query reads: the largest i - j, over every length. None where there is none."""
-        return self.relation.farthest
+        """How far back a query reads: the largest i - j, over every length; with a seeded table, how far it could. None
+        where there is none."""
+        return self.union.widest.farthest
 
     def mask(self, n: int, nk: int | None = None, *, choice: Choice | None = None) -> torch.Tensor:
         """torch.bool [n, nk]: True where the query (row) attends to the key (column). ``nk`` is for cross patterns;
@@ -201,8 +206,15 @@ class Step:
     @cached_property
     def relation(self) -> Relation:
         """Raises OpenPattern where selections or seeded tables decide it: ``bound`` gives what is known."""
-        if self.opens or self.drawn:
-            sources = ", ".join(f"`{each.source}`" for each in self.opens) or "a seeded table"
+        if self.drawn and not self.opens:
+            raise OpenPattern(f"what {self.name or 'the step'} attends to is decided by a seeded table")
+        return self.widest
+
+    @cached_property
+    def widest(self) -> Relation:
+        """The relation, with whatever a seeded table could draw. Raises OpenPattern where selections decide it."""
+        if self.opens:
+            sources = ", ".join(f"`{each.source}`" for each in self.opens)
             raise OpenPattern(f"what {self.name or 'the step'} attends to is decided by {sources}")
         return self.bound(Extent.MAY)
 

@@ -16,16 +16,25 @@ def too_complex(expression: Expression, error: Exception) -> PatternError:
     return PatternError([Diagnostic(codes.TOO_COMPLEX, message, expression.span, help=(_COMPLEX_REMEDY,))])
 
 
-def refuse_open(expression: Expression, *, tables: bool = False) -> None:
-    """Raises PatternError (P403) for what is decided at run time, by a seeded table (but for an engine that can read
-    ``tables``), or seen in summaries: no program holds it."""
+def refuse_open(expression: Expression) -> None:
+    """Raises PatternError (P403) for what a layer learns, what the data decide, or what is seen in summaries."""
     found = [f"what `{one.source}` decides" for one in opens(expression)]
-    found += ["a seeded table"] if drawn(expression) and not tables else []
     found += ["a pooled term"] if pooled(expression) else []
     if found:
-        message = f"a program cannot hold {' or '.join(found)}"
         remedy = (
             "what a layer learns runs in a layer, in Python: `patternc.attach(model, pattern)`, or"
             " `patternc.compile(pattern, heads=...)`"
         )
-        raise PatternError([Diagnostic(codes.NO_ENGINE, message, expression.span, help=(remedy,))])
+        raise _refused(expression, " or ".join(found), remedy)
+
+
+def refuse_tables(expression: Expression) -> None:
+    """Raises PatternError (P403) for what a seeded table decides: it is no relation for all lengths."""
+    if drawn(expression):
+        remedy = "lower what is positional alone (`lower_learned`); lists of keys say what the table draws"
+        raise _refused(expression, "a seeded table", remedy)
+
+
+def _refused(expression: Expression, what: str, remedy: str) -> PatternError:
+    message = f"a program cannot hold {what}"
+    return PatternError([Diagnostic(codes.NO_ENGINE, message, expression.span, help=(remedy,))])

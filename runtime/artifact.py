@@ -6,13 +6,16 @@ proofs.json      the verdicts, as `patternc check --output-format json` prints t
 plan.json        the program, for reading
 kernels.py       the generated kernels, for reading
 sm_90/...        what was built ahead of time
+
+Of a pattern with seeded tables the kernels are those of its positional part; those that read lists, which belong to no
+pattern, are built when they are first needed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,12 +24,14 @@ from .. import __version__
 from ..compiler.examine import FileReport, Finding
 from ..compiler.kernels.emit import emit
 from ..compiler.lower import lower
-from ..compiler.passes.program import Program, Tile
+from ..compiler.lower_learned import LearnedProgram, lower_tables
+from ..compiler.passes.program import TILE, Program, Tile
 from ..compiler.pattern import Pattern, loads
 from ..compiler.report import formats, plan
 from ..compiler.selection import settings, spelled, title
 from ..compiler.verify.result import Result
 from ..patterns_dsl.diagnostics.diagnostic import PatternError
+from ..patterns_dsl.syntax import BoundPattern
 from .manifest import NAME, Dtype, Manifest, Summary, Verdict
 
 SOURCE, PROOFS, PLAN, KERNELS = "pattern.pat", "proofs.json", "plan.json", "kernels.py"
@@ -41,7 +46,7 @@ class Build:
     """What is to be written beside the source: ``binaries`` are paths inside the artifact with their contents."""
 
     pattern: Pattern
-    program: Program
+    program: Program | LearnedProgram
     results: tuple[Result, ...]
     length: int
     head_dim: int
@@ -56,7 +61,7 @@ class Artifact:
 
     manifest: Manifest
     pattern: Pattern
-    program: Program
+    program: Program | LearnedProgram
     files: Mapping[str, bytes]
 
 
@@ -68,7 +73,7 @@ def save(build: Build, directory: Path) -> tuple[Path, ...]:
         SOURCE: bound.span.source.text.encode(),
         PROOFS: (formats.as_json([report]) + "\n").encode(),
         PLAN: plan.as_json(build.program).encode(),
-        KERNELS: emit(build.program).encode(),
+        KERNELS: _kernels(build.program).encode(),
         **build.binaries,
     }
     manifest = Manifest(
@@ -110,17 +115,40 @@ def load(directory: Path) -> Artifact:
     except (PatternError, KeyError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{directory / SOURCE} does not give the pattern {manifest.pattern!r}: {error}") from error
     bound = pattern.bound
-    lowered = lower(bound.union, bound.direction, bound.name, Tile(*manifest.plan.tile))
-    for path, text in ((PLAN, plan.as_json(lowered.program)), (KERNELS, lowered.source)):
+    program = _lowered(bound, Tile(*manifest.plan.tile))
+    for path, text in ((PLAN, plan.as_json(program)), (KERNELS, _kernels(program))):
         if text.encode() != files[path]:
             raise ArtifactError(
                 f"{directory / path} is not what patternc {__version__} makes of {SOURCE} (it was written by "
                 f"{manifest.patternc}): compile the pattern again"
             )
-    return Artifact(manifest, pattern, lowered.program, files)
+    return Artifact(manifest, pattern, program, files)
 
 
-def _summary(program: Program) -> Summary:
+def positional(program: Program | LearnedProgram) -> Program | None:
+    """What generated kernels run; None where tables draw everything."""
+    return program if isinstance(program, Program) else program.positional
+
+
+def _lowered(bound: BoundPattern, tile: Tile) -> Program | LearnedProgram:
+    tabled = lower_tables(bound.union, bound.direction, bound.name)
+    own = bound.union if tabled is None else tabled.parts.positional
+    program = None if own is None else lower(own, bound.direction, bound.name, tile).program
+    if tabled is not None:
+        return replace(tabled, positional=program)
+    assert program is not None
+    return program
+
+
+def _kernels(program: Program | LearnedProgram) -> str:
+    own = positional(program)
+    return "# Seeded tables draw everything: no kernel is generated.\n" if own is None else emit(own)
+
+
+def _summary(whole: Program | LearnedProgram) -> Summary:
+    program = positional(whole)
+    if program is None:
+        return Summary(tile=(TILE.query, TILE.key), terms=0, forward_kernels=0, backward_kernels=0)
     return Summary(
         tile=(program.tile.query, program.tile.key),
         terms=len(program.terms),

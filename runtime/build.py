@@ -71,7 +71,8 @@ def build(pattern: Pattern, request: Request, directory: Path, step: Callable[[s
     binaries: dict[str, bytes] = {}
     for target in request.targets:
         step(f"kernels for {target}")
-        binaries |= _binaries(compiled.program, request, target)
+        if (positional := artifact.positional(compiled.program)) is not None:
+            binaries |= _binaries(positional, request, target)
     ready = artifact.Build(
         pattern=pattern,
         program=compiled.program,

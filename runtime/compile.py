@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 import torch
 
-from ..compiler.lower_learned import lower_learned
+from ..compiler.lower_learned import LearnedProgram, lower_learned, lower_tables
 from ..compiler.passes.choices import readable
 from ..compiler.passes.program import Program
 from ..compiler.relations.settle import opens, pooled
@@ -70,6 +70,8 @@ def compile(
     all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
     data type and the device (``kernels/launch.py``).
 
+    Seeded tables run beside the program of what is positional, as lists of blocks (``learned/tabled.py``).
+
     A pattern with learned terms (selections, gates, summaries) is compiled for one layer: ``heads`` of queries,
     ``kv_heads`` of keys (as many if None), hidden states of ``hidden_size`` (heads * head_dim if None). The result is a
     module that holds what the layer learns; with ``random``, a frozen control of that seed.
@@ -101,9 +103,11 @@ def _positional(pattern: Pattern, step: int | None, head_dim: int, dtype: torch.
     if step is not None and not 0 <= step < len(bound.steps):
         raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step}")
     expression = bound.union if step is None else bound.steps[step].body
-    refuse_open(expression, tables=engine == "reference")
+    refuse_open(expression)
     name = bound.name if step is None else f"{bound.name}.{bound.steps[step].name or step}"
-    program = None if engine == "reference" else _lower(expression, bound.direction, name)
+    program: Program | LearnedProgram | None = None
+    if engine != "reference":
+        program = lower_tables(expression, bound.direction, name) or _lower(expression, bound.direction, name)
     return Compiled(name, Meaning(expression, bound.direction), program, engine, head_dim, dtype)
 
 

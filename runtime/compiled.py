@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 import torch
 from torch import Tensor
 
+from ..compiler.lower_learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
 from .arguments import check_placement, check_tensors
@@ -39,13 +40,14 @@ class Options(TypedDict, total=False):
 class Compiled:
     """Attention over the pairs of one pattern, or of one of its steps. Differentiable; safe under torch.compile.
 
-    ``program`` is None for the reference engine, which evaluates ``meaning`` itself. Raises EngineError for a dtype
+    ``program`` is None for the reference engine, which evaluates ``meaning`` itself. Of a pattern with seeded tables it
+    is a LearnedProgram, which learns nothing: programs, and what each table may draw. Raises EngineError for a dtype
     that the engine does not compute in.
     """
 
     name: str
     meaning: Meaning
-    program: Program | None
+    program: Program | LearnedProgram | None
     engine: str
     head_dim: int
     dtype: torch.dtype
@@ -124,6 +126,7 @@ class Compiled:
         ``documents`` int32 [docs + 1] (flash attention's ``cu_seqlens``) packs documents into a batch of one, without
         padding: document d is tokens documents[d] .. documents[d + 1] - 1, and a sequence of its own; some may be
         empty. ``max_seqlen``, if known, is at least the length of the longest, and keeps a GPU from looking for more.
+        Patterns with seeded tables, which draw for each length anew, take none but under the reference engine.
 
         What q, k and v hold outside a span has no influence on anything, NaN and infinity included. Inside, a row whose
         query is not finite, or that attends to such a key or value, becomes NaN, its part of the gradients too, and no

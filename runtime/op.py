@@ -29,7 +29,8 @@ _REGISTRY: dict[str, Registered] = {}
 
 
 def register(engine: str, program: object) -> str:
-    """The key of a program (a Program, or the Meaning that the reference engine runs) under an engine.
+    """The key of a program (a Program, a LearnedProgram whose choices are seeded tables, or the Meaning that the
+    reference engine runs; or several of them by heads) under an engine.
 
     Equal programs share a key. The key hashes ``repr``: the program's nodes are dataclasses whose repr holds every
     field that takes part in equality.
@@ -38,10 +39,18 @@ def register(engine: str, program: object) -> str:
     key = f"{engine}:{digest}"
     known = _REGISTRY.get(key)
     if known is None:
-        _REGISTRY[key] = Registered(find_engine(engine), program)
+        _REGISTRY[key] = Registered(_engine_of(engine, program), program)
     elif known.program != program:
         raise RuntimeError(f"two programs share the key {key}: a field that matters is missing from a repr")
     return key
+
+
+def _engine_of(name: str, program: object) -> Engine[Any]:
+    """The engine of that name; where a program has seeded tables, what reads them, around it."""
+    from .learned.tabled import TabledEngine, has_tables  # which imports what reads lists: seldom needed
+
+    engine = find_engine(name)
+    return TabledEngine(engine) if has_tables(program) else engine
 
 
 def _resolve(key: str) -> Registered:

@@ -134,14 +134,16 @@ def attention_inputs(
     heads: int | None = None,
 ) -> AttentionInputs:
     """Inputs for a compiled pattern: lengths from 1 to ``most``, groups of heads, any strides, capped scores; padding
-    with late queries, packed documents or, for a cross pattern, any number of queries. ``heads``: the most query heads,
-    6 at most in any case."""
+    with late queries, packed documents (but for seeded tables) or, for a cross pattern, any number of queries.
+    ``heads``: the most query heads, 6 at most in any case."""
     cross = pattern is not None and pattern.direction is Direction.CROSS
     key_heads, group, keys = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(lengths(pattern, most=most))
     if heads is not None:
         group = min(group, heads)
         key_heads = min(key_heads, heads // group)
-    kind = draw(st.sampled_from(["whole", "whole", "late"] if cross else ["whole", "whole", "late", "packed"]))
+    # Neither two sequences nor tables that are drawn for each document are packed.
+    apart = cross or (pattern is not None and pattern.union.drawn)
+    kind = draw(st.sampled_from(["whole", "whole", "late"] if apart else ["whole", "whole", "late", "packed"]))
     batch = 1 if kind == "packed" else draw(st.integers(1, 2))
     queries = keys if kind != "late" else draw(lengths(pattern, most=most) if cross else st.integers(1, keys))
     spans = documents = None

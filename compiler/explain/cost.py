@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...patterns_dsl.syntax import BoundPattern, Direction
+from ...patterns_dsl.syntax import BoundPattern, Direction, Drawn
 from ..lower import Lowered, lower
+from ..lower_learned import lower_tables
 from ..passes.arrange import describe
 from ..passes.count import area, count_visits
 from ..passes.placement import Placement
 from ..passes.program import TILE, Sweep, Tile
+from ..passes.separate import Selected
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """One term. ``orders`` of queries / keys; tiles, or diagonals of a query tile, over all query tiles and classes;
-    ``line`` of the source."""
+    ``line`` of the source. Of a seeded table as many tiles as would hold the blocks that it draws, at most."""
 
     label: str
     line: int
@@ -71,13 +73,36 @@ class Cost:
 
 def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile = TILE) -> Cost:
     """Of the union of the steps. Raises PatternError for a pattern that cannot be compiled."""
-    lowered = lower(pattern.union, pattern.direction, pattern.name, tile)
+    tabled = lower_tables(pattern.union, pattern.direction, pattern.name)
+    positional = pattern.union if tabled is None else tabled.parts.positional
+    shares = () if positional is None else _shares(lower(positional, pattern.direction, pattern.name, tile), n)
+    kernels = 1 + max((share.kernel for share in shares), default=-1)
+    tables = () if tabled is None else tabled.parts.selected
+    shares += tuple(_table(each, kernels + number, tile, n) for number, each in enumerate(tables))
     across = -(-n // tile.key)
     causal = pattern.direction is Direction.CAUSAL
     rows = range(-(-n // tile.query))
     dense = sum(min(across, -(-((row + 1) * tile.query) // tile.key)) for row in rows) if causal else across * len(rows)
     # Positional terms carry no tables, at any length.
-    return Cost(n, head_dim, tile, _shares(lowered, n), dense, table_bytes=0)
+    return Cost(n, head_dim, tile, shares, dense, table_bytes=sum(4 * _drawn(each, n) for each in tables))
+
+
+def _table(selected: Selected, kernel: int, tile: Tile, n: int) -> Share:
+    table, span = _source(selected), selected.term.span
+    tiles = -(-_drawn(selected, n) * table.block**2 // (tile.query * tile.key))
+    return Share(" ".join(span.text.split()), span.line, f"blocks of {table.block} / a table", kernel, tiles, 0, 0)
+
+
+def _drawn(selected: Selected, n: int) -> int:
+    """How many key blocks all query blocks draw, at most."""
+    table = _source(selected)
+    blocks = -(-n // table.block)
+    return blocks * min(table.count, blocks)
+
+
+def _source(selected: Selected) -> Drawn:
+    assert isinstance(selected.source, Drawn)  # a selection is refused before
+    return selected.source
 
 
 def _shares(lowered: Lowered, n: int) -> tuple[Share, ...]:

@@ -59,7 +59,7 @@ def kernels(program: Program, role: Role) -> ModuleType:
 
 
 @lru_cache(maxsize=256)
-def kernel_for_heads(parts: tuple[tuple[Pinned, int], ...], role: Role, index: int) -> Any:
+def kernel_for_heads(parts: tuple[tuple[Pinned[Program], int], ...], role: Role, index: int) -> Any:
     """The kernel that runs ``index`` of a role for several programs, each with its owner."""
     found = [(getattr(kernels(pinned.program, role), f"{role}_{index}"), owner, pinned) for pinned, owner in parts]
     given = {f"part{at}": kernel for at, (kernel, *_) in enumerate(found)}
@@ -70,5 +70,5 @@ def kernel_for_heads(parts: tuple[tuple[Pinned, int], ...], role: Role, index: i
 
 
 @lru_cache(maxsize=256)
-def _kernels(pinned: Pinned, role: Role) -> ModuleType:
+def _kernels(pinned: Pinned[Program], role: Role) -> ModuleType:
     return import_source(emit(pinned.program, (role,)))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from .program import Program
+ProgramT = TypeVar("ProgramT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pinned:
+class Pinned(Generic[ProgramT]):
     """A program compared by identity: hashing its expressions costs more than a launch or a decoding step may.
 
     The cache keeps it alive, so that no other program can take its identity.
     """
 
-    program: Program
+    program: ProgramT
 
     def __hash__(self) -> int:
         return id(self.program)

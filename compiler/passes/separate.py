@@ -1,9 +1,9 @@
-"""separate: a pattern with learned terms into what the passes lower and what is left for each selection.
+"""separate: a pattern with learned terms or seeded tables into what the passes lower and what is left for each choice.
 
-    A | gated B | select(hot) & C | pooled(s)
+    A | gated B | random(r, b) | select(hot) & C | pooled(s)
         ->  positional  A
             gated       B - A, under the gate
-            selected    hot, within C - A
+            selected    the table, without A; hot, within C - A
             summaries   of s tokens
 
 The parts share no pair, so that one softmax over the pattern is the merge of theirs. A pair that several terms hold is
@@ -23,6 +23,7 @@ from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from ...patterns_dsl.syntax import (
     Difference,
     Direction,
+    Drawn,
     Expression,
     Intersection,
     Pooled,
@@ -32,8 +33,8 @@ from ...patterns_dsl.syntax import (
 from ..relations.denote import denote
 from ..relations.integer import Predicate
 from ..relations.relation import Relation, universe
-from ..relations.settle import Extent, opens, settle
-from .choices import Gates, Use, chosen, readable, refusal
+from ..relations.settle import Extent, settle
+from .choices import Gates, Use, chosen, decided, readable, refusal
 from .split import MOST_TERMS
 
 
@@ -49,11 +50,12 @@ class GatedTerm:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The pairs of a selection where ``within`` holds (over i, j and the lengths) and the gates are open, but for those
-    that an earlier selection in ``after`` or an open term in ``gated`` holds. ``term`` is where the text says so."""
+    """The pairs of a selection, or of a seeded table, where ``within`` holds (over i, j and the lengths) and the gates
+    are open, but for those that an earlier selection in ``after`` or an open term in ``gated`` holds. ``source``: the
+    name of the selection, or the table, over tokens. ``term`` is where the text says so."""
 
     term: Expression
-    source: str
+    source: str | Drawn
     use: Use
     gates: Gates
     within: Predicate
@@ -92,7 +94,7 @@ def separate(expression: Expression, direction: Direction, selectors: Iterable[S
     for term, gates in found:
         if isinstance(term, Pooled):
             summaries[term.size] = (*summaries.get(term.size, ()), gates)
-        elif opens(term):
+        elif decided(term):
             chosen_terms.append((term, gates))
         elif gates:
             gated.append((term, gates))

@@ -5,13 +5,32 @@ from __future__ import annotations
 import json
 from typing import Any, assert_never
 
+from ...patterns_dsl.syntax import Drawn
+from ..lower_learned import LearnedProgram
 from ..passes.program import NATURAL, Kernel, Order, Program
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 
-def as_json(program: Program) -> str:
-    """Deterministic: the same program gives the same text."""
-    plan = {
+def as_json(program: Program | LearnedProgram) -> str:
+    """Deterministic: the same program gives the same text. With seeded tables: the plan of what is positional, and of
+    each table what it draws and where that holds."""
+    found = _plan(program) if isinstance(program, Program) else _tables(program)
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _tables(program: LearnedProgram) -> dict[str, Any]:
+    tables = []
+    for each in program.parts.selected:
+        assert isinstance(each.source, Drawn)  # what is learned has no plan
+        draws = {"count": each.source.count, "block": each.source.block, "seed": each.source.seed}
+        label = " ".join(each.term.span.text.split())
+        tables.append({"label": label, "line": each.term.span.line, **draws, "where": formula(each.within)})
+    positional = None if program.positional is None else _plan(program.positional)
+    return {"name": program.name, "positional": positional, "tables": tables}
+
+
+def _plan(program: Program) -> dict[str, Any]:
+    return {
         "name": program.name,
         "causal": program.causal,
         "cross": program.cross,
@@ -30,7 +49,6 @@ def as_json(program: Program) -> str:
         "forward": [_kernel(kernel) for kernel in program.forward],
         "backward": [_kernel(kernel) for kernel in program.backward],
     }
-    return json.dumps(plan, indent=2) + "\n"
 
 
 def _kernel(kernel: Kernel) -> dict[str, Any]:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -17,18 +20,20 @@ _ELEMENTS = 4096
 
 
 def row_delta(grad_out: Tensor, out: Tensor, lse: Tensor, grad_lse: Tensor | None) -> Tensor:
-    """fp32 [B, H, N], of grad_out and out [B, H, N, D], any strides, and lse and its gradient, contiguous [B, H, N]."""
+    """fp32 [B, H, N], contiguous, of grad_out and out [B, H, N, D], lse and its gradient [B, H, N], any strides. A row
+    with no key, whose lse is -inf, has no gradient of it."""
     batch, heads, rows, head_dim = out.shape
-    delta = lse.new_empty(lse.shape)
+    delta = torch.empty(lse.shape, dtype=torch.float32, device=lse.device)
     if delta.numel() == 0:
         return delta
     width = launch.block_dim(head_dim)
     block = max(1, _ELEMENTS // width)
     grad_lse = None if grad_lse is None else grad_lse.contiguous()
-    _row_delta[(batch * heads * triton.cdiv(rows, block),)](
-        grad_out, out, lse, grad_lse, delta, *grad_out.stride(), *out.stride(), heads, rows,
-        HEAD_DIM=head_dim, BLOCK_D=width, BLOCK=block, num_warps=8,
-    )  # fmt: skip
+    with torch.cuda.device(out.device) if out.is_cuda else nullcontext():
+        _row_delta[(batch * heads * triton.cdiv(rows, block),)](
+            grad_out, out, lse.contiguous(), grad_lse, delta, *grad_out.stride(), *out.stride(), heads, rows,
+            HEAD_DIM=head_dim, BLOCK_D=width, BLOCK=block, num_warps=8,
+        )  # fmt: skip
     return delta
 
 
@@ -47,7 +52,6 @@ def _row_delta(
     out = load_rows(matrix(out_ptr, batch, head, o_b, o_h), at, o_n, o_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
     delta = tl.sum(do * out, 1)
     if grad_lse_ptr is not None:
-        # A row with no key has no gradient.
         lse = tl.load(vector(lse_ptr, batch, head, heads, rows) + at, mask=live, other=float("-inf"))
         grad = tl.load(vector(grad_lse_ptr, batch, head, heads, rows) + at, mask=live, other=0.0)
         delta -= tl.where(lse == float("-inf"), 0.0, grad.to(tl.float32))

@@ -82,7 +82,7 @@ def _covered(stages: Stages, n: int) -> tuple[bool, bool]:
 
 
 @lru_cache(maxsize=1)
-def _pairs(pinned: Pinned, n: int, nk: int) -> Mask:
+def _pairs(pinned: Pinned[Program], n: int, nk: int) -> Mask:
     """Kept for the other direction, which is planned next."""
     return pairs_of(pinned.program, n, nk)
 

@@ -154,7 +154,7 @@ def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
     )
 
 
-def _find_pinned(pinned: Pinned, first: int, rows: int, n: int) -> Seen:
+def _find_pinned(pinned: Pinned[Program], first: int, rows: int, n: int) -> Seen:
     return find_seen(pinned.program, first, rows, n)
 
 

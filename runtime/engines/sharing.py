@@ -9,6 +9,7 @@ import torch
 
 from ...compiler.kernels import launch, work
 from ...compiler.passes.pinned import Pinned
+from ...compiler.passes.program import Program
 from .kernel_run import KernelRun
 from .launching import machine
 
@@ -75,5 +76,5 @@ def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) 
 
 
 @lru_cache(maxsize=64)
-def _work(pinned: Pinned, index: int, n: int, nk: int) -> Any:
+def _work(pinned: Pinned[Program], index: int, n: int, nk: int) -> Any:
     return work.swept_tiles(pinned.program, index, n, nk)

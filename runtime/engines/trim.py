@@ -36,7 +36,7 @@ def milestone(program: Program, n: int, nk: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _keeps_to_prefixes(pinned: Pinned) -> bool:
+def _keeps_to_prefixes(pinned: Pinned[Program]) -> bool:
     """Whether the pairs at n are those at any longer length between the first n tokens, as far as is seen at once."""
     program = pinned.program
     spans = [span for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges]

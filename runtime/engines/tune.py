@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ...compiler.kernels import launch
 from ...compiler.passes.pinned import Pinned
+from ...compiler.passes.program import Program
 from ...compiler.stored import compiler_digest
 from ..cache import read_record, write_record
 from .kernel_run import KernelRun
@@ -166,7 +167,7 @@ def _programs(run: KernelRun) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(pinned: Pinned) -> str:
+def _digest(pinned: Pinned[Program]) -> str:
     return hashlib.sha256(repr(pinned.program).encode()).hexdigest()
 
 

@@ -178,7 +178,7 @@ class LearnedAttention(nn.Module):
             assert self.program is not None
             # A kernel is compiled for each size of a tile, so it has but one of other than the declared ones.
             narrow = self.engine == "compose" or q.shape[2] == 1
-            begin = begin_of(selections, offset, q.shape[2], narrow=narrow)
+            begin = begin_of(self.program.parts, selections, offset, q.shape[2], narrow=narrow)
             before = offset - begin
             engine, padded = find_engine(self.engine), F.pad(q, (0, 0, before, 0)) if before else q
             parts = bind(self.program, engine, selections, tokens, scores, begin, padded.shape[2])

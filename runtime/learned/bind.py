@@ -1,4 +1,4 @@
-"""From a compiled pattern and what was selected to the parts of one call."""
+"""From a compiled pattern, what was selected and what its tables draw to the parts of one call."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.choices import Gates, Use
-from ...compiler.passes.separate import Selected
-from ...patterns_dsl.syntax import Direction
+from ...compiler.passes.separate import Selected, Separated
+from ...patterns_dsl.syntax import Direction, Drawn
 from ..engines.engine import Call, Engine
 from ..selectors.inputs import Side
 from ..selectors.kept import Scope
@@ -31,6 +31,7 @@ from .held import Earlier, Held, HeldAlways
 from .lists import Bounds, KeyLists
 from .positional import Positional
 from .products import Scores
+from .seeded import DrawnBlocks, drawn_blocks, table_lists
 from .softmax import Parts
 from .tables import (
     block_lists,
@@ -40,6 +41,7 @@ from .tables import (
     held_keys,
     held_levels,
     held_rows,
+    held_table,
     key_lists,
     level_lists,
     probe_lists,
@@ -80,18 +82,26 @@ def bind(
     gates = _Gates(selections)
     call = Call(scores.scale, spans=_spans(tokens), query_offset=first, softcap=scores.softcap)
     positional = [] if program.positional is None else [Positional(engine, program.positional, call)]
-    before: list[Earlier] = []
-    for term, own in zip(parts.gated, program.gated, strict=True):
-        gate = gates.first_open(term.choices)
-        positional.append(Positional(engine, own, call, gate))
-        before.append(Earlier(HeldAlways(), term.pairs, _open(gate)))
+    positional += [
+        Positional(engine, own, call, gates.first_open(term.choices))
+        for term, own in zip(parts.gated, program.gated, strict=True)
+    ]
+    return Parts(tuple(positional), bind_lists(parts, selections, tokens, first, rows), scores, engine.name)
+
+
+def bind_lists(
+    parts: Separated, selections: Mapping[str, Selection], tokens: Tokens, first: int, rows: int
+) -> tuple[KeyLists, ...]:
+    """The lists alone, of selections, tables and summaries. Arguments as in ``bind``."""
+    gates = _Gates(selections)
+    before = [Earlier(HeldAlways(), term.pairs, _open(gates.first_open(term.choices))) for term in parts.gated]
     causal = parts.direction is Direction.CAUSAL
     base = Bounds(tokens.queries, tokens.keys, causal, tokens.lengths(parts.direction), first=first)
     lists: list[KeyLists] = []
     held: dict[int, Earlier] = {}
     asked = {k for selected in parts.selected for k in selected.after}
     for number, selected in enumerate(parts.selected):
-        gate, selection = gates.sum_of(selected.gates), selections[selected.source]
+        gate, selection = gates.sum_of(selected.gates), _choice(selected, selections, base, tokens, rows)
         earlier = (*(before[k] for k in selected.gated), *(held[k] for k in selected.after))
         bounds = replace(base, within=selected.within, earlier=earlier)
         lists += (replace(each, head_gate=gate) for each in _lists(selected, selection, bounds, tokens, rows))
@@ -101,27 +111,47 @@ def bind(
         pooled = selections[f"pooled({summarised.size})"]
         assert isinstance(pooled, SummarySelection)
         lists.append(replace(summary_lists(pooled, base), head_gate=gates.first_open(summarised.choices)))
-    return Parts(tuple(positional), tuple(lists), scores, engine.name)
+    return tuple(lists)
 
 
-def begin_of(selections: Mapping[str, Selection], first: int, rows: int, *, narrow: bool) -> int:
+def begin_of(parts: Separated, selections: Mapping[str, Selection], first: int, rows: int, *, narrow: bool) -> int:
     """The query with which the given ones, ``rows`` from ``first`` on, must begin: with ``narrow`` the first itself,
-    where they are all in one tile of each selection; else where tiles of all of them begin."""
-    tiles = [1, *(tile_of(selection) for selection in selections.values())]
+    where they are all in one tile of each selection and table; else where tiles of all of them begin."""
+    tables = (each.source.block for each in parts.selected if isinstance(each.source, Drawn))
+    tiles = [1, *(tile_of(selection) for selection in selections.values()), *tables]
     if narrow and all(first // tile == (first + rows - 1) // tile for tile in tiles):
         return first
     return first - first % math.lcm(*tiles)
 
 
-def _lists(selected: Selected, selection: Selection, bounds: Bounds, tokens: Tokens, rows: int) -> Iterator[KeyLists]:
+def _choice(
+    selected: Selected, selections: Mapping[str, Selection], bounds: Bounds, tokens: Tokens, rows: int
+) -> Selection | DrawnBlocks:
+    """What was selected; of a table, what it draws for all queries from the block of the first one on."""
+    if isinstance(selected.source, str):
+        return selections[selected.source]
+    begin, end = bounds.first - bounds.first % selected.source.block, bounds.first + rows
+    keys = tokens.k.shape[2]
+    queries = end if "nq" in bounds.lengths else max(end, keys)
+    return drawn_blocks(selected.source, replace(bounds, first=begin), queries - begin, keys)
+
+
+def _lists(
+    selected: Selected, selection: Selection | DrawnBlocks, bounds: Bounds, tokens: Tokens, rows: int
+) -> Iterator[KeyLists]:
     """With the given queries; of all of them, or of those in one tile."""
-    inside = bounds.first % tile_of(selection)
+    inside = bounds.first % (selection.block if isinstance(selection, DrawnBlocks) else tile_of(selection))
     begin = replace(bounds, first=bounds.first - inside)
-    for lists in _whole(selected, begun(selection, begin.first), begin, tokens):
+    for lists in _whole(selected, selection, begin, tokens, inside + rows):
         yield lists.narrowed(bounds.first, rows) if inside else lists
 
 
-def _whole(selected: Selected, selection: Selection, bounds: Bounds, tokens: Tokens) -> tuple[KeyLists, ...]:
+def _whole(
+    selected: Selected, selection: Selection | DrawnBlocks, bounds: Bounds, tokens: Tokens, rows: int
+) -> tuple[KeyLists, ...]:
+    if isinstance(selection, DrawnBlocks):
+        return (table_lists(selection, bounds, rows),)
+    selection = begun(selection, bounds.first)
     match selected.use, selection:
         case Use.COLUMNS, TokenSelection():
             return (column_lists(selection, bounds),)
@@ -140,8 +170,10 @@ def _whole(selected: Selected, selection: Selection, bounds: Bounds, tokens: Tok
             raise TypeError(f"{selected.source} gave {type(selection).__name__}, which has no {selected.use.value}")
 
 
-def _held(selected: Selected, selection: Selection, tokens: Tokens) -> Held:
+def _held(selected: Selected, selection: Selection | DrawnBlocks, tokens: Tokens) -> Held:
     match selected.use, selection:
+        case Use.TABLE, DrawnBlocks(block, blocks, first):
+            return held_table(block, blocks, first, tokens.k.shape[2])
         case Use.COLUMNS, TokenSelection():
             return held_columns(selection)
         case Use.ROWS, TokenSelection():

@@ -35,7 +35,14 @@ def choose(
     """The way of the shorter predicted time, for lists that hold what they hold. Kernels always read lists."""
     if engine != "compose" or not densely.runs(lists, q, k, scores):
         return LISTED
+    return predicted(lists, q, k, scores, backward=backward)
+
+
+def predicted(lists: Sequence[KeyLists], q: Tensor, k: Tensor, scores: Scores, *, backward: bool = False) -> Dispatch:
+    """As ``choose`` of the engine compose, with the seconds of lists where there is no choice too."""
     rates = these_speeds(q.dtype).rates(backward=backward)
     as_lists = sum(seconds(rates.lists, list_effort(each, q, k.shape[1])) for each in lists)
+    if not densely.runs(lists, q, k, scores):
+        return Dispatch(LISTS, as_lists)
     dense = seconds(rates.dense, dense_effort(lists, q, k))
     return Dispatch(DENSE if dense < as_lists else LISTS, as_lists, dense)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from ...compiler.relations.integer import TRUE, Predicate
 from .held import Earlier
+
+MadeT = TypeVar("MadeT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +42,8 @@ class KeyLists:
 
     Log-gates: ``gate`` of the shape of entries, ``row_gate`` [B, G, R], ``head_gate`` [Hq]. ``keys`` and ``values``
     [B, Hkv, P, D] are read instead of the tokens where they are given, with log_size [B or 1, P] added to the scores.
-    ``probe``: these entries take no part; backward says what the gradient of their gates, which are 0, is.
+    ``probe``: these entries take no part; backward says what the gradient of their gates, which are 0, is. ``made``: of
+    lists that are the same in every call, what has been made of them.
     """
 
     bounds: Bounds
@@ -57,6 +60,16 @@ class KeyLists:
     values: Tensor | None = None
     log_size: Tensor | None = None
     probe: bool = False
+    made: dict[Hashable, Any] | None = None
+
+    def once(self, key: Hashable, make: Callable[[], MadeT]) -> MadeT:
+        """What ``make`` makes of the lists, in every call anew unless they stay the same."""
+        if self.made is None:
+            return make()
+        if key not in self.made:
+            self.made[key] = make()
+        found: MadeT = self.made[key]
+        return found
 
     def learned(self) -> dict[str, Tensor]:
         """The tensors that have a gradient, by name."""
@@ -68,7 +81,7 @@ class KeyLists:
 
     def narrowed(self, first: int, rows: int) -> KeyLists:
         """Of lists that begin with the tile in which they all stand, for the ``rows`` queries from ``first`` on."""
-        return replace(self, tile=rows if self.tile else 0, bounds=replace(self.bounds, first=first))
+        return replace(self, tile=rows if self.tile else 0, bounds=replace(self.bounds, first=first), made=None)
 
     @property
     def groups(self) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...compiler import bruteforce
 from ...compiler.passes.choices import Gates, Use, chosen, readable
-from ...compiler.relations.settle import opens
+from ...compiler.relations.settle import drawn, opens
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression, Pooled
 from ..selectors.dense import Written, with_gate, written_out
 from ..selectors.inputs import Inputs, Side
@@ -96,6 +96,8 @@ class _Written:
 
     def rank(self, each: tuple[Expression, Gates]) -> tuple[int, int]:
         term, gates = each
+        if drawn(term) and not opens(term):  # wherever the table stands in it
+            return _SELECTED, Use.TABLE.rank
         if opens(term):
             return _SELECTED, chosen(term, self.kinds)[1].rank
         return (_GATED if gates else _POSITIONAL), 0
@@ -106,7 +108,7 @@ class _Written:
             yield self._gated(Term(mask), gates)
             return
         source, use = chosen(term, self.kinds)
-        found, _ = self._written(source)
+        found, _ = self._written(str(source))
         if use in (Use.COLUMNS, Use.ROWS):
             found = (found[use is Use.ROWS],)
         for part in found:
@@ -119,7 +121,7 @@ class _Written:
             if isinstance(term, Pooled):
                 sizes.setdefault(term.size, []).append(gates)
             elif opens(term) and chosen(term, self.kinds)[1] is Use.LEVELS:
-                for part in self._written(chosen(term, self.kinds)[0])[1]:
+                for part in self._written(str(chosen(term, self.kinds)[0]))[1]:
                     gate = self._log_gate(gates)
                     yield part if gate is None else replace(part, log_gate=_sum(part.log_gate, gate))
         for size, choices in sizes.items():

@@ -65,12 +65,36 @@ def _add_all(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Ten
     for part in parts.positional:
         own = part.add(q, k, v, out, lse)
         kept += own if part.head_gate is not None else ()
+    add_lists(parts, q, k, v, out, lse)
+    return out.to(q.dtype), lse, kept
+
+
+def add_lists(parts: Parts, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
+    """Merge the pairs of the lists into out and lse, in place; of the engine triton out may be as q."""
     if parts.dispatch.way == DENSE:
         densely.add(parts.lists, q, k, v, out, lse, parts.scores)
     else:
         for lists in parts.lists:
             _engine(parts).add(lists, q, k, v, out, lse, parts.scores)
-    return out.to(q.dtype), lse, kept
+
+
+def add_gradients(
+    parts: Parts,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    whole: Rows,
+    sums: tuple[Tensor, Tensor, Tensor],
+    asked: Sequence[bool],
+) -> Iterator[Tensor]:
+    """Add what the lists give to ``sums``, the gradients of q, k and v, while the gradients of what they learn are
+    read; ``asked``: of which lists those of gates are."""
+    if not any(asked) and choose(parts.lists, q, k, parts.scores, parts.engine, backward=True).way == DENSE:
+        for slopes in densely.gradients(parts.lists, q, k, v, whole, sums, parts.scores):
+            yield from slopes.values()
+        return
+    for lists, gates in zip(parts.lists, asked, strict=True):
+        yield from _engine(parts).gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
 
 
 class _Softmax(torch.autograd.Function):
@@ -116,12 +140,7 @@ class _Softmax(torch.autograd.Function):
             own = None if part.head_gate is None else (next(kept), next(kept))
             found += part.gradients(q, k, v, final, whole, own, sums).values()
         asked = _gates_asked(parts, ctx.needs_input_grad[4 + len(found) :])
-        if not any(asked) and choose(parts.lists, q, k, parts.scores, parts.engine, backward=True).way == DENSE:
-            for slopes in densely.gradients(parts.lists, q, k, v, whole, sums, parts.scores):
-                found += slopes.values()
-        else:
-            for lists, gates in zip(parts.lists, asked, strict=True):
-                found += _engine(parts).gradients(lists, q, k, v, whole, sums, parts.scores, gates=gates).values()
+        found += add_gradients(parts, q, k, v, whole, sums, asked)
         gradients: list[Tensor] = [
             gradient.to(x.dtype) for gradient, x in zip((*sums, *found), (q, k, v, *learned), strict=True)
         ]

@@ -82,13 +82,17 @@ def probe_lists(selection: BlockSelection, bounds: Bounds) -> tuple[KeyLists, ..
 
 
 def held_blocks(selection: BlockSelection, keys: int) -> HeldBlocks:
-    chosen = (selection.blocks >= 0) & ~selection.log_gate.isneginf()
-    table = torch.zeros(
-        *selection.blocks.shape[:-1], -(-keys // selection.block) + 1, dtype=torch.bool, device=chosen.device
-    )
+    blocks = selection.blocks.masked_fill(selection.log_gate.isneginf(), -1)
+    return held_table(selection.block, blocks, selection.first, keys)
+
+
+def held_table(block: int, blocks: Tensor, first: int, keys: int) -> HeldBlocks:
+    """blocks int64 [B, G, query blocks, slots], -1 for none, from the block of the query ``first`` on."""
+    count = -(-keys // block)
+    table = torch.zeros(*blocks.shape[:-1], count + 1, dtype=torch.bool, device=blocks.device)
     # What holds no block goes to one behind the last.
-    table = table.scatter(-1, selection.blocks.where(chosen, table.shape[-1] - 1), True)
-    return HeldBlocks(selection.block, _whole(table, selection, False))
+    table = table.scatter(-1, blocks.where(blocks >= 0, count), True)
+    return HeldBlocks(block, _from(table, first // block, False))
 
 
 def key_lists(selection: KeySelection, bounds: Bounds, keys: int) -> tuple[KeyLists, ...]:
@@ -169,9 +173,13 @@ def _levels(selection: LevelSelection, level: int, bounds: Bounds, block: int) -
     return KeyLists(bounds, tile=selection.block, block=block, entries=places, gate=gate)
 
 
-def _whole(table: Tensor, selection: BlockSelection | KeySelection | LevelSelection, empty: float) -> Tensor:
+def _whole(table: Tensor, selection: KeySelection | LevelSelection, empty: float) -> Tensor:
     """With rows for the tiles of queries before the selection's first one."""
-    return F.pad(table, (0, 0, selection.first // tile_of(selection), 0), value=empty)
+    return _from(table, selection.first // tile_of(selection), empty)
+
+
+def _from(table: Tensor, rows: int, empty: float) -> Tensor:
+    return F.pad(table, (0, 0, rows, 0), value=empty)
 
 
 def _open_until(selection: TokenSelection) -> Tensor:

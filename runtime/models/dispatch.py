@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...compiler.lower_learned import LearnedProgram
 from ...patterns_dsl.syntax import Direction
 from ..compiled import Options
 from ..errors import AttachError, UnsupportedCallError
@@ -70,6 +71,8 @@ def attention_forward(
     layout = layout_in(attention_mask, query.shape[2], causal=causal)
     _check_patterns(binding, causal, offset, layout.window if asked.window is None else asked.window)
     documents = _documents(layout, asked)
+    if documents is not None:
+        _check_packed(binding)
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.
         _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
@@ -120,6 +123,15 @@ def _documents(layout: Layout, asked: Asked) -> Tensor | None:
     if not torch.equal(named, kept):
         raise UnsupportedCallError("cu_seq_lens_q and position_ids do not begin the same documents")
     return named
+
+
+def _check_packed(binding: Binding) -> None:
+    for group in binding.groups:
+        if isinstance(group.compiled.program, LearnedProgram):
+            raise UnsupportedCallError(
+                f"several sequences in one row, for each of which pattern {group.compiled.name!r}, which has a seeded"
+                " table, would draw anew; put one sequence in each row, with padding"
+            )
 
 
 def _check_positions(position_ids: Tensor, layout: Layout, offset: int, batch: int) -> None:

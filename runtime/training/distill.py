@@ -61,7 +61,8 @@ def free_pairs(layer: LearnedAttention) -> dict[str, Predicate]:
     parts = _program(layer).parts
     found: dict[str, tuple[Predicate, ...]] = {}
     for selected in parts.selected:
-        found[selected.source] = (*found.get(selected.source, ()), selected.within)
+        if isinstance(selected.source, str):
+            found[selected.source] = (*found.get(selected.source, ()), selected.within)
     return {name: each[0] if len(each) == 1 else AnyOf(each) for name, each in found.items()}
 
 

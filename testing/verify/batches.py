@@ -39,7 +39,7 @@ class Batches:
     share = 0.2
 
     def left_out(self, subject: Pattern | Plan) -> str:
-        return uncompilable(subject, tables=False)
+        return uncompilable(subject, None)
 
     def examples(self, subject: Pattern | Plan, fixed: Collection[str]) -> SearchStrategy[Example]:
         assert isinstance(subject, Pattern)

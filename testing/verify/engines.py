@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...compiler import bruteforce
 from ...compiler.lower import lower
+from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.program import Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.stored import fresh
@@ -98,7 +99,7 @@ class Engine:
         return torch.device("cuda" if self.engine == "triton" and not interpreted() else "cpu")
 
     def left_out(self, subject: Pattern | Plan) -> str:
-        if reason := uncompilable(subject, tables=self.engine == "reference"):
+        if reason := uncompilable(subject, self.engine):
             return reason
         if self.device.type == "cuda" and not torch.cuda.is_available():
             return "torch finds no GPU; set TRITON_INTERPRET=1 to run its kernels in Triton's interpreter"
@@ -137,6 +138,12 @@ class Engine:
 
 def tiled(program: Compiled, tile: Tile) -> Compiled:
     """The same pattern in other tiles."""
+    lowered = program.program
+    if isinstance(lowered, LearnedProgram):  # what its tables draw is in no tiles
+        if lowered.parts.positional is None:
+            return program
+        own = lower(lowered.parts.positional, lowered.parts.direction, program.name, tile).program
+        return replace(program, program=replace(lowered, positional=own))
     meaning = program.meaning
     return replace(program, program=lower(meaning.expression, meaning.direction, program.name, tile).program)
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from ...compiler import bruteforce
 from ...compiler.lower import lower
+from ...compiler.passes.choices import readable
 from ...compiler.passes.count import bounds, tile_count
 from ...compiler.passes.program import Order, Program, Sweep, Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.relations.integer import evaluate
-from ...compiler.runnable import refuse_open
+from ...compiler.runnable import refuse_open, refuse_tables
 from ...patterns_dsl.diagnostics import codes
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from .property import Example, Undecided, Violated, bounded, first_difference, places
@@ -48,7 +49,7 @@ class Lowering:
     share = 0.5
 
     def left_out(self, subject: Pattern | Plan) -> str:
-        return uncompilable(subject, tables=False)
+        return uncompilable(subject, None)
 
     def examples(self, subject: Pattern | Plan, fixed: Collection[str]) -> SearchStrategy[TiledExample]:
         assert isinstance(subject, Pattern)
@@ -66,12 +67,17 @@ class Lowering:
                 raise Violated(f"the {side} kernels do not compute each pair of the pattern once: {place}")
 
 
-def uncompilable(subject: Pattern | Plan, *, tables: bool) -> str:
-    """Why no program runs the pattern; nothing where one does. ``tables``: an engine that reads seeded tables."""
+def uncompilable(subject: Pattern | Plan, engine: str | None) -> str:
+    """Why the engine does not run the pattern, or with None why one program alone cannot hold it; nothing where it
+    does."""
     assert isinstance(subject, Pattern)
     bound = subject.bound
     try:
-        refuse_open(bound.union, tables=tables)
+        refuse_open(bound.union)
+        if engine is None:
+            refuse_tables(bound.union)
+        else:
+            readable(bound.union, bound.direction, {}, tables=engine == "reference")
     except PatternError as error:
         return "; ".join(f"{one.code}: {one.message}" for one in error.diagnostics)
     return ""

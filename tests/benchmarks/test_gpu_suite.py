@@ -163,7 +163,7 @@ def test_all_of_it_on_a_cpu(tmp_path, engine):
     environment = {"TRITON_INTERPRET": "1", "PATTERNC_CACHE_DIR": str(tmp_path)} if engine == "triton" else {}
     document, printed = tiny(engine, tmp_path, **environment)
     verdicts = {row["pattern"]: row["verdict"] for row in document["correctness"]}
-    assert verdicts["sliding_window"] == "ok" and verdicts["bigbird"] in ("ok", "refused")
+    assert verdicts["sliding_window"] == "ok" and verdicts["bigbird"] == "ok"
     timed = {(row["pass"], row["contestant"]) for result in document["results"] for row in result["seconds"]}
     assert {("forward+backward", f"ours, {engine}"), ("forward+backward", "dense")} <= timed
     assert "patterns are right" in printed and not document["left_out"]

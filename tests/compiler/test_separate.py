@@ -115,7 +115,8 @@ def test_each_pair_has_the_terms_that_hold_it(drawn, direction) -> None:
         ("shift(select(hot), 3)", "what `hot` decides at other places than the query and the key"),
         ("transpose(select(hot))", "what `hot` decides at other places than the query and the key"),
         ("rows(few)", "the rows of `few`, in a causal pattern,"),
-        ("random(3) | select(hot)", "a seeded table"),
+        ("local(9) - random(3) | select(hot)", "a negation, a product `@` or an `or` over what a seeded table decides"),
+        ("select(hot) & random(3)", "a term that `hot` and a seeded table decide together"),
         ("document(ids) | select(hot)", "what `ids` decides"),
     ],
 )
@@ -127,7 +128,7 @@ def test_what_no_engine_runs_is_named(step: str, reason: str) -> None:
 
 
 def test_all_that_is_refused_comes_together() -> None:
-    bound = pc.loads(f"pattern p causal {{ {LEARN} step not columns(few) | random(2) | select(hot) }}")["p"].bound
+    bound = pc.loads(f"pattern p causal {{ {LEARN} step not columns(few) | not random(2) | select(hot) }}")["p"].bound
     with pytest.raises(PatternError) as caught:
         separate(bound.union, bound.direction, bound.selectors)
     assert [each.code for each in caught.value.diagnostics] == ["P403", "P403"]

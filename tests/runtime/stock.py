@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import torch
@@ -14,7 +13,10 @@ from patternc.testing.agreement import results as results
 
 SMALL = {
     "axial": {"width": 8},
+    "bigbird": {"b": 8},
     "block_local": {"l": 24},
+    "deepspeed_bigbird": {"block": 8},
+    "deepspeed_variable": {"block": 8},
     "dilated_window": {"w": 8, "d": 3},
     "fixed_factorized": {"l": 16, "c": 4},
     "logsparse": {"levels": 8},
@@ -57,14 +59,11 @@ def pattern_of(subject):
 
 def compiled(subject, engine, *, head_dim, dtype=torch.float32, tile=None):
     """The subject under an engine; ``tile`` overrides the tile that compile chooses."""
-    from patternc.compiler.lower import lower
+    from patternc.testing.verify.engines import tiled
 
     step = subject[2]
     result = pc.compile(pattern_of(subject), step=step, head_dim=head_dim, dtype=dtype, engine=engine)
-    if tile is None or engine == "reference":
-        return result
-    meaning = result.meaning
-    return replace(result, program=lower(meaning.expression, meaning.direction, result.name, tile).program)
+    return result if tile is None or engine == "reference" else tiled(result, tile)
 
 
 def tensors(n, *, head_dim, batch=1, heads=3, key_heads=1, rows=None, dtype=torch.float32):

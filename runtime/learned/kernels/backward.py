@@ -15,7 +15,7 @@ import triton.language as tl
 from ...engines.lanes import bundles, key_head, query_head
 from ...engines.memory import LOG2_E, addresses, inside, load_rows, matrix, vector
 from ...engines.tiles import add_product, capped, product, uncapped
-from .places import group_of, held_rows, kept, keys_of, row_gates, rows_of
+from .places import group_of, held_rows, kept, keys_of, numbers_of, row_gates, rows_of, with_gates
 
 
 @triton.jit
@@ -34,10 +34,11 @@ def list_backward_rows(
     dq [B, Hq, Nq, HEAD_DIM], dk and dv [B, Hkv, Nk, HEAD_DIM], by_row [B, Hq, R] are contiguous; by_key [B, bundles,
     blocks, slots, parts of an entry] too.
     """
-    batch, bundle, count, lists, tile, a, i, live, head, row_gate, row_live = held_rows(
+    batch, bundle, count, lists, tile, a, row, far, live, head, row_gate, row_live = held_rows(
         heads, group, R, offset, queries_ptr, rows_ptr, row_gate_ptr, head_gate_ptr, GROUPS, TILE, BLOCK_Q, PACK
     )
-    query = offset + i
+    i = row + far
+    query, each = offset + i, far * 0 + head
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
     do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), i, do_n, do_d, live, HEAD_DIM, BLOCK_D)
     lse = tl.load(vector(lse_ptr, batch, head, heads, Nq) + i, mask=live, other=0.0) * LOG2_E
@@ -50,20 +51,23 @@ def list_backward_rows(
     dq = tl.zeros([BLOCK_Q, BLOCK_D], tl.float32)
     by_row = tl.zeros([BLOCK_Q], tl.float32)
     for start in range(0, tl.load(ends_ptr + lists * blocks + tl.program_id(0)) * PADDED, BLOCK_K):
-        x = start + tl.arange(0, BLOCK_K)
-        j, key_live, since, until, gate = keys_of(
-            x, at, entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length, size_ptr, batch * Nk, BLOCK, PADDED
-        )
-        k = load_rows(k_at, j, k_n, k_d, key_live, HEAD_DIM, BLOCK_D)
-        v = load_rows(v_at, j, v_n, v_d, key_live, HEAD_DIM, BLOCK_D)
+        first, away, key_live, since, until, gate = keys_of(
+            start, at, entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length, size_ptr, batch * Nk, BLOCK, PADDED,
+            BLOCK_K,
+        )  # fmt: skip
+        j = first + away
+        k = load_rows(k_at + tl.cast(first, tl.int64) * k_n, away, k_n, k_d, key_live, HEAD_DIM, BLOCK_D)
+        v = load_rows(v_at + tl.cast(first, tl.int64) * v_n, away, v_n, v_d, key_live, HEAD_DIM, BLOCK_D)
         keep = kept(
-            query[:, None], j[None, :], row_live[:, None], key_live[None, :], since[None, :], until[None, :], batch,
-            head[:, None], nq, nk, tables, CAUSAL, KEEP,
+            query[:, None], j[None, :], row_live[:, None], key_live[None, :], since[None, :], until[None, :], since_ptr,
+            until_ptr, batch, each[:, None], nq, nk, tables, CAUSAL, KEEP,
         )  # fmt: skip
         scores = capped(product(q, tl.trans(k), PRECISION) * (scale * LOG2_E), SOFTCAP)
-        p = tl.where(keep, tl.exp2(scores + row_gate[:, None] + gate[None, :] - lse[:, None]), 0.0)
+        gated = with_gates(scores, row_gate[:, None], gate[None, :], row_gate_ptr, head_gate_ptr, gate_ptr, size_ptr)
+        p = tl.where(keep, tl.exp2(gated - lse[:, None]), 0.0)
         ds = tl.where(keep, p * (product(do, tl.trans(v), PRECISION) - delta[:, None]), 0.0)
-        by_row += tl.sum(ds, 1)
+        if by_row_ptr is not None:
+            by_row += tl.sum(ds, 1)
         if by_key_ptr is not None:
             store_by_key(by_key_ptr, tl.sum(ds, 0), batch, bundle, count, blocks, slots, start, PADDED, BLOCK_K)
         ds = uncapped(ds, scores, SOFTCAP)
@@ -117,23 +121,13 @@ def list_backward_keys(
     lists = batch.to(tl.int64) * GROUPS + g
     nq, nk, length = tl.load(lengths_ptr + 2 * batch), tl.load(lengths_ptr + 2 * batch + 1), tl.load(keys_ptr + batch)
     key = key_head(bundle, group, PACK)
-    x = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
     ranks: tl.constexpr = BLOCK_Q // PACK
     if TILE == 0:
-        j, key_live, since, until, gate = keys_of(
-            x,
-            lists * slots,
-            entries_ptr,
-            since_ptr,
-            until_ptr,
-            gate_ptr,
-            slots,
-            length,
-            size_ptr,
-            batch * Nk,
-            BLOCK,
-            PADDED,
-        )
+        near, far, key_live, since, until, gate = keys_of(
+            tl.program_id(0) * BLOCK_K, lists * slots, entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length,
+            size_ptr, batch * Nk, BLOCK, PADDED, BLOCK_K,
+        )  # fmt: skip
+        j = tl.where(key_live, near + far, 0)
         first = tl.maximum(tl.min(tl.where(key_live, tl.maximum(since, j if CAUSAL else 0), 0x7FFFFFFF), 0) - offset, 0)
         last = tl.max(tl.where(key_live, until, 0), 0) - offset
         low, high = 0, tl.cdiv(R, ranks)
@@ -153,37 +147,42 @@ def list_backward_keys(
     dk = tl.zeros([BLOCK_K, BLOCK_D], tl.float32)
     dv = tl.zeros([BLOCK_K, BLOCK_D], tl.float32)
     by_key = tl.zeros([BLOCK_K], tl.float32)
-    head = query_head(bundle, group, BLOCK_Q, PACK) + tl.zeros([BLOCK_Q], tl.int32)
+    head = query_head(bundle, group, BLOCK_Q, PACK)
+    each = head + tl.zeros([BLOCK_Q], tl.int32)
     q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
     lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+    count_q = tl.load(queries_ptr + batch) - offset
     for item in range(low, high):
         if TILE == 0:
             rows = item
         else:
             code = tl.load(order_ptr + lists * tiles * slots + item // per)
             rows = code // slots * per + item % per
-            # One slot for all keys: its numbers are read once for each, so that they have the shape of keys.
-            _, key_live, since, until, gate = keys_of(
-                code % slots * PADDED + place, (lists * tiles + code // slots) * slots,
-                entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length, size_ptr, batch * Nk, BLOCK, PADDED,
-            )  # fmt: skip
-        _, a, i, live = rows_of(
-            rows, batch, g, group, R, tl.load(queries_ptr + batch) - offset, rows_ptr, GROUPS, TILE, BLOCK_Q, PACK
-        )
+            # One slot for all keys.
+            since, until, gate = numbers_of(lists * tiles * slots + code, place, since_ptr, until_ptr, gate_ptr)
+            key_live = exists & (gate > float("-inf"))
+            gate = tl.where(key_live, gate, 0.0)
+            if size_ptr is not None:
+                gate += tl.load(size_ptr + batch * Nk + j)
+            gate *= LOG2_E
+        _, a, row, away, live = rows_of(rows, batch, g, group, R, count_q, rows_ptr, GROUPS, TILE, BLOCK_Q, PACK)
+        i = row + away
         query = offset + i
-        row_gate, row_live = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
-        q = load_rows(q_at, i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
-        do = load_rows(do_at, i, do_n, do_d, live, HEAD_DIM, BLOCK_D)
+        row_gate, row_live = row_gates(a, each, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
+        q = load_rows(q_at + tl.cast(row, tl.int64) * q_n, away, q_n, q_d, live, HEAD_DIM, BLOCK_D)
+        do = load_rows(do_at + tl.cast(row, tl.int64) * do_n, away, do_n, do_d, live, HEAD_DIM, BLOCK_D)
         lse = tl.load(lse_at + i, mask=live, other=0.0) * LOG2_E
         delta = tl.load(delta_at + i, mask=live, other=0.0)
         keep = kept(
-            query[None, :], j[:, None], row_live[None, :], key_live[:, None], since[:, None], until[:, None], batch,
-            head[None, :], nq, nk, tables, CAUSAL, KEEP,
+            query[None, :], j[:, None], row_live[None, :], key_live[:, None], since[:, None], until[:, None], since_ptr,
+            until_ptr, batch, each[None, :], nq, nk, tables, CAUSAL, KEEP,
         )  # fmt: skip
         scores = capped(product(k, tl.trans(q), PRECISION) * (scale * LOG2_E), SOFTCAP)
-        p = tl.where(keep, tl.exp2(scores + row_gate[None, :] + gate[:, None] - lse[None, :]), 0.0)
+        gated = with_gates(scores, row_gate[None, :], gate[:, None], row_gate_ptr, head_gate_ptr, gate_ptr, size_ptr)
+        p = tl.where(keep, tl.exp2(gated - lse[None, :]), 0.0)
         ds = tl.where(keep, p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), 0.0)
-        by_key += tl.sum(ds, 1)
+        if by_key_ptr is not None:
+            by_key += tl.sum(ds, 1)
         dv = add_product(dv, p, do, PRECISION)
         dk = add_product(dk, uncapped(ds, scores, SOFTCAP), q, PRECISION)
     owner = (batch.to(tl.int64) * (heads // group) + key) * Nk * HEAD_DIM
@@ -191,6 +190,7 @@ def list_backward_keys(
         exists = key_live
         if by_key_ptr is not None:
             width = slots * PADDED
+            x = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
             tl.store(by_key_ptr + (batch.to(tl.int64) * count + bundle) * width + x, by_key, mask=x < width)
     mine = inside(exists, HEAD_DIM, BLOCK_D)
     add_to(addresses(dk_ptr + owner, j, HEAD_DIM, 1, BLOCK_D), dk * scale, mine, ALONE)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ....compiler.kernels.kernel_file import import_source
 from ....compiler.kernels.spell import sentence, spell_predicate
-from ....compiler.relations.integer import Predicate
+from ....compiler.relations.integer import TRUE, Predicate
 from ..held import Earlier, HeldAlways, HeldBlocks, HeldColumns, HeldKeys, HeldRows
 from ..lists import Bounds
 
@@ -37,7 +37,8 @@ def keep(i, j, batch, head, nq, nk, tables):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keep:
-    """``function``: the Triton function; ``tables``: what it looks up, pointers and sizes."""
+    """``function``: the Triton function, None where nothing is asked; ``tables``: what it looks up, pointers and
+    sizes."""
 
     function: Any
     tables: tuple[Tensor | int, ...]
@@ -53,6 +54,8 @@ def keep(bounds: Bounds, heads: int, batch: int, keys: int) -> Keep:
         lines.append(held.line)
     if not tables:
         tables.append(0)  # a tuple of none is no argument
+    if bounds.within == TRUE and not lines:
+        return Keep(None, tuple(tables))
     return Keep(_function(bounds.within, tuple(lines)), tuple(tables))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,19 +13,18 @@ from ....compiler.kernels import launch
 from ...engines.launching import check_device, machine
 from ...errors import EngineError
 from ..gathered import Rows
-from ..lists import KeyLists
+from ..lists import Bounds, KeyLists
 from ..products import Scores
 from .backward import list_backward_keys, list_backward_rows
 from .forward import list_forward
 from .keep import Keep, keep
 from .tables import Shape, Tables, readers
 
-FORWARD_WARPS, BACKWARD_WARPS = 4, 8
 _LARGEST_GRID_Y = 65535
 
 
 def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scores: Scores) -> None:
-    """Merge into out [B, Hq, Nq, D] and lse [B, Hq, Nq], both contiguous and fp32, in place.
+    """Merge into out [B, Hq, Nq, D] and lse [B, Hq, Nq], contiguous and fp32, in place; out in fp32 or as q.
 
     Raises EngineUnavailable on a CPU without the interpreter.
     """
@@ -39,7 +38,7 @@ def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tens
     with run.device:
         list_forward[run.grid](
             run.q, run.k, run.v, out, lse, *run.list_arguments(run.tables.ends), *strides, *run.sizes(), run.blocks,
-            *run.list_sizes(), **run.constants(num_warps=FORWARD_WARPS),
+            *run.list_sizes(), **run.constants(), **run.options("forward"),
         )  # fmt: skip
 
 
@@ -94,8 +93,10 @@ class _Run:
         shape = Shape.of(lists, q.shape[1], k.shape[1], rows)
         if (instances := q.shape[0] * shape.bundles(q.shape[1], k.shape[1])) > _LARGEST_GRID_Y:
             raise EngineError(f"{instances} heads in a batch are too many for one launch: give fewer batch elements")
-        tables = Tables.of(lists, shape, q.shape[0], rows)
-        return cls(lists, shape, tables, keep(lists.bounds, q.shape[1], q.shape[0], k.shape[2]), q, k, v, rows, scores)
+        sizes = (q.shape[0], q.shape[1], k.shape[1], k.shape[2], rows)
+        tables = lists.once(("tables", *sizes), lambda: Tables.of(lists, shape, q.shape[0], rows))
+        own = lists.once(("keep", *sizes), lambda: keep(lists.bounds, q.shape[1], q.shape[0], k.shape[2]))
+        return cls(lists, shape, tables, own, q, k, v, rows, scores)
 
     @property
     def blocks(self) -> int:
@@ -118,14 +119,11 @@ class _Run:
         return torch.cuda.device(self.q.device) if self.q.is_cuda else nullcontext()
 
     def list_arguments(self, *readers: Tensor | None) -> tuple[Any, ...]:
-        tables, bounds, lists = self.tables, self.lists.bounds, self.lists
+        tables, lists = self.tables, self.lists
         size = None if lists.log_size is None else lists.log_size.float().expand(self.q.shape[0], -1).contiguous()
-        lengths = [bounds.lengths.get(name, bounds.lengths.get("n")) for name in ("nq", "nk")]
-        assert lengths[0] is not None and lengths[1] is not None
-        both = torch.stack([lengths[0], lengths[1]], -1).int().contiguous()
         return (
             tables.entries, tables.since, tables.until, tables.gate, size, *readers, tables.rows, tables.row_gate,
-            tables.head_gate, bounds.queries.int().contiguous(), bounds.keys.int().contiguous(), both, self.keep.tables,
+            tables.head_gate, *lists.once("lengths", lambda: _lengths(lists.bounds)), self.keep.tables,
         )  # fmt: skip
 
     def sizes(self) -> tuple[int, ...]:
@@ -136,6 +134,22 @@ class _Run:
     def list_sizes(self) -> tuple[int, int, float, int]:
         """tiles, slots, scale, offset."""
         return (*self.lists.entries.shape[2:], float(self.scores.scale), self.lists.bounds.first)
+
+    @property
+    def lanes_of_keys(self) -> int:
+        """Lanes that an instance which holds keys takes at once: it has two sums, and no room for many."""
+        return max(self.shape.pack, min(self.shape.block_q, 32)) if self.slender else self.shape.block_q
+
+    @property
+    def slender(self) -> bool:
+        """Whether two instances of few warps fit a processor side by side, by ahead-of-time builds for sm_90."""
+        return self.q.element_size() == 2 and launch.block_dim(self.q.shape[3]) <= 128
+
+    def options(self, kernel: Literal["forward", "rows", "keys"]) -> dict[str, int]:
+        """Warps and stages. Not tuned on a GPU."""
+        if self.slender:
+            return {"num_warps": 4, "num_stages": 3 if kernel == "keys" else 2}
+        return {"num_warps": 4 if kernel == "forward" else 8}
 
     def constants(self, **more: Any) -> dict[str, Any]:
         shape, head_dim, bounds = self.shape, self.q.shape[3], self.lists.bounds
@@ -159,7 +173,8 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Slopes:
-    """Backward over some lists: adds to dq, dk and dv, contiguous and fp32."""
+    """Backward over some lists: adds to dq, dk and dv, contiguous and fp32; or as q, where lists are ``held`` and
+    ``alone`` (``Shape``)."""
 
     run_of: _Run
     whole: Rows
@@ -170,8 +185,7 @@ class _Slopes:
     def run(self, by_key: bool, by_row: bool) -> tuple[Tensor | None, Tensor | None]:
         """The sums of dS, where they are asked for: by entry [B, bundles, tiles, slots], by row [B, Hq, R]."""
         run, shape = self.run_of, self.run_of.shape
-        # An instance can hold keys of a list that all rows share, and a block whose readers are known; no single key.
-        held = not shape.tile or shape.block >= 16
+        held = shape.held
         parts = max(1, shape.padded // shape.block_k)
         tiles, slots = run.lists.entries.shape[2:]
         batch, bundles = run.q.shape[0], run.bundles
@@ -185,7 +199,7 @@ class _Slopes:
             list_backward_rows[run.grid](
                 *common, self.dq, None if held else self.dk, None if held else self.dv, entries, rows,
                 *run.list_arguments(run.tables.ends), *strides, *run.sizes(), run.blocks,
-                *run.list_sizes(), **run.constants(num_warps=BACKWARD_WARPS),
+                *run.list_sizes(), **run.constants(), **run.options("rows"),
             )  # fmt: skip
             shared = self._keys(common, strides, by_key and not shape.tile) if held else None
         if entries is not None:
@@ -199,19 +213,29 @@ class _Slopes:
         order = offsets = sums = None
         if shape.tile:
             blocks = -(-run.k.shape[2] // shape.block)
-            order, offsets = readers(run.tables, blocks)
+            known = run.lists.once(("readers", *run.tables.entries.shape, blocks), lambda: readers(run.tables, blocks))
+            order, offsets = known
             count = blocks * (shape.padded // shape.block_k)
         else:
             count = -(-slots * shape.padded // shape.block_k)
             if by_key:
                 sums = run.q.new_zeros(run.q.shape[0], run.bundles, slots * shape.padded, dtype=torch.float32)
+        alone = shape.alone(run.q.shape[1], run.k.shape[1])
         list_backward_keys[(count, run.grid[1])](
             *common, self.dk, self.dv, sums, *run.list_arguments(order, offsets), *strides, *run.sizes(),
-            *run.list_sizes(), **run.constants(ALONE=run.bundles == run.k.shape[1], num_warps=BACKWARD_WARPS),
+            *run.list_sizes(), **run.constants(ALONE=alone, BLOCK_Q=run.lanes_of_keys), **run.options("keys"),
         )  # fmt: skip
         if sums is None:
             return None
         return sums.view(*sums.shape[:2], 1, slots, shape.padded).sum(-1)
+
+
+def _lengths(bounds: Bounds) -> tuple[Tensor, Tensor, Tensor]:
+    """int32, contiguous: queries [B], keys [B], and the two lengths that the pattern knows, [B, 2]."""
+    known = [bounds.lengths.get(name, bounds.lengths.get("n")) for name in ("nq", "nk")]
+    assert known[0] is not None and known[1] is not None
+    both = torch.stack([known[0], known[1]], -1)
+    return bounds.queries.int().contiguous(), bounds.keys.int().contiguous(), both.int().contiguous()
 
 
 def _strides(**tensors: Tensor) -> tuple[int, ...]:

@@ -2,8 +2,10 @@
 
 Names: ``a`` is a place among the rows of the lists, ``i`` the query that stands there; ``x`` a place in a list whose
 entries are padded to PADDED keys each, ``j`` the key that stands there. Row 0 of q is query number ``offset``: rows are
-counted from there, positions in lists and conditions are not. A list tensor is contiguous, [B, G, tiles,
-slots]. A *bundle* is a query head, or with PACK > 1 those of a key head (``engines/lanes.py``); G divides the bundles.
+counted from there, positions in lists and conditions are not. Rows and keys are given as a first one, a number, and how
+far the others are from it: where they lie side by side, addresses differ from step to step by that number alone.
+A list tensor is contiguous, [B, G, tiles, slots]. A *bundle* is a query head, or with PACK > 1 those of a key head
+(``engines/lanes.py``); G divides the bundles.
 """
 
 # mypy: ignore-errors
@@ -29,7 +31,7 @@ def rows_of(
     block, batch, g, group, R, length, rows_ptr, GROUPS: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr,
     PACK: tl.constexpr,
 ):  # fmt: skip
-    """(tile, a, i, live) of a block of lanes; ``length``: how many rows exist."""
+    """(tile, a, first, far, live) of a block of lanes, i = first + far; ``length``: how many rows exist."""
     ranks = BLOCK // PACK
     if TILE == 0:
         tile = block * 0
@@ -44,36 +46,61 @@ def rows_of(
     if PACK == 1:
         live = a < end
     if rows_ptr is None:
-        i = a
+        return tile, a, first, lane // PACK, live & (a < length)
     else:
         i = tl.load(rows_ptr + (batch.to(tl.int64) * GROUPS + g) * R + a, mask=live, other=0)
-    return tile, a, i, live & (i < length)
+        return tile, a, first * 0, i, live & (i < length)
 
 
 @triton.jit
 def keys_of(
-    x, at, entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length, size_ptr, size_at, BLOCK: tl.constexpr,
-    PADDED: tl.constexpr,
+    start, at, entries_ptr, since_ptr, until_ptr, gate_ptr, slots, length, size_ptr, size_at, BLOCK: tl.constexpr,
+    PADDED: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """(j, live, since, until, log-gate in units of log2) of places in the list that begins at ``at``."""
-    slot = x // PADDED
-    exists = slot < slots
-    entry = tl.load(entries_ptr + at + slot, mask=exists, other=-1)
-    j = entry * BLOCK + x % PADDED
-    live = exists & (entry >= 0) & (x % PADDED < BLOCK) & (j < length)
-    j = tl.where(live, j, 0)
-    since, until, gate = j * 0, j * 0 + 0x7FFFFFFF, j.to(tl.float32) * 0.0
-    if since_ptr is not None:
-        since = tl.load(since_ptr + at + slot, mask=exists, other=0x7FFFFFFF)
-    if until_ptr is not None:
-        until = tl.load(until_ptr + at + slot, mask=exists, other=0)
-    if gate_ptr is not None:
-        gate = tl.load(gate_ptr + at + slot, mask=exists, other=float("-inf"))
+    """(first, far, live, since, until, log-gate in units of log2) of BLOCK_K places, from ``start`` on, in the list
+    that begins at ``at``: j = first + far."""
+    if PADDED >= BLOCK_K:  # within one entry
+        slot = at + start // PADDED
+        far = tl.arange(0, BLOCK_K)
+        entry = tl.load(entries_ptr + slot)
+        inner = start % PADDED
+        first = tl.maximum(entry, 0) * BLOCK + inner
+        live = (far < tl.minimum(BLOCK - inner, length - first)) & (entry >= 0)
+        since, until, gate = numbers_of(slot, far, since_ptr, until_ptr, gate_ptr)
         live = live & (gate > float("-inf"))
-        gate = tl.where(gate > float("-inf"), gate, 0.0)
+    else:
+        x = start + tl.arange(0, BLOCK_K)
+        slot = x // PADDED
+        exists = slot < slots
+        entry = tl.load(entries_ptr + at + slot, mask=exists, other=-1)
+        far = entry * BLOCK + x % PADDED
+        live = exists & (entry >= 0) & (x % PADDED < BLOCK) & (far < length)
+        first, far = start * 0, tl.where(live, far, 0)
+        since, until, gate = far * 0, far * 0 + 0x7FFFFFFF, far.to(tl.float32) * 0.0
+        if since_ptr is not None:
+            since = tl.load(since_ptr + at + slot, mask=exists, other=0x7FFFFFFF)
+        if until_ptr is not None:
+            until = tl.load(until_ptr + at + slot, mask=exists, other=0)
+        if gate_ptr is not None:
+            gate = tl.load(gate_ptr + at + slot, mask=exists, other=float("-inf"))
+            live = live & (gate > float("-inf"))
+    gate = tl.where(live, gate, 0.0)
     if size_ptr is not None:
-        gate += tl.load(size_ptr + size_at + j)
-    return j, live, since, until, gate * LOG2_E
+        gate += tl.load(size_ptr + size_at + first + far, mask=live, other=0.0)
+    return first, far, live, since, until, gate * LOG2_E
+
+
+@triton.jit
+def numbers_of(slot, far, since_ptr, until_ptr, gate_ptr):
+    """(since, until, log-gate) of one slot, for each of its keys."""
+    since, until, gate = far * 0, far * 0 + 0x7FFFFFFF, far.to(tl.float32) * 0.0
+    if since_ptr is not None:
+        since += tl.load(since_ptr + slot)
+    if until_ptr is not None:
+        until = far * 0 + tl.load(until_ptr + slot)
+    if gate_ptr is not None:
+        gate += tl.load(gate_ptr + slot)
+    return since, until, gate
 
 
 @triton.jit
@@ -93,28 +120,48 @@ def held_rows(
     heads, group, R, offset, queries_ptr, rows_ptr, row_gate_ptr, head_gate_ptr, GROUPS: tl.constexpr,
     TILE: tl.constexpr, BLOCK: tl.constexpr, PACK: tl.constexpr,
 ):  # fmt: skip
-    """(batch, bundle, how many there are, which list of all elements, tile, a, i, live, head, log-gate, whether it is
-    open) of an instance that holds a block of lanes."""
+    """(batch, bundle, how many there are, which list of all elements, tile, a, first, far, live, head, log-gate,
+    whether it is open) of an instance that holds a block of lanes. The head is one number, or one for each lane."""
     count = bundles(heads, group, PACK)
     batch, bundle = tl.program_id(1) // count, tl.program_id(1) % count
     g = group_of(bundle, count, GROUPS)
     length = tl.load(queries_ptr + batch) - offset
-    tile, a, i, live = rows_of(
+    tile, a, first, far, live = rows_of(
         tl.program_id(0), batch, g, group, R, length, rows_ptr, GROUPS, TILE, BLOCK, PACK
     )  # fmt: skip
-    head = query_head(bundle, group, BLOCK, PACK) + tl.zeros([BLOCK], tl.int32)
-    gate, is_open = row_gates(a, head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
-    return batch, bundle, count, batch.to(tl.int64) * GROUPS + g, tile, a, i, live, head, gate, is_open
+    head = query_head(bundle, group, BLOCK, PACK)
+    gate, is_open = row_gates(a, a * 0 + head, batch, g, R, heads, row_gate_ptr, head_gate_ptr, live, GROUPS)
+    return batch, bundle, count, batch.to(tl.int64) * GROUPS + g, tile, a, first, far, live, head, gate, is_open
 
 
 @triton.jit
-def kept(i, j, row_live, key_live, since, until, batch, head, nq, nk, tables, CAUSAL: tl.constexpr, KEEP: tl.constexpr):
-    """Which pairs the lists hold: all arguments of rows are [rows, 1] and those of keys [1, keys], or the other way."""
-    result = row_live & key_live & (i >= since) & (i < until)
+def kept(
+    i, j, row_live, key_live, since, until, since_ptr, until_ptr, batch, head, nq, nk, tables, CAUSAL: tl.constexpr,
+    KEEP: tl.constexpr,
+):  # fmt: skip
+    """Which pairs the lists hold: all arguments of rows are [rows, 1] and those of keys [1, keys], or the other way.
+    KEEP None: nothing more is asked of a pair."""
+    result = row_live & key_live
+    if since_ptr is not None:
+        result = result & (i >= since)
+    if until_ptr is not None:
+        result = result & (i < until)
     if CAUSAL:
         result = result & (j <= i)
-    # What does not exist stands at place 0 of every table.
-    return result & KEEP(tl.where(row_live, i, 0), tl.where(key_live, j, 0), batch, head, nq, nk, tables)
+    if KEEP is not None:
+        # What does not exist stands at place 0 of every table.
+        result = result & KEEP(tl.where(row_live, i, 0), tl.where(key_live, j, 0), batch, head, nq, nk, tables)
+    return result
+
+
+@triton.jit
+def with_gates(scores, rows, keys, row_gate_ptr, head_gate_ptr, gate_ptr, size_ptr):
+    """Scores and the log-gates of rows and of keys, where there are any."""
+    if row_gate_ptr is not None or head_gate_ptr is not None:
+        scores += rows
+    if gate_ptr is not None or size_ptr is not None:
+        scores += keys
+    return scores
 
 
 # What earlier terms hold; ``g``: the group that the head follows, of GROUPS; ``width``: of a row of the table.

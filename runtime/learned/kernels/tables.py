@@ -53,6 +53,16 @@ class Shape:
     def bundles(self, heads: int, key_heads: int) -> int:
         return key_heads if self.pack > 1 else heads
 
+    @property
+    def held(self) -> bool:
+        """Whether an instance can hold keys: of a list that all rows share, or a block whose readers are known; no
+        single key."""
+        return not self.tile or self.block >= 16
+
+    def alone(self, heads: int, key_heads: int) -> bool:
+        """Whether no other instance that holds keys adds to the same ones."""
+        return self.bundles(heads, key_heads) == key_heads
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:

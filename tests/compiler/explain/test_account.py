@@ -98,6 +98,15 @@ def test_open_patterns_have_no_cost_yet() -> None:
     assert found.pairs < found.possible
 
 
+def test_a_seeded_table_costs_the_blocks_that_it_draws() -> None:
+    found = account("local(3) | random(2, block = 16)", n=256).cost
+    assert found is not None
+    *_, share = found.shares
+    assert (share.label, share.orders) == ("random(2, block = 16)", "blocks of 16 / a table")
+    assert (share.full_tiles, share.kernel, found.table_bytes) == (1, found.kernels - 1, 4 * 2 * 16)
+    assert account("random(2) | pooled(4)", n=40).cost is None
+
+
 def test_a_cross_pattern_has_a_cost_and_neither_cache_nor_hops() -> None:
     cross = explain(pc.loads("pattern p cross { step columns(first(2)) }")["p"], 16)
     assert (cross.direction, cross.cache, cross.hops) == (Direction.CROSS, None, None)

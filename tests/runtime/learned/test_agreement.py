@@ -1,4 +1,4 @@
-"""Random patterns with learned terms, on random lengths and padding: compose against the reference in float64."""
+"""Random patterns with learned terms and tables, on random lengths and padding: compose against float64."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from patternc.runtime.learned.speeds import assume
 from patternc.testing.machines import QUICK_DENSE
 
 RELATIONS = ["self", "local(5)", "strided(7)", "block(8)", "columns(first(2))", "fixed(6, 2)"]
+TABLES = ["random(2, 5)", "random(3)", "gated random(2, 8)", "(random(2, 4, seed = 7) - block(8))"]
 SELECTORS = {
     "topk_blocks": "learn {0} = topk_blocks(k = {k}, block = {b}, relax = lapsum)",
     "topk": "learn {0} = topk(k = {k}, per = {per})",
@@ -40,6 +41,7 @@ def steps(draw):
         if use != "refine" and draw(st.booleans()):
             term = f"({term} {draw(st.sampled_from('&-'))} {draw(st.sampled_from(RELATIONS[1:]))})"
         terms.append(("gated " if draw(st.booleans()) else "") + term)
+    terms += draw(st.lists(st.sampled_from(TABLES), max_size=1))
     if draw(st.booleans()) or not kinds:
         terms.append(draw(st.sampled_from(["pooled(4)", "gated pooled(3)"])))
     return "\n".join(learn), " | ".join(draw(st.permutations(terms))), direction

@@ -21,7 +21,7 @@ RUN = [
     pytest.param(file, name, id=name)
     for file in catalogue.names()
     for name, pattern in pc.load(f"library:{file}").patterns.items()
-    if name not in TOO_COMPLEX and not uncompilable(pattern.bind(), tables=False)
+    if name not in TOO_COMPLEX and not uncompilable(pattern.bind(), "triton")
 ]
 
 

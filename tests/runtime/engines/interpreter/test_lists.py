@@ -26,7 +26,8 @@ ALONE = {
     "rows": "rows(few)",
 }
 TOGETHER = {
-    "causal": "self | select(hot) | columns(kept) | select(picks) | gated local(4) | gated select(warm) | pooled(4)",
+    "causal": "self | select(hot) | random(2, 6) | columns(kept) | select(picks) | gated local(4)"
+    " | gated select(warm) | pooled(4)",
     "bidirectional": "local(3) | axis(few) | gated refine(level) | columns(kept) | gated select(other) | select(picks)",
 }
 

@@ -1,0 +1,123 @@
+"""Forward and backward of a pattern with seeded tables: what is positional by its engine, then the lists in the same
+softmax.
+
+Kernels merge into out, and add to dq, dk and dv, as the engine left them: on a GPU a pass over wider ones would take
+longer than the lists. What is gathered piece by piece is added up in a wider data type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...compiler.lower_learned import LearnedProgram
+from ..engines.engine import Call, Engine
+from .dispatch import choose
+from .gathered import Rows
+from .kernels.tables import Shape
+from .softmax import Parts, add_gradients, add_lists
+from .table_parts import parts_of
+
+Three = tuple[Tensor, Tensor, Tensor]
+
+
+def forward(
+    engine: Engine[Any], program: LearnedProgram, q: Tensor, k: Tensor, v: Tensor, call: Call
+) -> tuple[Tensor, Tensor]:
+    """As ``Engine.forward``, of finite numbers."""
+    if program.positional is None:
+        out, lse = nothing(q)
+    else:
+        out, lse = engine.forward(program.positional, q, k, v, call)
+    parts, standing = parts_of(program, engine.name, q, k, call)
+    if not parts.lists:
+        return out, lse
+    wide = out if engine.name == "triton" else out.to(lse.dtype)
+    own_q, own_out, own_lse = (standing.queries(x) for x in (q, wide, lse))
+    own_k, own_v = standing.tokens(k), standing.tokens(v)
+    way = choose(parts.lists, own_q, own_k, parts.scores, engine.name)
+    add_lists(replace(parts, dispatch=way), own_q, own_k, own_v, own_out, own_lse)
+    return standing.queries_back(own_out).to(q.dtype), standing.queries_back(own_lse, -torch.inf)
+
+
+def backward(
+    engine: Engine[Any],
+    program: LearnedProgram,
+    grad_out: Tensor,
+    grad_lse: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    call: Call,
+) -> Three:
+    """As ``Engine.backward``, of finite numbers."""
+    if program.positional is None:
+        sums = _zeros((q, k, v), q.dtype)
+    else:
+        sums = engine.backward(program.positional, grad_out, grad_lse, q, k, v, out, lse, call)
+    parts, standing = parts_of(program, engine.name, q, k, call)
+    if not parts.lists:
+        return sums
+    given = None if grad_lse is None else standing.queries(grad_lse)
+    own_q, own_grad, own_out, own_lse = (standing.queries(x) for x in (q, grad_out, out, lse))
+    own_k, own_v = standing.tokens(k), standing.tokens(v)
+    whole, own = _rows(own_grad, given, own_out, own_lse, engine.name), (own_q, own_k, own_v)
+    if not standing.plain:
+        found = _zeros(own, lse.dtype)
+        _add(parts, own, whole, found)
+        back = standing.queries_back(found[0]), standing.tokens_back(found[1]), standing.tokens_back(found[2])
+        sums = _three(x + y for x, y in zip(back, sums, strict=True))
+    else:
+        sums = sums if _in_place(parts, q, k) else _three(x.to(lse.dtype) for x in sums)
+        _add(parts, own, whole, sums)
+    return _three(x.to(q.dtype) for x in sums)
+
+
+def nothing(q: Tensor) -> tuple[Tensor, Tensor]:
+    """(out, lse) of no pair."""
+    wide = torch.promote_types(q.dtype, torch.float32)
+    lse = torch.full(q.shape[:3], -torch.inf, dtype=wide, device=q.device)
+    return torch.zeros(q.shape, dtype=q.dtype, device=q.device), lse
+
+
+def _add(parts: Parts, own: Three, whole: Rows, sums: Three) -> None:
+    for _ in add_gradients(parts, *own, whole, sums, [False] * len(parts.lists)):
+        raise AssertionError("tables learn nothing")
+
+
+def _in_place(parts: Parts, q: Tensor, k: Tensor) -> bool:
+    """Whether each number of a gradient is added to but once by a list."""
+    if parts.engine != "triton":
+        return False
+    shapes = [Shape.of(each, q.shape[1], k.shape[1], q.shape[2]) for each in parts.lists]
+    return all(shape.held and shape.alone(q.shape[1], k.shape[1]) for shape in shapes)
+
+
+def _rows(grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor, engine: str) -> Rows:
+    """What every list is told of the queries. A query without a key has no gradient."""
+    dead = lse.isneginf()
+    known = lse.masked_fill(dead, 0.0).contiguous()[..., None]
+    if engine == "triton":
+        from ..engines.delta import row_delta  # triton is heavy
+
+        return Rows(out, grad, row_delta(grad, out, lse, grad_lse)[..., None], known, None)
+    delta = (grad.to(lse.dtype) * out).sum(-1)
+    if grad_lse is not None:
+        grad_lse = grad_lse.to(lse.dtype).masked_fill(dead, 0.0)
+        delta = delta - grad_lse
+        grad_lse = grad_lse[..., None]
+    return Rows(out, grad, delta[..., None], known, grad_lse)
+
+
+def _zeros(like: Three, dtype: torch.dtype) -> Three:
+    return _three(torch.zeros(x.shape, dtype=dtype, device=x.device) for x in like)
+
+
+def _three(found: Any) -> Three:
+    one, two, three = found
+    return one, two, three

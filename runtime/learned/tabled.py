@@ -1,0 +1,148 @@
+"""The engine of patterns with seeded tables, around one that runs programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from ...compiler.lower_learned import LearnedProgram
+from ...compiler.passes.program import Program
+from ..engines import guard
+from ..engines.by_heads import ByHeads, Run, runs
+from ..engines.engine import Call, Engine
+from ..errors import ArgumentError
+from . import table_passes
+from .table_passes import Three, nothing
+
+One: TypeAlias = Program | LearnedProgram
+
+
+def has_tables(program: object) -> bool:
+    if isinstance(program, ByHeads):
+        return any(map(has_tables, program.programs))
+    return isinstance(program, LearnedProgram)
+
+
+class TabledEngine:
+    """See :class:`~patternc.runtime.engines.engine.Engine`; ``engine`` runs what is positional. Packed documents, each
+    of which would have tables of its own, are refused: ArgumentError."""
+
+    def __init__(self, engine: Engine[Any]) -> None:
+        self._engine = engine
+
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
+    @torch.no_grad()
+    def forward(
+        self, program: One | ByHeads[One], q: Tensor, k: Tensor, v: Tensor, call: Call
+    ) -> tuple[Tensor, Tensor]:
+        """(out, lse)."""
+        if call.documents is not None:
+            remedy = "give each document a row of the batch, and what exists of it as spans"
+            raise ArgumentError("documents", "given to a pattern with a seeded table, which draws for each", remedy)
+        own = replace(call, check_finite=False)
+        with torch.autocast(q.device.type, enabled=False):
+            if not call.check_finite:
+                return self._forward(program, own, q, k, v)
+            out, lse = nothing(q)
+            guard.forward(partial(self._fill, program, own), q, k, v, out, lse)
+            return out, lse
+
+    @torch.no_grad()
+    def backward(
+        self,
+        program: One | ByHeads[One],
+        grad_out: Tensor,
+        grad_lse: Tensor | None,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        call: Call,
+    ) -> Three:
+        """(dq, dk, dv)."""
+        own, grad_out = replace(call, check_finite=False), grad_out.to(q.dtype)
+        with torch.autocast(q.device.type, enabled=False):
+            if not call.check_finite:
+                return self._backward(program, own, grad_lse, (grad_out, q, out, lse), (k, v))
+            if grad_lse is not None:  # the guard looks at one gradient: a NaN stands in both
+                spoiled = ~grad_lse.isfinite()
+                grad_out = grad_out.masked_fill(spoiled[..., None], torch.nan)
+                grad_lse = grad_lse.masked_fill(spoiled, 0.0)
+            dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+            run = partial(self._add, program, own, grad_lse)
+            guard.backward(run, partial(self._fill, program, own), (grad_out, q, out, lse, dq), (k, v, dk, dv))
+            return dq, dk, dv
+
+    def _fill(
+        self, program: One | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor
+    ) -> None:
+        for target, found in zip((out, lse), self._forward(program, call, q, k, v), strict=True):
+            target.copy_(found)
+
+    def _add(
+        self,
+        program: One | ByHeads[One],
+        call: Call,
+        grad_lse: Tensor | None,
+        queries: guard.Queries,
+        keys: guard.Keys,
+    ) -> None:
+        *given, dq = queries
+        k, v, dk, dv = keys
+        found = self._backward(program, call, grad_lse, given, (k, v))
+        for target, part in zip((dq, dk, dv), found, strict=True):
+            target.add_(part)
+
+    def _forward(
+        self, program: One | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if isinstance(program, Program):
+            found: tuple[Tensor, Tensor] = self._engine.forward(program, q, k, v, call)
+            return found
+        if isinstance(program, LearnedProgram):
+            return table_passes.forward(self._engine, program, q, k, v, call)
+        out, lse = nothing(q)
+        for one, run in _shares(program, q, k):
+            out[:, run.query], lse[:, run.query] = self._forward(
+                one, call, q[:, run.query], k[:, run.key], v[:, run.key]
+            )
+        return out, lse
+
+    def _backward(
+        self,
+        program: One | ByHeads[One],
+        call: Call,
+        grad_lse: Tensor | None,
+        queries: Sequence[Tensor],
+        keys: Sequence[Tensor],
+    ) -> Three:
+        """``queries``: the gradient of out, q, out and lse; ``keys``: k and v."""
+        (grad, q, out, lse), (k, v) = queries, keys
+        if isinstance(program, Program):
+            found: Three = self._engine.backward(program, grad, grad_lse, q, k, v, out, lse, call)
+            return found
+        if isinstance(program, LearnedProgram):
+            return table_passes.backward(self._engine, program, grad, grad_lse, q, k, v, out, lse, call)
+        dq, dk, dv = (torch.zeros(x.shape, dtype=lse.dtype, device=x.device) for x in (q, k, v))
+        for one, run in _shares(program, q, k):
+            given = None if grad_lse is None else grad_lse[:, run.query]
+            own = [x[:, run.query] for x in queries], [x[:, run.key] for x in keys]
+            parts = self._backward(one, call, given, *own)
+            for target, part in zip((dq[:, run.query], dk[:, run.key], dv[:, run.key]), parts, strict=True):
+                target.add_(part)
+        return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
+
+
+def _shares(program: ByHeads[One], q: Tensor, k: Tensor) -> Iterator[tuple[One, Run]]:
+    """Each program with heads of its own, as slices."""
+    for at, one in enumerate(program.programs):
+        yield from ((one, run) for run in runs(program.heads(at), q.shape[1] // k.shape[1]))

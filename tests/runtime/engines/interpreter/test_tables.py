@@ -1,0 +1,75 @@
+"""Seeded tables under the kernels, against the reference engine: each form of a call, forward and backward."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import patternc as pc
+from patternc.compiler.passes.program import Tile
+from patternc.testing.agreement import Eager, agree, budgets, results
+from patternc.testing.verify.engines import tiled
+
+MODULE = pc.loads("""
+pattern blocky bidirectional { step blocks(local(2) | global(first(1)), 16) | random(2, 16) }
+pattern ragged causal { step local(5) | random(3, 7, seed = 3) - columns({3, 11..20}) }
+pattern tokens causal { step self | random(3) }
+pattern alone bidirectional { step random(2, 16) }
+""")
+N = 37
+INT = torch.int32
+CALLS = {
+    "whole": (N, {"softcap": 2.0}),
+    "padded": (N, {"spans": torch.tensor([[6, N], [0, 31]], dtype=INT)}),
+    "one row": (1, {"query_offset": N - 1}),
+    "late rows": (9, {"query_offset": 19}),
+    "late rows, padded": (9, {"query_offset": 19, "spans": torch.tensor([[3, 25], [20, N]], dtype=INT)}),
+}
+
+
+def tensors(rows: int, dtype: torch.dtype = torch.float32):
+    torch.manual_seed(0)
+    return [torch.randn(2, heads, n, 16).to(dtype) for heads, n in ((4, rows), (2, N), (2, N))]
+
+
+def compiled(name: str, engine: str, dtype: torch.dtype = torch.float32):
+    program = pc.compile(MODULE[name], head_dim=16, dtype=dtype, engine=engine)
+    return tiled(program, Tile(16, 16)) if engine == "triton" else program
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        *(("blocky", call) for call in CALLS),
+        ("ragged", "whole"),
+        ("ragged", "late rows, padded"),
+        ("tokens", "one row"),
+        ("alone", "whole"),
+    ],
+)
+def test_as_the_reference(name: str, call: str) -> None:
+    rows, arguments = CALLS[call]
+    mine, theirs = (results(compiled(name, engine), tensors(rows), **arguments) for engine in ("triton", "reference"))
+    agree(mine, theirs, budget=2e-5)
+
+
+@pytest.mark.parametrize("name", ["blocky", "ragged"])
+def test_low_precision_is_added_up_where_it_is(name: str) -> None:
+    """Blocks of 16 tokens and more into gradients of the data type, smaller ones into wider sums."""
+    inputs = tensors(N, torch.bfloat16)
+    exact = results(pc.compile(MODULE[name], head_dim=16, dtype=torch.float64, engine="reference"), inputs)
+    eager = results(Eager(MODULE[name].mask(N), torch.bfloat16), inputs)
+    agree(
+        results(compiled(name, "triton", torch.bfloat16), inputs), exact, budget=budgets(eager, exact, torch.bfloat16)
+    )
+
+
+def test_heads_of_other_patterns_beside() -> None:
+    groups = [((0, 3), MODULE["blocky"]), ((1,), MODULE["alone"])]
+    given = [x.requires_grad_() for x in tensors(N)]
+    found = []
+    for engine in ("triton", "reference"):
+        out, lse = pc.compile_heads(groups, heads=4, head_dim=16, engine=engine)(*given, return_lse=True)
+        found.append((out, lse, *torch.autograd.grad(out.sin().sum(), given)))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs)
