@@ -124,6 +124,7 @@ def _signature(
         "PACK": variant.pack,
         "SPLIT": variant.split,
         "ADD": variant.add,
+        "TURN": launch.turn(8),
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}

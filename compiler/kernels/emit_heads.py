@@ -19,9 +19,12 @@ def emit_heads(role: Role, index: int, names: Sequence[str], owners: Mapping[str
     parts = [f"    {name}, owner {owner}: {one_line(label)}" for (name, owner), label in zip(
         owners.items(), labels, strict=True)]  # fmt: skip
     passed = ", ".join("None" if name == "owner_ptr" else name for name in names)
-    by_key = "tl.program_id(1) % (heads // group) * group"
-    head = by_key if role == "backward_key" else f"tl.program_id(1) % heads if PACK == 1 else {by_key}"
-    body = [f"owns = tl.load(owner_ptr + ({head}))"]
+    by_key = "bundle % (heads // group) * group"
+    head = by_key if role == "backward_key" else f"bundle % heads if PACK == 1 else {by_key}"
+    body = [
+        "bundle = tl.program_id(1) * TURN + tl.program_id(0) % TURN",
+        f"owns = tl.load(owner_ptr + ({head}))",
+    ]
     for name, owner in owners.items():
         body += [f"if owns == {owner}:", f"    {name}({passed})", "    return"]
     return "\n".join(

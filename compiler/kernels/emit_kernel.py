@@ -19,7 +19,7 @@ _SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
     "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
-    "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,",
+    "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,",
 )
 _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),
@@ -82,9 +82,9 @@ def backward_key(program: Program, index: int) -> str:
     ``program.backward[index]``, for all query heads of a group."""
     order = program.backward[index].order
     body = [
-        f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED)",
+        f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)",
         *(["nq = Nq"] if program.cross else []),
-        f"c, block, count = key_block({program.lengths[-1]}, {constants_of(order)}, {order.classes}, BLOCK_K)",
+        f"c, block, count = key_block({program.lengths[-1]}, {constants_of(order)}, {order.classes}, BLOCK_K, TURN)",
         "if block < 0:",
         "    return",
         f"J = block // ({program.tile.key} // BLOCK_K)",
@@ -132,10 +132,10 @@ def _stationary_query(program: Program, order: Order) -> list[str]:
     held = "Nq" if program.cross else "n"
     window = f"{start}, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
     return [
-        f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)",
+        f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)",
         f"{queries} = owned({held}, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
         "c, block, begin, end = query_block(",
-        f"    {window}, BLOCK_Q // PACK, SPLIT",
+        f"    {window}, BLOCK_Q // PACK, SPLIT, TURN",
         ")",
         "if block < 0:",
         "    return",

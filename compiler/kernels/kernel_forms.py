@@ -12,7 +12,7 @@ PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
     PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
-    ADD: tl.constexpr
+    ADD: tl.constexpr, TURN: tl.constexpr
 """
 DECORATOR = "triton.jit(do_not_specialize=['heads', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
 
@@ -42,11 +42,11 @@ SELF = Lengths(("n",), "n", "", "first", "query_offset", f"{_PLACE} + first - qu
 CROSS = Lengths(("nq", "nk"), "Nq", "nq = Nq", "0 * nq", "0 * nq", _PLACE, "0 * nq")
 
 QUERY_HEAD = """
-batch, bundle, first, <KEYS> = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+batch, bundle, first, <KEYS> = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
 <QUERIES> = owned(<COUNT>, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
 c, block, begin, end = query_block(
     <FIRST>, <QUERIES>, <OFFSET>, Nq, split_lo, split_hi,
-    HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_Q // PACK, SPLIT)
+    HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_Q // PACK, SPLIT, TURN)
 if block < 0:
     return
 I = block // (HOLE_tile // (BLOCK_Q // PACK))
@@ -131,9 +131,9 @@ for x in range(lo, hi):
 """
 KEY_MASK = "HOLE_keep(c, a, b, <LENGTHS>) & "
 KEY_HEAD = """
-batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED)
+batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
 <ALSO>
-c, block, count = key_block(<KEYS>, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K)
+c, block, count = key_block(<KEYS>, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K, TURN)
 if block < 0:
     return
 J = block // (HOLE_tile // BLOCK_K)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import gcd
 from typing import Literal, TypeAlias, get_args
 
 from ..passes.program import Order, Tile
@@ -170,6 +171,11 @@ def pack(rows: int, group: int) -> int:
     so that their keys are read once for all of them."""
     lanes = 1 << (group - 1).bit_length()
     return lanes if group > 1 and rows * lanes <= _FEW[-1] else 1
+
+
+def turn(bundles: int) -> int:
+    """How many heads take turns in the order in which instances start (runtime/engines/places.py)."""
+    return gcd(bundles, 8)
 
 
 def together(count: int, role: Role, options: Options, head_dim: int, itemsize: int, shared: int) -> int:

@@ -36,12 +36,12 @@ def join(
     part [instances of axis 1, shares, instances of axis 0, BLOCK_Q, HEAD_DIM], and part_lse without the last axis, are
     fp32. RESUME: what an earlier kernel left in (out, lse) is one more part.
     """
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, False)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, False, 1)
     if CROSS:  # the queries are a sequence of their own, which starts at row 0 of q
         first, n, query_offset = 0 * n, Nq, 0 * n
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, PERIOD, COUNT, START, CLASSES, TILE, BLOCK_Q // PACK, True
+        first, n, query_offset, Nq, split_lo, split_hi, PERIOD, COUNT, START, CLASSES, TILE, BLOCK_Q // PACK, True, 1
     )
     if block < 0:
         return

@@ -89,7 +89,8 @@ class KernelRun:
         self, arguments: dict[str, Any], split: work.Split = work.WHOLE, *, grid: tuple[int, int, int] | None = None
     ) -> None:
         q, call = arguments["q_ptr"], self.part.call
-        size = grid or (self.blocks, self.bundles, 1)
+        turn = launch.turn(self.bundles) if grid is None else 1
+        size = grid or (self.blocks * turn, self.bundles // turn, 1)
         if 0 in size:
             return
         start = partial(self.kernel.warmup, grid=size) if self.build else self.kernel[size]
@@ -107,6 +108,7 @@ class KernelRun:
             PACK=self.pack,
             SPLIT=grid is not None,
             ADD=self.add,
+            TURN=turn,
             num_warps=self.options.num_warps,
             num_stages=self.options.num_stages,
         )

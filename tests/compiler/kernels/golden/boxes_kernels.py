@@ -100,13 +100,13 @@ def forward_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT
+        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT, TURN
     )
     if block < 0:
         return
@@ -149,13 +149,13 @@ def backward_query_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT
+        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT, TURN
     )
     if block < 0:
         return
@@ -201,11 +201,11 @@ def backward_key_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
-    c, block, count = key_block(n, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, BLOCK_K)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
+    c, block, count = key_block(n, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, BLOCK_K, TURN)
     if block < 0:
         return
     J = block // (32 // BLOCK_K)

@@ -108,13 +108,13 @@ def forward_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: natural
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, TURN
     )
     if block < 0:
         return
@@ -155,13 +155,13 @@ def backward_query_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: natural
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, TURN
     )
     if block < 0:
         return
@@ -205,13 +205,13 @@ def forward_1(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: by residue mod 8
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 8, 1, 0, 8, 16, BLOCK_Q // PACK, SPLIT
+        first, n, query_offset, Nq, split_lo, split_hi, 8, 1, 0, 8, 16, BLOCK_Q // PACK, SPLIT, TURN
     )
     if block < 0:
         return
@@ -252,13 +252,13 @@ def backward_query_1(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: by residue mod 8
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 8, 1, 0, 8, 16, BLOCK_Q // PACK, SPLIT
+        first, n, query_offset, Nq, split_lo, split_hi, 8, 1, 0, 8, 16, BLOCK_Q // PACK, SPLIT, TURN
     )
     if block < 0:
         return
@@ -302,11 +302,11 @@ def backward_key_0(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: natural
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
-    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
+    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K, TURN)
     if block < 0:
         return
     J = block // (16 // BLOCK_K)
@@ -355,11 +355,11 @@ def backward_key_1(
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
 ):
     # stationary: by residue mod 8
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED)
-    c, block, count = key_block(n, 8, 1, 0, 8, BLOCK_K)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
+    c, block, count = key_block(n, 8, 1, 0, 8, BLOCK_K, TURN)
     if block < 0:
         return
     J = block // (16 // BLOCK_K)
