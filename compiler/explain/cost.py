@@ -27,10 +27,21 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """A tile that was tried: how many are touched at ``length``, and the price by which it was compared, in unmasked
+    tiles of 128 x 128."""
+
+    tile: Tile
+    length: int
+    tiles: int
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """One head at one length. ``tiles``: with diagonals as many more as would hold their pairs. ``flops`` and
     ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense ones are those of a causal (or full)
-    kernel with the same tiles."""
+    kernel with the same tiles. ``sizes``: what each tile that was tried would cost, the taken one first."""
 
     length: int
     head_dim: int
@@ -38,6 +49,7 @@ class Cost:
     shares: tuple[Share, ...]
     dense_tiles: int
     table_bytes: int
+    sizes: tuple[Size, ...] = ()
 
     @property
     def tiles(self) -> int:
@@ -58,26 +70,34 @@ class Cost:
 
     def waste(self, pairs: int) -> float:
         """The share of the computed scores that are masked away."""
-        return max(0.0, 1 - pairs / max(1, self.tiles * self.tile.query * self.tile.key))
+        return max(0.0, 1 - pairs / max(1, self.tiles * self.tile.pairs))
 
     def flops(self, tiles: int) -> int:
         """Two matrix products of 2 * query * key * head_dim each, per tile."""
-        return 4 * self.tile.query * self.tile.key * self.head_dim * tiles
+        return 4 * self.tile.pairs * self.head_dim * tiles
 
     def bytes_moved(self, reads: int, kernels: int) -> int:
         """A key and a value tile per read; queries and outputs once per kernel."""
         return 2 * self.head_dim * (2 * self.tile.key * reads + 2 * self.length * kernels)
 
+    @property
+    def dense_bytes(self) -> int:
+        """Of the dense kernel, which reads its keys once for as many queries as a tile of 128 x 128 has."""
+        return 2 * self.head_dim * (2 * self.dense_tiles * self.tile.pairs // TILE.query + 2 * self.length)
 
-def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile = TILE) -> Cost:
-    """Of the union of the steps. Raises PatternError for a pattern that cannot be compiled."""
+
+def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile | None = None) -> Cost:
+    """Of the union of the steps, in tiles of the cheapest size or of a stated one. Raises PatternError for a pattern
+    that cannot be compiled."""
     lowered = lower(pattern.union, pattern.direction, pattern.name, tile)
-    across = -(-n // tile.key)
+    own = lowered.program.tile
+    across = -(-n // own.key)
     causal = pattern.direction is Direction.CAUSAL
-    rows = range(-(-n // tile.query))
-    dense = sum(min(across, -(-((row + 1) * tile.query) // tile.key)) for row in rows) if causal else across * len(rows)
+    rows = range(-(-n // own.query))
+    dense = sum(min(across, -(-((row + 1) * own.query) // own.key)) for row in rows) if causal else across * len(rows)
+    sizes = tuple(Size(one.tile, one.length, one.tiles, one.price) for one in lowered.sizes)
     # Positional terms carry no tables, at any length.
-    return Cost(n, head_dim, tile, _shares(lowered, n), dense, table_bytes=0)
+    return Cost(n, head_dim, own, _shares(lowered, n), dense, table_bytes=0, sizes=sizes)
 
 
 def _shares(lowered: Lowered, n: int) -> tuple[Share, ...]:

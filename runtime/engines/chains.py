@@ -84,13 +84,11 @@ class Chains:
         how(run, arguments)
 
     def _steps(self, role: launch.Role) -> Iterator[tuple[int, list[Member]]]:
-        """(index, the members with a kernel of that index, of tiles or of diagonals)."""
+        """(index, the members with a kernel of that index, of one form)."""
         index = 0
         while members := [member for member in self.members if member.kernel(role, index)]:
-            for diagonal in (False, True):
-                alike = [member for member in members if member.is_diagonal(role, index) == diagonal]
-                if alike:
-                    yield index, alike
+            for form in dict.fromkeys(member.form(role, index) for member in members):
+                yield index, [member for member in members if member.form(role, index) == form]
             index += 1
 
     def _together(
