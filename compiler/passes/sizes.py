@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +28,8 @@ MOST_WASTE = 2.5
 """A program that computes no more scores than so many times its pairs keeps to ``TILE``."""
 
 CLEAR = 0.9
-"""A smaller tile is taken for at most so much of the price: prices are arithmetic."""
+"""A smaller tile is taken for at most so much of the price, since prices are arithmetic; and of the tiles whose prices
+are no further apart that of the fewest scores."""
 
 _OPERATIONS = 1_500_000
 """For the arrangement in one smaller tile."""
@@ -50,8 +52,8 @@ class Sized:
 
 def sizes(parts: Sequence[Part], tile: Tile | None = None) -> tuple[Sized, ...]:
     """The arrangements in each tile that was tried, first those to take: of the smaller tiles that are clearly cheaper
-    the cheapest, or those of ``TILE``. With a ``tile``, in that alone. Raises Refused or BudgetExceeded where the first
-    tile that is tried has none."""
+    one of the cheapest, or those of ``TILE``. With a ``tile``, in that alone. Raises Refused or BudgetExceeded where
+    the first tile that is tried has none."""
     length = max((reference_length(part) for part in parts), default=1)
     first = _sized(parts, tile or TILE, length)
     if tile is not None:
@@ -71,8 +73,18 @@ def sizes(parts: Sequence[Part], tile: Tile | None = None) -> tuple[Sized, ...]:
             break
         if found[-1].price > found[-2].price:
             break
-    clear = CLEAR * first.price
-    return tuple(sorted(found, key=lambda one: (one is not first and one.price > clear, one is first, one.price)))
+    return tuple(sorted(found, key=partial(_rank, found)))
+
+
+def _rank(found: Sequence[Sized], one: Sized) -> tuple[bool, bool, float]:
+    """The smaller the sooner ``one`` is taken, of those that were ``found``, ``TILE`` first."""
+
+    def clear(each: Sized) -> bool:
+        return each is found[0] or each.price <= CLEAR * found[0].price
+
+    least = min(each.price for each in found if clear(each))
+    near = clear(one) and CLEAR * one.price <= least
+    return not clear(one), not near, one.tiles * one.tile.pairs if near else one.price
 
 
 def _sized(parts: Sequence[Part], tile: Tile, length: int) -> Sized:

@@ -44,7 +44,9 @@ def test_what_wastes_most_of_a_large_tile_has_a_small_one(name: str) -> None:
     assert found.program.tile == read(found.source).tile == Tile(side, side)
     taken, *others = found.sizes
     assert TILE in {one.tile for one in others}
-    assert all(taken.price <= one.price for one in others)
+    for one in others:  # of equal prices, nearly, the fewest scores
+        assert taken.price <= one.price or taken.tiles * side**2 < one.tiles * one.tile.pairs
+        assert CLEAR * taken.price <= one.price
     assert large.sizes[0].price == next(one.price for one in others if one.tile == TILE)
     assert taken.price <= CLEAR * large.sizes[0].price
 
