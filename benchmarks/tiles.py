@@ -1,12 +1,14 @@
-"""Tiles that the compiled program computes, beside the fewest that its pairs could fill and beside FlexAttention's.
+"""Scores that the compiled program computes, in tiles of 128 x 128, beside the fewest that its pairs could fill and
+beside FlexAttention's.
 
     python benchmarks/tiles.py [-n 16384] [--patterns strided,longformer]
 
 needed      pairs / (128 x 128): what a program would compute that wastes nothing
-floor       the fewest tiles of this size that any program needs, in whatever order: those needed, or one for every 128
-            queries that have a key, or for every 128 keys that have a query, whichever is most. A window of 7 keys
+floor       the fewest that any program in tiles of 128 x 128 needs, in whatever order: those needed, or one for every
+            128 queries that have a key, or for every 128 keys that have a query, whichever is most. A window of 7 keys
             needs a tile per 128 queries, however few of its scores are of use
-ours        tiles of the forward kernels, from their ranges; of diagonals as many as would hold the pairs they compute
+ours        scores in the tiles of the forward kernels, from their ranges, and on diagonals. Where a program has smaller
+            tiles (``tile``) its scores would fill so many of 128 x 128
 flex        blocks of 128 x 128 in the natural order that hold a pair: what a block mask makes FlexAttention compute
 
 Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted row by row in numpy, from
@@ -41,8 +43,9 @@ class Row:
     pairs: int
     needed: float
     floor: float
-    ours: int
+    ours: float
     flex: int
+    tile: str
 
     @property
     def waste(self) -> float:
@@ -65,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     where, rows, refused = machine(), [], {}
     chosen = options.patterns.split(",") if options.patterns else [""]
-    columns = f"{'needed':>9} {'floor':>9} {'ours':>9} {'flex':>9}  ours/needed  ours/floor  flex/needed"
+    columns = f"{'needed':>9} {'floor':>9} {'ours':>9} {'flex':>9}  ours/needed  ours/floor  flex/needed  tile"
     print(f"n = {options.length}\n{'pattern':32} {columns}")
     for file in names():
         for pattern in pc.load(f"library:{file}").patterns.values():
@@ -90,7 +93,8 @@ def main() -> None:
 
 def row(pattern: pc.Pattern, n: int) -> Row:
     """Raises PatternError for a pattern that is not compiled."""
-    ours = cost(pattern.bound, n, 64).tiles
+    price = cost(pattern.bound, n, 64)
+    ours, tile = price.tiles * price.tile.pairs / SIDE**2, f"{price.tile.query} x {price.tile.key}"
     attends = membership(pattern.bound.union, pattern.direction, n, n, Extent.MAY)
     pairs, blocks, queries, keys, read = 0, 0, 0, np.arange(n), np.zeros(n, dtype=np.bool_)
     edges = np.arange(0, n, SIDE)
@@ -101,12 +105,13 @@ def row(pattern: pc.Pattern, n: int) -> Row:
         read |= band.any(axis=0)
         blocks += int(np.logical_or.reduceat(band.any(axis=0), edges).sum())
     needed = pairs / SIDE**2
-    return Row(pattern.name, pairs, needed, max(needed, queries / SIDE, int(read.sum()) / SIDE), ours, blocks)
+    return Row(pattern.name, pairs, needed, max(needed, queries / SIDE, int(read.sum()) / SIDE), ours, blocks, tile)
 
 
 def as_text(found: Row) -> str:
-    counts = f"{found.needed:9.1f} {found.floor:9.1f} {found.ours:9} {found.flex:9}"
-    return f"{found.pattern:32} {counts}  {found.waste:11.2f} {found.above_floor:11.2f}  {found.flex_waste:11.2f}"
+    counts = f"{found.needed:9.1f} {found.floor:9.1f} {found.ours:9.1f} {found.flex:9}"
+    ratios = f"{found.waste:11.2f} {found.above_floor:11.2f}  {found.flex_waste:11.2f}"
+    return f"{found.pattern:32} {counts}  {ratios}  {found.tile}"
 
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from ..patterns_dsl.syntax import Direction, Expression
 from .confirm import confirm
 from .kernels.emit import emit
-from .passes.arrange import Arrangement, arrange
+from .passes.arrange import Arrangement
 from .passes.coarse import Refused
 from .passes.fuse import fuse
-from .passes.merge import merge
-from .passes.program import TILE, Program, Tile
+from .passes.program import Program, Tile
+from .passes.sizes import Sized, sizes
 from .passes.split import split
 from .relations.context import BudgetExceeded, budget
 from .relations.denote import denote
+from .relations.relation import Relation
 from .runnable import refuse_open, refuse_tables, too_complex
 
 _OPERATIONS = 1_500_000
@@ -22,17 +23,23 @@ _OPERATIONS = 1_500_000
 
 @dataclass(frozen=True)
 class Lowered:
-    """A confirmed program, its kernels as source, and the layout search that led to it."""
+    """A confirmed program, its kernels as source, and the layout search that led to it: of each tile that was tried,
+    the taken one first."""
 
     program: Program
     source: str
-    arrangements: tuple[Arrangement, ...]
+    sizes: tuple[Sized, ...]
+
+    @property
+    def arrangements(self) -> tuple[Arrangement, ...]:
+        """Of the tile that was taken."""
+        return self.sizes[0].arrangements
 
 
-def lower(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Lowered:
-    """Compile a relation. Raises PatternError for one that cannot be compiled: P401 where the set computations run
-    out of their budget or find no ranges, P403 for what is decided at run time. ``Unconfirmed`` would say that what was
-    emitted is not the pattern.
+def lower(expression: Expression, direction: Direction, name: str, tile: Tile | None = None) -> Lowered:
+    """Compile a relation, in tiles of the cheapest size or of a stated one. Raises PatternError for one that cannot be
+    compiled: P401 where the set computations run out of their budget or find no ranges, P403 for what is decided at run
+    time. ``Unconfirmed`` would say that what was emitted is not the pattern.
     """
     refuse_open(expression)
     refuse_tables(expression)
@@ -43,10 +50,25 @@ def lower(expression: Expression, direction: Direction, name: str, tile: Tile = 
         raise too_complex(expression, error) from None
 
 
-def _lower(expression: Expression, direction: Direction, name: str, tile: Tile) -> Lowered:
-    arrangements = merge(arrange(split(expression, direction), tile), tile)
-    placements = [placement for arrangement in arrangements for placement in arrangement.placements]
-    program = fuse(name, direction, placements, tile)
+def _lower(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> Lowered:
+    found = sizes(split(expression, direction), tile)
+    meaning = denote(expression, direction)
+    for place, sized in enumerate(found):
+        try:
+            with budget(_OPERATIONS):
+                program, source = _confirmed(sized, direction, name, meaning)
+        except (BudgetExceeded, Refused):
+            # Where a program in smaller tiles is too hard to confirm, the next one may not be.
+            if sized is found[-1]:
+                raise
+            continue
+        return Lowered(program, source, (sized, *found[:place], *found[place + 1 :]))
+    raise AssertionError("one tile at least is tried")
+
+
+def _confirmed(sized: Sized, direction: Direction, name: str, meaning: Relation) -> tuple[Program, str]:
+    placements = [placement for arrangement in sized.arrangements for placement in arrangement.placements]
+    program = fuse(name, direction, placements, sized.tile)
     source = emit(program)
-    confirm(source, denote(expression, direction))
-    return Lowered(program, source, arrangements)
+    confirm(source, meaning)
+    return program, source

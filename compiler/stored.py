@@ -30,7 +30,7 @@ from ..patterns_dsl.syntax import (
 )
 from .cache import CacheWarning, cache_directory, keep
 from .kernels.read import ReadError, read
-from .passes.program import TILE, Program, Tile
+from .passes.program import Program, Tile
 
 _FORMAT = "patternc program 1"
 _ROOMS = ("kernels", "passes", "relations")
@@ -48,7 +48,7 @@ def fresh() -> Iterator[None]:
         _FRESH.reset(token)
 
 
-def stored(expression: Expression, direction: Direction, name: str, tile: Tile = TILE) -> Program:
+def stored(expression: Expression, direction: Direction, name: str, tile: Tile | None = None) -> Program:
     """The program of a relation, as ``lower`` gives it, from the disk where it is there. Raises as ``lower`` does."""
     if _FRESH.get():
         return _lowered(expression, direction, name, tile)[0]
@@ -61,7 +61,7 @@ def stored(expression: Expression, direction: Direction, name: str, tile: Tile =
     return program
 
 
-def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile) -> tuple[Program, str]:
+def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> tuple[Program, str]:
     # Imported on use: a program from the disk needs neither isl nor the passes.
     from .lower import lower
 
@@ -88,7 +88,7 @@ def _read(path: Path, key: str) -> Program | None:
     return None
 
 
-def _key(expression: Expression, direction: Direction, name: str, tile: Tile) -> str:
+def _key(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> str:
     """A digest of all that an emitted source depends on; its comments quote the text of the rules."""
     parts = (compiler_digest(), repr(expression), _quoted(expression), direction.value, name, repr(tile))
     return _digest("\n".join(parts))

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
-from ..passes.program import TILE, Tile
 from ..pattern import Pattern
 from ..relations.membership import Ints, Member, membership
 from ..relations.settle import Extent
@@ -67,7 +66,7 @@ class Account:
         return None if self.cost is None else self.cost.waste(self.pairs)
 
 
-def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None = None, tile: Tile = TILE) -> Account:
+def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None = None) -> Account:
     """Account for the union of the steps. Raises UsageError for a query that is not in 0..n-1."""
     bound = pattern.bound
     if query is not None and query >= n:
@@ -75,7 +74,7 @@ def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None =
     found = terms(bound)
     must, may = (_member(bound, bound.union, n, extent) for extent in Extent)
     (pairs, exact), (possible, _) = _pairs(must, n), _pairs(may, n)
-    price, why = _cost(bound, n, head_dim, tile)
+    price, why = _cost(bound, n, head_dim)
     causal = bound.direction is Direction.CAUSAL
     far = hops(bound, n)
     return Account(
@@ -107,9 +106,9 @@ def _advice(bound: BoundPattern, far: Hops | None) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
-def _cost(bound: BoundPattern, n: int, head_dim: int, tile: Tile) -> tuple[Cost | None, str]:
+def _cost(bound: BoundPattern, n: int, head_dim: int) -> tuple[Cost | None, str]:
     try:
-        return cost(bound, n, head_dim, tile), ""
+        return cost(bound, n, head_dim), ""
     except PatternError as error:
         return None, error.diagnostics[0].message
 

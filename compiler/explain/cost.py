@@ -29,10 +29,21 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """A tile that was tried: how many are touched at ``length``, and the price by which it was compared, in unmasked
+    tiles of 128 x 128."""
+
+    tile: Tile
+    length: int
+    tiles: int
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """One head at one length. ``tiles``: with diagonals as many more as would hold their pairs. ``flops`` and
     ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense ones are those of a causal (or full)
-    kernel with the same tiles."""
+    kernel with the same tiles. ``sizes``: what each tile that was tried would cost, the taken one first."""
 
     length: int
     head_dim: int
@@ -40,6 +51,7 @@ class Cost:
     shares: tuple[Share, ...]
     dense_tiles: int
     table_bytes: int
+    sizes: tuple[Size, ...] = ()
 
     @property
     def tiles(self) -> int:
@@ -60,36 +72,47 @@ class Cost:
 
     def waste(self, pairs: int) -> float:
         """The share of the computed scores that are masked away."""
-        return max(0.0, 1 - pairs / max(1, self.tiles * self.tile.query * self.tile.key))
+        return max(0.0, 1 - pairs / max(1, self.tiles * self.tile.pairs))
 
     def flops(self, tiles: int) -> int:
         """Two matrix products of 2 * query * key * head_dim each, per tile."""
-        return 4 * self.tile.query * self.tile.key * self.head_dim * tiles
+        return 4 * self.tile.pairs * self.head_dim * tiles
 
     def bytes_moved(self, reads: int, kernels: int) -> int:
         """A key and a value tile per read; queries and outputs once per kernel."""
         return 2 * self.head_dim * (2 * self.tile.key * reads + 2 * self.length * kernels)
 
+    @property
+    def dense_bytes(self) -> int:
+        """Of the dense kernel, which reads its keys once for as many queries as a tile of 128 x 128 has."""
+        return 2 * self.head_dim * (2 * self.dense_tiles * self.tile.pairs // TILE.query + 2 * self.length)
 
-def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile = TILE) -> Cost:
-    """Of the union of the steps. Raises PatternError for a pattern that cannot be compiled."""
+
+def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile | None = None) -> Cost:
+    """Of the union of the steps, in tiles of the cheapest size or of a stated one. Raises PatternError for a pattern
+    that cannot be compiled."""
     tabled = lower_tables(pattern.union, pattern.direction, pattern.name)
     positional = pattern.union if tabled is None else tabled.parts.positional
-    shares = () if positional is None else _shares(lower(positional, pattern.direction, pattern.name, tile), n)
+    lowered = None if positional is None else lower(positional, pattern.direction, pattern.name, tile)
+    own = (tile or TILE) if lowered is None else lowered.program.tile
+    shares = () if lowered is None else _shares(lowered, n)
     kernels = 1 + max((share.kernel for share in shares), default=-1)
     tables = () if tabled is None else tabled.parts.selected
-    shares += tuple(_table(each, kernels + number, tile, n) for number, each in enumerate(tables))
-    across = -(-n // tile.key)
+    shares += tuple(_table(each, kernels + number, own, n) for number, each in enumerate(tables))
+    across = -(-n // own.key)
     causal = pattern.direction is Direction.CAUSAL
-    rows = range(-(-n // tile.query))
-    dense = sum(min(across, -(-((row + 1) * tile.query) // tile.key)) for row in rows) if causal else across * len(rows)
+    rows = range(-(-n // own.query))
+    dense = sum(min(across, -(-((row + 1) * own.query) // own.key)) for row in rows) if causal else across * len(rows)
+    tried = () if lowered is None else lowered.sizes
+    sizes = tuple(Size(one.tile, one.length, one.tiles, one.price) for one in tried)
     # Positional terms carry no tables, at any length.
-    return Cost(n, head_dim, tile, shares, dense, table_bytes=sum(4 * _drawn(each, n) for each in tables))
+    table_bytes = sum(4 * _drawn(each, n) for each in tables)
+    return Cost(n, head_dim, own, shares, dense, table_bytes=table_bytes, sizes=sizes)
 
 
 def _table(selected: Selected, kernel: int, tile: Tile, n: int) -> Share:
     table, span = _source(selected), selected.term.span
-    tiles = -(-_drawn(selected, n) * table.block**2 // (tile.query * tile.key))
+    tiles = -(-_drawn(selected, n) * table.block**2 // tile.pairs)
     return Share(" ".join(span.text.split()), span.line, f"blocks of {table.block} / a table", kernel, tiles, 0, 0)
 
 

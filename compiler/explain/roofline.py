@@ -1,8 +1,9 @@
 """The time of the generated kernels on a GPU, by arithmetic: nobody has to have the GPU, and nothing was measured.
 
 A kernel takes as long as its products at the rate that such kernels reach, or as its memory traffic, whichever is
-longer, and is launched. Peak rates and bandwidths are those of the data sheets; the shares of the peak are what is
-published for attention kernels on Hopper, for want of better used for every card.
+longer, and is launched. A pair of a small tile takes longer, by what the passes take for its price. Peak rates and
+bandwidths are those of the data sheets; the shares of the peak are what is published for attention kernels on Hopper,
+for want of better used for every card.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..passes.program import TILE
 from .cost import Cost
 from .prediction import Choice, Prediction, Way
 
@@ -72,16 +74,16 @@ def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int) ->
 def _kernel(cost: Cost, number: int, accelerator: Accelerator, units: int, products: int, share: float) -> float:
     mine = [each for each in cost.shares if each.kernel == number]
     tiles = sum(each.full_tiles + MASKED * each.masked_tiles + each.diagonals * cost.tile.diagonal for each in mine)
-    return _seconds(cost, tiles, accelerator, units, products, share)
+    return _seconds(cost, tiles * cost.tile.price * TILE.pairs, accelerator, units, products, share)
 
 
 def _dense(cost: Cost, accelerator: Accelerator, units: int, products: int, share: float) -> float:
-    return _seconds(cost, cost.dense_tiles, accelerator, units, products, share)
+    return _seconds(cost, cost.dense_tiles * cost.tile.pairs, accelerator, units, products, share)
 
 
-def _seconds(cost: Cost, tiles: float, accelerator: Accelerator, units: int, products: int, share: float) -> float:
+def _seconds(cost: Cost, pairs: float, accelerator: Accelerator, units: int, products: int, share: float) -> float:
     """Of one kernel. Every product reads or writes one tensor [n, head_dim] more than there are products, once: key
     tiles that several query tiles read are taken to come from the cache."""
-    flops = 2 * products * cost.tile.query * cost.tile.key * cost.head_dim * tiles * units
+    flops = 2 * products * cost.head_dim * pairs * units
     moved = 2 * (products + 2) * cost.length * cost.head_dim * units
     return LAUNCH + max(flops / (accelerator.flops * share), moved / accelerator.bandwidth)

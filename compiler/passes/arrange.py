@@ -26,13 +26,14 @@ LONGEST_LENGTH = 1 << 19
 """They are compared at no longer ones for the sake of tokens that are far apart."""
 
 PASS_TILES = 32
-"""What a further kernel costs besides its tiles, in tiles: resuming from (out, lse) moves each row once more."""
+"""What a further kernel costs besides its tiles, in unmasked ones of 128 x 128: resuming from (out, lse) moves each row
+once more."""
 
 FIRST = frozenset({(NATURAL, False)})
 """The kernel that costs no more than itself: of tiles in natural order, which most programs have."""
 
 TERM_TILES = 8
-"""What a further placement costs, in tiles: a loop more in a kernel."""
+"""What a further placement costs, in such tiles: a loop more in a kernel."""
 
 MASKED = 1.25
 """What a masked tile costs, in unmasked ones."""
@@ -72,7 +73,7 @@ def cheapest(
 ) -> Arrangement:
     """The cheapest of several placements of a part, of which the first is that in natural order. Raises Refused where
     none of them has ranges."""
-    length = _reference_length(part)
+    length = reference_length(part)
     allowed = (each for each in choices if _is_allowed(each, used))
     outlined = [(each, found) for each in allowed if (found := _outlined(each, tile, length)) is not None]
     if not outlined:
@@ -90,7 +91,7 @@ def _is_allowed(placements: Sequence[Placement], used: Set[tuple[Order, bool]]) 
     return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
 
 
-def _reference_length(part: Part) -> int:
+def reference_length(part: Part) -> int:
     """A length at which the part shows: of the pairs of tokens that are far apart, a short sequence has few."""
     moduli = [modulus for modulus in pairs_of(part).moduli if modulus <= LONGEST_PERIOD]
     nearest = least(part.relation.pairs.image(("r",), f"v_r = v_{QUERY} - v_{KEY}"))
@@ -115,8 +116,8 @@ def _tiled(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[in
 
 
 def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, float]:
-    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones.
-    Diagonals are as many tiles as would hold their pairs."""
+    """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones of
+    ``TILE``. Diagonals are as many tiles as would hold their pairs."""
     return _cost([(query_ranges(one, tile), one) for one in placements], tile, n)
 
 
@@ -124,7 +125,8 @@ def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: 
     visits = [each for spans, one in ranges for each in count_visits(spans, one, tile, n)]
     # The mask of a diagonal is one predicate beside the sums over the features.
     price = sum(each.tiles * (MASKED if each.masked else 1) + each.diagonals * tile.diagonal for each in visits)
-    return area(sum(each.tiles for each in visits), sum(each.diagonals for each in visits), tile), price
+    tiles = area(sum(each.tiles for each in visits), sum(each.diagonals for each in visits), tile)
+    return tiles, price * tile.price
 
 
 def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
@@ -137,7 +139,7 @@ def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple
         return None
     except BudgetExceeded:
         every = len(placements) * -(-length // tile.query) * -(-length // tile.key)
-        return every, MASKED * every
+        return every, MASKED * every * tile.price
 
 
 def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
@@ -145,7 +147,7 @@ def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
 
 
 def overhead(placements: Sequence[Placement], used: Set[tuple[Order, bool]] = FIRST) -> int:
-    """What placements cost besides their tiles, in tiles, where there are some kernels."""
+    """What placements cost besides their tiles, in those of ``TILE``, where there are some kernels."""
     kernels = {placement.kernel for placement in placements} - used
     return PASS_TILES * len(kernels) + TERM_TILES * len(placements)
 

@@ -79,7 +79,7 @@ def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Exten
     if one.placements[0].diagonal:
         joined = _diagonals(one, two, tile)
         return None if joined is None else (joined, extent)
-    limit = extent.tiles + other.tiles + TERM_TILES
+    limit = extent.tiles + other.tiles + TERM_TILES / tile.price
     if extent.hull(other).tiles >= limit:
         return None
     joined = _joined(one, two, tile)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import (
@@ -100,11 +101,16 @@ def _disjuncts(formula: Formula) -> tuple[Formula, ...]:
 
 def _waste(relation: Relation) -> float:
     """Keys of the tiles that a sampled query touches in natural order, per key that it attends to."""
-    formula = relation.formula()
-    keep = formula.predicate(IntegerSet.parse(formula.dims, "v_i >= 0 and v_j >= 0"))
-    query = np.linspace(0, _SAMPLE_LENGTH - 1, _SAMPLE_ROWS, dtype=np.int64)[:, None]
-    key = np.arange(_SAMPLE_LENGTH, dtype=np.int64)[None, :]
-    lengths = dict.fromkeys(("n", "nq", "nk"), _SAMPLE_LENGTH)
-    inside = np.broadcast_to(evaluate(keep, {"i": query, "j": key, **lengths}, np), (_SAMPLE_ROWS, _SAMPLE_LENGTH))
+    queries = np.linspace(0, _SAMPLE_LENGTH - 1, _SAMPLE_ROWS, dtype=np.int64)
+    inside = attended(relation, queries, np.arange(_SAMPLE_LENGTH, dtype=np.int64), _SAMPLE_LENGTH)
     tiles = inside.reshape(_SAMPLE_ROWS, -1, _SAMPLE_TILE).any(axis=-1).sum()
     return float(tiles * _SAMPLE_TILE / max(1, inside.sum()))
+
+
+def attended(relation: Relation, queries: NDArray[np.int64], keys: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+    """[queries, keys]: which pairs of these tokens belong to the relation, where each length is ``length``."""
+    formula = relation.formula()
+    keep = formula.predicate(IntegerSet.parse(formula.dims, "v_i >= 0 and v_j >= 0"))
+    lengths = dict.fromkeys(("n", "nq", "nk"), length)
+    inside = evaluate(keep, {"i": queries[:, None], "j": keys[None, :], **lengths}, np)
+    return np.broadcast_to(inside, (len(queries), len(keys)))

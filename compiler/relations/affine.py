@@ -114,14 +114,29 @@ def restrict(predicate: Predicate, box: Box) -> Predicate:
     """A predicate that agrees with the given one inside the box; comparisons decided by the box are gone."""
     match predicate:
         case Compare(operator, left, right):
+            left, right = _chosen(left, box), _chosen(right, box)
             (low, high), (other_low, other_high) = _range(left, box), _range(right, box)
-            return _decided(operator, low - other_high, high - other_low) or predicate
+            return _decided(operator, low - other_high, high - other_low) or Compare(operator, left, right)
         case All(parts):
             kept = [part for part in (restrict(part, box) for part in parts) if part != TRUE]
             return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))
         case AnyOf(parts):
             kept = [part for part in (restrict(part, box) for part in parts) if part != FALSE]
             return TRUE if TRUE in kept else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
+
+
+def _chosen(expr: Expr, box: Box) -> Expr:
+    """The expression without choices that the box decides."""
+    match expr:
+        case Binary(operator, left, right):
+            return Binary(operator, _chosen(left, box), _chosen(right, box))
+        case Select(condition, then, otherwise):
+            condition = restrict(condition, box)
+            if condition in (TRUE, FALSE):
+                return _chosen(then if condition == TRUE else otherwise, box)
+            return Select(condition, _chosen(then, box), _chosen(otherwise, box))
+        case _:
+            return expr
 
 
 def _decided(operator: str, low: int, high: int) -> Predicate | None:

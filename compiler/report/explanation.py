@@ -12,7 +12,7 @@ from .palette import Paint
 
 if TYPE_CHECKING:
     from ..explain import Account
-    from ..explain.cost import Share
+    from ..explain.cost import Share, Size
     from ..explain.counts import Bound
     from ..explain.hops import Hops
     from ..explain.prediction import BreakEven, Prediction
@@ -36,7 +36,7 @@ def as_json(account: Account, predicted: Prediction | None = None, lists: Sequen
             "flops": price.flops(price.tiles),
             "dense_flops": price.flops(price.dense_tiles),
             "bytes": price.bytes_moved(price.reads, price.kernels),
-            "dense_bytes": price.bytes_moved(price.dense_tiles, 1),
+            "dense_bytes": price.dense_bytes,
         }
     found["prediction"] = None if predicted is None else prediction.plain(predicted)
     found["lists_up_to"] = {each.selector: each.density for each in lists}
@@ -105,12 +105,26 @@ def _cost(account: Account) -> Iterator[str]:
         f"  tiles    {tiles:,} of {dense:,} that a dense kernel computes ({_times(dense, tiles)} fewer), "
         f"{price.tile.query} x {price.tile.key}; waste {price.waste(account.pairs):.1%}"
     )
+    yield from _sizes(price.sizes)
     yield f"  FLOPs    {_si(price.flops(tiles))} beside {_si(price.flops(dense))} dense, forward"
-    moved, dense_moved = price.bytes_moved(price.reads, price.kernels), price.bytes_moved(dense, 1)
+    moved, dense_moved = price.bytes_moved(price.reads, price.kernels), price.dense_bytes
     yield (
         f"  bytes    {_si(moved)} beside {_si(dense_moved)} dense, forward, head_dim {price.head_dim}, "
         f"2-byte elements; index tables {price.table_bytes}"
     )
+
+
+def _sizes(sizes: Sequence[Size]) -> Iterator[str]:
+    """The tile that was taken and the others that were tried, where there are some."""
+    taken, *others = sizes
+    if others:
+        rest = ", ".join(_size(one) for one in others)
+        yield f"  tile     {_size(taken)}; rejected: {rest}; prices in tiles of 128 x 128 at n = {taken.length:,}"
+
+
+def _size(size: Size) -> str:
+    """``32 x 32 (1,023 tiles, price 166)``."""
+    return f"{size.tile.query} x {size.tile.key} ({size.tiles:,} tiles, price {size.price:,.0f})"
 
 
 def bound_in_words(bound: Bound) -> str:

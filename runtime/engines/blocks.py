@@ -15,15 +15,18 @@ from itertools import islice
 from typing import TypeAlias
 
 from ...compiler.passes.program import Program, Sweep, Term
-from ...compiler.relations.affine import restrict, staircase
+from ...compiler.relations.affine import Box, restrict, staircase
 from ...compiler.relations.integer import TRUE, All, Compare, Const, Predicate, Var, length_values, variables
 from .machine import Effort
 from .masks import Mask, Tiles, masked, runs
 from .price import Price
-from .shapes import Group, Shape, bands, reaches, singles, stack
+from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles, stack
 
 MOST_PIECES = 256
 """A shape of more batches is given up, unless it is the only one."""
+
+LARGEST_TILE = 128
+"""Small tiles are taken together as far as blocks of so many queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,8 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     if shift is not None:
         yield from _triangle(group, shift)
         return
-    for reach in reaches(program, term, sweep, group, n, nk):
-        shapes = (shape(reach, group) for shape in (bands, stack))
-        found = _candidates(keep, shapes, partial(singles, reach, group), known)
+    for ways in reaches(program, term, sweep, group, n, nk):
+        found = [[piece for reach in way for piece in _best(keep, reach, group, box, known, price)] for way in ways]
         pieces = found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
         for tiles, local, growth in pieces:
             block = masked(tiles, local, known)
@@ -113,17 +115,29 @@ _Piece: TypeAlias = tuple[Tiles, Predicate, int]
 """A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
 
 
+def _best(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price) -> list[_Piece]:
+    """The shape of a reach that is predicted to be fastest. Beyond the tiles, where the mask of a term says nothing, it
+    is asked which are visited: by a stack, and by blocks of several tiles."""
+    beyond = restrict(All((keep, reach.visited)), box)
+    sizes = [tiles for tiles in (2, 4, 8) if tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows]
+    shapes = [(bands(reach, group), keep), (stack(reach, group), beyond)]
+    shapes += [(bands(coarser(reach, tiles), group), beyond) for tiles in sizes]
+    found = _candidates([(shape, each) for shape, each in shapes if shape], keep, partial(singles, reach, group), known)
+    return found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
+
+
 def _candidates(
-    keep: Predicate, shapes: Iterator[list[Shape] | None], last: Callable[[], list[Shape]], known: dict[str, int]
+    shapes: list[tuple[list[Shape], Predicate]], keep: Predicate, last: Callable[[], list[Shape]], known: dict[str, int]
 ) -> list[list[_Piece]]:
-    """The shapes that do not fall into very many pieces; where each does, the first of them; of no shape, the last."""
-    found = [shape for shape in shapes if shape is not None]
+    """The shapes, each under its mask, that do not fall into very many pieces; where each does, the first of them; of
+    no shape, the last."""
     few = [
         pieces
-        for shape in found
-        if len(pieces := list(islice(_pieces(keep, shape, known), MOST_PIECES + 1))) <= MOST_PIECES
+        for shape, mask in shapes
+        if len(pieces := list(islice(_pieces(mask, shape, known), MOST_PIECES + 1))) <= MOST_PIECES
     ]
-    return few or [list(_pieces(keep, found[0] if found else last(), known))]
+    shape, mask = shapes[0] if shapes else (last(), keep)
+    return few or [list(_pieces(mask, shape, known))]
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.kernels import launch, work
-from ...compiler.passes.program import Program, Tile
+from ...compiler.passes.program import Program
 from .by_heads import ByHeads
 from .kernel_run import KernelRun, Member
 from .launching import Part, machine
@@ -85,20 +85,19 @@ class Chains:
         how(run, arguments)
 
     def _steps(self, role: launch.Role) -> Iterator[tuple[int, list[Member]]]:
-        """(index, the members with a kernel of that index, of tiles or of diagonals)."""
+        """(index, the members with a kernel of that index, of one form)."""
         index = 0
         while members := [member for member in self.members if member.kernel(role, index)]:
-            diagonal = [member for member in members if member.is_diagonal(role, index)]
-            if len(diagonal) < len(members):
-                yield index, [member for member in members if member not in diagonal]
-            if diagonal:
-                yield index, diagonal
+            forms: dict[object, list[Member]] = {}
+            for member in members:
+                forms.setdefault(member.form(role, index), []).append(member)
+            yield from ((index, alike) for alike in forms.values())
             index += 1
 
     def _runs(
         self, members: list[Member], role: launch.Role, index: int, arguments: dict[str, Any], pack: int
     ) -> list[KernelRun]:
-        """A launch for each member, of tiles or of diagonals all of them."""
+        """A launch for each member, all of one form."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         lanes, size = self.part.queries * pack if role == "forward" else None, q.element_size()
         shared, diagonals = machine(q.device).shared, members[0].is_diagonal(role, index)
@@ -113,15 +112,13 @@ class Chains:
 
 
 def _together(runs: list[KernelRun], q: Tensor) -> Iterator[KernelRun]:
-    """As few launches as there can be: each of the programs of several, whose tiles are of one size."""
-    by_tile: dict[Tile, list[KernelRun]] = {}
-    for run in runs:
-        by_tile.setdefault(run.members[0].program.tile, []).append(run)
-    for alike in by_tile.values():
-        first, shared = alike[0], machine(q.device).shared
-        size = launch.together(len(alike), first.role, first.options, q.shape[3], q.element_size(), shared)
-        for start in range(0, len(alike), size):
-            yield replace(first, members=tuple(run.members[0] for run in alike[start : start + size]))
+    """As few launches as there can be, each of the programs of several, which are of one form."""
+    if not runs:
+        return
+    first, shared = runs[0], machine(q.device).shared
+    size = launch.together(len(runs), first.role, first.options, q.shape[3], q.element_size(), shared)
+    for start in range(0, len(runs), size):
+        yield replace(first, members=tuple(run.members[0] for run in runs[start : start + size]))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...compiler.kernels import launch, work
 from ...compiler.kernels.kernel_file import kernel_for_heads, kernels
 from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Kernel, Program
+from ...compiler.passes.program import Kernel, Program, Tile
 from .launching import Part, machine
 
 
@@ -31,6 +31,10 @@ class Member:
         """Whether that is a kernel of diagonals."""
         kernel = self.kernel(role, index)
         return kernel is not None and kernel.diagonal
+
+    def form(self, role: launch.Role, index: int) -> tuple[Tile, bool]:
+        """What kernels of one launch have in common: their blocks divide the tile, and fit diagonals or do not."""
+        return self.program.tile, self.is_diagonal(role, index)
 
 
 @dataclass(frozen=True, slots=True)

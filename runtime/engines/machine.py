@@ -20,6 +20,7 @@ class Effort(NamedTuple):
 
     batches: float = 0  # of equal blocks: the Python around a kernel call
     launches: float = 0  # kernel calls
+    groups: float = 0  # of queries that the kernel takes at a time, once for each 512 keys
     rows: float = 0  # queries, once per block
     wide_rows: float = 0
     keys: float = 0  # once for each group of queries that the kernel takes at a time
@@ -43,6 +44,7 @@ class Rates(NamedTuple):
 
     batches: float
     launches: float
+    groups: float
     rows: float
     wide_rows: float
     keys: float

@@ -72,6 +72,7 @@ class Price:
         tasks = blocks // launches * (1 if self.backward else slices)
         share = -(-tasks // self.threads) / tasks
         rows, read = share * blocks * tiles.rows, share * blocks * slices * tiles.keys
+        groups = share * blocks * slices * -(-tiles.keys // KEYS_AT_ONCE)
         pairs = share * blocks * (_triangle(tiles.rows, tiles.keys) if triangle else tiles.rows * tiles.keys)
         touched = blocks * tiles.rows * heads.dim
         copied = touched + 2 * blocks * tiles.keys * heads.dim if self.backward else touched * fresh
@@ -79,7 +80,7 @@ class Price:
         merged = 0 if fresh or self.backward else touched
         wide = rows * heads.dim, read * heads.dim, pairs * heads.dim
         return Effort(
-            1, launches, rows, wide[0], read, wide[1], pairs, wide[2], pairs * masked,
+            1, launches, groups, rows, wide[0], read, wide[1], pairs, wide[2], pairs * masked,
             self._spread(merged), self._spread(copied), 0, 0, 0,
         )  # fmt: skip
 

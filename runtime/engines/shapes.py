@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.passes.count import bounds, tile_count
-from ...compiler.passes.program import Program, Sweep, Term, Tile
+from ...compiler.passes.count import Ends, bounds, tile_count
+from ...compiler.passes.program import Program, Range, Sweep, Term, Tile
+from ...compiler.relations.integer import TRUE, All, AnyOf, Binary, Compare, Const, Predicate, Var, substitute
 from .masks import Tiles
 
 MOST_BANDS = 64
@@ -41,42 +43,90 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Key ranks that each query tile (or group of tiles) touches, [lo, hi), and sees in full, [full_lo, full_hi)."""
+    """Key ranks that each query tile (or group of tiles) touches, [lo, hi), and sees in full, [full_lo, full_hi).
+
+    The mask of a term is right in its own tiles alone; ``visited`` holds of the pairs in those of a reach."""
 
     size: int  # query ranks per tile
     lo: Ranks
     hi: Ranks
     full_lo: Ranks
     full_hi: Ranks
+    visited: Predicate = TRUE
 
 
-def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Iterator[Reach]:
-    """What the tiles reach: in the ranges without a fan together, and in every step of each fan."""
-    tiles = tile_count(term.query, group.first, n, program.tile.query)
-    key_tiles = tile_count(term.key, group.key_first, nk, program.tile.key)
-    plain: list[tuple[Ranks, Ranks, bool]] = []
+def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Iterator[list[list[Reach]]]:
+    """What the tiles reach, part by part, each in the ways in which it can be said: of the ranges without a fan all
+    together, and where there are gaps between them also one by one; then every step of each fan."""
+    tile, whole = program.tile, term.key.whole(group.key_first, nk)
+    tiles = tile_count(term.query, group.first, n, tile.query)
+    key_tiles = tile_count(term.key, group.key_first, nk, tile.key)
+    plain: list[Reach] = []
     for span in sweep.ranges:
-        for start, stop in bounds(span, tiles, group.first, key_tiles, n, "I", nk).values():
-            if span.fan is None:
-                plain.append((start, stop, span.masked))
-            elif (stop > start).any():
-                yield _reach(program.tile, [(start, stop, span.masked)], group, term.key.whole(group.key_first, nk))
+        for step, ends in bounds(span, tiles, group.first, key_tiles, n, "I", nk).items():
+            if (ends[1] > ends[0]).any():
+                reach = _reach(tile, ends, span.masked, group, whole, _visited(span, tile, key_tiles, step))
+                if span.fan is None:
+                    plain.append(reach)
+                else:
+                    yield [[reach]]
     if plain:
-        yield _reach(program.tile, plain, group, term.key.whole(group.key_first, nk))
+        # A mask that decides in some tile is exact beyond them, but for the tiles of other ranges.
+        exact = all(span.fan is None for span in sweep.ranges) and any(span.masked for span in sweep.ranges)
+        together = reduce(_together, plain)
+        if exact:
+            together = replace(together, visited=TRUE)
+        yield [[together], plain] if _gaps(plain) else [[together]]
 
 
-def _reach(tile: Tile, ranges: list[tuple[Ranks, Ranks, bool]], group: Group, whole: int) -> Reach:
-    """Of what ranges give. Only the keys below ``whole`` are all there, so that only they are seen in full."""
-    lo = np.full(len(ranges[0][0]), -(-group.keys // tile.key), dtype=np.int64)
-    hi, full_lo, full_hi = (np.zeros(len(lo), dtype=np.int64) for _ in range(3))
-    for start, stop, masked in ranges:
-        touched = stop > start
-        lo, hi = np.where(touched, np.minimum(lo, start), lo), np.where(touched, np.maximum(hi, stop), hi)
-        if not masked:
-            full_lo, full_hi = np.where(touched, start, full_lo), np.where(touched, stop, full_hi)
+def _visited(span: Range, tile: Tile, key_tiles: int, step: int) -> Predicate:
+    """Whether a range visits the tile of ranks a and b, in step d of its fan."""
+    row, column = (Binary("//", Var(name), Const(size)) for name, size in (("a", tile.query), ("b", tile.key)))
+    lo, hi = (substitute(end, {"I": row, "T": Const(key_tiles), "d": Const(step)}) for end in (span.lo, span.hi))
+    inside = (Compare("<=", lo, column), Compare("<", column, hi))
+    if span.fan is None:
+        return All(inside)
+    first, last = (substitute(end, {"I": row, "T": Const(key_tiles)}) for end in (span.fan.first, span.fan.last))
+    return All((*inside, Compare("<=", first, Const(step)), Compare("<", Const(step), last)))
+
+
+def _reach(tile: Tile, ends: Ends, masked: bool, group: Group, whole: int, visited: Predicate) -> Reach:
+    """Of a range. Only the keys below ``whole`` are all there, so that only they are seen in full."""
+    start, stop = ends
+    touched = stop > start
+    lo, hi = (np.minimum(np.where(touched, end, 0) * tile.key, group.keys) for end in ends)
+    full_lo, full_hi = (np.minimum(end, whole) if not masked else np.zeros_like(end) for end in (lo, hi))
+    return Reach(tile.query, lo, hi, full_lo, full_hi, visited)
+
+
+def _together(one: Reach, two: Reach) -> Reach:
+    """The hull of two ranges, of which at most one has full tiles."""
+    mine, theirs = one.hi > one.lo, two.hi > two.lo
+    lo = np.where(mine & theirs, np.minimum(one.lo, two.lo), np.where(mine, one.lo, two.lo))
+    full = one.full_hi > one.full_lo
+    full_lo, full_hi = np.where(full, one.full_lo, two.full_lo), np.where(full, one.full_hi, two.full_hi)
+    return Reach(one.size, lo, np.maximum(one.hi, two.hi), full_lo, full_hi, AnyOf((one.visited, two.visited)))
+
+
+def _gaps(plain: list[Reach]) -> bool:
+    """Whether some tile reaches keys that do not adjoin."""
+    hull = reduce(_together, plain)
+    return bool((hull.hi - hull.lo > sum(reach.hi - reach.lo for reach in plain)).any())
+
+
+def coarser(reach: Reach, tiles: int) -> Reach:
+    """The same by groups of so many tiles."""
+    starts = np.arange(0, len(reach.lo), tiles)
+    some = reach.hi > reach.lo
+    top = int(reach.hi.max(initial=0))
+    lo = np.minimum.reduceat(np.where(some, reach.lo, top), starts)
+    hi = np.maximum.reduceat(reach.hi, starts)
+    # Keys that every tile of the group sees in full.
+    full_lo, full_hi = np.maximum.reduceat(reach.full_lo, starts), np.minimum.reduceat(reach.full_hi, starts)
+    empty = full_hi <= full_lo
     lo = np.where(hi > 0, lo, 0)
-    ends = ((lo, group.keys), (hi, group.keys), (full_lo, whole), (full_hi, whole))
-    return Reach(tile.query, *(np.minimum(edge * tile.key, end) for edge, end in ends))
+    full_lo, full_hi = np.where(empty, lo, full_lo), np.where(empty, lo, full_hi)
+    return Reach(reach.size * tiles, lo, hi, full_lo, full_hi, reach.visited)
 
 
 def bands(reach: Reach, group: Group) -> list[Shape] | None:
@@ -104,7 +154,8 @@ def _breaks(reach: Reach, period: int) -> int:
 
 
 def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int, int]]:
-    """(first tile, count) of maximal runs with one width and an even advance; tiles without keys are left out.
+    """(first tile, count) of maximal runs with one width and an even advance, but for those that go back; tiles without
+    keys are left out.
 
     With ``growing`` the start stands still and the width grows evenly instead.
     """
@@ -125,6 +176,8 @@ def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int,
             at = int(np.searchsorted(changes, beyond, side="right"))
             ends.extend(changes[at : at + 1].tolist())
         stop = min(ends)
+        if not growing and stop > first + 1 and advance[first] < 0:  # no view goes back
+            stop = first + 1
         if hi[first] > lo[first]:
             yield first, stop - first
         first = stop
@@ -160,13 +213,8 @@ def stack(reach: Reach, group: Group) -> list[Shape] | None:
     if not (reach.full_hi > reach.full_lo).any():
         return None
     per = min(-(-len(reach.lo) // FEWEST_STACKS), MOST_TILES_PER_STACK)
-    starts = np.arange(0, len(reach.lo), per)
-    size = reach.size * per
-    lo, hi = np.minimum.reduceat(reach.lo, starts), np.maximum.reduceat(reach.hi, starts)
-    # Keys that every tile of the group sees in full.
-    full_lo, full_hi = np.maximum.reduceat(reach.full_lo, starts), np.minimum.reduceat(reach.full_hi, starts)
-    empty = full_hi <= full_lo
-    full_lo, full_hi = np.where(empty, lo, full_lo), np.where(empty, lo, full_hi)
+    far = coarser(reach, per)
+    size, lo, hi, full_lo, full_hi = far.size, far.lo, far.hi, far.full_lo, far.full_hi
     shape: list[Shape] = []
     for first, count in _runs(full_lo, full_hi, growing=True):
         shape += _full(group, size, int(full_lo[first]), full_hi[first : first + count], first)

@@ -129,7 +129,7 @@ def test_boxes_are_taken_where_they_touch_fewer_tiles() -> None:
 def test_a_window_of_seven_on_rows_of_256() -> None:
     window = "{ (i, j) : -3 <= i.x - j.x <= 3 and -3 <= i.y - j.y <= 3 }"
     bound = pc.loads(f"pattern p bidirectional grid(y, x = 256) {{ step {window} }}")["p"].bind().bound
-    found = cost(bound, 16_384, 64)
+    found = cost(bound, 16_384, 64, Tile(128, 128))
     assert found.tiles == 940
     assert [share.orders for share in found.shares] == ["boxes of 16 x 8 / boxes of 16 x 8 by rows of 4096"]
 

@@ -14,8 +14,8 @@ from patternc.compiler.passes.program import Tile
 CARD = Accelerator("a card", flops=1e12, bandwidth=1e9)
 
 
-def account(*shares: Share, n: int = 1000) -> Cost:
-    return Cost(n, 64, Tile(100, 100), shares, 50, 0)
+def account(*shares: Share, n: int = 1000, tile: Tile = Tile(128, 128)) -> Cost:  # noqa: B008 - frozen
+    return Cost(n, 64, tile, shares, 50, 0)
 
 
 def share(kernel: int, full: int, masked: int, diagonals: int = 0) -> Share:
@@ -24,7 +24,7 @@ def share(kernel: int, full: int, masked: int, diagonals: int = 0) -> Share:
 
 def test_products_take_their_share_of_the_peak() -> None:
     found = roofline(account(share(0, 1000, 500)), replace(CARD, bandwidth=1e15), batch=2, heads=3)
-    product = 2 * 100 * 100 * 64 * 6 / 1e12  # seconds of one matrix product of all heads, per tile
+    product = 2 * 128 * 128 * 64 * 6 / 1e12  # seconds of one matrix product of all heads, per tile
     tiles = 1000 + MASKED * 500
     assert found.forward.chosen.seconds == pytest.approx(LAUNCH + 2 * tiles * product / OURS[0])
     assert found.backward.chosen.seconds == pytest.approx(2 * LAUNCH + 7 * tiles * product / OURS[1])
@@ -35,11 +35,25 @@ def test_products_take_their_share_of_the_peak() -> None:
 def test_diagonals_run_on_slower_units() -> None:
     found, tiles = (
         roofline(account(one), replace(CARD, bandwidth=1e15), batch=1, heads=1)
-        for one in (share(0, 10, 0, diagonals=100), share(0, 10 + 32, 0))
+        for one in (share(0, 10, 0, diagonals=128), share(0, 10 + 32, 0))
     )
     assert found.forward.chosen.seconds == pytest.approx(tiles.forward.chosen.seconds)
-    assert account(share(0, 10, 0, diagonals=101)).tiles == 10 + 2
-    assert account(share(0, 10, 0, diagonals=101)).reads == 111
+    assert account(share(0, 10, 0, diagonals=129)).tiles == 10 + 2
+    assert account(share(0, 10, 0, diagonals=129)).reads == 139
+
+
+def test_a_score_of_a_small_tile_takes_longer() -> None:
+    # Of a diagonal every score takes as long, whatever the tile.
+    small, tall, large = (
+        roofline(one, replace(CARD, bandwidth=1e15), batch=1, heads=1).forward.chosen.seconds - LAUNCH
+        for one in (
+            account(share(0, 640, 0), tile=Tile(16, 16)),
+            account(share(0, 0, 0, diagonals=80), tile=Tile(16, 16)),
+            account(share(0, 10, 0)),
+        )
+    )
+    assert small == pytest.approx(640 * (36 / 148) ** 2 * large / 10)
+    assert tall == pytest.approx(32 * 80 * 16 / 128**2 * large / 10)
 
 
 def test_memory_bounds_a_kernel_with_few_tiles() -> None:

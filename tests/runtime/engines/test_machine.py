@@ -21,7 +21,7 @@ from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.measured import BUSY, MachineWarning
 from patternc.testing.machines import PLAIN
 
-RATES = Rates(*(10.0**-exponent for exponent in range(4, 18)))
+RATES = Rates(*(10.0 ** (-4 - place / 2) for place in range(len(Rates._fields))))
 VALUE = {"forward": RATES._asdict(), "backward": RATES._asdict(), "error": 0.25}
 
 
@@ -153,6 +153,6 @@ def test_the_busiest_thread_counts() -> None:
 
 
 def test_seconds_are_effort_times_rates() -> None:
-    assert RATES.seconds(Effort(batches=2, rows=3)) == pytest.approx(2e-4 + 3e-6)
+    assert RATES.seconds(Effort(batches=2, groups=3)) == pytest.approx(2e-4 + 3e-5)
     assert price().seconds(Effort(launches=1)) == PLAIN.forward.launches
     assert price(backward=True).seconds(Effort(launches=1)) == PLAIN.backward.launches

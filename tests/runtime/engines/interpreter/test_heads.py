@@ -10,10 +10,14 @@ from programs import CASES
 from test_engine import ENGINE, close, dense, tensors
 from torch import Tensor
 
+import patternc as pc
 from patternc.compiler.kernels import launch
+from patternc.compiler.lower import lower
+from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines import kernel_run
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads
-from patternc.runtime.engines.engine import Call
+from patternc.runtime.engines.engine import Call, Meaning
+from patternc.runtime.engines.reference import ReferenceEngine
 
 NAMES = ("sliding_window", "strided", "fixed")
 PROGRAMS = tuple(CASES[name]().program for name in NAMES)
@@ -70,6 +74,25 @@ def test_one_launch_for_all_programs(key_heads: int, launches: list[tuple[str, i
         ("forward", 3), ("forward", 1), ("backward_query", 3), ("backward_query", 1),
         ("backward_key", 3), ("backward_key", 2),
     ]  # fmt: skip
+
+
+def test_programs_in_tiles_of_their_own_are_launched_apart(launches: list[tuple[str, int]]) -> None:
+    """The blocks of a launch divide one tile."""
+    bound = pc.loads("pattern p causal { step local(20) }")["p"].bound
+    programs = tuple(lower(bound.union, bound.direction, "p", Tile(side, side)).program for side in (16, 32, 16))
+    inputs = tensors(53, heads=6, kv_heads=3)
+    call, meaning = Call(0.25), Meaning(bound.union, bound.direction)
+    program = ByHeads(programs, ALIKE)
+    out, lse = ENGINE.forward(program, *inputs, call)
+    double = [x.double() for x in inputs]
+    want, want_lse = ReferenceEngine().forward(meaning, *double, call)
+    close(out, want, 2e-6, "out")
+    weight = torch.linspace(-1, 1, want.numel()).view_as(want)
+    grads = ENGINE.backward(program, weight, None, *inputs, out, lse, call)
+    exact = ReferenceEngine().backward(meaning, weight.double(), None, *double, want, want_lse, call)
+    for name, got, right in zip(("dq", "dk", "dv"), grads, exact, strict=True):
+        close(got, right, 8e-6, name)
+    assert launches == [(role, count) for role in ("forward", "backward_query", "backward_key") for count in (2, 1)]
 
 
 @pytest.mark.parametrize("key_heads", [pytest.param(1, marks=pytest.mark.slow), 2])
