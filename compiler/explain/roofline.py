@@ -1,9 +1,9 @@
-"""The time of the generated kernels on a GPU, by arithmetic: nobody has to have the GPU, and nothing was measured.
+"""The time of the generated kernels on a GPU, by arithmetic: nobody has to have the GPU.
 
-A kernel takes as long as its products at the rate that such kernels reach, or as its memory traffic, whichever is
-longer, and is launched. A pair of a small tile takes longer, by what the passes take for its price. Peak rates and
-bandwidths are those of the data sheets; the shares of the peak are what is published for attention kernels on Hopper,
-for want of better used for every card.
+A kernel takes as long as its products at the rate that such kernels reach, and as its memory traffic, which is hardly
+hidden behind them where blocks are short, and is launched. A pair of a small tile takes longer, by what the passes take
+for its price. Peak rates and bandwidths are those of the data sheets; the shares of the peak were measured on one H200
+(benchmarks/kernel_time.py), and are used for every card.
 """
 
 from __future__ import annotations
@@ -38,26 +38,37 @@ ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType(
 
 BASIS = "by arithmetic from the data sheet; not measured"
 LAUNCH = 5e-6
-OURS, DENSE = (0.45, 0.33), (0.66, 0.52)
-"""Shares of the peak, forward and backward: of generated Triton kernels, and of the best dense ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``products``: matrix products per tile. ``share``: of the peak that they reach."""
+
+    products: int
+    share: float
+
+
+FORWARD, QUERY, KEY = Rate(2, 0.53), Rate(3, 0.70), Rate(4, 0.39)
+"""Of the generated kernels: forward; backward those of dq, and those of dk and dv. These hold two sums in registers, so
+that their blocks are small."""
+DENSE_FORWARD, DENSE_BACKWARD = Rate(2, 0.62), Rate(5, 0.54)
+"""Of torch's dense kernels."""
 
 MASKED = 1.2
 """What a tile with a mask takes, of one without."""
 
-PRODUCTS = 2
-"""Matrix products per tile forward. Backward dense kernels have 5; ours have 3 for dq, and 4 for dk and dv in kernels
-of their own."""
+DELTA_TENSORS = 2
+"""Read before the backward kernels: out and its gradient."""
 
 
 def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int) -> Prediction:
     """Of a call with as many key heads as query heads, in 2-byte elements."""
     units = batch * heads
-    forward = sum(_kernel(cost, number, accelerator, units, PRODUCTS, OURS[0]) for number in range(cost.kernels))
+    forward = sum(_kernel(cost, number, accelerator, units, FORWARD) for number in range(cost.kernels))
     backward = sum(
-        _kernel(cost, number, accelerator, units, products, OURS[1])
-        for number in range(cost.kernels)
-        for products in (3, 4)
+        _kernel(cost, number, accelerator, units, rate) for number in range(cost.kernels) for rate in (QUERY, KEY)
     )
+    backward += LAUNCH + _traffic(cost, accelerator, units, DELTA_TENSORS)
     return Prediction(
         accelerator.name,
         BASIS,
@@ -66,24 +77,28 @@ def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int) ->
         batch,
         heads,
         cost.head_dim,
-        Choice((Way("triton", forward),), _dense(cost, accelerator, units, PRODUCTS, DENSE[0])),
-        Choice((Way("triton", backward),), _dense(cost, accelerator, units, 5, DENSE[1])),
+        Choice((Way("triton", forward),), _dense(cost, accelerator, units, DENSE_FORWARD)),
+        Choice((Way("triton", backward),), _dense(cost, accelerator, units, DENSE_BACKWARD)),
     )
 
 
-def _kernel(cost: Cost, number: int, accelerator: Accelerator, units: int, products: int, share: float) -> float:
+def _kernel(cost: Cost, number: int, accelerator: Accelerator, units: int, rate: Rate) -> float:
     mine = [each for each in cost.shares if each.kernel == number]
     tiles = sum(each.full_tiles + MASKED * each.masked_tiles + each.diagonals * cost.tile.diagonal for each in mine)
-    return _seconds(cost, tiles * cost.tile.price * TILE.pairs, accelerator, units, products, share)
+    return _seconds(cost, tiles * cost.tile.price * TILE.pairs, accelerator, units, rate)
 
 
-def _dense(cost: Cost, accelerator: Accelerator, units: int, products: int, share: float) -> float:
-    return _seconds(cost, cost.dense_tiles * cost.tile.pairs, accelerator, units, products, share)
+def _dense(cost: Cost, accelerator: Accelerator, units: int, rate: Rate) -> float:
+    return _seconds(cost, cost.dense_tiles * cost.tile.pairs, accelerator, units, rate)
 
 
-def _seconds(cost: Cost, pairs: float, accelerator: Accelerator, units: int, products: int, share: float) -> float:
-    """Of one kernel. Every product reads or writes one tensor [n, head_dim] more than there are products, once: key
-    tiles that several query tiles read are taken to come from the cache."""
-    flops = 2 * products * cost.head_dim * pairs * units
-    moved = 2 * (products + 2) * cost.length * cost.head_dim * units
-    return LAUNCH + max(flops / (accelerator.flops * share), moved / accelerator.bandwidth)
+def _seconds(cost: Cost, pairs: float, accelerator: Accelerator, units: int, rate: Rate) -> float:
+    """Of one kernel. It reads or writes two tensors more than it has products, once: key tiles that several query
+    tiles read are taken to come from the cache."""
+    flops = 2 * rate.products * cost.head_dim * pairs * units
+    return LAUNCH + flops / (accelerator.flops * rate.share) + _traffic(cost, accelerator, units, rate.products + 2)
+
+
+def _traffic(cost: Cost, accelerator: Accelerator, units: int, tensors: int) -> float:
+    """Of tensors [n, head_dim] in 2-byte elements."""
+    return 2 * tensors * cost.length * cost.head_dim * units / accelerator.bandwidth

@@ -8,7 +8,19 @@ import pytest
 
 import patternc as pc
 from patternc.compiler.explain.cost import Cost, Share, cost
-from patternc.compiler.explain.roofline import ACCELERATORS, BASIS, DENSE, LAUNCH, MASKED, OURS, Accelerator, roofline
+from patternc.compiler.explain.roofline import (
+    ACCELERATORS,
+    BASIS,
+    DENSE_BACKWARD,
+    DENSE_FORWARD,
+    FORWARD,
+    KEY,
+    LAUNCH,
+    MASKED,
+    QUERY,
+    Accelerator,
+    roofline,
+)
 from patternc.compiler.passes.program import Tile
 
 CARD = Accelerator("a card", flops=1e12, bandwidth=1e9)
@@ -23,18 +35,19 @@ def share(kernel: int, full: int, masked: int, diagonals: int = 0) -> Share:
 
 
 def test_products_take_their_share_of_the_peak() -> None:
-    found = roofline(account(share(0, 1000, 500)), replace(CARD, bandwidth=1e15), batch=2, heads=3)
+    found = roofline(account(share(0, 1000, 500)), replace(CARD, bandwidth=1e18), batch=2, heads=3)
     product = 2 * 128 * 128 * 64 * 6 / 1e12  # seconds of one matrix product of all heads, per tile
     tiles = 1000 + MASKED * 500
-    assert found.forward.chosen.seconds == pytest.approx(LAUNCH + 2 * tiles * product / OURS[0])
-    assert found.backward.chosen.seconds == pytest.approx(2 * LAUNCH + 7 * tiles * product / OURS[1])
-    assert found.forward.dense == pytest.approx(LAUNCH + 2 * 50 * product / DENSE[0])
-    assert found.backward.dense == pytest.approx(LAUNCH + 5 * 50 * product / DENSE[1])
+    assert found.forward.chosen.seconds == pytest.approx(LAUNCH + 2 * tiles * product / FORWARD.share)
+    slopes = 3 * tiles * product / QUERY.share + 4 * tiles * product / KEY.share
+    assert found.backward.chosen.seconds == pytest.approx(3 * LAUNCH + slopes)  # and one launch for delta
+    assert found.forward.dense == pytest.approx(LAUNCH + 2 * 50 * product / DENSE_FORWARD.share)
+    assert found.backward.dense == pytest.approx(LAUNCH + 5 * 50 * product / DENSE_BACKWARD.share)
 
 
 def test_diagonals_run_on_slower_units() -> None:
     found, tiles = (
-        roofline(account(one), replace(CARD, bandwidth=1e15), batch=1, heads=1)
+        roofline(account(one), replace(CARD, bandwidth=1e18), batch=1, heads=1)
         for one in (share(0, 10, 0, diagonals=128), share(0, 10 + 32, 0))
     )
     assert found.forward.chosen.seconds == pytest.approx(tiles.forward.chosen.seconds)
@@ -45,7 +58,7 @@ def test_diagonals_run_on_slower_units() -> None:
 def test_a_score_of_a_small_tile_takes_longer() -> None:
     # Of a diagonal every score takes as long, whatever the tile.
     small, tall, large = (
-        roofline(one, replace(CARD, bandwidth=1e15), batch=1, heads=1).forward.chosen.seconds - LAUNCH
+        roofline(one, replace(CARD, bandwidth=1e18), batch=1, heads=1).forward.chosen.seconds - LAUNCH
         for one in (
             account(share(0, 640, 0), tile=Tile(16, 16)),
             account(share(0, 0, 0, diagonals=80), tile=Tile(16, 16)),
@@ -56,9 +69,11 @@ def test_a_score_of_a_small_tile_takes_longer() -> None:
     assert tall == pytest.approx(32 * 80 * 16 / 128**2 * large / 10)
 
 
-def test_memory_bounds_a_kernel_with_few_tiles() -> None:
+def test_memory_traffic_is_not_hidden() -> None:
     found = roofline(account(share(0, 1, 0), share(1, 1, 0)), replace(CARD, flops=1e18), batch=1, heads=1)
-    assert found.forward.chosen.seconds == pytest.approx(2 * (LAUNCH + 2 * 4 * 1000 * 64 / 1e9))
+    tensor = 2 * 1000 * 64 / 1e9
+    assert found.forward.chosen.seconds == pytest.approx(2 * (LAUNCH + 4 * tensor))
+    assert found.backward.chosen.seconds == pytest.approx(5 * LAUNCH + 2 * (5 + 6) * tensor + 2 * tensor)
 
 
 def test_it_says_that_nothing_was_measured() -> None:
