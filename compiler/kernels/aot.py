@@ -125,6 +125,8 @@ def _signature(
         "SPLIT": variant.split,
         "ADD": variant.add,
         "TURN": launch.turn(8),
+        "ALONE": variant.alone,
+        "EVEN": variant.even,
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}

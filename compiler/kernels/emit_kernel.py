@@ -13,13 +13,14 @@ from ..passes.program import NATURAL, Order, Program
 from .emit_sweeps import STEP, constants_of, exist_of, swept_keys, swept_queries
 from .launch import Role
 
-# Lengths are not specialised: no new binary for a new length. A group of one query head is: nothing is divided by it.
-_LENGTHS = '["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
+# Lengths are not specialised: no new binary for a new length.
+_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
 _SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
     "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
     "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,",
+    "ALONE: tl.constexpr, EVEN: tl.constexpr,",
 )
 _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),

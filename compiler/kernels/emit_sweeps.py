@@ -155,12 +155,13 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
 
 
 def _query_head(place: str, queries: str) -> tuple[str, ...]:
-    """The head of a loop that takes the places hi-1..lo of the first query head of a group, then of the next. In causal
-    programs all key blocks end at the last query: instances that begin there read the same queries at the same time."""
+    """The head of a loop that takes the places lo..hi-1 of the first query head of a group, then of the next; without
+    a division where a group has but one (ALONE)."""
     return (
         "size = tl.maximum(hi - lo, 0)",
-        "for turn in range(0, group * size):",
-        f"    head, {place} = kv_head * group + turn // size, hi - 1 - turn % size",
+        "for turn in range(lo, lo + group * size):",
+        "    head = kv_head if ALONE else kv_head * group + (turn - lo) // size",
+        f"    {place} = turn if ALONE else lo + (turn - lo) % size",
         "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
         "    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)",
         f"    there = owned({queries}, owner_ptr, owner, head)",
@@ -180,6 +181,6 @@ def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, na
         yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
     yield "    q, do, lse, delta = load_queries("
     yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
-    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
+    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,"
     yield "    )"
     yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"

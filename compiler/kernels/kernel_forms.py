@@ -12,9 +12,11 @@ PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
     PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
-    ADD: tl.constexpr, TURN: tl.constexpr
+    ADD: tl.constexpr, TURN: tl.constexpr, ALONE: tl.constexpr, EVEN: tl.constexpr
 """
-DECORATOR = "triton.jit(do_not_specialize=['heads', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
+DECORATOR = (
+    "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +158,13 @@ hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.c
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
-        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
-# Of every query head of the group the blocks, or diagonals, hi-1..lo.
+        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN)"""
+# Of every query head of the group the blocks, or diagonals, lo..hi-1.
 _HEADS = """
 size = tl.maximum(hi - lo, 0)
-for turn in range(0, group * size):
-    head, {place} = kv_head * group + turn // size, hi - 1 - turn % size
+for turn in range(lo, lo + group * size):
+    head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+    {place} = turn if ALONE else lo + (turn - lo) % size
     q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
     lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
     there = owned(<QUERIES>, owner_ptr, owner, head)

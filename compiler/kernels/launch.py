@@ -27,8 +27,9 @@ class Options:
 class Variant:
     """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents; where
     scores are capped, 0 is nowhere; ``pack`` lanes per rank; whether keys are shared out (``split``); whether other
-    programs own some of the heads (``owned``); whether gradients of keys are added to what is there (``add``). See
-    runtime/engines/lanes.py for ``pack``, ``split`` and ``owned``."""
+    programs own some of the heads (``owned``); whether gradients of keys are added to what is there (``add``), and read
+    one query head for each key head (``alone``), in blocks that are whole (``even``). See runtime/engines/lanes.py for
+    ``pack``, ``split`` and ``owned``."""
 
     spans: bool = False
     packed: bool = False
@@ -37,6 +38,8 @@ class Variant:
     split: bool = False
     owned: bool = False
     add: bool = False
+    alone: bool = False
+    even: bool = False
 
 
 def block_dim(head_dim: int) -> int:

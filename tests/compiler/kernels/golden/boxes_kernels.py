@@ -90,7 +90,7 @@ def term0_query_last(J, c, T, n):
     return 2
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def forward_0(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -101,6 +101,7 @@ def forward_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -139,7 +140,7 @@ def forward_0(
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_query_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -150,6 +151,7 @@ def backward_query_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -191,7 +193,7 @@ def backward_query_0(
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -202,6 +204,7 @@ def backward_key_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -226,8 +229,9 @@ def backward_key_0(
         lo = tl.maximum(term0_query_lo(J, c, d, T, n) * (32 // BLOCK_Q), begin // BLOCK_Q)
         hi = tl.minimum(term0_query_hi(J, c, d, T, n) * (32 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
         size = tl.maximum(hi - lo, 0)
-        for turn in range(0, group * size):
-            head, i = kv_head * group + turn // size, hi - 1 - turn % size
+        for turn in range(lo, lo + group * size):
+            head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+            i = turn if ALONE else lo + (turn - lo) % size
             q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
             lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
             there = owned(n, owner_ptr, owner, head)
@@ -235,7 +239,7 @@ def backward_key_0(
             keep = keep0(qc, a[None, :], b[:, None], n)
             q, do, lse, delta = load_queries(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, 0, tl.minimum(Nq, first + there - query_offset),
-                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
             )
             dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 

@@ -110,7 +110,7 @@ def term1_query_hi(J, c, T, n):
     return T
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def forward_0(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -121,6 +121,7 @@ def forward_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -180,7 +181,7 @@ def forward_0(
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_query_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -191,6 +192,7 @@ def backward_query_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -253,7 +255,7 @@ def backward_query_0(
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -264,6 +266,7 @@ def backward_key_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: natural
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -287,8 +290,9 @@ def backward_key_0(
     lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
     size = tl.maximum(hi - lo, 0)
-    for turn in range(0, group * size):
-        head, i = kv_head * group + turn // size, hi - 1 - turn % size
+    for turn in range(lo, lo + group * size):
+        head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+        i = turn if ALONE else lo + (turn - lo) % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
@@ -296,7 +300,7 @@ def backward_key_0(
         keep = keep0(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
@@ -306,7 +310,7 @@ def backward_key_0(
     store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
 def backward_key_1(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
@@ -317,6 +321,7 @@ def backward_key_1(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
+    ALONE: tl.constexpr, EVEN: tl.constexpr,
 ):
     # stationary: packed, 4 of every 16 from 12
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -340,8 +345,9 @@ def backward_key_1(
     lo = tl.maximum(term1_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
     size = tl.maximum(hi - lo, 0)
-    for turn in range(0, group * size):
-        head, i = kv_head * group + turn // size, hi - 1 - turn % size
+    for turn in range(lo, lo + group * size):
+        head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+        i = turn if ALONE else lo + (turn - lo) % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
@@ -349,7 +355,7 @@ def backward_key_1(
         keep = keep1(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
