@@ -97,18 +97,17 @@ class Chains:
     def _runs(
         self, members: list[Member], role: launch.Role, index: int, arguments: dict[str, Any], pack: int
     ) -> list[KernelRun]:
-        """A launch for each member, all of one form."""
+        """A launch for each member, all of one form. Where a block does not hold ``pack`` heads, these are apart."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
-        lanes, size = self.part.queries * pack if role == "forward" else None, q.element_size()
-        shared, diagonals = machine(q.device).shared, members[0].is_diagonal(role, index)
+        tile, diagonals = members[0].form(role, index)
+        lanes = self.part.queries * pack if role == "forward" else None
+        shared, size = machine(q.device).shared, q.element_size()
+        options = launch.options(role, tile, q.shape[3], size, shared, lanes, diagonals=diagonals)
+        if options.block_q < pack:
+            return self._runs(members, role, index, arguments, 1)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])
-        rest = (pack, False, self.part, bundles, self.mixed)
-        found = []
-        for member in members:
-            tile = member.program.tile
-            options = launch.options(role, tile, q.shape[3], size, shared, lanes, diagonals=diagonals)
-            found.append(KernelRun((member,), self.owners, role, index, options, *rest))
-        return found
+        rest = (options, pack, False, self.part, bundles, self.mixed)
+        return [KernelRun((member,), self.owners, role, index, *rest) for member in members]
 
 
 def _together(runs: list[KernelRun], q: Tensor) -> Iterator[KernelRun]:

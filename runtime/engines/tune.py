@@ -10,6 +10,8 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
 from dataclasses import asdict, astuple, dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -128,9 +130,14 @@ def _build(candidates: Sequence[launch.Options], trial: Trial) -> None:
     is told, when it is launched."""
     from triton import AsyncCompileMode
 
-    with ThreadPoolExecutor(len(candidates)) as pool, AsyncCompileMode(pool, ignore_errors=True):
-        for one in candidates:
-            trial.build(one)
+    def build() -> None:
+        with ThreadPoolExecutor(len(candidates)) as pool, ExitStack() as stack:
+            with suppress(RuntimeError):  # the caller has such a mode, which is as good
+                stack.enter_context(AsyncCompileMode(pool, ignore_errors=True))
+            for one in candidates:
+                trial.build(one)
+
+    copy_context().run(build)  # the mode is a context variable, which an interrupt would leave set
 
 
 def tuning_for(device: torch.device) -> Tuning | None:
@@ -161,7 +168,8 @@ def _candidates(run: KernelRun, q: Tensor) -> tuple[launch.Options, ...]:
     shared = machine(q.device).shared // len(run.members)
     tile = run.members[0].program.tile
     size, diagonals = q.element_size(), run.diagonal
-    return launch.candidates(run.role, tile, q.shape[3], size, shared, run.options, diagonals=diagonals)
+    found = launch.candidates(run.role, tile, q.shape[3], size, shared, run.options, diagonals=diagonals)
+    return tuple(one for one in found if one.block_q >= run.pack)
 
 
 def _programs(run: KernelRun) -> str:

@@ -11,7 +11,7 @@ from ..lists import KeyLists
 
 LARGEST = torch.iinfo(torch.int32).max
 MOST_LANES, KEYS = 64, 64
-"""Lanes of a block of rows, and places of a list, at most. Not tuned: no GPU was at hand."""
+"""Lanes of a block of rows, and places of a list, at most. Not tuned."""
 
 
 @dataclass(frozen=True, slots=True)
