@@ -115,9 +115,9 @@ def _cost(account: Account) -> Iterator[str]:
 
 
 def _sizes(sizes: Sequence[Size]) -> Iterator[str]:
-    """The tile that was taken and the others that were tried, where there are some."""
-    taken, *others = sizes
-    if others:
+    """The tile that was taken and the others that were tried, where there are some: tables alone have no tile."""
+    if len(sizes) > 1:
+        taken, *others = sizes
         rest = ", ".join(_size(one) for one in others)
         yield f"  tile     {_size(taken)}; rejected: {rest}; prices in tiles of 128 x 128 at n = {taken.length:,}"
 

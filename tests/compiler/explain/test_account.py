@@ -107,6 +107,11 @@ def test_a_seeded_table_costs_the_blocks_that_it_draws() -> None:
     assert account("random(2) | pooled(4)", n=40).cost is None
 
 
+def test_a_seeded_table_alone_has_no_tile_to_choose() -> None:
+    found = explanation.text(account("random(2, block = 16)", n=256), lambda words, *_: words)
+    assert "blocks of 16 / a table" in found and "rejected" not in found
+
+
 def test_a_cross_pattern_has_a_cost_and_neither_cache_nor_hops() -> None:
     cross = explain(pc.loads("pattern p cross { step columns(first(2)) }")["p"], 16)
     assert (cross.direction, cross.cache, cross.hops) == (Direction.CROSS, None, None)
