@@ -21,9 +21,9 @@ from cases import CASES, Case
 from record import RESULTS, machine, write
 from tables import aligned
 
+import patternc as pc
 from patternc.compiler.cache import cache_directory
 from patternc.runtime.bench.inputs import Inputs
-from patternc.runtime.compile import compile as compile_pattern
 
 LEAST = 0.005
 """Of the time of a pass; what takes less is told together."""
@@ -52,7 +52,7 @@ def times(case: Case, options: argparse.Namespace) -> dict[str, list[dict[str, A
     """By pass, the kernels that ran, longest first."""
     dtype = getattr(torch, options.dtype)
     inputs = Inputs.draw((1, options.heads, options.length, options.head_dim), "cuda", dtype)
-    attend = compile_pattern(case.pattern(), head_dim=options.head_dim, dtype=dtype, engine="triton", device="cuda")
+    attend = pc.compile(case.pattern(), head_dim=options.head_dim, dtype=dtype, engine="triton", device="cuda")
     leaves = [x.clone().requires_grad_() for x in (inputs.q, inputs.k, inputs.v)]
     gradient = torch.randn_like(inputs.q)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .arguments import check_values
 from .engines.engine import Call, Engine, find_engine
+from .learned.tabled import TabledEngine, has_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,6 @@ def register(engine: str, program: object) -> str:
 
 def _engine_of(name: str, program: object) -> Engine[Any]:
     """The engine of that name; where a program has seeded tables, what reads them, around it."""
-    from .learned.tabled import TabledEngine, has_tables  # which imports what reads lists: seldom needed
-
     engine = find_engine(name)
     return TabledEngine(engine) if has_tables(program) else engine
 

@@ -62,6 +62,15 @@ def backward(run: Backward, run_forward: Forward, queries: Queries, keys: Keys) 
     dv.masked_fill_(touched != 0, math.nan)
 
 
+def in_one(grad_out: Tensor, grad_lse: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both gradients, of which ``backward`` looks at the first: where that of lse is not finite a NaN stands in the
+    other, and 0 in its place."""
+    if grad_lse is None:
+        return grad_out, None
+    spoiled = ~grad_lse.isfinite()
+    return grad_out.masked_fill(spoiled[..., None], math.nan), grad_lse.masked_fill(spoiled, 0.0)
+
+
 def finite(*tensors: Tensor) -> bool:
     """Whether all numbers are; False also where a sum of finite ones overflows. Each is read once."""
     wide = (torch.promote_types(x.dtype, torch.float32) for x in tensors)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from math import nan
 from typing import Any, Literal
 
 import torch
@@ -74,9 +73,8 @@ class TritonEngine:
         flipped = call.scale < 0
         q, call = _positive_scale(q, call)
         grad_out, lse = grad_out.to(q.dtype), lse.contiguous()
-        if grad_lse is not None and call.check_finite:  # the guard looks at one gradient: a NaN stands in both
-            spoiled = ~grad_lse.isfinite()
-            grad_out, grad_lse = grad_out.masked_fill(spoiled[..., None], nan), grad_lse.masked_fill(spoiled, 0.0)
+        if call.check_finite:
+            grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
         programs = program.programs if isinstance(program, ByHeads) else (program,)
         dq = _room(q, _sum_type(q, max(len(one.forward) for one in programs)), _writes_all(program, "forward", call))
         kind, whole = _sum_type(k, sum(len(one.backward) for one in programs)), _writes_all(program, "backward", call)

@@ -56,6 +56,17 @@ class Rows:
     lse: Tensor
     grad_lse: Tensor | None
 
+    @classmethod
+    def of(cls, grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor) -> Rows:
+        """From out and its gradient, lse and its gradient [B, Hq, Nq], in the data type of lse. A query without a key,
+        whose lse is -inf, has no gradient."""
+        dead, out, grad = lse.isneginf(), out.to(lse.dtype), grad.to(lse.dtype)
+        delta = (grad * out).sum(-1)
+        if grad_lse is not None:
+            grad_lse = grad_lse.to(lse.dtype).masked_fill(dead, 0.0)
+            delta, grad_lse = delta - grad_lse, grad_lse[..., None]
+        return cls(out, grad, delta[..., None], lse.masked_fill(dead, 0.0)[..., None], grad_lse)
+
     def taken(self, lists: KeyLists) -> Rows:
         """Those that lists are of."""
         if lists.rows is None:

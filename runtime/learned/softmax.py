@@ -131,7 +131,7 @@ class _Softmax(torch.autograd.Function):
         learned, kept = rest[:count], iter(rest[count:])
         parts: Parts = ctx.parts.having(iter(learned))
         grad_out = torch.zeros_like(out) if grad_out is None else grad_out
-        whole = _rows(grad_out, grad_lse, out, lse)
+        whole = Rows.of(grad_out, grad_lse, out, lse)
         dq, dk, dv = (torch.zeros(x.shape, dtype=lse.dtype, device=x.device) for x in (q, k, v))
         sums = (dq, dk, dv)
         found: list[Tensor] = []
@@ -161,13 +161,3 @@ def _engine(parts: Parts) -> Any:
     from .kernels import launch  # triton is heavy
 
     return launch
-
-
-def _rows(grad_out: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor) -> Rows:
-    grad = grad_out.to(lse.dtype)
-    delta = (grad * out.to(lse.dtype)).sum(-1)
-    if grad_lse is not None:
-        # A query without a key has no gradient.
-        delta = delta - grad_lse.to(lse.dtype).masked_fill(lse.isneginf(), 0.0)
-        grad_lse = grad_lse.to(lse.dtype)[..., None]
-    return Rows(out.to(lse.dtype), grad, delta[..., None], lse.masked_fill(lse.isneginf(), 0.0)[..., None], grad_lse)

@@ -99,19 +99,13 @@ def _in_place(parts: Parts, q: Tensor, k: Tensor) -> bool:
 
 
 def _rows(grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor, engine: str) -> Rows:
-    """What every list is told of the queries. A query without a key has no gradient."""
-    dead = lse.isneginf()
-    known = lse.masked_fill(dead, 0.0).contiguous()[..., None]
-    if engine == "triton":
-        from ..engines.delta import row_delta  # triton is heavy
+    """What every list is told of the queries; of the engine triton in their own data type."""
+    if engine != "triton":
+        return Rows.of(grad, grad_lse, out, lse)
+    from ..engines.delta import row_delta  # triton is heavy
 
-        return Rows(out, grad, row_delta(grad, out, lse, grad_lse)[..., None], known, None)
-    delta = (grad.to(lse.dtype) * out).sum(-1)
-    if grad_lse is not None:
-        grad_lse = grad_lse.to(lse.dtype).masked_fill(dead, 0.0)
-        delta = delta - grad_lse
-        grad_lse = grad_lse[..., None]
-    return Rows(out, grad, delta[..., None], known, grad_lse)
+    known = lse.masked_fill(lse.isneginf(), 0.0).contiguous()[..., None]
+    return Rows(out, grad, row_delta(grad, out, lse, grad_lse)[..., None], known, None)
 
 
 def _zeros(like: Three, dtype: torch.dtype) -> Three:

@@ -73,10 +73,7 @@ class TabledEngine:
         with torch.autocast(q.device.type, enabled=False):
             if not call.check_finite:
                 return self._backward(program, own, grad_lse, (grad_out, q, out, lse), (k, v))
-            if grad_lse is not None:  # the guard looks at one gradient: a NaN stands in both
-                spoiled = ~grad_lse.isfinite()
-                grad_out = grad_out.masked_fill(spoiled[..., None], torch.nan)
-                grad_lse = grad_lse.masked_fill(spoiled, 0.0)
+            grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
             dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
             run = partial(self._add, program, own, grad_lse)
             guard.backward(run, partial(self._fill, program, own), (grad_out, q, out, lse, dq), (k, v, dk, dv))
