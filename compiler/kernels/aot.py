@@ -127,7 +127,6 @@ def _signature(
         "ADD": variant.add,
         "TURN": launch.turn(8),
         "ALONE": variant.alone,
-        "EVEN": variant.even,
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}

@@ -20,7 +20,7 @@ _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
     "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
     "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,",
-    "ALONE: tl.constexpr, EVEN: tl.constexpr,",
+    "ALONE: tl.constexpr,",
 )
 _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),

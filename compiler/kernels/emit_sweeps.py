@@ -181,6 +181,6 @@ def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, na
         yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
     yield "    q, do, lse, delta = load_queries("
     yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
-    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,"
+    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
     yield "    )"
     yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"

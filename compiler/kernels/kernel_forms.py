@@ -12,7 +12,7 @@ PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
     PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
-    ADD: tl.constexpr, TURN: tl.constexpr, ALONE: tl.constexpr, EVEN: tl.constexpr
+    ADD: tl.constexpr, TURN: tl.constexpr, ALONE: tl.constexpr
 """
 DECORATOR = (
     "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
@@ -158,7 +158,7 @@ hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.c
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
-        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN)"""
+        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
 # Of every query head of the group the blocks, or diagonals, lo..hi-1.
 _HEADS = """
 size = tl.maximum(hi - lo, 0)

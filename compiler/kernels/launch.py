@@ -28,8 +28,7 @@ class Variant:
     """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents; where
     scores are capped, 0 is nowhere; ``pack`` lanes per rank; whether keys are shared out (``split``); whether other
     programs own some of the heads (``owned``); whether gradients of keys are added to what is there (``add``), and read
-    one query head for each key head (``alone``), in blocks that are whole (``even``). See runtime/engines/lanes.py for
-    ``pack``, ``split`` and ``owned``."""
+    one query head for each key head (``alone``). See runtime/engines/lanes.py for ``pack``, ``split`` and ``owned``."""
 
     spans: bool = False
     packed: bool = False
@@ -39,7 +38,6 @@ class Variant:
     owned: bool = False
     add: bool = False
     alone: bool = False
-    even: bool = False
 
 
 def block_dim(head_dim: int) -> int:

@@ -75,20 +75,9 @@ class KernelRun:
         offset, n = part.call.query_offset, part.queries if self.members[0].program.cross else part.keys
         return max(launch.query_blocks(order, self.ranks, part.queries, offset, n) for order in orders)
 
-    @property
-    def even(self) -> bool:
-        """Whether every block of queries that key gradients read has all of its rows, in every class of its order."""
-        part, block = self.part, self.options.block_q
-        if self.role != "backward_key" or part.spans is not None or part.call.query_offset or self.owners is not None:
-            return False
-        [member] = self.members
-        orders = {member.program.terms[each.term].query for each in member.program.backward[self.index].sweeps}
-        return all(
-            not order.tiled
-            and part.queries % order.period == 0
-            and part.queries // order.period * order.count % block == 0
-            for order in orders
-        )
+    def alone(self, q: Tensor) -> bool:
+        """Whether key gradients are of key heads that one query head each reads."""
+        return self.role == "backward_key" and q.shape[1] * self.part.sequences == self.bundles
 
     @property
     def ownership(self) -> dict[str, Any]:
@@ -128,8 +117,7 @@ class KernelRun:
             SPLIT=grid is not None,
             ADD=self.add,
             TURN=turn,
-            ALONE=arguments["group"] == 1,
-            EVEN=self.even,
+            ALONE=self.alone(q),
             num_warps=self.options.num_warps,
             num_stages=self.options.num_stages,
         )

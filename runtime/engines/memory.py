@@ -138,35 +138,25 @@ def load_queries(
     HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK: tl.constexpr,
-    EVEN: tl.constexpr,
 ):
     """(q, dO, lse, delta) of one block; ``first`` is the row in q of logical position 0, which may be negative. What
-    exists are the ranks, with digits the rows, in begin..end-1; EVEN promises that all do."""
+    exists are the ranks, with digits the rows, in begin..end-1."""
     a = block * BLOCK + tl.arange(0, BLOCK)
     rows = first + token(c, a, PERIOD, COUNT, START)
     if tiled(COUNT):
         live = (rows >= begin) & (rows < end)
     else:
         live = (a >= begin) & (a < end)
-    q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, EVEN)
-    do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, EVEN)
-    if EVEN:
-        lse, delta = closed(tl.load(lse_at + rows)), tl.load(delta_at + rows)
-    else:
-        lse, delta = load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
-    return q, do, lse, delta
+    q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, False)
+    do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, False)
+    return q, do, load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
 
 
 @triton.jit
 def load_lse(pointer, rows, live):
     """Log-sum-exp in units of log2, +inf where there is no row or no key: then every exp2(score - lse) is 0."""
-    return closed(tl.load(pointer + rows, mask=live, other=float("inf")))
-
-
-@triton.jit
-def closed(lse):
-    """In units of log2, +inf for a row with no key."""
-    return tl.where(lse == float("-inf"), float("inf"), lse * LOG2_E)
+    lse = tl.load(pointer + rows, mask=live, other=float("inf")) * LOG2_E
+    return tl.where(lse == float("-inf"), float("inf"), lse)
 
 
 @triton.jit

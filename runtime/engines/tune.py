@@ -97,8 +97,7 @@ class _Question:
             pack=run.pack,
             owned=run.owners is not None,
             add=run.add,
-            alone=run.role == "backward_key" and q.shape[1] * run.part.sequences == run.bundles,
-            even=run.even,
+            alone=run.alone(q),
         )
         device = torch.cuda.get_device_name(q.device) if q.is_cuda else q.device.type
         return _Question(f"{run.role}_{run.index}", q.shape[3], q.dtype, device, variant, run.options.block_q)

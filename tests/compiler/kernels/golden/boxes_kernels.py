@@ -101,7 +101,7 @@ def forward_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -151,7 +151,7 @@ def backward_query_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -204,7 +204,7 @@ def backward_key_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -239,7 +239,7 @@ def backward_key_0(
             keep = keep0(qc, a[None, :], b[:, None], n)
             q, do, lse, delta = load_queries(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, 0, tl.minimum(Nq, first + there - query_offset),
-                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
+                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
             )
             dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 

@@ -121,7 +121,7 @@ def forward_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -192,7 +192,7 @@ def backward_query_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -266,7 +266,7 @@ def backward_key_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: natural
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -300,7 +300,7 @@ def backward_key_0(
         keep = keep0(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
@@ -321,7 +321,7 @@ def backward_key_1(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: packed, 4 of every 16 from 12
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -355,7 +355,7 @@ def backward_key_1(
         keep = keep1(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 

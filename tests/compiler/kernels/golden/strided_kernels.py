@@ -109,7 +109,7 @@ def forward_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -157,7 +157,7 @@ def backward_query_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: natural
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -208,7 +208,7 @@ def forward_1(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: by residue mod 8
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -256,7 +256,7 @@ def backward_query_1(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: by residue mod 8
     batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
@@ -307,7 +307,7 @@ def backward_key_0(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: natural
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -341,7 +341,7 @@ def backward_key_0(
         keep = keep0(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
@@ -362,7 +362,7 @@ def backward_key_1(
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
     PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr, EVEN: tl.constexpr,
+    ALONE: tl.constexpr,
 ):
     # stationary: by residue mod 8
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
@@ -396,7 +396,7 @@ def backward_key_1(
         keep = keep1(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, EVEN,
+            q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
