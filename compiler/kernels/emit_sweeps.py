@@ -101,11 +101,25 @@ def _key_blocks(loop: Loop, tile: int, term: int, order: Order, load: str, step:
     yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // BLOCK_K)"
     yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
     yield "lo, hi = share(lo, hi, SPLIT)"
-    if loop.range.masked:
+    keep = f"keep{term}(c, a[:, None], b[None, :], {lengths})"
+    if loop.range.masked and order.tiled:
         yield "for j in range(lo, hi):"
         yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
-        yield f"    keep = keep{term}(c, a[:, None], b[None, :], {lengths}) & {exist}[None, :]"
+        yield f"    keep = {keep} & {exist}[None, :]"
         yield f"    {load.format('j', False)}"
+        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
+    elif loop.range.masked:
+        # Ranks of the ragged last block need not exist: it is taken apart, and the others load without a mask.
+        yield "whole = count // BLOCK_K"
+        yield "for j in range(lo, tl.minimum(hi, whole)):"
+        yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    keep = {keep}"
+        yield f"    {load.format('j', True)}"
+        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
+        yield "if (lo <= whole) & (whole < hi):"
+        yield "    b = whole * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    keep = {keep} & {exist}[None, :]"
+        yield f"    {load.format('whole', False)}"
         yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
     elif order.tiled:
         # Every pair of ranks is kept, but ranks of the last period need not exist: its blocks are taken apart.
@@ -131,7 +145,7 @@ def _key_blocks(loop: Loop, tile: int, term: int, order: Order, load: str, step:
 def swept_queries(program: Program, index: int) -> Iterator[str]:
     """The loops over query blocks, for a stationary key block. Each runs over the query heads of the group too: nested
     in a loop over these, all that is the same for them would be kept in registers. Query ranks without a row need no
-    mask: their q and dO are loaded as 0 and their lse as +inf."""
+    mask: their q and dO are loaded as 0."""
     tile, lengths = program.tile.query, ", ".join(program.lengths)
     start, offset, place = (
         ("0 * nq", "0 * nq", "0 * nq") if program.cross else ("first", "query_offset", "first - query_offset")
@@ -162,6 +176,35 @@ def _query_head(place: str, queries: str) -> tuple[str, ...]:
         "for turn in range(lo, lo + group * size):",
         "    head = kv_head if ALONE else kv_head * group + (turn - lo) // size",
         f"    {place} = turn if ALONE else lo + (turn - lo) % size",
+        *_head_of_group(queries),
+    )
+
+
+def _whole_head(queries: str) -> tuple[str, ...]:
+    """The head of such a loop over the blocks of which every rank has a row."""
+    return (
+        "low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)",
+        "size = high - low",
+        "for turn in range(low, low + group * size):",
+        "    head = kv_head if ALONE else kv_head * group + (turn - low) // size",
+        "    i = turn if ALONE else low + (turn - low) % size",
+        *_head_of_group(queries),
+    )
+
+
+def _ragged_head(queries: str) -> tuple[str, ...]:
+    """The head of the loop over the others, which follows: a few, so that it is no pipeline."""
+    return (
+        "size = tl.maximum(hi - lo, 0) - size",
+        "for turn in tl.range(0, group * size, num_stages=1):",
+        "    head = kv_head if ALONE else kv_head * group + turn // size",
+        "    i = ragged_block(turn if ALONE else turn % size, lo, low, high)",
+        *_head_of_group(queries),
+    )
+
+
+def _head_of_group(queries: str) -> tuple[str, ...]:
+    return (
         "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
         "    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)",
         f"    there = owned({queries}, owner_ptr, owner, head)",
@@ -169,18 +212,22 @@ def _query_head(place: str, queries: str) -> tuple[str, ...]:
 
 
 def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, names: tuple[str, ...]) -> Iterator[str]:
-    """The query blocks of one range."""
+    """The query blocks of one range. What exists of an order with digits is told from rows, so that its blocks are not
+    told apart."""
     kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
     lengths = ", ".join(names)
     ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
     yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
     yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
-    yield from _query_head("i", names[0])
-    if loop.range.masked:
-        yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
-        yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
-    yield "    q, do, lse, delta = load_queries("
-    yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
-    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q,"
-    yield "    )"
-    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"
+    alike = ((_query_head("i", names[0]), False),)
+    apart = ((_whole_head(names[0]), True), (_ragged_head(names[0]), False))
+    for head, whole in alike if order.tiled else apart:
+        yield from head
+        if loop.range.masked:
+            yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
+            yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
+        yield "    q, do, lse, delta = load_queries("
+        yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
+        yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q, {whole},"
+        yield "    )"
+        yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"

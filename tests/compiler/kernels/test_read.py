@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,23 @@ CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
 @pytest.mark.parametrize("name", CASES)
 def test_reading_undoes_emitting(name: str) -> None:
     program = CASES[name]().program
-    assert read(emit(program)) == program
+    assert differences(read(emit(program)), program) == []
+
+
+def differences(back: Program, program: Program) -> list[str]:
+    """What was read otherwise than it was meant. A mask comes back with its meaning, in other words."""
+    found = [] if len(back.terms) == len(program.terms) else ["terms"]
+    masks = tuple(replace(one, keep=other.keep) for one, other in zip(back.terms, program.terms, strict=False))
+    found += [] if replace(back, terms=masks) == program else ["all but the masks"]
+    generator = random.Random(0)
+    for one, other in zip(back.terms, program.terms, strict=False):
+        for _ in range(400):
+            most = generator.choice([8, 40, 300])
+            values = {name: generator.randrange(most) for name in ("c", "a", "b", "n", "nq", "nk")}
+            if bool(evaluate(one.keep, values)) != bool(evaluate(other.keep, values)):
+                found.append(f"the mask of {other.label} at {values}")
+                break
+    return found
 
 
 def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
@@ -78,7 +96,7 @@ def test_any_bound_and_mask_comes_back_with_its_meaning(bound: Expr, keep: Predi
 
 SEEN = [
     ("a bound", "def term0_lo(I, c, T, n):\n    return I", "def term0_lo(I, c, T, n):\n    return I + 1"),
-    ("a mask", "return (b <= a) & ", "return (b < a) & "),
+    ("a mask", "return ((a - b) | ", "return ((a - b - 1) | "),
     ("a tile", "T = tl.cdiv(count, 16)", "T = tl.cdiv(count, 32)"),
     ("an order, everywhere", "16, 4, 12", "16, 4, 11"),
     ("an order, once", "count = ranks(kc, n, 16, 4, 12)", "count = ranks(kc, n, 16, 4, 8)"),
@@ -108,7 +126,7 @@ def test_a_changed_kernel_is_seen(old: str, new: str) -> None:
     text = emit(program)
     assert old in text
     with contextlib.suppress(ReadError):
-        assert read(text.replace(old, new)) != program
+        assert differences(read(text.replace(old, new)), program)
 
 
 def loops_of(text: str) -> list[int]:
