@@ -79,7 +79,8 @@ def attention_forward(
     cached = key
     query, key, value = (_autocast(x) for x in (query, key, value))
     if binding.program is None:
-        told = given(module, (query, key, value), entered, cached, scaling, replace(layout, documents=documents))
+        layout = replace(layout, documents=documents)
+        told = given(module, (query, key, value), entered, cached, scaling, asked, layout)
         if not binding.watching.dense:
             return run_learned(module, binding, told, asked), None
         watch_dense(module, binding, told)
