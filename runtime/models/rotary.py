@@ -49,9 +49,11 @@ def find_turn(
         q, k, cos, sin = (each.double() for each in (*plain, *rotary))
         far_q, far_k = apply(q, k, cos, sin)
         back = turn.undo(far_q, far_k, (cos, sin))
+        # Some make float32 of what they are given.
+        narrow = not all(map(torch.equal, apply(q * (1 + 2**-40), k, *identity((cos, sin))), (q * (1 + 2**-40), k)))
     except (TypeError, ValueError, RuntimeError):  # a function of the same name that takes other things
         return None
-    return turn if all(map(_same, back, (q, k))) else None
+    return turn if all(_undone(*each, narrow=narrow) for each in zip(back, (q, k), strict=True)) else None
 
 
 def _frequencies(rotary: tuple[Tensor, Tensor]) -> tuple[float, ...]:
@@ -74,6 +76,15 @@ def identity(rotary: Any) -> Any:
         return rotary
     cos, sin = rotary
     return torch.ones_like(cos), torch.zeros_like(sin)
+
+
+def _undone(back: Tensor, x: Tensor, *, narrow: bool) -> bool:
+    """Up to a few roundings of each number; where they are float32's, of the largest of its vector, with which it was
+    turned."""
+    if not narrow:
+        return _same(back, x)
+    largest = x.abs().amax(-1, keepdim=True)
+    return bool(((back - x).abs() <= 16 * torch.finfo(torch.float32).eps * largest).all())
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
