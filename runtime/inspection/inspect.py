@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,11 @@ from ...compiler.verify.result import Result
 from ...patterns_dsl.syntax import Direction
 from ..errors import AttachError
 from ..models.binding import Binding
+from ..models.discovery import Layer
 from ..models.handle import Handle
 from ..models.modes import evaluating
 from ..models.watching import Watched
-from .layer import LayerReading, read_layer
+from .layer import LayerReading, front_pairs, read_layer
 
 _AT_ONCE = 1 << 20
 """Pairs of a pattern that are looked at in one step."""
@@ -79,33 +81,43 @@ def inspect(
         )
     count = len(token_ids)
     say(f"one text of {count} tokens")
-    seen = _seen(handle, token_ids)
-    names = {layer.index: layer.name for layer in handle.layers}
-    readings, here, front = {}, {}, min(count, LONGEST)
-    for index in sorted(learned):
-        say(f"layer {index}")
-        found = read_layer(index, names[index], learned[index], seen.pop(index), front)
-        here[index] = found.pairs.numpy()
-        readings[index] = found
-    shown = sorted(readings) if layers is None else sorted(set(layers))
+    readings, here, front = dict[int, LayerReading](), dict[int, Mask](), min(count, LONGEST)
+
+    def read(layer: Layer, watched: Watched) -> None:
+        say(f"layer {layer.index}")
+        one = learned[layer.index]
+        if layers is None or layer.index in layers:
+            found = readings[layer.index] = read_layer(layer.index, layer.name, one, watched, front)
+            here[layer.index] = found.pairs.numpy()
+        else:
+            here[layer.index] = front_pairs(one, watched, front).numpy()
+
+    _run(handle, token_ids, read)
     extents = {one.pattern.bound: _extent(one.pattern, count) for one in learned.values()}
     return Inspection(
         subject,
         tuple(words),
         _reach(handle, here, front),
         tuple(extents.values()),
-        tuple(readings[index] for index in shown),
+        tuple(readings[index] for index in sorted(readings)),
     )
 
 
-def _seen(handle: Handle, token_ids: Sequence[int]) -> dict[int, Watched]:
-    """What each learned layer did with one text, in evaluation."""
+def _run(handle: Handle, token_ids: Sequence[int], read: Callable[[Layer, Watched], None]) -> None:
+    """One text, in evaluation; what each learned layer did is read as soon as it has, and let go: all layers' queries
+    and keys of a long text are more than the model."""
     model: Any = handle.model
     ids = torch.as_tensor([list(token_ids)], device=model.get_input_embeddings().weight.device)
-    with evaluating(model), handle.watch() as seen, torch.inference_mode():
+    with evaluating(model), handle.watch() as seen, torch.inference_mode(), ExitStack() as hooks:
+        for layer in handle.layers:
+            if layer.index in handle.learned:
+
+                def done(module: Any, arguments: Any, out: Any, layer: Layer = layer) -> None:
+                    read(layer, seen.pop(layer.index))
+
+                hooks.callback(layer.call.module.register_forward_hook(done).remove)
         # Without its head: logits of a long text are more than all of what is looked at.
         model.base_model(input_ids=ids, use_cache=False)
-    return seen
 
 
 def _extent(pattern: Pattern, n: int) -> Extent:

@@ -76,11 +76,8 @@ def read_layer(index: int, name: str, learned: LearnedAttention, watched: Watche
     pairs, or those of one query."""
     assert watched.selections is not None and watched.dispatch is not None
     causal = learned.pattern.direction is Direction.CAUSAL
-    _, heads, count, _ = watched.q.shape
-    counts = _Counts.none(heads, count, front, watched.q.device)
-    rows = max(1, AT_ONCE // (heads * count))
-    for start in range(0, count, rows):
-        counts.add(_read(learned, watched, range(start, min(count, start + rows))), start)
+    count = watched.q.shape[2]
+    counts = _counted(learned, watched, front, count)
     place = torch.arange(count, device=watched.q.device)
     readers = count - place if causal else torch.full_like(place, count)
     uses = counts.by_key / readers  # [heads, N]
@@ -100,6 +97,22 @@ def read_layer(index: int, name: str, learned: LearnedAttention, watched: Watche
         counts.pairs.cpu(),
         watched.dispatch,
     )
+
+
+def front_pairs(learned: LearnedAttention, watched: Watched, front: int) -> Tensor:
+    """``pairs`` of a ``LayerReading`` alone, of which its first queries tell all."""
+    return _counted(learned, watched, front, front).pairs.cpu()
+
+
+@torch.no_grad()
+def _counted(learned: LearnedAttention, watched: Watched, front: int, queries: int) -> _Counts:
+    """Of so many queries from the first on."""
+    _, heads, count, _ = watched.q.shape
+    counts = _Counts.none(heads, count, front, watched.q.device)
+    rows = max(1, AT_ONCE // (heads * count))
+    for start in range(0, queries, rows):
+        counts.add(_read(learned, watched, range(start, min(queries, start + rows))), start)
+    return counts
 
 
 def _read(learned: LearnedAttention, watched: Watched, queries: range) -> ReadPairs:

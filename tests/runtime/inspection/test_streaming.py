@@ -115,3 +115,14 @@ def test_rows_of_a_product_take_the_tokens_between_some_at_a_time(monkeypatch):
     whole = bruteforce.mask(step.expression, step.direction, 40)
     monkeypatch.setattr(bruteforce, "LARGEST_STEP", 40 * 7)
     assert np.array_equal(bruteforce.block(step.expression, step.direction, 40, queries=range(11, 19)), whole[11:19])
+
+
+@pytest.mark.parametrize("longest", [20, 512])
+def test_reach_is_the_same_of_layers_that_are_not_shown(monkeypatch, longest):
+    monkeypatch.setattr(inspecting, "LONGEST", longest)
+    monkeypatch.setattr(reading, "AT_ONCE", 7 * HEADS * N)
+    _, handle = attached("llama", "keys")
+    tokens = torch.randint(3, 97, (N,)).tolist()
+    every, one = (inspect(handle, tokens, ["w"] * N, subject="p", layers=layers) for layers in (None, [1]))
+    assert one.reach == every.reach and one.reach.length == min(longest, N)
+    assert [layer.index for layer in one.layers] == [1] and one.layers[0].heads == every.layers[1].heads
