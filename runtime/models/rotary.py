@@ -49,8 +49,7 @@ def find_turn(
         q, k, cos, sin = (each.double() for each in (*plain, *rotary))
         far_q, far_k = apply(q, k, cos, sin)
         back = turn.undo(far_q, far_k, (cos, sin))
-        # Some make float32 of what they are given.
-        narrow = not all(map(torch.equal, apply(q * (1 + 2**-40), k, *identity((cos, sin))), (q * (1 + 2**-40), k)))
+        narrow = _rounds(apply, q * (1 + 2**-40), k, (cos, sin))
     except (TypeError, ValueError, RuntimeError):  # a function of the same name that takes other things
         return None
     return turn if all(_undone(*each, narrow=narrow) for each in zip(back, (q, k), strict=True)) else None
@@ -76,6 +75,11 @@ def identity(rotary: Any) -> Any:
         return rotary
     cos, sin = rotary
     return torch.ones_like(cos), torch.zeros_like(sin)
+
+
+def _rounds(apply: Callable[..., tuple[Tensor, Tensor]], q: Tensor, k: Tensor, rotary: tuple[Tensor, Tensor]) -> bool:
+    """Whether float64 does not come out as it went in, turned by no angle: some make float32 of what they are given."""
+    return not all(map(torch.equal, apply(q, k, *identity(rotary)), (q, k)))
 
 
 def _undone(back: Tensor, x: Tensor, *, narrow: bool) -> bool:

@@ -148,6 +148,24 @@ def test_what_reaches_beyond_its_window_is_refused(tokens, name):
     assert torch.equal(model(tokens).logits, theirs)  # as it was
 
 
+@torch.no_grad()
+def test_another_mask_than_its_window_is_refused(tokens):
+    """A layer that runs a program beside others of its own gets the mask that it would have had, and reads it."""
+    distance = (torch.arange(30)[:, None] - torch.arange(30)).abs()
+    model = make()
+    with pc.attach(model, plan("layers 1 : window")):
+        for largest, fits in ((4, True), (30, True), (3, False), (5, False)):
+            masks = {
+                "full_attention": None,
+                "sliding_attention": (distance <= largest)[None, None].expand(2, 1, -1, -1),
+            }
+            if fits:
+                model(tokens, attention_mask=masks)
+            else:
+                with pytest.raises(UnsupportedCallError, match="the 4D attention mask is not just"):
+                    model(tokens, attention_mask=masks)
+
+
 @pytest.mark.parametrize("step", ["local(5)", "band(4, 0)", "band(0, 4)", "{ (i, j) : i - 4 <= j and j <= i + 2 }"])
 def test_how_far_a_pattern_reaches(step):
     assert pc.loads(f"pattern p bidirectional {{ step {step} }}")["p"].bind().farthest == 4
