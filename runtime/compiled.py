@@ -90,7 +90,8 @@ class Compiled:
         from .prediction import predict
 
         if self.engine != "compose" or self.program is None:
-            raise EngineError(f"what engine {self.engine!r} takes is not predicted; only engine 'compose' has a choice")
+            remedy = "only engine 'compose' is; of a GPU `patternc explain --device` tells"
+            raise EngineError(f"what engine {self.engine!r} takes is not predicted; {remedy}")
         keys = heads if key_heads is None else key_heads
         if keys < 1 or heads % keys:
             raise EngineError(f"{heads} query heads are not a multiple of {keys} key heads")
