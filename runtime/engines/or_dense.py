@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.passes.pinned import Pinned
+from ...compiler.relations.integer import Predicate, evaluate, length_values
 from ...patterns_dsl.syntax import Direction
 from . import dense, guard
 from .dense import Dense, Three
@@ -37,16 +38,20 @@ class OrDense:
 
 @lru_cache(maxsize=1024)
 def _whole(pinned: Pinned[OrDense], n: int, nk: int) -> bool:
-    from ...compiler.whole import is_whole  # isl, which a program from the disk does not need
+    return bool(evaluate(_lengths(pinned), length_values(n, nk)))
 
-    meaning = pinned.program.meaning
-    return is_whole(meaning.expression, meaning.direction, n, nk)
+
+@lru_cache(maxsize=256)
+def _lengths(pinned: Pinned[OrDense]) -> Predicate:
+    from ...compiler.whole import whole_lengths  # isl, which a program from the disk does not need
+
+    return whole_lengths(pinned.program.meaning.expression, pinned.program.meaning.direction)
 
 
 class OrDenseEngine:
     """See :class:`~patternc.runtime.engines.engine.Engine`; ``engine`` runs what dense attention does not: padding,
-    packed documents, parts of a sequence, caps, gradients of lse, numbers that are not finite where they are asked
-    for, and what torch's kernel does not take."""
+    packed documents, some queries of a causal pattern but for the last one, caps, gradients of lse, numbers that are
+    not finite where they are asked for, and what torch's kernel does not take."""
 
     def __init__(self, engine: Engine[Any]) -> None:
         self._engine = engine
@@ -58,8 +63,8 @@ class OrDenseEngine:
     @torch.no_grad()
     def forward(self, program: OrDense, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         """(out, lse)."""
-        if (kernel := _kernel(program, q, k, v, call)) is not None:
-            found = kernel.forward(q, k, v, causal=_causal(program), scale=call.scale)
+        if (taken := _taken(program, q, k, v, call)) is not None:
+            found = taken.kernel.forward(q, k, v, causal=taken.causal, scale=call.scale)
             # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
             if not call.check_finite or guard.finite(k, *found):
                 return found
@@ -79,28 +84,30 @@ class OrDenseEngine:
         call: Call,
     ) -> Three:
         """(dq, dk, dv)."""
-        kernel = _kernel(program, q, k, v, call) if grad_lse is None else None
-        if kernel is not None:
+        taken = _taken(program, q, k, v, call) if grad_lse is None else None
+        if taken is not None:
             grad = grad_out.to(q.dtype)
-            found = kernel.backward(grad, q, k, v, out, lse, causal=_causal(program), scale=call.scale)
+            found = taken.kernel.backward(grad, q, k, v, out, lse, causal=taken.causal, scale=call.scale)
             # dS = P (dO V - D) is not finite where one of its factors is not, and dq and dk are products of it.
             if not call.check_finite or guard.finite(*found):
                 return found
         return self._engine.backward(program.program, grad_out, grad_lse, q, k, v, out, lse, call)
 
 
-def _kernel(program: OrDense, q: Tensor, k: Tensor, v: Tensor, call: Call) -> Dense | None:
-    """The kernel of dense attention that computes a call; None where there is none."""
-    n, nk = q.shape[2], k.shape[2]
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    kernel: Dense
+    causal: bool
+
+
+def _taken(program: OrDense, q: Tensor, k: Tensor, v: Tensor, call: Call) -> _Taken | None:
+    """How dense attention computes a call; None where it does not."""
     plain = call.spans is None and call.documents is None and call.softcap is None and call.scale > 0
-    rows = call.query_offset == 0 and (n == nk or program.meaning.direction is Direction.CROSS)
-    if not plain or not rows or q.numel() == 0 or k.numel() == 0:
+    if not plain or q.numel() == 0 or k.numel() == 0 or (kernel := dense.kernel_for(q.device)) is None:
         return None
-    kernel = dense.kernel_for(q.device)
-    if kernel is None or not program.whole(n, nk) or not kernel.takes(q, k, v, causal=_causal(program)):
+    rows, nk, direction = q.shape[2], k.shape[2], program.meaning.direction
+    if direction is Direction.CAUSAL and rows != nk and (rows, call.query_offset) != (1, nk - 1):
         return None
-    return kernel
-
-
-def _causal(program: OrDense) -> bool:
-    return program.meaning.direction is Direction.CAUSAL
+    causal = direction is Direction.CAUSAL and rows > 1  # the last query reads every key
+    n = rows if direction is Direction.CROSS else nk
+    return _Taken(kernel, causal) if program.whole(n, nk) and kernel.takes(q, k, v, causal=causal) else None

@@ -103,6 +103,16 @@ def test_one_token_more_is_not_everything(kernel: OnCpu) -> None:
     assert kernel.calls == ["forward", "backward"]
 
 
+@pytest.mark.parametrize(("name", "rows", "offset"), [("window", 1, N - 1), ("whole", 7, 12), ("whole", 1, 0)])
+def test_queries_that_read_every_key(name: str, rows: int, offset: int, kernel: OnCpu) -> None:
+    """A decoding step, and any queries where none is causal."""
+    check(name, tensors(rows), query_offset=offset)
+    assert kernel.calls == ["forward", "backward"]
+    check("window", tensors(1, N + 1), query_offset=N)
+    check("window", tensors(1, 1))
+    assert kernel.calls == ["forward", "backward"] * 2
+
+
 def test_a_gradient_of_lse_goes_by_the_kernels(kernel: OnCpu) -> None:
     check("window", tensors(), of_lse=True)
     assert kernel.calls == ["forward"]
@@ -114,7 +124,8 @@ def test_a_gradient_of_lse_goes_by_the_kernels(kernel: OnCpu) -> None:
         (N, 2, {"spans": torch.tensor([[3, N], [0, 21]], dtype=INT)}),
         (N, 1, {"documents": torch.tensor([0, 15, N], dtype=INT)}),
         (7, 2, {"query_offset": N - 7}),
-        (1, 2, {"query_offset": N - 1}),
+        (1, 2, {"query_offset": N - 2}),
+        (1, 2, {}),
         (N, 2, {"softcap": 2.0}),
         (N, 2, {"scale": -0.3}),
         (N, 2, {"scale": 0.0}),
