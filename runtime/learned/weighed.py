@@ -40,12 +40,17 @@ def taken(program: LearnedProgram, q: Tensor, k: Tensor, call: Call, *, backward
     n, nk = q.shape[2], k.shape[2]
     table = table_of(Pinned(program))
     alike = table.cross or (n == nk and call.query_offset == 0)
-    if not alike or call.spans is not None or call.softcap is not None or q.numel() == 0 or k.numel() == 0:
+    if not alike or _padded(call, nk) or call.softcap is not None or q.numel() == 0 or k.numel() == 0:
         return None
     # In a low precision compose computes gradients in a wide one.
     dtype = torch.promote_types(q.dtype, torch.float32) if backward else q.dtype
     price = Price.here(Heads.of(q, k), dtype, backward=backward)
     return table if weigh(program, n, nk, price, dtype).faster else None
+
+
+def _padded(call: Call, nk: int) -> bool:
+    """Whether some key of some element does not exist; spans are looked at, on a CPU."""
+    return call.spans is not None and any(span != [0, nk] for span in call.spans.tolist())
 
 
 def weigh(program: LearnedProgram, n: int, nk: int, price: Price, dtype: torch.dtype) -> Weighed:

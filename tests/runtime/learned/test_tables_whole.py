@@ -84,7 +84,10 @@ def test_a_longer_plan_is_cut_only_where_it_holds_the_shorter_one(name: str) -> 
     assert table(name).any_length or name in ("blocky", "alone", "length", "nearly")
 
 
-@pytest.mark.parametrize("call", [{}, {"scale": -0.4}, {"check_finite": False}])
+SPANS = torch.tensor([[0, N]] * 2, dtype=torch.int32)
+
+
+@pytest.mark.parametrize("call", [{}, {"scale": -0.4}, {"check_finite": False}, {"spans": SPANS}])
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_as_the_reference(name: str, call: dict[str, Any]) -> None:
     """Out, lse, and the gradients of both; 45 is no milestone, so that plans are cut."""
@@ -124,6 +127,7 @@ def test_it_is_not_asked_for_parts_of_a_sequence() -> None:
     q, k, _ = tensors()
     assert not is_taken("ragged", q[:, :, 5:], k, query_offset=5)
     assert not is_taken("ragged", q[:, :, :1], k, query_offset=N - 1)
+    assert is_taken("ragged", q, k, spans=SPANS)
     assert not is_taken("ragged", q, k, spans=torch.tensor([[3, N], [0, N]], dtype=torch.int32))
     assert not is_taken("ragged", q, k, softcap=2.0)
     assert not is_taken("ragged", q[:, :, :0], k[:, :, :0])
