@@ -22,13 +22,13 @@ def spell_mask(predicate: Predicate) -> str:
         case All((Compare() as one, Compare() as other)) if (band := _band(one, other)) is not None:
             return f"within({sentence(band[0])}, {band[1]})"
         case All((_, _, *_)) | AnyOf((_, _, *_)):
-            return f"({_slack(predicate)} >= 0)"
+            return f"({spell_slack(predicate)} >= 0)"
         case _:
             return spell_predicate(predicate)
 
 
-def _slack(predicate: Predicate) -> str:
-    """An integer that is at least 0 where the predicate holds."""
+def spell_slack(predicate: Predicate) -> str:
+    """An integer that is at least 0 where the predicate holds, as Triton text."""
     match predicate:
         case Compare("==", left, right):
             return f"({_difference(left, right)} | {_difference(right, left)})"
@@ -41,11 +41,11 @@ def _slack(predicate: Predicate) -> str:
         case AnyOf(()):
             return "(c - c - 1)"
         case All((part,)) | AnyOf((part,)):
-            return _slack(part)
+            return spell_slack(part)
         case All(parts):
-            return f"({' | '.join(map(_slack, parts))})"
+            return f"({' | '.join(map(spell_slack, parts))})"
         case AnyOf(parts):
-            return f"({' & '.join(map(_slack, parts))})"
+            return f"({' & '.join(map(spell_slack, parts))})"
 
 
 def _band(one: Compare, other: Compare) -> tuple[str, int] | None:
