@@ -65,7 +65,7 @@ def test_a_score_of_a_small_tile_takes_longer() -> None:
             account(share(0, 10, 0)),
         )
     )
-    assert small == pytest.approx(640 * (36 / 148) ** 2 * large / 10)
+    assert small == pytest.approx(640 * (4 / 64) * large / 10)
     assert tall == pytest.approx(32 * 80 * 16 / 128**2 * large / 10)
 
 

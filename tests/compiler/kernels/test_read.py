@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import runpy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from differences import differences
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,22 +36,6 @@ CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
 def test_reading_undoes_emitting(name: str) -> None:
     program = CASES[name]().program
     assert differences(read(emit(program)), program) == []
-
-
-def differences(back: Program, program: Program) -> list[str]:
-    """What was read otherwise than it was meant. A mask comes back with its meaning, in other words."""
-    found = [] if len(back.terms) == len(program.terms) else ["terms"]
-    masks = tuple(replace(one, keep=other.keep) for one, other in zip(back.terms, program.terms, strict=False))
-    found += [] if replace(back, terms=masks) == program else ["all but the masks"]
-    generator = random.Random(0)
-    for one, other in zip(back.terms, program.terms, strict=False):
-        for _ in range(400):
-            most = generator.choice([8, 40, 300])
-            values = {name: generator.randrange(most) for name in ("c", "a", "b", "n", "nq", "nk")}
-            if bool(evaluate(one.keep, values)) != bool(evaluate(other.keep, values)):
-                found.append(f"the mask of {other.label} at {values}")
-                break
-    return found
 
 
 def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:

@@ -1,0 +1,25 @@
+"""What of a program was read back otherwise than it was meant."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from patternc.compiler.passes.program import Program
+from patternc.compiler.relations.integer import evaluate
+
+
+def differences(back: Program, program: Program) -> list[str]:
+    """What was read otherwise than it was meant. A mask comes back with its meaning, in other words."""
+    found = [] if len(back.terms) == len(program.terms) else ["terms"]
+    masks = tuple(replace(one, keep=other.keep) for one, other in zip(back.terms, program.terms, strict=False))
+    found += [] if replace(back, terms=masks) == program else ["all but the masks"]
+    generator = random.Random(0)
+    for one, other in zip(back.terms, program.terms, strict=False):
+        for _ in range(400):
+            most = generator.choice([8, 40, 300])
+            values = {name: generator.randrange(most) for name in ("c", "a", "b", "n", "nq", "nk")}
+            if bool(evaluate(one.keep, values)) != bool(evaluate(other.keep, values)):
+                found.append(f"the mask of {other.label} at {values}")
+                break
+    return found
