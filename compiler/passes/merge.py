@@ -6,7 +6,8 @@
 
 Diagonals of a log-sparse pattern that fall into the same tiles become one masked term again, and so do the windows at
 the borders of a grid and that in its middle. What a union would touch is estimated by the hull of what its parts touch,
-so that only unions that promise something are ever tiled.
+so that only unions that promise something are ever tiled. Both directions count: a window and the first row are cheap
+as one for queries, and for a key there lies everything between the first query and its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,15 @@ from .count import bounds, tile_count
 from .placement import Placement
 from .program import Tile
 from .split import Part
-from .tile import query_ranges
+from .tile import key_ranges, query_ranges
 
 Tiles: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Extent:
-    """The key tiles [lo, hi) that each query tile of the first class touches, by the step of the fan; of diagonals
-    nothing."""
+    """The tiles [lo, hi) of one side that each tile of the other touches, of the first class, by the step of the fan;
+    of diagonals nothing."""
 
     steps: Mapping[int, tuple[Tiles, Tiles]]
 
@@ -58,9 +59,9 @@ def _hull(one: tuple[Tiles, Tiles], two: tuple[Tiles, Tiles]) -> tuple[Tiles, Ti
 def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement, ...]:
     """The same pairs in fewer terms where that saves tiles."""
     length = max((arrangement.length for arrangement in arrangements), default=0)
-    merged: list[tuple[Arrangement, _Extent]] = []
+    merged: list[_Extended] = []
     for arrangement in arrangements:
-        own = arrangement, _extent(arrangement.placements[0], tile, length)
+        own = arrangement, _extents(arrangement.placements[0], tile, length)
         for position, other in enumerate(merged):
             if _alike(arrangement, other[0]) and (joint := _joint(other, own, tile, length)) is not None:
                 merged[position] = joint
@@ -70,21 +71,24 @@ def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement,
     return _whole_or_parts([arrangement for arrangement, _ in merged], tile, length)
 
 
-_Extended: TypeAlias = tuple[Arrangement, "_Extent"]
+_Extents: TypeAlias = tuple[_Extent, _Extent]
+"""Seen from queries, and from keys."""
+
+_Extended: TypeAlias = tuple[Arrangement, _Extents]
 
 
 def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Extended | None:
     """Both as one term; None where that does not pay."""
-    (one, extent), (two, other) = left, right
+    (one, extents), (two, others) = left, right
     if one.placements[0].diagonal:
         joined = _diagonals(one, two, tile)
-        return None if joined is None else (joined, extent)
-    limit = extent.tiles + other.tiles + TERM_TILES / tile.price
-    if extent.hull(other).tiles >= limit:
+        return None if joined is None else (joined, extents)
+    limit = _tiles(extents) + _tiles(others) + 2 * TERM_TILES / tile.price
+    if _tiles((extents[0].hull(others[0]), extents[1].hull(others[1]))) >= limit:
         return None
     joined = _joined(one, two, tile)
-    joint = _extent(joined.placements[0], tile, length)
-    return (joined, joint) if joint.tiles < limit else None
+    joint = _extents(joined.placements[0], tile, length)
+    return (joined, joint) if _tiles(joint) < limit else None
 
 
 def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
@@ -92,7 +96,7 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
     if len(parts) < 2:
         return tuple(parts)
     placements = [placement for part in parts for placement in part.placements]
-    price = cost_of(placements, tile, length)[1] + overhead(placements)
+    price = _price(placements, tile, length)
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
     relation = reduce(operator.or_, (part.part.relation for part in parts))
     together = Part(relation, label, parts[0].part.line)
@@ -100,18 +104,37 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
         whole = cheapest(together, in_natural_order(together, tile), tile)
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
         return tuple(parts)
-    whole_price = cost_of(whole.placements, tile, length)[1] + overhead(whole.placements)
-    return (whole,) if whole_price <= price else tuple(parts)
+    return (whole,) if _price(whole.placements, tile, length) <= price else tuple(parts)
 
 
-def _extent(placement: Placement, tile: Tile, n: int) -> _Extent:
-    rows = tile_count(placement.query, 0, n, tile.query)
-    columns = tile_count(placement.key, placement.shift % placement.key.classes, n, tile.key)
+def _price(placements: Sequence[Placement], tile: Tile, length: int) -> float:
+    """Of both directions together."""
+    forward = cost_of(placements, tile, length)[1]
+    diagonals = cost_of([one for one in placements if one.diagonal], tile, length)[1]
+    keys = sum(_extent(one, tile, length, "J").tiles * one.query.classes for one in placements)
+    return forward + diagonals + keys * tile.price + 2 * overhead(placements)
+
+
+def _tiles(extents: _Extents) -> int:
+    return sum(extent.tiles for extent in extents)
+
+
+def _extents(placement: Placement, tile: Tile, n: int) -> _Extents:
+    return _extent(placement, tile, n, "I"), _extent(placement, tile, n, "J")
+
+
+def _extent(placement: Placement, tile: Tile, n: int, still: Literal["I", "J"]) -> _Extent:
     total = _Extent({})
     if placement.diagonal:
         return total
-    for span in query_ranges(placement, tile):
-        total = total.hull(_Extent(bounds(span, rows, 0, columns, n, "I")))
+    key_class = placement.shift % placement.key.classes
+    queries, keys = tile_count(placement.query, 0, n, tile.query), tile_count(placement.key, key_class, n, tile.key)
+    if still == "I":
+        spans, own, cls, others = query_ranges(placement, tile), queries, 0, keys
+    else:
+        spans, own, cls, others = key_ranges(placement, tile), keys, key_class, queries
+    for span in spans:
+        total = total.hull(_Extent(bounds(span, own, cls, others, n, still)))
     return total
 
 

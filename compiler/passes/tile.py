@@ -33,6 +33,7 @@ def query_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     return _ranges(placement, tile, "I", "J")
 
 
+@lru_cache(maxsize=1024)
 def key_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     """Query tiles I that touch key tile J of key class c, or its diagonals."""
     return _ranges(placement, tile, "J", "I")
