@@ -81,8 +81,8 @@ class Budget:
 
 
 def execute(item: Item, most: float = math.inf) -> Outcome:
-    """One command, ended with all that it started when its time is up, or so many seconds are."""
-    begin = time.monotonic()
+    """One command, ended with all that it started when its time is up, which is a failure, or so many seconds are."""
+    begin, status = time.monotonic(), FAILED
     with subprocess.Popen(
         item.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -93,12 +93,13 @@ def execute(item: Item, most: float = math.inf) -> Outcome:
             _end(process)
             out, _ = process.communicate()
             word = f"ended after {time.monotonic() - begin:.0f} s, before it was done"
+            status = SKIPPED if most < item.seconds else FAILED
     took = time.monotonic() - begin
     if item.file is not None:
         text = item.file.read_text(encoding="utf-8") if item.file.exists() else ""
     else:
         text = "" if word else _last(out)
-    return Outcome(item, FAILED if word else DONE, took, text, word)
+    return Outcome(item, status if word else DONE, took, text, word)
 
 
 def _last(text: str) -> str:

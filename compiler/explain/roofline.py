@@ -50,7 +50,7 @@ class Rate:
     share: float
 
 
-FORWARD, QUERY, KEY = Rate(2, 0.53), Rate(3, 0.70), Rate(4, 0.39)
+FORWARD, QUERY, KEY = Rate(2, 0.53), Rate(3, 0.68), Rate(4, 0.53)
 """Of the generated kernels: forward; backward those of dq, and those of dk and dv. These hold two sums in registers, so
 that their blocks are small."""
 DENSE_FORWARD, DENSE_BACKWARD = Rate(2, 0.62), Rate(5, 0.54)
