@@ -2,7 +2,8 @@
 
     A | B  ->  one term        when A and B are in the same orders and their tiles overlap or adjoin enough, or both
                                are diagonals
-    all    ->  one term        when natural order costs no more for all together than their own orders for each
+    all    ->  one term        when natural order, or that of boxes, costs no more for all together than their own
+                               orders for each
 
 Diagonals of a log-sparse pattern that fall into the same tiles become one masked term again, and so do the windows at
 the borders of a grid and that in its middle. What a union would touch is estimated by the hull of what its parts touch,
@@ -20,8 +21,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrange import TERM_TILES, Arrangement, cheapest, cost_of, overhead
-from .candidates import in_natural_order
+from .arrange import TERM_TILES, Arrangement, Search, cost_of, overhead
+from .candidates import in_orders_of_all
 from .coarse import Refused
 from .count import bounds, tile_count
 from .placement import Placement
@@ -79,7 +80,7 @@ def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Exten
     if one.placements[0].diagonal:
         joined = _diagonals(one, two, tile)
         return None if joined is None else (joined, extent)
-    limit = extent.tiles + other.tiles + TERM_TILES / tile.price
+    limit = extent.tiles + other.tiles + TERM_TILES / one.placements[0].within(tile).price
     if extent.hull(other).tiles >= limit:
         return None
     joined = _joined(one, two, tile)
@@ -88,25 +89,27 @@ def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Exten
 
 
 def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
-    """All in natural order, or each in its own, whichever costs less, or has ranges at all."""
+    """All in natural order or in boxes, or each in its own, whichever costs less, or has ranges at all."""
     if len(parts) < 2:
         return tuple(parts)
     placements = [placement for part in parts for placement in part.placements]
-    price = cost_of(placements, tile, length)[1] + overhead(placements)
+    price = cost_of(placements, tile, length)[1] + overhead(placements, tile)
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
     relation = reduce(operator.or_, (part.part.relation for part in parts))
     together = Part(relation, label, parts[0].part.line)
     try:
-        whole = cheapest(together, in_natural_order(together, tile), tile)
+        search = Search(together, in_orders_of_all(together, tile), tile)
+        whole = search.cheapest(frozenset())
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
         return tuple(parts)
-    whole_price = cost_of(whole.placements, tile, length)[1] + overhead(whole.placements)
+    whole_price = cost_of(whole.placements, tile, length)[1] + overhead(whole.placements, tile)
     return (whole,) if whole_price <= price else tuple(parts)
 
 
 def _extent(placement: Placement, tile: Tile, n: int) -> _Extent:
-    rows = tile_count(placement.query, 0, n, tile.query)
-    columns = tile_count(placement.key, placement.shift % placement.key.classes, n, tile.key)
+    own = placement.within(tile)
+    rows = tile_count(placement.query, 0, n, own.query)
+    columns = tile_count(placement.key, placement.shift % placement.key.classes, n, own.key)
     total = _Extent({})
     if placement.diagonal:
         return total
@@ -119,7 +122,8 @@ def _alike(left: Arrangement, right: Arrangement) -> bool:
     if len(left.placements) != 1 or len(right.placements) != 1:
         return False
     a, b = left.placements[0], right.placements[0]
-    return (a.query, a.key, a.shift, a.row, a.diagonal) == (b.query, b.key, b.shift, b.row, b.diagonal)
+    alike = (a.query, a.key, a.shift, a.row, a.diagonal) == (b.query, b.key, b.shift, b.row, b.diagonal)
+    return alike and a.tile == b.tile
 
 
 def _diagonals(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement | None:
@@ -134,7 +138,8 @@ def _diagonals(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement
 def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:
     a, b = left.placements[0], right.placements[0]
     labels = dict.fromkeys((*a.label.split(" | "), *b.label.split(" | ")))
-    placement = replace(a, pairs=a.pairs | b.pairs, label=" | ".join(labels))
+    tokens = None if a.tokens is None or b.tokens is None else a.tokens | b.tokens
+    placement = replace(a, pairs=a.pairs | b.pairs, tokens=tokens, label=" | ".join(labels))
     part = replace(left.part, relation=left.part.relation | right.part.relation, label=placement.label)
     length = max(left.length, right.length)
     tiles, price = cost_of([placement], tile, length)

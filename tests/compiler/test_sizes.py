@@ -77,8 +77,8 @@ def test_every_pair_is_visited_once(name: str) -> None:
 
 
 def test_a_wasteful_program_keeps_to_large_tiles_where_smaller_ones_are_no_cheaper() -> None:
-    """A window of 7 x 7 of a grid lies in seven rows, of which a small tile holds as few pairs as a large one."""
-    bound = pc.library.load("neighborhood_2d")["neighborhood_2d"].bound
+    """Windows in frames of 20 tokens: a small tile has hardly fewer frames in reach than a large one."""
+    bound = pc.library.load("radial")["radial_small"].bound
     first, *others = sizes(split(bound.union, bound.direction))
     assert first.tile == TILE and others
     assert all(one.price > CLEAR * first.price for one in others)
