@@ -11,15 +11,17 @@ ours        scores in the tiles of the forward kernels, from their ranges, and o
             or narrower tiles (``tile``: that of most terms) its scores would fill so many of 128 x 128
 flex        blocks of 128 x 128 in the natural order that hold a pair: what a block mask makes FlexAttention compute
 
-Two patterns compute more than 2.5 times what is needed, because that is faster. A pair on a diagonal is computed by
-vector units, at the price of 32 in tiles of 128 x 128 (compiler/passes/program.py), so that of a pattern with few
-differences the waste could be 1, at a higher price:
+Some patterns compute more than 2.5 times what is needed, because that is cheaper by the prices of the compiler
+(compiler/passes/program.py). A pair on a diagonal is computed by vector units, at the price of 32 in tiles of
+128 x 128, so that of a pattern with few differences the waste could be 1, at a higher price:
 
 neighborhood_2d    a window of 7 x 7 in boxes of 4 x 4 meets 3 x 3 of them: 138 scores for 49 pairs, 2.8 times. Boxes of
-                   16 cells are the least that matrix units take. At 4.7 apiece, masks included (16 x 16 costs 3.8
-                   times as much per pair as 128 x 128), they cost 650 of the pairs of a large tile; 49 diagonals 1,570
-radial_small       frames of 20 tokens, of which far ones have windows of 9: 322 pairs in a band of 1,503, 4.7 times, at
-                   1.25 apiece 1,880; as diagonals at least 10,300. In small tiles the band is no narrower
+                   16 cells are the least that matrix units take. At 5 apiece, masks included (16 x 16 costs 4 times
+                   as much per pair as 128 x 128), they cost 690 of the pairs of a large tile; 49 diagonals 1,570
+radial_small       frames of 20 tokens, of which far ones have windows of 9: 322 pairs in a band of 1,242 in tiles of
+                   64, 3.9 times, at 1.3 apiece 1,630; as diagonals at least 10,300
+global_causal      4 sinks and a window of 32, in tiles of 32: 96 scores for 36 pairs, 2.7 times. Tiles of the sinks
+                   that are 16 wide have half as many scores, at twice the price
 
 Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted row by row in numpy, from
 the relation, with no help from the passes that are judged.

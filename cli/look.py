@@ -83,7 +83,10 @@ def _predict(pattern: Pattern, found: Account, heads: int, device: str) -> Predi
     if found.cost is None:
         return None
     if device != "cpu":
-        return roofline(found.cost, ACCELERATORS[device], batch=1, heads=heads)
+        from ..compiler.whole import is_whole
+
+        whole = is_whole(pattern.bound.union, pattern.direction, found.length)
+        return roofline(found.cost, ACCELERATORS[device], batch=1, heads=heads, whole=whole)
     from ..runtime.compile import compile
 
     program = compile(pattern, head_dim=found.cost.head_dim, engine="compose")

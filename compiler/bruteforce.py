@@ -10,7 +10,7 @@ and those that could; a mapping names one example for each source. Seeded tables
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, assert_never
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..patterns_dsl import syntax
 from ..patterns_dsl.syntax import Direction, Expression, Formula, Term
-from .effort import PRODUCT_WORK, effort, magnitude, spend
+from .effort import LARGEST_STEP, PRODUCT_WORK, effort, magnitude, spend
 from .seeded import drawn
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -89,15 +89,28 @@ def block(
                 if n != count:
                     raise ValueError("`@` needs as many keys as queries: the tokens between are both")
                 spend(len(query) * n * key.size / PRODUCT_WORK)
-                between = np.arange(n, dtype=np.int64)
-                first, second = go(left, query, between[None, :], choice), go(right, between[:, None], key, choice)
-                return compose(first, second)
+                return _through(
+                    n,
+                    lambda between: go(left, query, between[None, :], choice),
+                    lambda between: go(right, between[:, None], key, choice),
+                )
             case syntax.Positions() | syntax.Elements() | syntax.Call():
                 raise ValueError(f"not in core form: {type(node).__name__}")
             case _:
                 assert_never(node)
 
     return go(expression, rows, columns, choice)
+
+
+def _through(n: int, left: Callable[[NDArray[np.int64]], Mask], right: Callable[[NDArray[np.int64]], Mask]) -> Mask:
+    """Two masks composed, from their columns and rows of some of the n tokens between: some at a time, so that for few
+    rows no table of all tokens by all is made."""
+    step = max(1, LARGEST_STEP // max(1, n))
+    found = compose(left(np.arange(min(n, step))), right(np.arange(min(n, step))))
+    for start in range(step, n, step):
+        between = np.arange(start, min(n, start + step))
+        found |= compose(left(between), right(between))
+    return found
 
 
 def _indices(asked: Positions | None, length: int) -> NDArray[np.int64]:

@@ -175,8 +175,8 @@ class Pattern:
 
     @cached_property
     def farthest(self) -> int | None:
-        """How far back a query reads: the largest i - j, over every length; with a seeded table, how far it could. None
-        where there is none."""
+        """How far a query reads, ahead or behind, over every length; with a seeded table, how far it could. None where
+        there is no farthest, or no pair."""
         return self.union.widest.farthest
 
     def mask(self, n: int, nk: int | None = None, *, choice: Choice | None = None) -> torch.Tensor:

@@ -66,9 +66,10 @@ def compile(
     """Attention over the union of the pattern's steps, or over step number ``step`` alone.
 
     ``head_dim`` and ``dtype`` are those of the tensors it will be called with. ``engine`` is ``reference``,
-    ``compose``, ``triton``, or ``auto`` (triton where ``device`` is a GPU, else compose). The program is the same for
-    all of them: its tile is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the
-    data type and the device (``kernels/launch.py``).
+    ``compose``, ``triton``, or ``auto`` (where ``device`` is a GPU triton, or dense attention itself at lengths at
+    which the pattern is everything; else compose, which weighs both). The program is the same for all of them: its tile
+    is the compiler's, and the kernels walk a tile in blocks that fit the head dimension, the data type and the device
+    (``kernels/launch.py``).
 
     Seeded tables run beside the program of what is positional, as lists of blocks (``learned/tabled.py``).
 
@@ -95,10 +96,13 @@ def compile(
     for name, value in (("kv_heads", kv_heads), ("hidden_size", hidden_size), ("random", random)):
         if value is not None:
             raise ArgumentError(name, f"{value}, without heads", "give heads= too, or leave it out")
-    return _positional(pattern, step, head_dim, dtype, chosen)
+    or_dense = engine == "auto" and chosen == "triton"
+    return _positional(pattern, step, head_dim, dtype, chosen, or_dense=or_dense)
 
 
-def _positional(pattern: Pattern, step: int | None, head_dim: int, dtype: torch.dtype, engine: str) -> Compiled:
+def _positional(
+    pattern: Pattern, step: int | None, head_dim: int, dtype: torch.dtype, engine: str, *, or_dense: bool
+) -> Compiled:
     bound = pattern.bound
     if step is not None and not 0 <= step < len(bound.steps):
         raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step}")
@@ -108,7 +112,7 @@ def _positional(pattern: Pattern, step: int | None, head_dim: int, dtype: torch.
     program: Program | LearnedProgram | None = None
     if engine != "reference":
         program = lower_tables(expression, bound.direction, name) or _lower(expression, bound.direction, name)
-    return Compiled(name, Meaning(expression, bound.direction), program, engine, head_dim, dtype)
+    return Compiled(name, Meaning(expression, bound.direction), program, engine, head_dim, dtype, or_dense)
 
 
 def compile_learned(

@@ -15,6 +15,7 @@ from ..patterns_dsl.syntax import Direction
 from .arguments import check_placement, check_tensors
 from .eager import attend
 from .engines.engine import Call, Meaning, check_dtype
+from .engines.or_dense import OrDense
 from .errors import EngineError
 from .op import register
 
@@ -41,8 +42,9 @@ class Compiled:
     """Attention over the pairs of one pattern, or of one of its steps. Differentiable; safe under torch.compile.
 
     ``program`` is None for the reference engine, which evaluates ``meaning`` itself. Of a pattern with seeded tables it
-    is a LearnedProgram, which learns nothing: programs, and what each table may draw. Raises EngineError for a dtype
-    that the engine does not compute in.
+    is a LearnedProgram, which learns nothing: programs, and what each table may draw. With ``or_dense`` dense attention
+    is taken on a GPU where the pattern is everything (``engines/or_dense.py``). Raises EngineError for a dtype that the
+    engine does not compute in.
     """
 
     name: str
@@ -51,13 +53,16 @@ class Compiled:
     engine: str
     head_dim: int
     dtype: torch.dtype
+    or_dense: bool = False
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_dtype(self.engine, self.dtype)
         if self.engine != "reference" and self.program is None:
             raise EngineError(f"engine {self.engine!r} needs a lowered program; use patternc.compile")
-        subject = self.meaning if self.engine == "reference" else self.program
+        subject: object = self.meaning if self.engine == "reference" else self.program
+        if self.or_dense:
+            subject = OrDense(subject, self.meaning)
         object.__setattr__(self, "key", register(self.engine, subject))
 
     def with_dtype(self, dtype: torch.dtype) -> Compiled:
@@ -69,6 +74,12 @@ class Compiled:
         object.__setattr__(other, "dtype", dtype)
         return other
 
+    def dense_at(self, n: int) -> bool:
+        """Whether dense attention is what a GPU runs of whole sequences of n tokens, where its kernel takes them."""
+        from ..compiler.whole import is_whole
+
+        return self.or_dense and n > 0 and is_whole(self.meaning.expression, self.meaning.direction, n)
+
     def predict(self, n: int, *, batch: int = 1, heads: int = 1, key_heads: int | None = None) -> Prediction:
         """Seconds that a call is predicted to take here, forward and backward, beside dense attention, and why the
         engine takes the way it takes: q [batch, heads, n, D], k and v [batch, key_heads, n, D].
@@ -79,7 +90,8 @@ class Compiled:
         from .prediction import predict
 
         if self.engine != "compose" or self.program is None:
-            raise EngineError(f"what engine {self.engine!r} takes is not predicted; only engine 'compose' has a choice")
+            remedy = "only engine 'compose' is; of a GPU `patternc explain --device` tells"
+            raise EngineError(f"what engine {self.engine!r} takes is not predicted; {remedy}")
         keys = heads if key_heads is None else key_heads
         if keys < 1 or heads % keys:
             raise EngineError(f"{heads} query heads are not a multiple of {keys} key heads")

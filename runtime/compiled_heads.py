@@ -46,6 +46,7 @@ class CompiledHeads:
         own = [part.meaning if first.engine == "reference" else part.program for part in self.parts]
         joined = copy(first)
         object.__setattr__(joined, "key", register(first.engine, ByHeads(tuple(own), self.owners)))
+        object.__setattr__(joined, "or_dense", False)  # heads share launches
         object.__setattr__(self, "_joined", joined)
 
     @property

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .arguments import check_values
 from .engines.engine import Call, Engine, find_engine
+from .engines.or_dense import OrDense, OrDenseEngine
 from .learned.tabled import TabledEngine, has_tables
 
 
@@ -31,7 +32,7 @@ _REGISTRY: dict[str, Registered] = {}
 
 def register(engine: str, program: object) -> str:
     """The key of a program (a Program, a LearnedProgram whose choices are seeded tables, or the Meaning that the
-    reference engine runs; or several of them by heads) under an engine.
+    reference engine runs; one of them or dense attention; or several of them by heads) under an engine.
 
     Equal programs share a key. The key hashes ``repr``: the program's nodes are dataclasses whose repr holds every
     field that takes part in equality.
@@ -47,7 +48,10 @@ def register(engine: str, program: object) -> str:
 
 
 def _engine_of(name: str, program: object) -> Engine[Any]:
-    """The engine of that name; where a program has seeded tables, what reads them, around it."""
+    """The engine of that name; around it what reads seeded tables where a program has some, and what may take dense
+    attention in its place."""
+    if isinstance(program, OrDense):
+        return OrDenseEngine(_engine_of(name, program.program))
     engine = find_engine(name)
     return TabledEngine(engine) if has_tables(program) else engine
 

@@ -46,3 +46,6 @@ def _speeds(lists: float, dense: float) -> Speeds:
 
 QUICK_LISTS, QUICK_DENSE = _speeds(0.0, 1.0), _speeds(1.0, 0.0)
 """They always read lists as lists, and never where there is another way."""
+
+SLOW_LISTS = _speeds(1.0, 1.0)
+"""A pattern with seeded tables runs as one table of its pairs, where it can."""

@@ -19,11 +19,13 @@ from .prediction import Choice, Prediction, Way
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """``flops`` per second of dense 16-bit matrix products, ``bandwidth`` of its memory in bytes per second."""
+    """``flops`` per second of dense 16-bit matrix products, ``bandwidth`` of its memory in bytes per second.
+    ``dense``: whether ``auto`` calls torch's dense kernel there."""
 
     name: str
     flops: float
     bandwidth: float
+    dense: bool = True
 
 
 ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType(
@@ -32,7 +34,7 @@ ACCELERATORS: Mapping[str, Accelerator] = MappingProxyType(
         "h100": Accelerator("NVIDIA H100 SXM", 989e12, 3.35e12),
         "h200": Accelerator("NVIDIA H200 SXM", 989e12, 4.8e12),
         "b200": Accelerator("NVIDIA B200", 2250e12, 8.0e12),
-        "mi300x": Accelerator("AMD Instinct MI300X", 1307e12, 5.3e12),
+        "mi300x": Accelerator("AMD Instinct MI300X", 1307e12, 5.3e12, dense=False),
     }
 )
 
@@ -61,14 +63,22 @@ DELTA_TENSORS = 2
 """Read before the backward kernels: out and its gradient."""
 
 
-def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int) -> Prediction:
-    """Of a call with as many key heads as query heads, in 2-byte elements."""
+def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int, whole: bool = False) -> Prediction:
+    """Of a call with as many key heads as query heads, in 2-byte elements. ``whole``: the pattern is everything at this
+    length, so that dense attention computes it too; its kernels reach a larger share of the peak, with fewer products
+    and launches, and ``auto`` takes them without a further question."""
     units = batch * heads
     forward = sum(_kernel(cost, number, accelerator, units, FORWARD) for number in range(cost.kernels))
     backward = sum(
         _kernel(cost, number, accelerator, units, rate) for number in range(cost.kernels) for rate in (QUERY, KEY)
     )
     backward += LAUNCH + _traffic(cost, accelerator, units, DELTA_TENSORS)
+    dense = [_dense(cost, accelerator, units, rate) for rate in (DENSE_FORWARD, DENSE_BACKWARD)]
+    either = whole and accelerator.dense
+    choices = [
+        Choice((Way("dense", other), Way("triton", own)) if either else (Way("triton", own),), other)
+        for own, other in zip((forward, backward), dense, strict=True)
+    ]
     return Prediction(
         accelerator.name,
         BASIS,
@@ -77,8 +87,7 @@ def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int) ->
         batch,
         heads,
         cost.head_dim,
-        Choice((Way("triton", forward),), _dense(cost, accelerator, units, DENSE_FORWARD)),
-        Choice((Way("triton", backward),), _dense(cost, accelerator, units, DENSE_BACKWARD)),
+        *choices,
     )
 
 

@@ -1,8 +1,7 @@
 """aot: kernels of a program compiled ahead of time, on any machine, for NVIDIA and AMD targets.
 
 Strides of the last axis are 1 and the others multiples of 16 elements, as contiguous tensors of any head dimension
-that is a multiple of 16 have them. Eight bundles of heads take turns: a grid is (8 * blocks, bundles / 8), as in
-runtime/engines/kernel_run.py.
+that is a multiple of 16 have them. A grid is (turn * blocks, bundles / turn), as in runtime/engines/kernel_run.py.
 """
 
 from __future__ import annotations
@@ -124,7 +123,6 @@ def _signature(
         "PACK": variant.pack,
         "SPLIT": variant.split,
         "ADD": variant.add,
-        "TURN": launch.turn(8),
         "ALONE": variant.alone,
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }

@@ -18,7 +18,8 @@ from ..passes.program import NATURAL, Kernel, Program, Term, Tile
 from .emit_kernel import backward_key, backward_query, describe, forward
 from .emit_sweeps import loops
 from .launch import ROLES, Role
-from .spell import one_line, sentence, spell, spell_predicate
+from .spell import one_line, sentence, spell
+from .spell_mask import spell_mask
 
 _LIBRARY = (
     "LOG2_E",
@@ -52,6 +53,7 @@ _LIBRARY = (
     "query_head",
     "query_lanes",
     "query_window",
+    "ragged_block",
     "ranks",
     "resume",
     "sequence",
@@ -59,6 +61,8 @@ _LIBRARY = (
     "store_gradient",
     "token",
     "vector",
+    "whole_blocks",
+    "within",
 )
 
 
@@ -188,7 +192,7 @@ def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterato
 
 def _keep(program: Program, index: int, term: Term) -> str:
     head = f"@triton.jit\ndef keep{index}(c, a, b, {', '.join(program.lengths)}):"
-    text = sentence(spell_predicate(term.keep))
+    text = sentence(spell_mask(term.keep))
     return f"{head}\n    # line {term.line}: {one_line(term.label)}\n    return {text}"
 
 

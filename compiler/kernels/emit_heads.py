@@ -22,7 +22,7 @@ def emit_heads(role: Role, index: int, names: Sequence[str], owners: Mapping[str
     by_key = "bundle % (heads // group) * group"
     head = by_key if role == "backward_key" else f"bundle % heads if PACK == 1 else {by_key}"
     body = [
-        "bundle = tl.program_id(1) * TURN + tl.program_id(0) % TURN",
+        "bundle = tl.program_id(1) * turn + tl.program_id(0) % turn",
         f"owns = tl.load(owner_ptr + ({head}))",
     ]
     for name, owner in owners.items():

@@ -15,13 +15,12 @@ from .emit_sweeps import STEP, constants_of, exist_of, swept_keys, swept_queries
 from .launch import Role
 
 # Lengths are not specialised: no new binary for a new length.
-_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"]'
-_SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,"
+_LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"]'
+_SIZES = "heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,"
 _CONSTANTS = (
     "HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,",
     "PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,",
-    "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,",
-    "ALONE: tl.constexpr,",
+    "PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,",
 )
 _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),
@@ -86,9 +85,9 @@ def backward_key(program: Program, index: int) -> str:
     ``program.backward[index]``, for all query heads of a group."""
     order, held = program.backward[index].order, program.keys_held(program.backward[index])
     body = [
-        f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)",
+        f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED, turn)",
         *(["nq = Nq"] if program.cross else []),
-        f"c, block, count = key_block({program.lengths[-1]}, {constants_of(order)}, {order.classes}, BLOCK_K, TURN)",
+        f"c, block, count = key_block({program.lengths[-1]}, {constants_of(order)}, {order.classes}, BLOCK_K, turn)",
         "if block < 0:",
         "    return",
         f"J = block // ({held} // BLOCK_K)",
@@ -137,10 +136,10 @@ def _stationary_query(program: Program, kernel: Kernel) -> list[str]:
     held = "Nq" if program.cross else "n"
     window = f"{start}, Nq, split_lo, split_hi, {constants}, {order.classes}, {tile}"
     return [
-        f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)",
+        f"batch, bundle, first, {keys} = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)",
         f"{queries} = owned({held}, owner_ptr, owner, bundle if PACK == 1 else bundle * group)",
         "c, block, begin, end = query_block(",
-        f"    {window}, BLOCK_Q // PACK, SPLIT, TURN",
+        f"    {window}, BLOCK_Q // PACK, SPLIT, turn",
         ")",
         "if block < 0:",
         "    return",

@@ -110,11 +110,25 @@ def _key_blocks(
     yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // {block})"
     yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // {block}), tl.cdiv(count, {block}))"
     yield "lo, hi = share(lo, hi, SPLIT)"
-    if loop.range.masked:
+    keep = f"keep{term}(c, a[:, None], b[None, :], {lengths})"
+    if loop.range.masked and order.tiled:
         yield "for j in range(lo, hi):"
         yield f"    b = j * {block} + tl.arange(0, {block})"
-        yield f"    keep = keep{term}(c, a[:, None], b[None, :], {lengths}) & {exist}[None, :]"
+        yield f"    keep = {keep} & {exist}[None, :]"
         yield f"    {load.format('j', False)}"
+        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
+    elif loop.range.masked:
+        # Ranks of the ragged last block need not exist: it is taken apart, and the others load without a mask.
+        yield f"whole = count // {block}"
+        yield "for j in range(lo, tl.minimum(hi, whole)):"
+        yield f"    b = j * {block} + tl.arange(0, {block})"
+        yield f"    keep = {keep}"
+        yield f"    {load.format('j', True)}"
+        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
+        yield "if (lo <= whole) & (whole < hi):"
+        yield f"    b = whole * {block} + tl.arange(0, {block})"
+        yield f"    keep = {keep} & {exist}[None, :]"
+        yield f"    {load.format('whole', False)}"
         yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
     elif order.tiled:
         # Every pair of ranks is kept, but ranks of the last period need not exist: its blocks are taken apart.
@@ -140,7 +154,7 @@ def _key_blocks(
 def swept_queries(program: Program, index: int) -> Iterator[str]:
     """The loops over query blocks, for a stationary key block. Each runs over the query heads of the group too: nested
     in a loop over these, all that is the same for them would be kept in registers. Query ranks without a row need no
-    mask: their q and dO are loaded as 0 and their lse as +inf."""
+    mask: their q and dO are loaded as 0."""
     lengths = ", ".join(program.lengths)
     start, offset, place = (
         ("0 * nq", "0 * nq", "0 * nq") if program.cross else ("first", "query_offset", "first - query_offset")
@@ -172,6 +186,35 @@ def _query_head(place: str, queries: str) -> tuple[str, ...]:
         "for turn in range(lo, lo + group * size):",
         "    head = kv_head if ALONE else kv_head * group + (turn - lo) // size",
         f"    {place} = turn if ALONE else lo + (turn - lo) % size",
+        *_head_of_group(queries),
+    )
+
+
+def _whole_head(block: str, queries: str) -> tuple[str, ...]:
+    """The head of such a loop over the blocks of which every rank has a row."""
+    return (
+        f"low, high = whole_blocks(lo, hi, begin, end, owner_ptr, {block})",
+        "size = high - low",
+        "for turn in range(low, low + group * size):",
+        "    head = kv_head if ALONE else kv_head * group + (turn - low) // size",
+        "    i = turn if ALONE else low + (turn - low) % size",
+        *_head_of_group(queries),
+    )
+
+
+def _ragged_head(queries: str) -> tuple[str, ...]:
+    """The head of the loop over the others, which follows: a few, so that it is no pipeline."""
+    return (
+        "size = tl.maximum(hi - lo, 0) - size",
+        "for turn in tl.range(0, group * size, num_stages=1):",
+        "    head = kv_head if ALONE else kv_head * group + turn // size",
+        "    i = ragged_block(turn if ALONE else turn % size, lo, low, high)",
+        *_head_of_group(queries),
+    )
+
+
+def _head_of_group(queries: str) -> tuple[str, ...]:
+    return (
         "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
         "    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)",
         f"    there = owned({queries}, owner_ptr, owner, head)",
@@ -181,18 +224,22 @@ def _query_head(place: str, queries: str) -> tuple[str, ...]:
 def _query_blocks(
     loop: Loop, tile: int, block: str, term: int, order: Order, place: str, names: tuple[str, ...]
 ) -> Iterator[str]:
-    """The query blocks of one range."""
+    """The query blocks of one range. What exists of an order with digits is told from rows, so that its blocks are not
+    told apart."""
     kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
     lengths = ", ".join(names)
     ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
     yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // {block}), begin // {block})"
     yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // {block}), tl.cdiv(end, {block}))"
-    yield from _query_head("i", names[0])
-    if loop.range.masked:
-        yield f"    a = i * {block} + tl.arange(0, {block})"
-        yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
-    yield "    q, do, lse, delta = load_queries("
-    yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
-    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, {block},"
-    yield "    )"
-    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"
+    alike = ((_query_head("i", names[0]), False),)
+    apart = ((_whole_head(block, names[0]), True), (_ragged_head(names[0]), False))
+    for head, whole in alike if order.tiled else apart:
+        yield from head
+        if loop.range.masked:
+            yield f"    a = i * {block} + tl.arange(0, {block})"
+            yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
+        yield "    q, do, lse, delta = load_queries("
+        yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
+        yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, {block}, {whole},"
+        yield "    )"
+        yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"

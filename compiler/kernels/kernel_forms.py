@@ -9,14 +9,13 @@ import re
 from dataclasses import dataclass
 
 PARAMETERS = """
-    {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, HEAD_DIM: tl.constexpr,
-    BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, PRECISION: tl.constexpr,
-    PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
-    ADD: tl.constexpr, TURN: tl.constexpr, ALONE: tl.constexpr
+    {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
+    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
+    PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr, PACK: tl.constexpr, SPLIT: tl.constexpr,
+    ADD: tl.constexpr, ALONE: tl.constexpr
 """
-DECORATOR = (
-    "triton.jit(do_not_specialize=['heads', 'group', 'Nq', 'Nk', 'query_offset', 'owner', 'split_lo', 'split_hi'])"
-)
+_LENGTHS = ["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"]
+DECORATOR = f"triton.jit(do_not_specialize={_LENGTHS})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,11 @@ SELF = Lengths(("n",), "n", "", "first", "query_offset", f"{_PLACE} + first - qu
 CROSS = Lengths(("nq", "nk"), "Nq", "nq = Nq", "0 * nq", "0 * nq", _PLACE, "0 * nq")
 
 QUERY_HEAD = """
-batch, bundle, first, <KEYS> = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+batch, bundle, first, <KEYS> = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
 <QUERIES> = owned(<COUNT>, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
 c, block, begin, end = query_block(
     <FIRST>, <QUERIES>, <OFFSET>, Nq, split_lo, split_hi,
-    HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_Q // PACK, SPLIT, TURN)
+    HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_Q // PACK, SPLIT, turn)
 if block < 0:
     return
 I = block // (HOLE_tile // (BLOCK_Q // PACK))
@@ -104,10 +103,16 @@ LOAD = """k, v = load_keys(
         HEAD_DIM, BLOCK_D, BLOCK_K, {})"""
 KEYS_MASKED = """
 lo, hi = share(lo, hi, SPLIT)
-for j in range(lo, hi):
+whole = count // BLOCK_K
+for j in range(lo, tl.minimum(hi, whole)):
     b = j * BLOCK_K + tl.arange(0, BLOCK_K)
+    keep = HOLE_keep(c, a[:, None], b[None, :], <LENGTHS>)
+    {load_whole}
+    {step}
+if (lo <= whole) & (whole < hi):
+    b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
     keep = HOLE_keep(c, a[:, None], b[None, :], <LENGTHS>) & (b < count)[None, :]
-    {load}
+    {load_last}
     {step}
 """
 KEYS_FULL = """
@@ -133,9 +138,9 @@ for x in range(lo, hi):
 """
 KEY_MASK = "HOLE_keep(c, a, b, <LENGTHS>) & "
 KEY_HEAD = """
-batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
+batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
 <ALSO>
-c, block, count = key_block(<KEYS>, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K, TURN)
+c, block, count = key_block(<KEYS>, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K, turn)
 if block < 0:
     return
 J = block // (HOLE_tile // BLOCK_K)
@@ -158,27 +163,52 @@ hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.c
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
-        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q)"""
-# Of every query head of the group the blocks, or diagonals, lo..hi-1.
-_HEADS = """
-size = tl.maximum(hi - lo, 0)
-for turn in range(lo, lo + group * size):
-    head = kv_head if ALONE else kv_head * group + (turn - lo) // size
-    {place} = turn if ALONE else lo + (turn - lo) % size
+        HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q, {})"""
+_HEAD_OF_GROUP = """
     q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
     lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
     there = owned(<QUERIES>, owner_ptr, owner, head)
 """
-QUERIES_MASKED = f"""{_HEADS.format(place="i").rstrip()}
+# Of every query head of the group the blocks, or diagonals, lo..hi-1.
+_HEADS = f"""
+size = tl.maximum(hi - lo, 0)
+for turn in range(lo, lo + group * size):
+    head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+    {{place}} = turn if ALONE else lo + (turn - lo) % size{_HEAD_OF_GROUP}"""
+# Likewise, the blocks of which every rank has a row apart from the others.
+_WHOLE_HEADS = f"""
+low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
+size = high - low
+for turn in range(low, low + group * size):
+    head = kv_head if ALONE else kv_head * group + (turn - low) // size
+    i = turn if ALONE else low + (turn - low) % size{_HEAD_OF_GROUP}"""
+_RAGGED_HEADS = f"""
+size = tl.maximum(hi - lo, 0) - size
+for turn in tl.range(0, group * size, num_stages=1):
+    head = kv_head if ALONE else kv_head * group + turn // size
+    i = ragged_block(turn if ALONE else turn % size, lo, low, high){_HEAD_OF_GROUP}"""
+_KEPT_QUERIES = f"""
     a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
     keep = HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)
     {LOAD_QUERIES}
     dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 """
-QUERIES_FULL = f"""{_HEADS.format(place="i").rstrip()}
+_ALL_QUERIES = f"""
     {LOAD_QUERIES}
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
+
+
+def _apart(body: str) -> str:
+    whole, ragged = _WHOLE_HEADS.rstrip() + body.format(True), _RAGGED_HEADS.rstrip() + body.format(False)
+    return whole + ragged
+
+
+def _alike(body: str) -> str:
+    return _HEADS.format(place="i").rstrip() + body.format(False)
+
+
+QUERIES_MASKED, QUERIES_FULL = _apart(_KEPT_QUERIES), _apart(_ALL_QUERIES)
 QUERY_DIAGONALS = """
 lo = tl.maximum(HOLE_lo(J, c, {fan}T, <LENGTHS>), block * BLOCK_K + 1 - end)
 hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin){heads}
@@ -208,7 +238,14 @@ TILED_QUERY_HEAD = QUERY_HEAD.replace(
 )
 TILED_KEY_HEAD = KEY_HEAD.replace("b < count", _EXISTS.format("c"))
 TILED_LOAD = LOAD.replace("first, count,", "first, n,")
-TILED_KEYS_MASKED = KEYS_MASKED.replace("(b < count)", _EXISTS.format("kc"))
+TILED_KEYS_MASKED = f"""
+lo, hi = share(lo, hi, SPLIT)
+for j in range(lo, hi):
+    b = j * BLOCK_K + tl.arange(0, BLOCK_K)
+    keep = HOLE_keep(c, a[:, None], b[None, :], <LENGTHS>) & {_EXISTS.format("kc")}[None, :]
+    {{load_each}}
+    {{step}}
+"""
 TILED_KEYS_FULL = (
     KEYS_FULL.partition("if (lo <= whole)")[0].replace(
         "count // BLOCK_K", "complete(kc, n, HOLE_period, HOLE_count, HOLE_start) // BLOCK_K"
@@ -221,6 +258,6 @@ TILED_KEYS_FULL = (
 )
 TILED_STEP_LAST = f"{_EXISTS.format('kc')}[None, :], "
 TILED_QUERIES_MASKED, TILED_QUERIES_FULL = (
-    form.replace("begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n")
-    for form in (QUERIES_MASKED, QUERIES_FULL)
+    _alike(form).replace("begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n")
+    for form in (_KEPT_QUERIES, _ALL_QUERIES)
 )

@@ -108,7 +108,8 @@ def options(
     most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
     still = min(most, still_limit)
-    warps = max(1, warps * still // most)
+    if role != "backward_key":  # there two sums leave no register over
+        warps = max(1, warps * still // most)
     if lanes is not None and lanes < still:
         still = min(still, next(size for size in _FEW if lanes <= size))
         swept, warps = max(swept, 128 * 64 // width), 4
@@ -154,31 +155,26 @@ def candidates(
     if vector:
         others = [warps for warps in (first.num_warps // 2, first.num_warps * 2) if warps]
         return (first, *(replace(first, num_warps=warps) for warps in others))
-    key = role == "backward_key"
-    still, swept = (first.block_k, first.block_q) if key else (first.block_q, first.block_k)
-    still_limit, swept_limit = (tile.key, tile.query) if key else (tile.query, tile.key)
-    shapes = [(still, swept, first.num_warps, first.num_stages)]
-    shapes += [
-        (int(still * side), int(swept * other), max(1, int(first.num_warps * side)), stages)
-        for side, other in _TRIED[role]
-        for stages in dict.fromkeys((first.num_stages, 2))
-        if (side, other, stages) != (1, 1, first.num_stages)
-    ]
-    row = block_dim(head_dim) * itemsize
-    return tuple(
-        Options(two, one, warps, stages) if key else Options(one, two, warps, stages)
-        for one, two, warps, stages in shapes
-        if min(one, two) >= 16 and one <= still_limit and two <= swept_limit
-        if (one, two, warps, stages) == shapes[0] or _shared_bytes(role, one, two, stages, row) <= shared
-    )
+    width = block_dim(head_dim)
+    still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
+    found = [first]
+    if role == "forward" and first.block_q < min(64, still_limit):  # few rows
+        return (first, replace(first, num_stages=2))
+    for still, swept, warps, stages in _TRIED[role]:
+        swept //= max(1, width * itemsize // 256)  # of wider rows as many bytes
+        query, key = (swept, still) if role == "backward_key" else (still, swept)
+        fits = swept >= 16 and still <= still_limit and swept <= swept_limit
+        if fits and _shared_bytes(role, still, swept, stages, width * itemsize) <= shared:
+            found.append(Options(query, key, warps, stages))
+    return tuple(dict.fromkeys(found))
 
 
-_TRIED: dict[Role, tuple[tuple[float, float], ...]] = {
-    "forward": ((1, 1), (0.5, 1), (0.5, 0.5), (1, 2)),
-    "backward_query": ((1, 1), (0.5, 1), (0.5, 0.5)),
-    "backward_key": ((1, 1), (1, 2), (0.5, 2), (1, 4), (0.5, 1)),
+_TRIED: dict[Role, tuple[tuple[int, int, int, int], ...]] = {
+    "forward": ((128, 128, 8, 3), (128, 64, 8, 3), (64, 64, 4, 3), (64, 64, 4, 2)),
+    "backward_query": ((128, 64, 8, 3), (64, 64, 4, 2), (64, 32, 4, 3)),
+    "backward_key": ((128, 64, 8, 3), (128, 64, 8, 2), (128, 32, 8, 3), (64, 32, 4, 3), (64, 32, 4, 2)),
 }
-"""Times the stationary block and its warps, and times the swept block, of the first candidate."""
+"""Stationary ranks, swept ranks, warps and stages, for rows of 256 bytes."""
 
 _FEW = (16, 64, 128)
 """Query blocks for few rows; not all sizes, since each is another binary."""
@@ -191,9 +187,11 @@ def pack(rows: int, group: int) -> int:
     return lanes if group > 1 and rows * lanes <= _FEW[-1] else 1
 
 
-def turn(bundles: int) -> int:
-    """How many heads take turns in the order in which instances start (runtime/engines/places.py)."""
-    return gcd(bundles, 8)
+def turn(bundles: int, blocks: int, processors: int) -> int:
+    """How many heads take turns in the order in which instances start (runtime/engines/places.py). Where the blocks of
+    one do not occupy the device, two to a processor, the longest of several start before its shorter ones, so that no
+    long one is left for the end. Elsewhere the less is under way at once, the more of it stays in the cache."""
+    return gcd(bundles, 8) if blocks < 2 * processors else 1
 
 
 def together(count: int, role: Role, options: Options, head_dim: int, itemsize: int, shared: int) -> int:

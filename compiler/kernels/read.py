@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
-from .read_integer import ReadError, read_expr, read_predicate, refuse
+from .read_integer import ReadError, read_expr, read_mask, refuse
 from .read_kernel import ReadKernel, read_backward_key, read_query_kernel
 from .read_sweeps import ReadLoop, ReadSweep
 from .source_template import dotted, same_arguments, template
@@ -179,7 +179,7 @@ class _Assembly:
         if index not in self.keeps:
             return TRUE
         names = ("c", "a", "b", *self.lengths)
-        return read_predicate(self._result(self.keeps[index], names), frozenset(names))
+        return read_mask(self._result(self.keeps[index], names), frozenset(names))
 
     def _result(self, name: str, parameters: tuple[str, ...]) -> ast.expr:
         """What a one-line function returns."""

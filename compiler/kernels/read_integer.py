@@ -82,6 +82,31 @@ def read_predicate(node: ast.expr, names: frozenset[str]) -> Predicate:
             raise refuse(node, "not a condition of a program")
 
 
+def read_mask(node: ast.expr, names: frozenset[str]) -> Predicate:
+    """The truth value of a mask over ``names``: a band, or integers that are joined by their signs."""
+    match node:
+        case ast.Call(func=func, args=[value, ast.Constant(value=int(last))], keywords=[]) if dotted(func) == "within":
+            inside = read_expr(value, names)
+            return All((Compare(">=", inside, Const(0)), Compare("<=", inside, Const(last))))
+        case ast.Compare(left=ast.BinOp(op=ast.BitOr() | ast.BitAnd()) as joined, ops=[ast.GtE()], comparators=[zero]):
+            if not isinstance(zero, ast.Constant) or zero.value != 0:
+                raise refuse(node, "signs are told from a comparison with 0")
+            return _read_slack(joined, names)
+        case _:
+            return read_predicate(node, names)
+
+
+def _read_slack(node: ast.expr, names: frozenset[str]) -> Predicate:
+    """What holds where an integer is at least 0."""
+    match node:
+        case ast.BinOp(op=ast.BitOr()):
+            return All(tuple(_read_slack(part, names) for part in _flat(node, ast.BitOr)))
+        case ast.BinOp(op=ast.BitAnd()):
+            return AnyOf(tuple(_read_slack(part, names) for part in _flat(node, ast.BitAnd)))
+        case _:
+            return Compare(">=", read_expr(node, names), Const(0))
+
+
 def _flat(node: ast.expr, operator: type[ast.operator]) -> list[ast.expr]:
     """The parts of ``x & y & z``, which parses as ``(x & y) & z``; a right operand keeps its own nesting."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, operator):

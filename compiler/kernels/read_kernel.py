@@ -39,7 +39,12 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     step = forms.STEPS[kind]
     plain, tiled = (
         Loops(
-            lengths.write(masked).format(load=load.format("j", False), step=step.format("kept", "keep, ")),
+            lengths.write(masked).format(
+                load_whole=load.format("j", True),
+                load_last=load.format("whole", False),
+                load_each=load.format("j", False),
+                step=step.format("kept", "keep, "),
+            ),
             full.format(
                 load_whole=load.format("j", True),
                 step_whole=step.format("full", ""),

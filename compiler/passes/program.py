@@ -32,11 +32,10 @@ PAIR_BY_VECTORS = 32
 the vector units of a GPU, and those of a tile by its matrix units, which by the data sheets do 15 times as much in the
 same time (A100, H100); and for each product two factors are widened first. By arithmetic: on no GPU was it measured."""
 
-ROW = 20
-"""What a tile costs for each of its queries and keys, in pairs: d features of k and v are 4d bytes, and a pair is 4d
-flops. Of the data sheets that of the A100 speaks of the L2 cache: its 7.2 TB/s feed 45 % of 312 TFLOP/s at 19.5 flops
-per byte. Of later GPUs the products have grown more. An H200 took 1.0 to 1.1 times as long for a pair in tiles of 64,
-and 1.3 to 2.4 times in those of 32 (benchmarks/kernel_time.py), where this says 1.3 and 2.0."""
+_PAIR = {16: 4.0, 32: 2.0, 64: 1.05}
+"""What a pair costs in a tile whose shorter side is this, in those of 128 x 128. An H200 took 1.0 to 1.1 times as long
+in tiles of 64, and 1.3 to 2.4 times in those of 32 (benchmarks/kernel_time.py): its matrix units take 64 rows at once,
+and narrower instructions half as much. In those of 16 half of that again is by arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,9 @@ class Tile:
 
     @property
     def price(self) -> float:
-        """What it costs without a mask, in those of 128 x 128: its pairs, its rows, and for a step of a loop so much
-        that it is a product again. Of a row or a column only the pairs count, one by one."""
-        if self.vector:
-            return PAIR_BY_VECTORS * self.pairs / TILE.pairs
-        return (self.query + ROW) * (self.key + ROW) / ((TILE.query + ROW) * (TILE.key + ROW))
+        """What it costs without a mask, in those of 128 x 128. Pairs of a row or a column are computed one by one."""
+        by = PAIR_BY_VECTORS if self.vector else _PAIR.get(min(self.query, self.key), 1.0)
+        return self.pairs / TILE.pairs * by
 
     @property
     def diagonal(self) -> float:

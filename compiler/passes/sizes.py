@@ -26,7 +26,7 @@ from .tile import query_ranges
 SMALLER = (Tile(64, 64), Tile(32, 32), Tile(16, 16))
 """The least block of a GPU's matrix units has 16 rows."""
 
-MOST_WASTE = 2.5
+MOST_WASTE = 1.4
 """A program that computes no more scores than so many times its pairs keeps to ``TILE``."""
 
 CLEAR = 0.9

@@ -21,7 +21,7 @@ from ..relations.presburger import IntegerSet
 from .coarse import coarse_ranges
 from .diagonal import diagonal_ranges
 from .placement import Placement, known_of, seen_from, tiles_of
-from .program import Range, Tile
+from .program import TILE, Range, Tile
 
 _OPERATIONS = 64_000
 """For the exact tiles of one term. What does not have them within it has many cases, and is outlined instead."""
@@ -56,7 +56,7 @@ def _exact_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
     outside = tiles_of(placement.domain - pairs, tile)
     full = touched - outside
     context = known_of(placement, still)
-    if full.empty or not _is_interval(full, swept):
+    if full.empty or not _is_interval(full, swept) or _within_one(touched, tile, swept):
         return _hull(touched, swept, context, masked=True)
     dims = ("c", still, swept, "K")
     below = full.rename({swept: "K"}).onto(dims) & IntegerSet.parse(dims, f"v_{swept} < v_K")
@@ -67,6 +67,15 @@ def _exact_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
         *_hull(full, swept, context, masked=False),
         *_hull(after, swept, context, masked=True),
     )
+
+
+def _within_one(tiles: IntegerSet, tile: Tile, swept: str) -> bool:
+    """Whether all that any stationary tile touches has no more pairs than one of ``TILE``. It is masked as a whole: a
+    loop begins with a wait for its first block, which is longer than it takes to mask so much."""
+    most = TILE.pairs // tile.pairs
+    dims = (*tiles.dims, "K")
+    apart = IntegerSet.parse((swept, "K"), f"v_K >= v_{swept} + {most}").onto(dims)
+    return most > 1 and (tiles.onto(dims) & tiles.rename({swept: "K"}).onto(dims) & apart).empty
 
 
 def _is_interval(tiles: IntegerSet, swept: str) -> bool:

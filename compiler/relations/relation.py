@@ -92,9 +92,14 @@ class Relation:
 
     @property
     def farthest(self) -> int | None:
-        """The largest i - j of a pair, over every length; None where there is no largest, or no pair."""
-        distances = self.pairs.image(("x",), f"v_x = v_{QUERY} - v_{KEY}").for_some(*lengths(self.direction))
-        return distances.greatest()
+        """The largest distance of a query from a key, ahead or behind, over every length; None where there is no
+        largest, or no pair."""
+        ends = []
+        for far, near in ((QUERY, KEY), (KEY, QUERY)):
+            distances = self.pairs.image(("x",), f"v_x = v_{far} - v_{near}").for_some(*lengths(self.direction))
+            ends.append(distances.greatest())
+        back, ahead = ends
+        return None if back is None or ahead is None else max(back, ahead)
 
 
 def universe(direction: Direction) -> Relation:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Generic, TypeVar
 
 from ...compiler.passes.program import Program
+from .pairs import PairTable
 
 ProgramT = TypeVar("ProgramT")
 
@@ -32,7 +33,7 @@ class ByHeads(Generic[ProgramT]):
         return any(len(set(self.owners[at : at + group])) > 1 for at in range(0, len(self.owners), group))
 
 
-def is_cross(program: Program | ByHeads[Program]) -> bool:
+def is_cross(program: Program | PairTable | ByHeads[Program]) -> bool:
     """Whether queries and keys are two sequences; those of one call agree in it."""
     return (program.programs[0] if isinstance(program, ByHeads) else program).cross
 

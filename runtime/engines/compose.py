@@ -21,21 +21,24 @@ from ..errors import EngineError
 from . import guard, single
 from .by_heads import NOBODY, ByHeads, Run, is_cross, runs
 from .engine import Call
-from .machine import this_machine
+from .pairs import PairTable
 from .price import Heads, Price
 from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
 from .sequences import Sequence, sequences
 from .stages import Batch, stages_backward, stages_forward
 
+One: TypeAlias = Program | PairTable
+
 
 class ComposeEngine:
-    """See ``patternc.runtime.engines.engine.Engine`` for the contract. Runs on CPU tensors."""
+    """See ``patternc.runtime.engines.engine.Engine`` for the contract. Runs on CPU tensors. A table of pairs runs whole
+    sequences of up to ``routes.LONGEST_STRIPS`` tokens, without ``documents``."""
 
     name = "compose"
 
     def forward(
-        self, program: Program | ByHeads[Program], q: Tensor, k: Tensor, v: Tensor, call: Call
+        self, program: One | ByHeads[Program], q: Tensor, k: Tensor, v: Tensor, call: Call
     ) -> tuple[Tensor, Tensor]:
         """(out, lse). Programs of some heads write into their slice of one output."""
         _require_cpu(q)
@@ -58,7 +61,7 @@ class ComposeEngine:
             target = part.queries(out[:, run.query]), part.queries(lse[:, run.query])
             if not part.whole:
                 _clear(*target)
-                rows_forward(one, part, *tensors, *target, call)
+                rows_forward(_lowered(one), part, *tensors, *target, call)
             elif call.check_finite:
                 guard.forward(partial(_whole_forward, one, call), *tensors, *target)
             else:
@@ -67,7 +70,7 @@ class ComposeEngine:
 
     def backward(
         self,
-        program: Program | ByHeads[Program],
+        program: One | ByHeads[Program],
         grad_out: Tensor,
         grad_lse: Tensor | None,
         q: Tensor,
@@ -94,7 +97,7 @@ class ComposeEngine:
         return dq.to(dtype), dk.to(dtype), dv.to(dtype)
 
 
-Share: TypeAlias = tuple[Sequence, tuple[Program, Run]]
+Share: TypeAlias = tuple[Sequence, tuple[One, Run]]
 """A program, and the heads of a sequence that it runs."""
 
 
@@ -121,7 +124,7 @@ def _sum_of_parts(
         queries = (rows(grad), rows(q), rows(out), rows(lse), rows(dq))
         keys = (tokens(k), tokens(v), tokens(dk), tokens(dv))
         if not part.whole:
-            rows_backward(one, part, queries, keys, call)
+            rows_backward(_lowered(one), part, queries, keys, call)
         elif call.check_finite:
             forward = partial(_whole_forward, one, call)
             guard.backward(partial(_whole_backward, one, call), forward, queries, keys)
@@ -130,7 +133,7 @@ def _sum_of_parts(
     return dq[..., :width], dk[..., :width], dv[..., :width]
 
 
-def _shares(program: Program | ByHeads[Program], q: Tensor, k: Tensor) -> tuple[tuple[Program, Run], ...]:
+def _shares(program: One | ByHeads[Program], q: Tensor, k: Tensor) -> tuple[tuple[One, Run], ...]:
     """Each program with heads of its own, as slices."""
     if not isinstance(program, ByHeads):
         return ((program, Run(slice(None), slice(None))),)
@@ -138,7 +141,7 @@ def _shares(program: Program | ByHeads[Program], q: Tensor, k: Tensor) -> tuple[
     return tuple((one, run) for at, one in enumerate(program.programs) for run in runs(program.heads(at), group))
 
 
-def _leaves_heads(program: Program | ByHeads[Program]) -> bool:
+def _leaves_heads(program: One | ByHeads[Program]) -> bool:
     return isinstance(program, ByHeads) and NOBODY in program.owners
 
 
@@ -146,7 +149,7 @@ def _part(place: Callable[[Tensor], Tensor], heads: slice, x: Tensor) -> Tensor:
     return place(x[:, heads])
 
 
-def _whole_forward(program: Program, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
+def _whole_forward(program: One, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
     """Fill out and lse where all queries are there."""
     route = _route(program, q, k)
     if not route.covers:
@@ -154,17 +157,18 @@ def _whole_forward(program: Program, call: Call, q: Tensor, k: Tensor, v: Tensor
     stages_forward(route.stages, q, k, v, (out, lse), call)
 
 
-def _whole_backward(program: Program, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
+def _whole_backward(program: One, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
     """Add to dq, dk and dv, the last of each side."""
     route = _route(program, queries[1], keys[0], backward=True)
     stages_backward(route.stages, queries, keys, call)
 
 
-def _route(program: Program, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
-    return find_route(program, q.shape[2], k.shape[2], price(q, k, backward=backward), q.dtype)
+def _route(program: One, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
+    price = Price.here(Heads.of(q, k), q.dtype, backward=backward)
+    return find_route(program, q.shape[2], k.shape[2], price, q.dtype)
 
 
-def _plain(program: Program | ByHeads[Program], q: Tensor, k: Tensor, call: Call) -> Batch | None:
+def _plain(program: One | ByHeads[Program], q: Tensor, k: Tensor, call: Call) -> Batch | None:
     """As ``_alone``, told at a glance: of all heads of whole sequences without padding. A thousand tokens take a few
     milliseconds, of which a look at every sequence would be felt."""
     if isinstance(program, ByHeads) or call.spans is not None or call.documents is not None:
@@ -186,11 +190,10 @@ def _alone(shares: list[Share], q: Tensor, k: Tensor, *, backward: bool = False)
     return single.alone(_route(program, query, key, backward=backward).stages, q.shape[2])
 
 
-def price(q: Tensor, k: Tensor, *, backward: bool) -> Price:
-    """Predicts what blocks of these heads take here: q [B, Hq, N, D], k [B, Hkv, N, D]."""
-    heads = Heads(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], q.shape[3])
-    machine = this_machine(str(q.dtype).removeprefix("torch."))
-    return Price(machine, heads, torch.get_num_threads(), backward)
+def _lowered(program: One) -> Program:
+    if isinstance(program, PairTable):
+        raise EngineError("a table of pairs runs whole sequences; run its parts where only some queries are given")
+    return program
 
 
 def _clear(out: Tensor, lse: Tensor) -> None:

@@ -1,4 +1,5 @@
-"""delta = rowsum(dO * out) - dlse of each row, which the backward kernels read: d score = p * (dO.v - delta)."""
+"""What the backward kernels read of each row, beside q and dO: lse, from which p is rebuilt, and delta =
+rowsum(dO * out) - dlse, with which d score = p * (dO.v - delta)."""
 
 # mypy: ignore-errors
 # The body below is Triton, a language of its own inside Python's syntax: host types do not describe it.
@@ -13,33 +14,34 @@ import triton.language as tl
 from torch import Tensor
 
 from ...compiler.kernels import launch
-from .memory import load_rows, matrix, vector
+from .memory import LOG2_E, load_rows, matrix, vector
 
 _ELEMENTS = 4096
 """Of a block: 8 of each of two matrices for each of 256 threads, at two loads of 16 bytes."""
 
 
-def row_delta(grad_out: Tensor, out: Tensor, lse: Tensor, grad_lse: Tensor | None) -> Tensor:
-    """fp32 [B, H, N], contiguous, of grad_out and out [B, H, N, D], lse and its gradient [B, H, N], any strides. A row
-    with no key, whose lse is -inf, has no gradient of it."""
+def row_delta(grad_out: Tensor, out: Tensor, lse: Tensor, grad_lse: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(lse, delta), fp32 [B, H, N], contiguous, of grad_out and out [B, H, N, D], lse in natural log and its gradient
+    [B, H, N], any strides. The lse that is returned is in units of log2, and +inf for a row with no key, whose lse is
+    -inf: then every exp2(score - lse) is 0. Such a row has no gradient of it."""
     batch, heads, rows, head_dim = out.shape
-    delta = torch.empty(lse.shape, dtype=torch.float32, device=lse.device)
+    known, delta = (torch.empty(lse.shape, dtype=torch.float32, device=lse.device) for _ in range(2))
     if delta.numel() == 0:
-        return delta
+        return known, delta
     width = launch.block_dim(head_dim)
     block = max(1, _ELEMENTS // width)
     grad_lse = None if grad_lse is None else grad_lse.contiguous()
     with torch.cuda.device(out.device) if out.is_cuda else nullcontext():
         _row_delta[(batch * heads * triton.cdiv(rows, block),)](
-            grad_out, out, lse.contiguous(), grad_lse, delta, *grad_out.stride(), *out.stride(), heads, rows,
+            grad_out, out, lse.contiguous(), grad_lse, known, delta, *grad_out.stride(), *out.stride(), heads, rows,
             HEAD_DIM=head_dim, BLOCK_D=width, BLOCK=block, num_warps=8,
         )  # fmt: skip
-    return delta
+    return known, delta
 
 
 @triton.jit(do_not_specialize=["heads", "rows"])
 def _row_delta(
-    do_ptr, out_ptr, lse_ptr, grad_lse_ptr, delta_ptr,
+    do_ptr, out_ptr, lse_ptr, grad_lse_ptr, known_ptr, delta_ptr,
     do_b, do_h, do_n, do_d, o_b, o_h, o_n, o_d, heads, rows,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -51,8 +53,10 @@ def _row_delta(
     do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), at, do_n, do_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
     out = load_rows(matrix(out_ptr, batch, head, o_b, o_h), at, o_n, o_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
     delta = tl.sum(do * out, 1)
+    lse = tl.load(vector(lse_ptr, batch, head, heads, rows) + at, mask=live, other=float("-inf"))
+    known = tl.where(lse == float("-inf"), float("inf"), lse * LOG2_E)
     if grad_lse_ptr is not None:
-        lse = tl.load(vector(lse_ptr, batch, head, heads, rows) + at, mask=live, other=float("-inf"))
         grad = tl.load(vector(grad_lse_ptr, batch, head, heads, rows) + at, mask=live, other=0.0)
         delta -= tl.where(lse == float("-inf"), 0.0, grad.to(tl.float32))
+    tl.store(vector(known_ptr, batch, head, heads, rows) + at, known, mask=live)
     tl.store(vector(delta_ptr, batch, head, heads, rows) + at, delta, mask=live)

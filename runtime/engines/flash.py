@@ -61,7 +61,7 @@ def forward_alone(
 ) -> tuple[Tensor, Tensor] | None:
     """As ``forward`` for q, k, v [B, H, ..., D] and a mask [rows, keys], without a copy of the kernel's output; None
     where there must be one."""
-    if call.softcap is not None or (one := _one_head_each(q, k, v)) is None:
+    if call.softcap is not None or (one := one_head_each(q, k, v)) is None:
         return None
     out, lse = _FORWARD(*one, 0.0, causal, attn_mask=_for_each(mask, one[0]), scale=call.scale)
     return out.view(q.shape), lse.view(q.shape[:-1])
@@ -72,7 +72,7 @@ def backward_alone(
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """As ``backward`` for the tensors (grad, q, k, v, out), all [B, H, ..., D], and a mask [rows, keys], without a copy
     of what the kernel returns; None where there must be one."""
-    if call.softcap is not None or (one := _one_head_each(*tensors)) is None:
+    if call.softcap is not None or (one := one_head_each(*tensors)) is None:
         return None
     each = lse.reshape(-1, 1, lse.shape[-1])
     parts = _BACKWARD(*one, each, 0.0, causal, attn_mask=_for_each(mask, one[0]), scale=call.scale)
@@ -80,7 +80,7 @@ def backward_alone(
     return dq, dk, dv
 
 
-def _one_head_each(*tensors: Tensor) -> list[Tensor] | None:
+def one_head_each(*tensors: Tensor) -> list[Tensor] | None:
     """The tensors [B, H, rows, D] as [B * H, 1, rows, D], of which the kernel's results are contiguous: it lays heads
     behind tokens. None where heads are not alike, or that would be a copy."""
     batch, heads = tensors[0].shape[:2]

@@ -93,7 +93,7 @@ class KernelRun:
         self, arguments: dict[str, Any], split: work.Split = work.WHOLE, *, grid: tuple[int, int, int] | None = None
     ) -> None:
         q, call = arguments["q_ptr"], self.part.call
-        turn = launch.turn(self.bundles) if grid is None else 1
+        turn = launch.turn(self.bundles, self.blocks, machine(q.device).processors) if grid is None else 1
         size = grid or (self.blocks * turn, self.bundles // turn, 1)
         if 0 in size:
             return
@@ -102,6 +102,7 @@ class KernelRun:
             **(arguments | self.ownership),
             split_lo=split.lo,
             split_hi=split.hi,
+            turn=turn,
             HEAD_DIM=q.shape[3],
             BLOCK_D=launch.block_dim(q.shape[3]),
             BLOCK_Q=self.options.block_q,
@@ -112,7 +113,6 @@ class KernelRun:
             PACK=self.pack,
             SPLIT=grid is not None,
             ADD=self.add,
-            TURN=turn,
             ALONE=self.alone(q),
             num_warps=self.options.num_warps,
             num_stages=self.options.num_stages,

@@ -138,25 +138,30 @@ def load_queries(
     HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK: tl.constexpr,
+    WHOLE: tl.constexpr,
 ):
     """(q, dO, lse, delta) of one block; ``first`` is the row in q of logical position 0, which may be negative. What
-    exists are the ranks, with digits the rows, in begin..end-1."""
-    a = block * BLOCK + tl.arange(0, BLOCK)
-    rows = first + token(c, a, PERIOD, COUNT, START)
+    exists are the ranks, with digits the rows, in begin..end-1; WHOLE promises that all of the block do."""
+    t = tl.arange(0, BLOCK)
+    rows = first + token(c, block * BLOCK + t, PERIOD, COUNT, START)
     if tiled(COUNT):
         live = (rows >= begin) & (rows < end)
     else:
-        live = (a >= begin) & (a < end)
-    q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, False)
-    do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, False)
-    return q, do, load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
+        # Beside numbers of the block, not of its ranks: those of blocks under way would be kept in registers.
+        live = (t >= begin - block * BLOCK) & (t < end - block * BLOCK)
+    q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
+    do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
+    if WHOLE:
+        return q, do, tl.load(lse_at + rows), tl.load(delta_at + rows)
+    else:
+        return q, do, load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
 
 
 @triton.jit
 def load_lse(pointer, rows, live):
-    """Log-sum-exp in units of log2, +inf where there is no row or no key: then every exp2(score - lse) is 0."""
-    lse = tl.load(pointer + rows, mask=live, other=float("inf")) * LOG2_E
-    return tl.where(lse == float("-inf"), float("inf"), lse)
+    """Log-sum-exp as delta.py leaves it. Where there is no row, q and dO are 0, and so whatever is a product of them,
+    for an lse of 0 too: another number would be selected when it is used, by masks that are kept until then."""
+    return tl.load(pointer + rows, mask=live, other=0.0)
 
 
 @triton.jit

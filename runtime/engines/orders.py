@@ -28,6 +28,12 @@ def floordiv(x, DIVISOR: tl.constexpr):
     return (x - floormod(x, DIVISOR)) // DIVISOR
 
 
+@triton.jit
+def within(x, LAST: tl.constexpr):
+    """0 <= x <= LAST, in one comparison: a negative number is a large one without a sign."""
+    return x.to(tl.uint32, bitcast=True) <= LAST
+
+
 @triton.constexpr_function
 def tiled(COUNT):
     """Whether an order has digits. Then the tokens that exist in the last period need not be its first ranks."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,24 @@ from .masks import Mask
 Tokens = NDArray[np.int64]
 
 
-def pairs_of(program: Program, n: int, nk: int) -> Mask:
+@dataclass(frozen=True, slots=True, eq=False)
+class PairTable:
+    """What is no program, and says its pairs at a length: ``pairs(n, nk)`` is bool [n, nk]. It runs as strips.
+
+    ``orders``: of queries, in which strips may be cut too. ``any_length``: the pairs at n are those at any longer
+    length between the first n tokens.
+    """
+
+    pairs: Callable[[int, int], Mask]
+    orders: tuple[Order, ...]
+    cross: bool
+    any_length: bool
+
+
+def pairs_of(program: Program | PairTable, n: int, nk: int) -> Mask:
     """bool [n, nk]: which key (column) each query (row) attends to."""
+    if isinstance(program, PairTable):
+        return program.pairs(n, nk)
     table = np.zeros((n, nk), dtype=np.bool_)
     for kernel in program.forward:
         for sweep in kernel.sweeps:

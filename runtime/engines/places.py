@@ -3,9 +3,8 @@
 Names are those of orders.py; ``first`` is the physical row of logical position 0; (begin, end) are the ranks of a class
 that have a row in q.
 
-Instances start in the order of axis 0, then of axis 1. TURN heads take turns on axis 0, the next TURN follow on axis 1:
-the longest blocks of several heads start before the shorter ones of the first, so that no long one is left for the end,
-and neighbours, which read much the same, still run at the same time.
+Instances start in the order of axis 0, then of axis 1: of a head the blocks of one class, which read the same, then
+those of the next. ``turn`` heads take turns on axis 0, the next ``turn`` follow on axis 1 (compiler/kernels/launch.py).
 """
 
 # mypy: ignore-errors
@@ -20,13 +19,13 @@ from .orders import complete, ranks, tiled
 
 
 @triton.jit
-def sequence(spans_ptr, heads, Nk, PACKED: tl.constexpr, TURN: tl.constexpr):
+def sequence(spans_ptr, heads, Nk, PACKED: tl.constexpr, turn):
     """(batch element, head, physical row of position 0, length n) of this program instance.
 
     ``spans_ptr``: None; or [start, end) of each batch element; PACKED: where each document begins and, once more, where
     the last one ends, all in batch element 0. No place outside 0..Nk is read, whatever they hold.
     """
-    bundle = tl.program_id(1) * TURN + tl.program_id(0) % TURN
+    bundle = tl.program_id(1) * turn + tl.program_id(0) % turn
     element, head = bundle // heads, bundle % heads
     batch = element * 0 if PACKED else element
     if spans_ptr is None:
@@ -51,6 +50,18 @@ def query_window(c, first, n, query_offset, Nq, PERIOD: tl.constexpr, COUNT: tl.
 
 
 @triton.jit
+def instance(turn, CLASSES: tl.constexpr):
+    """(class, place in it) along axis 0, which has room for as many blocks of each class. Where several programs share
+    a launch, it may have more: then the class is none of these."""
+    at = tl.program_id(0) // turn
+    if CLASSES == 1:
+        return at * 0, at
+    else:
+        room = tl.num_programs(0) // turn // CLASSES
+        return at // room, at % room
+
+
+@triton.jit
 def query_block(
     first,
     n,
@@ -65,7 +76,7 @@ def query_block(
     TILE: tl.constexpr,
     BLOCK: tl.constexpr,
     SPLIT: tl.constexpr,
-    TURN: tl.constexpr,
+    turn,
 ):
     """(class, block, begin, end) of this program instance; the block is -1 where it has no query.
 
@@ -73,15 +84,16 @@ def query_block(
     of no other. The last block comes first: in causal programs it has the most keys, and long work is best started
     early.
     """
-    at = tl.program_id(0) // TURN
-    c = at % CLASSES
+    c, at = instance(turn, CLASSES)
     begin, end = query_window(c, first, n, query_offset, Nq, PERIOD, COUNT, START)
     top = tl.cdiv(end, BLOCK)
     if SPLIT:
         top = tl.minimum(top, tl.minimum(split_hi, tl.cdiv(end, TILE)) * (TILE // BLOCK))
-    block = top - 1 - at // CLASSES
+    block = top - 1 - at
     tile = block // (TILE // BLOCK)
-    mine = (begin < end) & (block >= begin // BLOCK) & (((tile >= split_lo) & (tile < split_hi)) == SPLIT)
+    mine = (
+        (c < CLASSES) & (begin < end) & (block >= begin // BLOCK) & (((tile >= split_lo) & (tile < split_hi)) == SPLIT)
+    )
     return c, tl.where(mine, block, -1), begin, end
 
 
@@ -93,13 +105,30 @@ def key_block(
     START: tl.constexpr,
     CLASSES: tl.constexpr,
     BLOCK: tl.constexpr,
-    TURN: tl.constexpr,
+    turn,
 ):
     """(class, block, ranks of the class) of this program instance; the block is -1 where it has no key."""
-    at = tl.program_id(0) // TURN
-    c, block = at % CLASSES, at // CLASSES
+    c, block = instance(turn, CLASSES)
     count = ranks(c, n, PERIOD, COUNT, START)
-    return c, tl.where(block * BLOCK < count, block, -1), count
+    return c, tl.where((c < CLASSES) & (block * BLOCK < count), block, -1), count
+
+
+@triton.jit
+def whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK: tl.constexpr):
+    """(low, high): of the query blocks lo..hi-1 those of which every rank has a row, all but the first and the last.
+    None of a head that another program may own."""
+    hi = tl.maximum(hi, lo)
+    low = tl.minimum(tl.maximum(lo, tl.cdiv(begin, BLOCK)), hi)
+    if owner_ptr is None:
+        return low, tl.maximum(tl.minimum(hi, end // BLOCK), low)
+    else:
+        return low, low
+
+
+@triton.jit
+def ragged_block(at, lo, low, high):
+    """The blocks lo..low-1 and high.., one after the other."""
+    return tl.where(at < low - lo, lo + at, high + at - (low - lo))
 
 
 @triton.jit

@@ -11,8 +11,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from .diagonals import chunking
-from .machine import Effort, Machine
+from .machine import Effort, Machine, this_machine
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -38,6 +41,11 @@ class Heads:
     group: int
     dim: int
 
+    @classmethod
+    def of(cls, q: Tensor, k: Tensor) -> Heads:
+        """Those of q [B, Hq, N, D] and k [B, Hkv, N, D]."""
+        return cls(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], q.shape[3])
+
     @property
     def units(self) -> int:
         """Query heads, of all batch elements."""
@@ -52,6 +60,11 @@ class Price:
     heads: Heads
     threads: int
     backward: bool = False
+
+    @classmethod
+    def here(cls, heads: Heads, dtype: torch.dtype, *, backward: bool) -> Price:
+        """On this machine, with the threads that torch has."""
+        return cls(this_machine(str(dtype).removeprefix("torch.")), heads, torch.get_num_threads(), backward)
 
     def seconds(self, effort: Effort) -> float:
         return self.machine.rates(backward=self.backward).seconds(effort)

@@ -16,7 +16,7 @@ from .arranged import arranged
 from .diagonals import Diagonals
 from .machine import Effort
 from .masks import Mask
-from .pairs import pairs_of
+from .pairs import PairTable, pairs_of
 from .price import Price
 from .stages import Biases, Stages
 from .strips import CERTAIN, strips
@@ -46,20 +46,27 @@ class Route:
     held: int
     masks_of: Route | None = None  # whose masks these are parts of
 
+    @property
+    def masked(self) -> bool:
+        batches = (batch for stage in self.stages if not isinstance(stage, Diagonals) for batch in stage.batches)
+        return any(batch.bias is not None for batch in batches)
 
-def routes(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
+
+def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
     """Every way to run n queries against nk keys, as many as there are queries but for a cross program."""
-    biases = Biases(dtype)
-    yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
+    if isinstance(program, Program):
+        biases = Biases(dtype)
+        yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
     if max(n, nk) <= LONGEST_STRIPS:
         biases = Biases(dtype)
         table = _pairs(Pinned(program), n, nk)
         yield _route("strips", n, strips(table, _orders(program, n), price, biases), price, biases)
 
 
-def _orders(program: Program, n: int) -> list[Order]:
+def _orders(program: Program | PairTable, n: int) -> list[Order]:
     """Orders of queries in classes, each token in one."""
-    found = dict.fromkeys(term.query for term in program.terms)
+    every = program.orders if isinstance(program, PairTable) else (term.query for term in program.terms)
+    found = dict.fromkeys(every)
     return [order for order in found if 1 < order.classes <= n and order.covers_all]
 
 
@@ -82,7 +89,7 @@ def _covered(stages: Stages, n: int) -> tuple[bool, bool]:
 
 
 @lru_cache(maxsize=1)
-def _pairs(pinned: Pinned[Program], n: int, nk: int) -> Mask:
+def _pairs(pinned: Pinned[Program | PairTable], n: int, nk: int) -> Mask:
     """Kept for the other direction, which is planned next."""
     return pairs_of(pinned.program, n, nk)
 
@@ -92,15 +99,20 @@ def takeable(found: Iterable[Route]) -> list[Route]:
     what is not certain to be faster."""
     first, *others = found
     few = [first, *(route for route in others if route.held <= MOST_HELD)]
-    return sorted(few, key=lambda route: route.seconds * (CERTAIN if route.alone else 1))
+    return sorted(few, key=weight)
 
 
-def plan(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+def weight(route: Route) -> float:
+    """By which routes are compared: predicted seconds, less where it is a single call."""
+    return route.seconds * (CERTAIN if route.alone else 1)
+
+
+def plan(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     """The route of the shortest predicted time; computed anew."""
     return takeable(routes(program, n, nk, price, dtype))[0]
 
 
-def considered(program: Program, n: int, price: Price, dtype: torch.dtype) -> list[Route]:
+def considered(program: Program | PairTable, n: int, price: Price, dtype: torch.dtype) -> list[Route]:
     """The routes for a whole sequence, the one that ``find_route`` takes first; computed anew."""
     planned = milestone(program, n, n)
     found = takeable(routes(program, planned, planned, price, dtype))
@@ -139,7 +151,7 @@ class _Kept:
 _kept = _Kept()
 
 
-def find_route(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
 
     It is the plan of a milestone, cut to the length, or where the pattern depends on the length, the plan for it."""
@@ -147,7 +159,7 @@ def find_route(program: Program, n: int, nk: int, price: Price, dtype: torch.dty
     return _kept.find(key, lambda: _found(program, n, nk, price, dtype))
 
 
-def _found(program: Program, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     planned = milestone(program, n, nk)
     if planned == n:
         return plan(program, n, nk, price, dtype)

@@ -27,8 +27,8 @@ from .memory import (
     store_gradient,
     vector,
 )
-from .orders import complete, exists, floordiv, floormod, ranks, token
-from .places import key_block, present, query_block, query_window, sequence
+from .orders import complete, exists, floordiv, floormod, ranks, token, within
+from .places import key_block, present, query_block, query_window, ragged_block, sequence, whole_blocks
 
 __all__ = [
     "LOG2_E",
@@ -64,6 +64,7 @@ __all__ = [
     "query_head",
     "query_lanes",
     "query_window",
+    "ragged_block",
     "ranks",
     "resume",
     "sequence",
@@ -71,6 +72,8 @@ __all__ = [
     "store_gradient",
     "token",
     "vector",
+    "whole_blocks",
+    "within",
 ]
 
 
@@ -246,7 +249,7 @@ def query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, scale, SOFTCAP: t
 
 @triton.jit
 def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
-    """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist have lse = +inf: p = 0."""
+    """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist are 0."""
     scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
     p = tl.exp2(scores - lse[None, :])
     dv = add_product(dv, p, do, PRECISION)
@@ -256,13 +259,14 @@ def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, SOFTCAP: tl.conste
 
 @triton.jit
 def key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
-    """As ``key_gradient_full`` over the pairs of ``keep``, which is indexed [key, query]."""
+    """As ``key_gradient_full`` over the pairs of ``keep``, which is indexed [key, query]. Elsewhere p is 0, and so is
+    ds, but for what is not finite: guard.py sees to that."""
     scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
     p = tl.exp2(scores - lse[None, :])
     p = tl.where(keep, p, 0.0)
     dv = add_product(dv, p, do, PRECISION)
     ds = uncapped(p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), scores, SOFTCAP)
-    return add_product(dk, tl.where(keep, ds, 0.0), q, PRECISION), dv
+    return add_product(dk, ds, q, PRECISION), dv
 
 
 @triton.jit

@@ -20,6 +20,7 @@ from ...compiler.relations.integer import Binary, Expr, Select, Var, variables
 from .blocks import Block
 from .diagonals import Diagonals
 from .masks import Tiles
+from .pairs import PairTable
 from .stages import Batch, Bias, Stage, Stages
 from .views import Gathered, Place, Side
 
@@ -27,17 +28,21 @@ FEWEST = 32
 """Milestones are multiples of this."""
 
 
-def milestone(program: Program, n: int, nk: int) -> int:
+def milestone(program: Program | PairTable, n: int, nk: int) -> int:
     """The length that is planned for n tokens: n itself where the pattern depends on it."""
-    if program.cross or n != nk or not _keeps_to_prefixes(Pinned(program)):
+    if program.cross or n != nk or not keeps_to_prefixes(program):
         return n
     step = max(FEWEST, 1 << max(0, (n - 1).bit_length() - 3))
     return -(-n // step) * step
 
 
+def keeps_to_prefixes(program: Program | PairTable) -> bool:
+    """Whether the pairs at n are those at any longer length between the first n tokens, as far as is seen at once."""
+    return program.any_length if isinstance(program, PairTable) else _keeps_to_prefixes(Pinned(program))
+
+
 @lru_cache(maxsize=256)
 def _keeps_to_prefixes(pinned: Pinned[Program]) -> bool:
-    """Whether the pairs at n are those at any longer length between the first n tokens, as far as is seen at once."""
     program = pinned.program
     spans = [span for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges]
     # Of a tiled order the ranks that exist are no prefix.

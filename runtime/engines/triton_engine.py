@@ -122,7 +122,7 @@ def _backward(
     from .delta import row_delta  # imports triton
 
     # d lse / d score is p, so that ds = p * (dp - delta + dlse).
-    delta = row_delta(grad_out, out, lse, grad_lse)
+    lse, delta = row_delta(grad_out, out, lse, grad_lse)
     for part in parts(q, k, call):
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
         common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +11,23 @@ import numpy as np
 import torch
 
 from ...compiler import bruteforce
-from ...compiler.bruteforce import Mask
+from ...compiler.bruteforce import Choice, Mask
 from ...compiler.explain.hops import LONGEST, first_heard
 from ...compiler.pattern import Pattern
 from ...compiler.selection import title
 from ...compiler.verify.check import check
 from ...compiler.verify.result import Result
+from ...patterns_dsl.syntax import Direction
 from ..errors import AttachError
 from ..models.binding import Binding
+from ..models.discovery import Layer
 from ..models.handle import Handle
 from ..models.modes import evaluating
 from ..models.watching import Watched
-from .layer import LayerReading, read_layer
+from .layer import LayerReading, front_pairs, read_layer
+
+_AT_ONCE = 1 << 20
+"""Pairs of a pattern that are looked at in one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +81,58 @@ def inspect(
         )
     count = len(token_ids)
     say(f"one text of {count} tokens")
-    seen = _seen(handle, token_ids)
-    names = {layer.index: layer.name for layer in handle.layers}
-    readings, here = {}, {}
-    for index in sorted(learned):
-        say(f"layer {index}")
-        found = read_layer(index, names[index], learned[index], seen.pop(index))
-        here[index] = found.pairs.numpy()
-        readings[index] = found
-    shown = sorted(readings) if layers is None else sorted(set(layers))
+    readings, here, front = dict[int, LayerReading](), dict[int, Mask](), min(count, LONGEST)
+
+    def read(layer: Layer, watched: Watched) -> None:
+        say(f"layer {layer.index}")
+        one = learned[layer.index]
+        if layers is None or layer.index in layers:
+            found = readings[layer.index] = read_layer(layer.index, layer.name, one, watched, front)
+            here[layer.index] = found.pairs.numpy()
+        else:
+            here[layer.index] = front_pairs(one, watched, front).numpy()
+
+    _run(handle, token_ids, read)
     extents = {one.pattern.bound: _extent(one.pattern, count) for one in learned.values()}
     return Inspection(
         subject,
         tuple(words),
-        _reach(handle, here, min(count, LONGEST)),
+        _reach(handle, here, front),
         tuple(extents.values()),
-        tuple(readings[index] for index in shown),
+        tuple(readings[index] for index in sorted(readings)),
     )
 
 
-def _seen(handle: Handle, token_ids: Sequence[int]) -> dict[int, Watched]:
-    """What each learned layer did with one text, in evaluation."""
+def _run(handle: Handle, token_ids: Sequence[int], read: Callable[[Layer, Watched], None]) -> None:
+    """One text, in evaluation; what each learned layer did is read as soon as it has, and let go: all layers' queries
+    and keys of a long text are more than the model."""
     model: Any = handle.model
     ids = torch.as_tensor([list(token_ids)], device=model.get_input_embeddings().weight.device)
-    with evaluating(model), handle.watch() as seen, torch.inference_mode():
-        model(input_ids=ids, use_cache=False)
-    return seen
+    with evaluating(model), handle.watch() as seen, torch.inference_mode(), ExitStack() as hooks:
+        for layer in handle.layers:
+            if layer.index in handle.learned:
+
+                def done(module: Any, arguments: Any, out: Any, layer: Layer = layer) -> None:
+                    read(layer, seen.pop(layer.index))
+
+                hooks.callback(layer.call.module.register_forward_hook(done).remove)
+        # Without its head: logits of a long text are more than all of what is looked at.
+        model.base_model(input_ids=ids, use_cache=False)
 
 
 def _extent(pattern: Pattern, n: int) -> Extent:
-    must, may = (pattern.mask(n, choice=choice).numpy() for choice in ("must", "may"))
-    total = _allowed(pattern.direction.value == "causal", n).sum()
-    return Extent(title(pattern.bound), float(must.sum() / total), float(may.sum() / total), check(pattern))
+    must, may = (_share(pattern, n, choice) for choice in ("must", "may"))
+    return Extent(title(pattern.bound), must, may, check(pattern))
+
+
+def _share(pattern: Pattern, n: int, choice: Choice) -> float:
+    """Of the pairs that the direction allows; some rows at a time."""
+    found, step = 0, max(1, _AT_ONCE // n)
+    for start in range(0, n, step):
+        rows = range(start, min(n, start + step))
+        own = bruteforce.block(pattern.union.expression, pattern.direction, n, queries=rows, choice=choice)
+        found += int(own.sum())
+    return found / (n * (n + 1) // 2 if pattern.direction is Direction.CAUSAL else n * n)
 
 
 def _reach(handle: Handle, here: dict[int, Mask], n: int) -> Reach:
@@ -119,7 +145,7 @@ def _reach(handle: Handle, here: dict[int, Mask], n: int) -> Reach:
             if learned is None:
                 found.append(_fixed(binding, n, causal))
             elif kind == "here":
-                found.append(here[layer.index][:n, :n])
+                found.append(here[layer.index])
             else:
                 found.append(learned.pattern.mask(n, choice="must" if kind == "must" else "may").numpy())
     guaranteed, possible, real = (_reached(found, allowed) for found in masks.values())

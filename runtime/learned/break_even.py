@@ -36,9 +36,11 @@ def _density(n: int, tile: int, block: int, heads: int, head_dim: int, *, causal
     if heads * n * n > densely.MOST_SCORES:
         return 1.0  # a table of that size is not made
     extent = Extent(1, heads, heads, head_dim, n, tile, -(-n // tile) if tile else 1, block, -(-n // block), heads)
-    rates = these_speeds(torch.float32).forward
-    dense = seconds(rates.dense, DenseEffort(1, heads * n * n, heads * n * n * head_dim))
-    least, whole = (seconds(rates.lists, extent.effort(read)) for read in (0.0, n / 2 if causal else float(n)))
+    rates, threads = these_speeds(torch.float32).forward, torch.get_num_threads()
+    dense = seconds(rates.dense, DenseEffort(1, heads * n * n, heads * n * n * head_dim).among(threads))
+    least, whole = (
+        seconds(rates.lists, extent.effort(read).among(threads)) for read in (0.0, n / 2 if causal else float(n))
+    )
     if whole <= least:
         return 1.0 if dense > least else 0.0
     return min(1.0, max(0.0, (dense - least) / (whole - least)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from . import densely
@@ -18,8 +19,8 @@ LISTS, DENSE = "lists", "dense"
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """``way``: ``lists`` or ``dense``, and the seconds that one thread is predicted to take each way; None where the
-    way is not open, or nothing was predicted since there is no choice."""
+    """``way``: ``lists`` or ``dense``, and the seconds that each way is predicted to take; None where the way is
+    not open, or nothing was predicted since there is no choice."""
 
     way: str
     lists: float | None = None
@@ -40,9 +41,9 @@ def choose(
 
 def predicted(lists: Sequence[KeyLists], q: Tensor, k: Tensor, scores: Scores, *, backward: bool = False) -> Dispatch:
     """As ``choose`` of the engine compose, with the seconds of lists where there is no choice too."""
-    rates = these_speeds(q.dtype).rates(backward=backward)
-    as_lists = sum(seconds(rates.lists, list_effort(each, q, k.shape[1])) for each in lists)
+    rates, threads = these_speeds(q.dtype).rates(backward=backward), torch.get_num_threads()
+    as_lists = sum(seconds(rates.lists, list_effort(each, q, k.shape[1]).among(threads)) for each in lists)
     if not densely.runs(lists, q, k, scores):
         return Dispatch(LISTS, as_lists)
-    dense = seconds(rates.dense, dense_effort(lists, q, k))
+    dense = seconds(rates.dense, dense_effort(lists, q, k).among(threads))
     return Dispatch(DENSE if dense < as_lists else LISTS, as_lists, dense)

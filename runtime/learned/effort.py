@@ -24,6 +24,11 @@ class ListEffort(NamedTuple):
     wide_rows: float = 0  # of queries, once for each piece that they are in
     wide_keys: float = 0  # gathered
 
+    def among(self, threads: int) -> ListEffort:
+        """Of the busiest thread: what grows with the tensors is shared out, the Python is not."""
+        shared = {name: getattr(self, name) / threads for name in ("scores", "wide_scores", "wide_rows", "wide_keys")}
+        return self._replace(**shared)
+
 
 class DenseEffort(NamedTuple):
     """Of one attention under a mask."""
@@ -31,6 +36,10 @@ class DenseEffort(NamedTuple):
     lists: float = 0
     table: float = 0  # numbers of the mask, for each list
     wide_scores: float = 0
+
+    def among(self, threads: int) -> DenseEffort:
+        """As of ``ListEffort``."""
+        return self._replace(table=self.table / threads, wide_scores=self.wide_scores / threads)
 
 
 class ListRates(NamedTuple):

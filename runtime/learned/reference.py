@@ -33,7 +33,7 @@ def dense(
 ) -> tuple[Tensor, Tensor]:
     """(out, lse) as ``softmax.attend`` has them. O(Nq Nk) memory."""
     kinds = {selector.name: selector.kind for selector in pattern.selectors}
-    written = _Written(pattern.direction, kinds, selections, q, tokens)
+    written = _Written(pattern.direction, kinds, selections, q, tokens, range(q.shape[2]))
     found = readable(pattern.union, pattern.direction, kinds, tables=True)
     pairs = [each for each in found if not isinstance(each[0], Pooled)]
     terms = [term for each in sorted(pairs, key=written.rank) for term in written.terms(*each)]
@@ -44,10 +44,10 @@ def dense(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadPairs:
-    """bool [B, Hq, Nq, Nk]: the pairs that are read one by one under some open gate, ``every`` one; those of them that
-    are read by choice alone, ``chosen``: neither a term without a selection nor what a selection is forced to take has
-    them; those whose key is in a summary that is read, ``summed``. ``summaries`` int64 [B, Hq, Nq]: how many are
-    read."""
+    """Of R queries, bool [B, Hq, R, Nk]: the pairs that are read one by one under some open gate, ``every`` one; those
+    of them that are read by choice alone, ``chosen``: neither a term without a selection nor what a selection is forced
+    to take has them; those whose key is in a summary that is read, ``summed``. ``summaries`` int64 [B, Hq, R]: how many
+    are read."""
 
     every: Tensor
     chosen: Tensor
@@ -55,12 +55,15 @@ class ReadPairs:
     summaries: Tensor
 
 
-def read_pairs(pattern: BoundPattern, selections: Mapping[str, Selection], q: Tensor, tokens: Tokens) -> ReadPairs:
-    """What ``dense`` reads; of q the shape counts, [B, Hq, Nq, D]. O(Hq Nq Nk) memory."""
+def read_pairs(
+    pattern: BoundPattern, selections: Mapping[str, Selection], q: Tensor, tokens: Tokens, queries: range
+) -> ReadPairs:
+    """What ``dense`` reads for these queries, R of them in a row; of q the shape counts, [B, Hq, Nq, D]. O(Hq R Nk)
+    memory."""
     kinds = {selector.name: selector.kind for selector in pattern.selectors}
-    written = _Written(pattern.direction, kinds, selections, q, tokens)
+    written = _Written(pattern.direction, kinds, selections, q, tokens, queries)
     found = readable(pattern.union, pattern.direction, kinds, tables=True)
-    shape = (*q.shape[:3], tokens.k.shape[2])
+    shape = (*q.shape[:2], len(queries), tokens.k.shape[2])
     every, chosen_pairs, given, summed = (torch.zeros(shape, dtype=torch.bool, device=q.device) for _ in range(4))
     for term, gates in found:
         if isinstance(term, Pooled):
@@ -71,7 +74,7 @@ def read_pairs(pattern: BoundPattern, selections: Mapping[str, Selection], q: Te
             chosen_pairs |= held
             held = held & written.mask(term, "must")
         given |= held
-    count = torch.zeros(q.shape[:3], dtype=torch.int64, device=q.device)
+    count = torch.zeros(shape[:3], dtype=torch.int64, device=q.device)
     for part in written.summaries(found):
         held = _held(part)
         count = count + held.sum(-1)
@@ -86,13 +89,14 @@ def _held(part: Term | Summaries) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The terms of one call, written out."""
+    """The terms of one call, written out for some queries in a row."""
 
     direction: Direction
     kinds: Mapping[str, str]
     selections: Mapping[str, Selection]
     q: Tensor
     tokens: Tokens
+    queries: range
 
     def rank(self, each: tuple[Expression, Gates]) -> tuple[int, int]:
         term, gates = each
@@ -154,18 +158,18 @@ class _Written:
         inputs = Inputs(
             Side(heads=self.q, lengths=self.tokens.queries), Side(heads=self.tokens.k, lengths=self.tokens.keys)
         )
-        return written_out(selection, inputs, self.tokens.k, self.tokens.v, self.q.shape[1])
+        return written_out(selection, inputs, self.tokens.k, self.tokens.v, self.q.shape[1], self.queries)
 
     def mask(self, term: Expression, extent: Literal["must", "may"]) -> Tensor:
-        """bool [B, 1, Nq, Nk]: the pairs of a term whatever is chosen, or under some choice."""
-        nq, nk = self.q.shape[2], self.tokens.k.shape[2]
-        found = torch.zeros(self.q.shape[0], 1, nq, nk, dtype=torch.bool)
+        """bool [B, 1, R, Nk]: the pairs of a term whatever is chosen, or under some choice."""
+        found = torch.zeros(self.q.shape[0], 1, len(self.queries), self.tokens.k.shape[2], dtype=torch.bool)
         for element, (rows, keys) in enumerate(
             zip(self.tokens.queries.tolist(), self.tokens.keys.tolist(), strict=True)
         ):
             cross = keys if self.direction is Direction.CROSS else None
-            own = bruteforce.mask(term, self.direction, rows, cross, choice=extent)
-            found[element, 0, :rows, :keys] = torch.from_numpy(own)
+            existing = [*self.queries[: max(0, rows - self.queries.start)]]
+            own = bruteforce.block(term, self.direction, rows, cross, queries=existing, choice=extent)
+            found[element, 0, : len(existing), :keys] = torch.from_numpy(own)
         return found.to(self.q.device)
 
 

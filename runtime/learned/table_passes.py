@@ -105,7 +105,8 @@ def _rows(grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor, engin
     from ..engines.delta import row_delta  # triton is heavy
 
     known = lse.masked_fill(lse.isneginf(), 0.0).contiguous()[..., None]
-    return Rows(out, grad, row_delta(grad, out, lse, grad_lse)[..., None], known, None)
+    _, delta = row_delta(grad, out, lse, grad_lse)
+    return Rows(out, grad, delta[..., None], known, None)
 
 
 def _zeros(like: Three, dtype: torch.dtype) -> Three:

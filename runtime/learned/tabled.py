@@ -15,11 +15,15 @@ from ...compiler.passes.program import Program
 from ..engines import guard
 from ..engines.by_heads import ByHeads, Run, runs
 from ..engines.engine import Call, Engine
+from ..engines.pairs import PairTable
 from ..errors import ArgumentError
 from . import table_passes
 from .table_passes import Three, nothing
+from .weighed import taken
 
 One: TypeAlias = Program | LearnedProgram
+Way: TypeAlias = One | PairTable
+"""How one of them runs."""
 
 
 def has_tables(program: object) -> bool:
@@ -49,10 +53,13 @@ class TabledEngine:
             raise ArgumentError("documents", "given to a pattern with a seeded table, which draws for each", remedy)
         own = replace(call, check_finite=False)
         with torch.autocast(q.device.type, enabled=False):
+            way = self._way(program, q, k, call)
+            if isinstance(way, PairTable):
+                return self._forward(way, call, q, k, v)
             if not call.check_finite:
-                return self._forward(program, own, q, k, v)
+                return self._forward(way, own, q, k, v)
             out, lse = nothing(q)
-            guard.forward(partial(self._fill, program, own), q, k, v, out, lse)
+            guard.forward(partial(self._fill, way, own), q, k, v, out, lse)
             return out, lse
 
     @torch.no_grad()
@@ -71,23 +78,34 @@ class TabledEngine:
         """(dq, dk, dv)."""
         own, grad_out = replace(call, check_finite=False), grad_out.to(q.dtype)
         with torch.autocast(q.device.type, enabled=False):
+            way = self._way(program, q, k, call, backward=True)
+            if isinstance(way, PairTable):
+                return self._backward(way, call, grad_lse, (grad_out, q, out, lse), (k, v))
             if not call.check_finite:
-                return self._backward(program, own, grad_lse, (grad_out, q, out, lse), (k, v))
+                return self._backward(way, own, grad_lse, (grad_out, q, out, lse), (k, v))
             grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
             dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
-            run = partial(self._add, program, own, grad_lse)
-            guard.backward(run, partial(self._fill, program, own), (grad_out, q, out, lse, dq), (k, v, dk, dv))
+            run = partial(self._add, way, own, grad_lse)
+            guard.backward(run, partial(self._fill, way, own), (grad_out, q, out, lse, dq), (k, v, dk, dv))
             return dq, dk, dv
 
+    def _way(
+        self, program: One | ByHeads[One], q: Tensor, k: Tensor, call: Call, *, backward: bool = False
+    ) -> Way | ByHeads[One]:
+        """What runs: the program and its lists, or the table of all pairs."""
+        if isinstance(program, LearnedProgram) and self.name == "compose":
+            return taken(program, q, k, call, backward=backward) or program
+        return program
+
     def _fill(
-        self, program: One | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor
+        self, program: Way | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor
     ) -> None:
         for target, found in zip((out, lse), self._forward(program, call, q, k, v), strict=True):
             target.copy_(found)
 
     def _add(
         self,
-        program: One | ByHeads[One],
+        program: Way | ByHeads[One],
         call: Call,
         grad_lse: Tensor | None,
         queries: guard.Queries,
@@ -100,23 +118,23 @@ class TabledEngine:
             target.add_(part)
 
     def _forward(
-        self, program: One | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor
+        self, program: Way | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor
     ) -> tuple[Tensor, Tensor]:
-        if isinstance(program, Program):
+        if isinstance(program, Program | PairTable):
             found: tuple[Tensor, Tensor] = self._engine.forward(program, q, k, v, call)
             return found
         if isinstance(program, LearnedProgram):
             return table_passes.forward(self._engine, program, q, k, v, call)
         out, lse = nothing(q)
         for one, run in _shares(program, q, k):
-            out[:, run.query], lse[:, run.query] = self._forward(
-                one, call, q[:, run.query], k[:, run.key], v[:, run.key]
-            )
+            own_q, own_k, own_v = q[:, run.query], k[:, run.key], v[:, run.key]
+            way = self._way(one, own_q, own_k, call)
+            out[:, run.query], lse[:, run.query] = self._forward(way, call, own_q, own_k, own_v)
         return out, lse
 
     def _backward(
         self,
-        program: One | ByHeads[One],
+        program: Way | ByHeads[One],
         call: Call,
         grad_lse: Tensor | None,
         queries: Sequence[Tensor],
@@ -124,7 +142,7 @@ class TabledEngine:
     ) -> Three:
         """``queries``: the gradient of out, q, out and lse; ``keys``: k and v."""
         (grad, q, out, lse), (k, v) = queries, keys
-        if isinstance(program, Program):
+        if isinstance(program, Program | PairTable):
             found: Three = self._engine.backward(program, grad, grad_lse, q, k, v, out, lse, call)
             return found
         if isinstance(program, LearnedProgram):
@@ -133,7 +151,8 @@ class TabledEngine:
         for one, run in _shares(program, q, k):
             given = None if grad_lse is None else grad_lse[:, run.query]
             own = [x[:, run.query] for x in queries], [x[:, run.key] for x in keys]
-            parts = self._backward(one, call, given, *own)
+            way = self._way(one, own[0][1], own[1][0], call, backward=True)
+            parts = self._backward(way, call, given, *own)
             for target, part in zip((dq[:, run.query], dk[:, run.key], dv[:, run.key]), parts, strict=True):
                 target.add_(part)
         return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)

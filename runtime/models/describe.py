@@ -49,6 +49,8 @@ def _describe_group(layer: Layer, group: HeadGroup, pace: Callable[[Compiled, in
 
 def _pace(compiled: Compiled, heads: int, keys: int, length: int | None) -> str:
     """What is predicted, where the engine has a choice."""
+    if length is not None and compiled.dense_at(length):
+        return f", as dense attention itself: the pattern is everything at n = {length:,}"
     if length is None or compiled.engine != "compose" or compiled.program is None:
         return ""
     choice = compiled.predict(length, heads=heads, key_heads=keys).forward

@@ -68,7 +68,7 @@ def attention_forward(
     causal = bool(getattr(module, "is_causal", True) if causal is None else causal)
     offset = key.shape[2] - query.shape[2]
     asked = read_asked(dropout, kwargs)
-    layout = layout_in(attention_mask, query.shape[2], causal=causal)
+    layout = layout_in(attention_mask, query.shape[2], causal=causal, window=asked.window)
     _check_patterns(binding, causal, offset, layout.window if asked.window is None else asked.window)
     documents = _documents(layout, asked)
     if documents is not None:
@@ -79,7 +79,8 @@ def attention_forward(
     cached = key
     query, key, value = (_autocast(x) for x in (query, key, value))
     if binding.program is None:
-        told = given(module, (query, key, value), entered, cached, scaling, replace(layout, documents=documents))
+        layout = replace(layout, documents=documents)
+        told = given(module, (query, key, value), entered, cached, scaling, asked, layout)
         if not binding.watching.dense:
             return run_learned(module, binding, told, asked), None
         watch_dense(module, binding, told)

@@ -23,6 +23,7 @@ def given(
     entered: Entered | None,
     cached: Tensor,
     scale: float | None,
+    asked: Asked,
     layout: Layout,
 ) -> Given:
     """Raises UnsupportedCallError for what selections cannot be made of."""
@@ -37,7 +38,8 @@ def given(
             " with padding"
         )
     q, k, v = tensors
-    return Given(q, k, v, entered, cached, q.shape[3] ** -0.5 if scale is None else float(scale), layout.spans)
+    scale = q.shape[3] ** -0.5 if scale is None else float(scale)
+    return Given(q, k, v, entered, cached, scale, asked.softcap, layout.spans)
 
 
 # What is learned decides with tables whose sizes are data: a graph would break in each of them, so it breaks here.
@@ -54,7 +56,7 @@ def run_learned(module: nn.Module, binding: Binding, given: Given, asked: Asked)
             inputs=placed.inputs,
             query_offset=placed.first,
             scale=given.scale,
-            softcap=asked.softcap,
+            softcap=given.softcap,
             sinks=asked.sinks,
             return_selections=True,
         )
@@ -90,7 +92,8 @@ def _note(
     assert binding.learned is not None
     if binding.watching.seen:
         watched = Watched(
-            placed.inputs.brought(), placed.q, placed.first, placed.k, given.scale, selections, given.spans, dispatch
-        )
+            placed.inputs.brought(), placed.q, placed.first, placed.k, given.scale, given.softcap, selections,
+            given.spans, dispatch,
+        )  # fmt: skip
         for seen in binding.watching.seen:
             seen[binding.learned.index] = watched

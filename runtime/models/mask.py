@@ -95,14 +95,18 @@ def _is_plain(mask_function: Callable[..., Any]) -> bool:
 
 
 def _windowed(asked: MaskFunction, window: int | None, padding: Tensor | None) -> Tensor:
-    """The model's own window, which layers may refuse later: a mask may be made that no layer with a pattern gets.
+    """The model's own window, which layers may refuse later: a mask may be made that no layer with a pattern gets. An
+    encoder's leaves keys up to ``window`` from a query, on both sides: a window of one more, in numbers of keys.
 
     Raises UnsupportedCallError for all else that a model may wish for.
     """
     if window is None:
         raise UnsupportedCallError(_BEYOND)
-    if torch.compiler.is_compiling() or not bool(asked.is_window(window)):
+    kept = 0
+    if not torch.compiler.is_compiling():
+        kept = window if bool(asked.is_window(window)) else window + 1 if bool(asked.is_band(window)) else 0
+    if not kept:
         raise UnsupportedCallError(f"sliding_window={window} is not implemented here; {WINDOW_REMEDY}")
     if padding is None:
         padding = torch.ones(asked.batch, asked.keys, dtype=torch.bool, device=asked.device)
-    return (padding.to(torch.int32) * window)[..., None]
+    return (padding.to(torch.int32) * kept)[..., None]

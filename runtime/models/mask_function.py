@@ -38,6 +38,13 @@ class MaskFunction:
         nearer, farther, later = (rows - size + 1).clamp(min=0), rows - size, rows + 1
         return self._sees(nearer).all() & ~self._sees(farther).any() & ~self._sees(later).any()
 
+    def is_band(self, distance: int) -> Tensor:
+        """bool []: whether each query sees the keys at most so far from it, behind and ahead, and no other."""
+        rows = self._rows()
+        behind, ahead = (rows - distance).clamp(min=0), (rows + distance).clamp(max=self.keys - 1)
+        beyond = self._sees(rows - distance - 1) | self._sees(rows + distance + 1)
+        return self._sees(behind).all() & self._sees(ahead).all() & ~beyond.any()
+
     def documents(self) -> Tensor | None:
         """Where as many queries as keys fall into documents that are causal and see nothing else; None where not.
 

@@ -39,23 +39,26 @@ def visible_in(mask: Tensor) -> Tensor:
     return (mask if mask.dtype == torch.bool else mask == 0).any(1)
 
 
-def padding_of(visible: Tensor, nq: int, *, causal: bool) -> Tensor:
+def padding_of(visible: Tensor, nq: int, window: int | None = None, *, causal: bool) -> Tensor:
     """The bool padding mask [B, Nk] inside an explicit mask, bool [B, Nq, Nk].
 
-    Raises UnsupportedCallError unless it is exactly that padding, and causality where the model is causal: a mask of
-    the caller's own would otherwise be lost without a word.
+    Raises UnsupportedCallError unless it is exactly that padding, and causality where the model is causal, with or
+    without the layer's own window: a mask of the caller's own would otherwise be lost without a word.
     """
     padding = visible.any(1)
     nk = visible.shape[-1]
     expected = padding[:, None, :].expand(-1, nq, -1)
+    back = torch.arange(nk - nq, nk, device=visible.device)[:, None] - torch.arange(nk, device=visible.device)
     if causal:
-        rows = torch.arange(nk - nq, nk, device=visible.device)
-        expected = expected & (torch.arange(nk, device=visible.device) <= rows[:, None])
+        expected = expected & (back >= 0)
+    found = (visible == expected).all()
+    if window is not None:
+        found = found | (visible == (expected & (back.abs() < window))).all()
     message = (
         "the 4D attention mask is not just causality with padding or packed sequences (a mask of your own?);"
         " pass a 2D attention_mask, or write the pairs into the pattern"
     )
-    require((visible == expected).all(), UnsupportedCallError(message))
+    require(found, UnsupportedCallError(message))
     return padding
 
 

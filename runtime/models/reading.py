@@ -26,6 +26,7 @@ class Given:
     entered: Entered
     cached: Tensor
     scale: float
+    softcap: float | None
     spans: Tensor | None
 
 

@@ -49,9 +49,10 @@ def find_turn(
         q, k, cos, sin = (each.double() for each in (*plain, *rotary))
         far_q, far_k = apply(q, k, cos, sin)
         back = turn.undo(far_q, far_k, (cos, sin))
+        narrow = _rounds(apply, q * (1 + 2**-40), k, (cos, sin))
     except (TypeError, ValueError, RuntimeError):  # a function of the same name that takes other things
         return None
-    return turn if all(map(_same, back, (q, k))) else None
+    return turn if all(_undone(*each, narrow=narrow) for each in zip(back, (q, k), strict=True)) else None
 
 
 def _frequencies(rotary: tuple[Tensor, Tensor]) -> tuple[float, ...]:
@@ -74,6 +75,20 @@ def identity(rotary: Any) -> Any:
         return rotary
     cos, sin = rotary
     return torch.ones_like(cos), torch.zeros_like(sin)
+
+
+def _rounds(apply: Callable[..., tuple[Tensor, Tensor]], q: Tensor, k: Tensor, rotary: tuple[Tensor, Tensor]) -> bool:
+    """Whether float64 does not come out as it went in, turned by no angle: some make float32 of what they are given."""
+    return not all(map(torch.equal, apply(q, k, *identity(rotary)), (q, k)))
+
+
+def _undone(back: Tensor, x: Tensor, *, narrow: bool) -> bool:
+    """Up to a few roundings of each number; where they are float32's, of the largest of its vector, with which it was
+    turned."""
+    if not narrow:
+        return _same(back, x)
+    largest = x.abs().amax(-1, keepdim=True)
+    return bool(((back - x).abs() <= 16 * torch.finfo(torch.float32).eps * largest).all())
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -14,6 +14,9 @@ from ..learned.attention import LearnedAttention
 from .handle import Handle
 from .saved_manifest import SavedAttachment, SavedLayer, SavedShape
 
+_SINCE = ("scorer.frequencies",)
+"""Numbers that earlier versions did not save: a module that loads what lacks them does as it did then."""
+
 _SIZES = ("name", "pattern", "width", "query_heads", "key_heads", "head_dim")
 
 
@@ -52,6 +55,8 @@ def check_model(handle: Handle, manifest: SavedAttachment, path: Path) -> None:
             _same(f"layer {index}: {size}", getattr(layer, size), getattr(saved, size), path)
         for name in sorted(layer.tensors.keys() | saved.tensors.keys()):
             one, other = layer.tensors.get(name), saved.tensors.get(name)
+            if other is None and name.endswith(_SINCE):
+                continue
             if one is None or other is None or one.shape != other.shape:
                 raise SavedError(
                     f"{path}: layer {index} has {name} {_shown(other)}, and patternc {__version__} makes it"
@@ -93,6 +98,8 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], manifest: SavedAttachm
 def fill(learned: LearnedAttention, tensors: dict[str, Tensor]) -> None:
     """Raises SavedError where numbers would be rounded."""
     for name, own in learned.state_dict().items():
+        if name not in tensors and name.endswith(_SINCE):
+            continue
         if torch.promote_types(own.dtype, tensors[name].dtype) != own.dtype:
             raise SavedError(
                 f"{name} was saved as {tensors[name].dtype}, which is wider than {own.dtype} here; load it into a model"

@@ -17,8 +17,9 @@ class Watched:
     """One call of a learned layer. What its selectors read is not detached, nor are q and k; the rest has no gradient.
 
     ``inputs``: what its selectors read, the whole sequence, with q and k before rotary embedding where the model's can
-    be undone. q [B, Hq, N, D] and k [B, Hkv, N, D], as attention uses them, and ``scale``. All of these have the tokens
-    that exist at the front, as many as ``inputs.key.lengths`` says, and 0 behind. ``spans`` int32 [B, 2]: where they
+    be undone. q [B, Hq, N, D] and k [B, Hkv, N, D], as attention uses them; ``scale``, and ``softcap`` where scores
+    are capped. All of these have the tokens that exist at the front, as many as ``inputs.key.lengths`` says, and 0
+    behind. ``spans`` int32 [B, 2]: where they
     stood in the model; None: all exist.
 
     Of a call with keys in a cache, q has the queries from ``first`` on alone, 0 where the cache had them before, and
@@ -33,6 +34,7 @@ class Watched:
     first: int
     k: Tensor
     scale: float
+    softcap: float | None
     selections: Mapping[str, Selection] | None
     spans: Tensor | None
     dispatch: Dispatch | None = None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
@@ -18,16 +17,22 @@ from .selection import (
     COARSE,
     FINE,
     MEDIUM,
+    SKIP,
+    TABLES,
     BlockSelection,
     KeySelection,
     LevelSelection,
     SummarySelection,
     TermGate,
     TokenSelection,
+    tile_of,
 )
 
 PartT = TypeVar("PartT", Term, Summaries)
 Written = tuple[tuple[Term, ...], tuple[Summaries, ...]]
+
+
+Tabled = TypeVar("Tabled", BlockSelection, KeySelection, LevelSelection)
 
 
 def written_out(
@@ -36,25 +41,28 @@ def written_out(
     k: Tensor,
     v: Tensor,
     heads: int,
+    queries: range | None = None,
 ) -> Written:
-    """The terms and summaries of a selection, for ``heads`` query heads over k, v [B, Hkv, Nk, D], those that attention
-    uses. ``inputs`` are what it was made from. O(Nq Nk) memory."""
-    allowed = _allowed(inputs, selection.direction)
+    """The terms and summaries of a selection for these queries, R of them in a row, or all: [..., R, Nk] for ``heads``
+    query heads over k, v [B, Hkv, Nk, D], those that attention uses. ``inputs`` are what it was made from. O(R Nk)
+    memory."""
+    queries = range(inputs.query.shape[1]) if queries is None else queries
+    allowed = _allowed(inputs, selection.direction, queries)
     terms: tuple[Term, ...] = ()
     summaries: tuple[Summaries, ...] = ()
     match selection:
         case TokenSelection():
-            terms = _tokens(selection, allowed)
+            terms = _tokens(selection, allowed, queries)
         case BlockSelection():
-            terms = (_blocks(selection, allowed),)
+            terms = (_blocks(_of(selection, queries), allowed, queries),)
         case KeySelection():
-            terms = _keys(selection, allowed)
+            terms = _keys(_of(selection, queries), allowed, queries)
         case LevelSelection():
-            terms, summaries = _levels(selection, allowed, inputs, k, v)
+            terms, summaries = _levels(_of(selection, queries), allowed, inputs, k, v, queries)
         case SummarySelection():
-            reads = torch.arange(allowed.shape[-2], device=k.device)[:, None] >= selection.visible_from
+            reads = _places(queries, k.device)[:, None] >= selection.visible_from
             present = torch.arange(len(selection.visible_from), device=k.device) < selection.counts[:, None]
-            pairs = reads & present[:, None, None] & inputs.query.exists()[:, None, :, None]
+            pairs = reads & present[:, None, None] & _exist(inputs, queries)
             size = torch.tensor(selection.log_size, dtype=torch.float64, device=k.device)
             summaries = (Summaries(selection.keys, selection.values, size, pairs, size=selection.size),)
         case _:
@@ -68,18 +76,45 @@ def with_gate(term: Term, gate: TermGate) -> Term:
     return Term(term.pairs, factor if term.log_gate is None else term.log_gate + factor)
 
 
-def _allowed(inputs: Inputs, direction: Direction) -> Tensor:
-    """bool [B, 1, Nq, Nk]: what the direction allows among the tokens that exist."""
-    pairs = inputs.query.exists()[:, None, :, None] & inputs.key.exists()[:, None, None, :]
-    return pairs.tril() if direction is Direction.CAUSAL else pairs
+def _of(selection: Tabled, queries: range) -> Tabled:
+    """With the rows of its tables that these queries read, so that no table of all of them is written out."""
+    tile = tile_of(selection)
+    begin = max(selection.first, queries.start - queries.start % tile)
+    rows = slice((begin - selection.first) // tile, max(0, -(-(queries.stop - selection.first) // tile)))
+    tables: dict[str, Any] = {name: getattr(selection, name, None) for name in TABLES}
+    cut: dict[str, Any] = {name: x[:, :, rows] for name, x in tables.items() if x is not None}
+    return replace(selection, first=begin, **cut)
 
 
-def _tokens(selection: TokenSelection, allowed: Tensor) -> tuple[Term, ...]:
-    query = torch.arange(allowed.shape[-2], device=allowed.device)[:, None]
+def _places(queries: range, device: torch.device) -> Tensor:
+    return torch.arange(queries.start, queries.stop, device=device)
+
+
+def _exist(inputs: Inputs, queries: range) -> Tensor:
+    """bool [B, 1, R, 1]."""
+    return inputs.query.exists()[:, None, queries.start : queries.stop, None]
+
+
+def _allowed(inputs: Inputs, direction: Direction, queries: range) -> Tensor:
+    """bool [B, 1, R, Nk]: what the direction allows among the tokens that exist."""
+    pairs = _exist(inputs, queries) & inputs.key.exists()[:, None, None, :]
+    return pairs & _until_own(pairs, queries) if direction is Direction.CAUSAL else pairs
+
+
+def _until_own(pairs: Tensor, queries: range) -> Tensor:
+    """bool [R, Nk]: j <= i."""
+    key = torch.arange(pairs.shape[-1], device=pairs.device)
+    return key <= _places(queries, pairs.device)[:, None]
+
+
+def _tokens(selection: TokenSelection, allowed: Tensor, queries: range) -> tuple[Term, ...]:
+    query = _places(queries, allowed.device)[:, None]
     columns = Term((query < selection.until[:, :, None]) & allowed, selection.column_gate[:, :, None])
     if selection.rows is None or selection.row_gate is None:
         return (columns,)
-    return columns, Term(selection.rows[..., None] & allowed, selection.row_gate[..., None])
+    own = slice(queries.start, queries.stop)
+    rows, gate = (x[..., own, None] for x in (selection.rows, selection.row_gate))
+    return columns, Term(rows & allowed, gate)
 
 
 def _table(width: int, places: Tensor, values: Tensor, empty: float) -> Tensor:
@@ -88,54 +123,54 @@ def _table(width: int, places: Tensor, values: Tensor, empty: float) -> Tensor:
     return table.scatter(-1, places.where(places >= 0, width), values)[..., :width]
 
 
-def _spread(table: Tensor, block: int, nq: int, nk: int | None, first: int, empty: float) -> Tensor:
-    """A table of blocks [..., a, b] as one of tokens; of queries alone where ``nk`` is None. Queries before ``first``
-    are not in it, and have what is ``empty``."""
-    table = F.pad(table.repeat_interleave(block, -2), (0, 0, first, 0), value=empty)[..., :nq, :]
-    return table if nk is None else table.repeat_interleave(block, -1)[..., :nk]
+def _by_query(table: Tensor, selection: Tabled, queries: range, empty: float) -> Tensor:
+    """A table [..., tiles, a] as [..., R, a]. Queries before its first one are not in it, and have ``empty``."""
+    if not table.shape[-2]:
+        return table.new_full((*table.shape[:-2], len(queries), table.shape[-1]), empty)
+    row = (_places(queries, table.device) - selection.first).div(tile_of(selection), rounding_mode="floor")
+    return table[..., row.clamp_min(0), :].masked_fill((row < 0)[:, None], empty)
 
 
-def _blocks(selection: BlockSelection, allowed: Tensor) -> Term:
-    nq, nk = allowed.shape[-2:]
+def _by_key(table: Tensor, block: int, nk: int) -> Tensor:
+    """A table [..., key blocks] as one of keys."""
+    return table.repeat_interleave(block, -1)[..., :nk]
+
+
+def _blocks(selection: BlockSelection, allowed: Tensor, queries: range) -> Term:
     table = _table(selection.key_blocks, selection.blocks, selection.log_gate, -torch.inf)
-    gate = _spread(table, selection.block, nq, nk, selection.first, -torch.inf)
+    gate = _by_key(_by_query(table, selection, queries, -torch.inf), selection.block, allowed.shape[-1])
     return Term(~gate.isneginf() & allowed, gate)
 
 
-def _keys(selection: KeySelection, allowed: Tensor) -> tuple[Term, ...]:
-    nq, nk = allowed.shape[-2:]
+def _keys(selection: KeySelection, allowed: Tensor, queries: range) -> tuple[Term, ...]:
     until, gate = (
-        _spread(_table(selection.key_count, selection.keys, x, empty), selection.tile, nq, None, selection.first, empty)
+        _by_query(_table(selection.key_count, selection.keys, x, empty), selection, queries, empty)
         for x, empty in ((selection.until, 0), (selection.log_gate, -torch.inf))
     )
-    query = torch.arange(nq, device=allowed.device)[:, None]
+    query = _places(queries, allowed.device)[:, None]
     chosen = Term((query < until) & allowed, gate)
-    own = torch.eye(nq, nk, dtype=torch.bool, device=allowed.device) & allowed
-    return (Term(own), chosen) if selection.diagonal else (chosen,)
+    own = torch.arange(allowed.shape[-1], device=allowed.device) == query
+    return (Term(own & allowed), chosen) if selection.diagonal else (chosen,)
 
 
 def _levels(
-    selection: LevelSelection, allowed: Tensor, inputs: Inputs, k: Tensor, v: Tensor
+    selection: LevelSelection, allowed: Tensor, inputs: Inputs, k: Tensor, v: Tensor, queries: range
 ) -> tuple[tuple[Term, ...], tuple[Summaries, ...]]:
-    nq, nk = allowed.shape[-2:]
-    block, first, exists = selection.block, selection.first, inputs.key.exists()
-    fine = _spread(selection.level == FINE, block, nq, nk, first, False) & allowed
+    nk = allowed.shape[-1]
+    block, exists = selection.block, inputs.key.exists()
+    level = _by_query(selection.level, selection, queries, SKIP)
+    gate = _by_query(selection.log_gate, selection, queries, -torch.inf)
     summaries = []
-    for level, size in ((MEDIUM, MEDIUM_SIZE), (COARSE, block)):
-        if level == MEDIUM and block % MEDIUM_SIZE:
+    for summary, size in ((MEDIUM, MEDIUM_SIZE), (COARSE, block)):
+        if summary == MEDIUM and block % MEDIUM_SIZE:
             continue  # not among its levels
-        count = -(-nk // size)
+        count, parts = -(-nk // size), block // size
         tokens = block_counts(inputs.key.counts(), count, size)[:, None, None]
-        parts = block // size
-        chosen = _spread(selection.level == level, block, nq, None, first, False).repeat_interleave(parts, -1)[
-            ..., :count
-        ]
-        gate = _spread(selection.log_gate, block, nq, None, first, -torch.inf)
-        gate = gate.repeat_interleave(parts, -1)[..., :count]
-        pairs = chosen & (tokens > 0) & inputs.query.exists()[:, None, :, None]
+        pairs = _by_key(level == summary, parts, count) & (tokens > 0) & _exist(inputs, queries)
         keys, values = (block_means(x, exists, size) for x in (k, v))
-        summaries.append(Summaries(keys, values, tokens.clamp_min(1).double().log(), pairs, gate, size))
-    return (Term(fine, _spread(selection.log_gate, block, nq, nk, first, -torch.inf)),), tuple(summaries)
+        own = _by_key(gate, parts, count)
+        summaries.append(Summaries(keys, values, tokens.clamp_min(1).double().log(), pairs, own, size))
+    return (Term(_by_key(level == FINE, block, nk) & allowed, _by_key(gate, block, nk)),), tuple(summaries)
 
 
 def _for_heads(part: PartT, heads: int) -> PartT:

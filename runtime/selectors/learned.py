@@ -18,13 +18,14 @@ from .block_scorers import BlockScorer, MeanScorer
 from .gates import Gated
 from .granularity import Granularity, GranularityNetwork
 from .importance import Importance, ImportanceScorer
+from .indexer import Indexer, indexer_frequencies
 from .inputs import Inputs
 from .layer import LayerShape
 from .pooled import Pooled
 from .selection import Selection, TermGate
 from .topk import TokenScorer, TopK
 from .topk_blocks import TopKBlocks
-from .topk_keys import Indexer, TopKKeys
+from .topk_keys import TopKKeys
 
 if TYPE_CHECKING:
     from ...compiler.pattern import Pattern
@@ -171,7 +172,8 @@ def _topk_blocks(options: Options, direction: Direction, shape: LayerShape, rand
 def _topk_keys(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
     k, tile, forced, relax = (options[name] for name in ("k", "tile", "forced", "relax"))
     assert isinstance(k, int) and isinstance(tile, int) and isinstance(forced, tuple) and isinstance(relax, str)
-    scorer = Indexer(shape.width) if random is None else control.RandomKeys(random)
+    turns = () if direction is Direction.CROSS else indexer_frequencies(shape.frequencies)
+    scorer = Indexer(shape.width, frequencies=turns) if random is None else control.RandomKeys(random)
     return TopKKeys(direction, scorer, k=k, tile=tile, forced=forced, relax=relax)
 
 

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
-from .block_scorers import query_blocks
 from .chances import chances
 from .gates import log_gate
-from .inputs import HIDDEN, Inputs
+from .inputs import Inputs
 from .layer import again, allowed_pairs, slots
 from .prefix_topk import dropped_at
 from .selection import KeySelection
@@ -41,42 +40,6 @@ class KeyScorer(Protocol):
         """[B, 1, tiles, Nk - key] of the tiles start..stop - 1, counted from the first that was prepared, and the keys
         from ``key`` on."""
         ...
-
-
-class Indexer(nn.Module):
-    """sum_h w_h ReLU(<q_h, k>), one k for all of the indexer's heads (DeepSeek-AI 2025, equation 1).
-
-    Without the rotary part of the paper. A tile's query is its mean hidden state, as ``pooling.py`` says.
-    """
-
-    frozen = False
-    reads = HIDDEN
-
-    def __init__(self, width: int, *, heads: int = 64, head_dim: int = 128) -> None:
-        super().__init__()
-        self.heads, self.head_dim = heads, head_dim
-        self.query = nn.Linear(width, heads * head_dim, bias=False)
-        self.key = nn.Linear(width, head_dim, bias=False)
-        self.weight = nn.Linear(width, heads, bias=False)
-
-    def prepare(self, inputs: Inputs, tile: int, direction: Direction, first: int = 0) -> tuple[Tensor, Tensor]:
-        """Hidden states of tiles [B, tiles, W], from ``first`` on, and keys [B, Nk, d]."""
-        dtype = self.key.weight.dtype
-        tiles = query_blocks(inputs.query, "hidden", "topk_keys", dtype, tile, direction, first)
-
-        def keys(known: int) -> Tensor:
-            found: Tensor = self.key(inputs.key.needs("hidden", "topk_keys", dtype, known))
-            return found
-
-        return tiles, inputs.key.made("keys", 1, keys)
-
-    def scores(self, prepared: tuple[Tensor, Tensor], start: int, stop: int, key: int = 0) -> Tensor:
-        """[B, 1, tiles, Nk - key], as ``KeyScorer`` says."""
-        tiles, keys = prepared[0][:, start:stop], prepared[1][:, key:]
-        weight = self.weight(tiles) * (self.heads * self.head_dim) ** -0.5
-        queries = self.query(tiles).view(*weight.shape, self.head_dim)
-        found = torch.einsum("bthd,bnd->bthn", queries, keys).relu()
-        return torch.einsum("bth,bthn->btn", weight, found)[:, None]
 
 
 class TopKKeys(nn.Module):

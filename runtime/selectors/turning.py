@@ -11,7 +11,8 @@ def turned(x: Tensor, places: Tensor, frequencies: Tensor) -> Tensor:
     """x [..., n, d] with the pairs (m, m + R / 2) of its first R numbers turned by places [n] times frequencies
     [R / 2], and the rest as it is."""
     half = len(frequencies)
-    angles = (places[:, None] * frequencies).to(x.dtype)
-    cos, sin = angles.cos(), angles.sin()
+    # A place in the thousands is rounded away in 16 bits.
+    angles = places[:, None] * frequencies.to(torch.promote_types(frequencies.dtype, torch.float32))
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     one, other = x[..., :half], x[..., half : 2 * half]
     return torch.cat([one * cos - other * sin, other * cos + one * sin, x[..., 2 * half :]], -1)

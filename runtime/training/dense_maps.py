@@ -26,8 +26,9 @@ class DenseAttention:
     """The attention of one layer without a pattern.
 
     q [B, Hq, Nq, D] and k [B, Hkv, Nk, D] as attention uses them, rotary embedding included; ``inputs`` say which
-    tokens exist, and are what selectors read. ``scale``: D^-1/2 if None. ``within``, over i, j and the lengths: the
-    pairs that are looked at, for a selector those that no positional term reads; weights are those of the whole row.
+    tokens exist, and are what selectors read. ``scale``: D^-1/2 if None; ``softcap`` as in ``Compiled``. ``within``,
+    over i, j and the lengths: the pairs that are looked at, for a selector those that no positional term reads; weights
+    are those of the whole row.
     """
 
     q: Tensor
@@ -35,6 +36,7 @@ class DenseAttention:
     inputs: Inputs
     direction: Direction
     scale: float | None = None
+    softcap: float | None = None
     within: Predicate = TRUE
 
     @torch.no_grad()
@@ -66,7 +68,10 @@ class DenseAttention:
         for start in range(0, max(1, blocks), at_once):
             rows = q[:, :, start * size : (start + at_once) * size].to(wide)
             query = start * size + torch.arange(rows.shape[2], device=q.device)
-            yield (rows @ keys.mT).mul_(scale).masked_fill_(~self._allowed(query), -torch.inf), query
+            scores = (rows @ keys.mT).mul_(scale)
+            if self.softcap is not None:
+                scores = scores.div_(self.softcap).tanh_().mul_(self.softcap)
+            yield scores.masked_fill_(~self._allowed(query), -torch.inf), query
 
     def _allowed(self, query: Tensor) -> Tensor:
         """bool [B, 1, R, Nk]."""

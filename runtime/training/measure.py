@@ -56,7 +56,14 @@ def _lse(layer: LearnedAttention, q: Tensor, k: Tensor, dense: DenseAttention, s
     q, k = q.to(dtype), k.to(dtype)
     v = torch.zeros_like(k)
     found: Attended = layer(
-        q, k, v, inputs=dense.inputs, selections=selections, scale=dense.scale, return_selections=True
+        q,
+        k,
+        v,
+        inputs=dense.inputs,
+        selections=selections,
+        scale=dense.scale,
+        softcap=dense.softcap,
+        return_selections=True,
     )
     return found.lse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -198,5 +198,11 @@ def _labels(batch: Mapping[str, Any]) -> Tensor:
 
 def dense_of(layer: LearnedAttention, watched: Watched) -> DenseAttention:
     """What a layer was called with, cut off from what made it."""
-    dense = DenseAttention(watched.q, watched.k, watched.inputs, layer.pattern.direction, watched.scale)
-    return replace(dense, q=dense.q.detach(), k=dense.k.detach(), inputs=dense.inputs.detached())
+    return DenseAttention(
+        watched.q.detach(),
+        watched.k.detach(),
+        watched.inputs.detached(),
+        layer.pattern.direction,
+        scale=watched.scale,
+        softcap=watched.softcap,
+    )

@@ -75,8 +75,8 @@ def outcome(budget, name, text="", status="done", word=""):
     return budget.Outcome(budget.Item(name, (), 1.0), status, 1.0, text, word)
 
 
-def checked(budget, name, **by_dtype):
-    return outcome(budget, name, json.dumps(by_dtype))
+def checked(budget, name, found, dtype="float32"):
+    return outcome(budget, f"{name} {dtype}", json.dumps({dtype: found}))
 
 
 def judged(wrong=None, share=0.5):
@@ -86,13 +86,14 @@ def judged(wrong=None, share=0.5):
 
 def test_verdicts(benchmark_modules, budget):
     gpu = benchmark_modules("gpu")
-    [good, bad] = gpu.verdicts(checked(budget, "x", bfloat16=judged(), float32=judged("out is off by 3", 7.5)))
+    [good] = gpu.verdicts(checked(budget, "x", judged(), "bfloat16"))
+    [bad] = gpu.verdicts(checked(budget, "x", judged("out is off by 3", 7.5)))
     assert (good["verdict"], good["dtype"], good["share_of_allowed_error"]) == ("ok", "bfloat16", 0.5)
     assert (bad["verdict"], bad["word"]) == ("WRONG", "padded: out is off by 3")
-    [refused] = gpu.verdicts(checked(budget, "y", float32={"refused": "P403: a table"}))
+    [refused] = gpu.verdicts(checked(budget, "y", {"refused": "P403: a table"}))
     assert (refused["verdict"], refused["word"]) == ("refused", "P403: a table")
-    [skipped] = gpu.verdicts(outcome(budget, "z", status="skipped", word="no time"))
-    assert (skipped["verdict"], skipped["word"]) == ("skipped", "no time")
+    [skipped] = gpu.verdicts(outcome(budget, "z float32", status="skipped", word="no time"))
+    assert (skipped["verdict"], skipped["word"], skipped["dtype"]) == ("skipped", "no time", "float32")
 
 
 def measured(found):
@@ -113,7 +114,7 @@ def measured(found):
 def test_report(benchmark_modules, budget, tmp_path, capsys, found, wrong, status):
     gpu = benchmark_modules("gpu")
     plan = replace(gpu.tiny("compose"), dtypes=("float32",))
-    correct = [checked(budget, "x", float32=judged(wrong)), checked(budget, "y", float32={"refused": "P403: a table"})]
+    correct = [checked(budget, "x", judged(wrong)), checked(budget, "y", {"refused": "P403: a table"})]
     timed = [outcome(budget, "p at 64", measured(found)), outcome(budget, "late", status="skipped", word="no time")]
     path = tmp_path / "gpu.json"
     where = {"cpu": "a CPU", "load_1min_before": 0.0}
@@ -143,7 +144,8 @@ def test_the_plan_covers_the_library_and_the_targets(benchmark_modules):
     wanted = [case.name for case in plan.cases if gpu.H100 in case.goals]
     assert [case.name for case in plan.cases][: len(wanted)] == wanted and len(wanted) == 4
     items = gpu.checks_of(replace(plan, files=("bigbird", "dense")))
-    assert [each.name for each in items] == ["bigbird", "bigbird_causal", "dense"]
+    patterns = [(name, dtype) for name in ("bigbird", "bigbird_causal", "dense") for dtype in plan.dtypes]
+    assert [tuple(each.name.split()) for each in items] == patterns
 
 
 def tiny(engine, tmp_path, **environment):

@@ -12,10 +12,13 @@ from patternc.runtime.training import DenseAttention
 DIRECTIONS = [Direction.CAUSAL, Direction.BIDIRECTIONAL, Direction.CROSS]
 
 
-def case(direction: Direction, lengths: list[int] | None = None, n: int = 14) -> DenseAttention:
+def case(
+    direction: Direction, lengths: list[int] | None = None, n: int = 14, softcap: float | None = None
+) -> DenseAttention:
     """In float64, of two elements."""
     inputs = layer_inputs(n, 11 if direction is Direction.CROSS else None, lengths=lengths)
-    return DenseAttention(torch.randn_like(inputs.query.heads), torch.randn_like(inputs.key.heads), inputs, direction)
+    q, k = torch.randn_like(inputs.query.heads), torch.randn_like(inputs.key.heads)
+    return DenseAttention(q, k, inputs, direction, softcap=softcap)
 
 
 def whole_of(dense: DenseAttention) -> Tensor:
@@ -28,5 +31,6 @@ def whole_of(dense: DenseAttention) -> Tensor:
         end = min(end, i + 1) if dense.direction is Direction.CAUSAL else end
         if i < int(inputs.query.counts()[element]):
             row = k[element, head // shared, :end] @ q[element, head, i] * q.shape[-1] ** -0.5
+            row = row if dense.softcap is None else dense.softcap * torch.tanh(row / dense.softcap)
             found[element, head, i, :end] = torch.softmax(row, 0)
     return found

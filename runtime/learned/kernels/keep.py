@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ....compiler.kernels.kernel_file import import_source
 from ....compiler.kernels.spell import sentence, spell_predicate
+from ....compiler.kernels.spell_mask import spell_slack
 from ....compiler.relations.integer import TRUE, Predicate
 from ..held import Earlier, HeldAlways, HeldBlocks, HeldColumns, HeldKeys, HeldRows
 from ..lists import Bounds
@@ -31,7 +32,7 @@ from patternc.runtime.learned.kernels.places import in_blocks, in_columns, in_he
 @triton.jit
 def keep(i, j, batch, head, nq, nk, tables):
     c, n = i + j, nk
-    result = {within}
+    slack = {within}
 '''
 
 
@@ -61,8 +62,8 @@ def keep(bounds: Bounds, heads: int, batch: int, keys: int) -> Keep:
 
 @lru_cache(maxsize=256)
 def _function(within: Predicate, lines: tuple[str, ...]) -> Any:
-    text = _HEAD.format(within=sentence(spell_predicate(within)))
-    text += "".join(f"    result = result & ~({line})\n" for line in lines) + "    return result\n"
+    text = _HEAD.format(within=sentence(spell_slack(within)))
+    text += "".join(f"    slack = tl.where({line}, -1, slack)\n" for line in lines) + "    return slack >= 0\n"
     return import_source(text).keep
 
 

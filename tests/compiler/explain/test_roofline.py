@@ -67,7 +67,7 @@ def test_a_score_of_a_small_tile_takes_longer() -> None:
             account(share(0, 10, 0)),
         )
     )
-    assert small == pytest.approx(640 * (36 / 148) ** 2 * large / 10)
+    assert small == pytest.approx(640 * (4 / 64) * large / 10)
     assert tall == pytest.approx(32 * 80 * 16 / 128**2 * large / 10)
 
 
@@ -84,3 +84,19 @@ def test_it_says_that_nothing_was_measured() -> None:
     assert (found.basis, found.dtype, found.length) == (BASIS, "bfloat16", 65536)
     assert 20 < found.forward.speedup < 200
     assert found.forward.dense == pytest.approx(53e-3, rel=0.35)  # what is published of the best dense kernel there
+
+
+@pytest.mark.parametrize("card", ACCELERATORS.values(), ids=ACCELERATORS)
+def test_where_the_pattern_is_everything_dense_is_the_faster_way(card: Accelerator) -> None:
+    """What ``auto`` takes there without asking: at every length, both ways, with few heads and with many."""
+    for name, parameters in (("dense", {}), ("sliding_window", {"w": 1 << 17}), ("dense_bidirectional", {})):
+        pattern = pc.load(f"library:{name}")[name].bind(**parameters)
+        for n in (16, 1024, 65536):
+            account = cost(pattern.bound, n, 128)
+            for heads in (1, 32):
+                found = roofline(account, card, batch=1, heads=heads, whole=True)
+                for choice in (found.forward, found.backward):
+                    ways = {way.name: way.seconds for way in choice.ways}
+                    assert list(ways) == (["dense", "triton"] if card.dense else ["triton"])
+                    assert choice.dense < ways["triton"] and ways.get("dense", choice.dense) == choice.dense
+    assert [way.name for way in roofline(account, card, batch=1, heads=1).forward.ways] == ["triton"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from differences import differences
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +35,7 @@ CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
 @pytest.mark.parametrize("name", CASES)
 def test_reading_undoes_emitting(name: str) -> None:
     program = CASES[name]().program
-    assert read(emit(program)) == program
+    assert differences(read(emit(program)), program) == []
 
 
 def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
@@ -78,7 +79,7 @@ def test_any_bound_and_mask_comes_back_with_its_meaning(bound: Expr, keep: Predi
 
 SEEN = [
     ("a bound", "def term0_lo(I, c, T, n):\n    return I", "def term0_lo(I, c, T, n):\n    return I + 1"),
-    ("a mask", "return (b <= a) & ", "return (b < a) & "),
+    ("a mask", "return ((a - b) | ", "return ((a - b - 1) | "),
     ("a tile", "T = tl.cdiv(count, 16)", "T = tl.cdiv(count, 32)"),
     ("an order, everywhere", "16, 4, 12", "16, 4, 11"),
     ("an order, once", "count = ranks(kc, n, 16, 4, 12)", "count = ranks(kc, n, 16, 4, 8)"),
@@ -108,7 +109,7 @@ def test_a_changed_kernel_is_seen(old: str, new: str) -> None:
     text = emit(program)
     assert old in text
     with contextlib.suppress(ReadError):
-        assert read(text.replace(old, new)) != program
+        assert differences(read(text.replace(old, new)), program)
 
 
 def loops_of(text: str) -> list[int]:

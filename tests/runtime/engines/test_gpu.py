@@ -6,6 +6,9 @@ import pytest
 import torch
 from stock import agree, compiled, error, name_of, results, subjects, tensors
 
+import patternc as pc
+from patternc.runtime.engines.dense import Flash
+
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA or ROCm device here"),
@@ -37,3 +40,24 @@ def test_low_precision_is_as_good_as_compose(subject):
     budget = [2 * error(a, b) + 2**-8 for a, b in zip(low, exact, strict=True)]
     found = results(compiled(subject, "triton", head_dim=128, dtype=torch.bfloat16), on_gpu(inputs))
     agree([x.cpu() for x in found], exact, budget=budget)
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["heads first", "tokens first"])
+@pytest.mark.parametrize(("rows", "group"), [(N, 1), (N, 4), (1, 1), (1, 4)])
+def test_auto_takes_dense_attention_where_the_pattern_is_everything(rows, group, behind):
+    """Without a gradient of lse, which dense attention has not: against what the kernels of this engine compute."""
+    pattern = pc.load("library:sliding_window")["sliding_window"].bind(w=N)
+    draw = torch.Generator().manual_seed(0)
+    shapes = [(2, rows, 4, 64), *[(2, N, 4 // group, 64)] * 2]
+    given = [torch.randn(shape, generator=draw).to("cuda", torch.bfloat16).transpose(1, 2) for shape in shapes]
+    given = [(x if behind else x.contiguous()).requires_grad_() for x in given]
+    weight = torch.linspace(-1, 1, given[0].numel(), device="cuda").view(given[0].shape)
+    found = []
+    for engine in ("auto", "triton"):
+        program = pc.compile(pattern, head_dim=64, dtype=torch.bfloat16, engine=engine, device="cuda")
+        assert program.dense_at(N) == (engine == "auto")
+        out, lse = program(*given, return_lse=True, query_offset=N - rows)
+        found.append((out, lse, *torch.autograd.grad((out.float() * weight).sum(), given)))
+    assert Flash().takes(*given, causal=rows > 1)
+    for mine, theirs in zip(*found, strict=True):
+        assert mine.shape == theirs.shape and error(mine, theirs) <= 2**-6

@@ -15,8 +15,9 @@ from triton.backends.compiler import GPUTarget
 from patternc.compiler.kernels.aot import _resource_usage
 from patternc.compiler.relations.integer import TRUE, Binary, Compare, Const, Var
 from patternc.runtime.learned.held import Earlier, HeldBlocks, HeldColumns, HeldKeys, HeldRows
-from patternc.runtime.learned.kernels import backward, forward, launch
+from patternc.runtime.learned.kernels import backward, forward
 from patternc.runtime.learned.kernels.keep import keep
+from patternc.runtime.learned.kernels.run import Run
 from patternc.runtime.learned.lists import Bounds, KeyLists
 from patternc.runtime.learned.products import Scores
 
@@ -118,7 +119,7 @@ def test_blocks_of_a_table_leave_room_for_two_instances(name: str) -> None:
     """Heads of 128 in 16 bits, with the warps and stages of a launch: by registers and by shared memory."""
     q = torch.empty(1, 4, 64, 128, dtype=torch.bfloat16)
     lists = KeyLists(Bounds(*[torch.tensor([64])] * 2, False, {}), 64, 64, torch.zeros(1, 1, 1, 3, dtype=torch.int64))
-    run = launch._Run.of(lists, q, q, q, Scores(1.0))
+    run = Run.of(lists, q, q, q, Scores(1.0))
     assert run.constants()["BLOCK_Q"] == run.constants()["BLOCK_K"] == 64 and run.lanes_of_keys == 32
     options = run.options(name)  # type: ignore[arg-type]
     warps, depth = options["num_warps"], options["num_stages"]

@@ -105,5 +105,10 @@ def test_what_a_mask_function_means():
     assert ask(both).documents().tolist() == [0, 4, 9, 12] and not ask(both).is_causal()
     assert ask(masking.and_masks(window, packed)).documents() is None  # the second is longer than the window
     assert not ask(masking.and_masks(window, packed)).is_window(4)
+    band = masking.sliding_window_bidirectional_mask_function(4)
+    assert ask(band).is_band(4) and not ask(band).is_band(3) and not ask(band).is_band(5)
+    assert not any(ask(band).is_window(size) for size in (4, 5)) and not ask(band).is_causal()
+    assert not ask(window).is_band(4) and not ask(window).is_band(3) and ask(band).documents() is None
+    assert not ask(masking.and_masks(band, packed)).is_band(4)
     blocks = masking.blockwise_overlay(torch.tensor([[-1, -1, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1]]))
     assert ask(masking.or_masks(both, blocks)).documents() is None

@@ -78,6 +78,31 @@ def test_token_by_token(tokens, name, random):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("tile", [1, 4])
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_repeated_tokens_choose_as_in_the_whole_text(kind, tile):
+    """In the first layer of llama a token is the same wherever it stands, but for the turn of the indexer."""
+    model = make(kind).double()
+    subject = pc.loads(f"pattern p causal {{ learn x = topk_keys(k = 3, tile = {tile}, forced = []) step select(x) }}")
+    handle = pc.attach(model, subject["p"].bind())
+    tokens = torch.tensor([[5, 9]]).repeat(2, 9)[:, :17]
+    padding = padded(tokens, LEFT)
+    with handle.watch() as whole:
+        expected = step(model, tokens, padding, None, 0, 17).logits
+    cache = transformers.DynamicCache(config=model.config)
+    found = [step(model, tokens, padding, cache, 0, 8).logits]
+    for place in range(8, 17):
+        with handle.watch() as now:
+            found.append(step(model, tokens, padding, cache, place, place + 1).logits)
+        for layer, (element, start) in itertools.product(now, enumerate([5, 0])):
+            row = place - start
+            mine, theirs = (read_pairs(each[layer], element, row) for each in (now, whole))
+            assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+            assert int(mine[0][0].sum()) == min(3, row + 1)
+    close(torch.cat(found, 1)[padding.bool()], expected[padding.bool()])
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("name", CAUSAL)
 @pytest.mark.parametrize("missing", [0, 1, 3])
 def test_blocks_that_begin_at_once_or_one_after_the_other(tokens, name, missing):

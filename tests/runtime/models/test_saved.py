@@ -152,6 +152,34 @@ def test_a_changed_file(saved, name):
     refused(saved, f"{name} was changed after it was written")
 
 
+@torch.no_grad()
+def test_an_indexer_that_was_saved_before_it_turned_does_as_it_did(tokens, tmp_path):
+    """A folder without the angles is loaded with none, and says so when it is saved again."""
+    model, handle = attached("llama", "keys")
+    handle.save(tmp_path / "old")
+    angle = "learned.selectors.x.scorer.frequencies"
+    whole = safetensors.torch.load_file(tmp_path / "old" / TENSORS)
+    assert sum(name.endswith(angle) for name in whole) == 3
+
+    def without(content):
+        for layer in content["layers"].values():
+            del layer["tensors"][angle]
+
+    edit(tmp_path / "old", without, tensors={key: x for key, x in whole.items() if not key.endswith(angle)})
+    turning = model(tokens).logits
+    for layer in handle.learned.values():
+        layer.learned.selectors["x"].scorer.frequencies.zero_()
+    expected = model(tokens).logits
+    assert not torch.equal(expected, turning)
+    again = make("llama")
+    other = pc.load_attached(again, tmp_path / "old")
+    assert torch.equal(again(tokens).logits, expected)
+    other.save(tmp_path / "new")
+    third = make("llama")
+    pc.load_attached(third, tmp_path / "new")
+    assert torch.equal(third(tokens).logits, expected)
+
+
 def test_another_format(saved):
     edit(saved, lambda content: content.update(schema_version=2))
     refused(saved, "has format 2, and patternc .* reads format 1; load it with the version that wrote it")

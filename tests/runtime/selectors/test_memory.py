@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from largest import Largest
 from selector_layers import learned
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.selectors import Inputs, Pooled
-from patternc.runtime.selectors.topk_keys import Indexer
+from patternc.runtime.selectors.indexer import Indexer
 
 N = 512
-
-
-class Largest(TorchDispatchMode):
-    """The most numbers in any tensor that an operation returns; a view counts as what it is stored in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found = 0
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        result = function(*arguments, **(options or {}))
-        for tensor in result if isinstance(result, (tuple, list)) else [result]:
-            if isinstance(tensor, torch.Tensor):
-                self.found = max(self.found, tensor.untyped_storage().nbytes() // tensor.element_size())
-        return result
 
 
 def inputs() -> Inputs:

@@ -7,15 +7,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from selector_layers import SHAPE, layer_inputs
+from selector_layers import SHAPE, layer_inputs, learned
 from torch.nn import functional as F
 
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import ArgumentError
 from patternc.runtime.selectors.block_scorers import BlockScorer, MeanScorer
 from patternc.runtime.selectors.granularity import BilinearGranularity, GranularityNetwork
+from patternc.runtime.selectors.indexer import Indexer, indexer_frequencies
+from patternc.runtime.selectors.inputs import Inputs
 from patternc.runtime.selectors.layer import LayerShape, distance_buckets
-from patternc.runtime.selectors.topk_keys import Indexer
+from patternc.runtime.selectors.turning import turned
 
 TIGHT = {"atol": 1e-11, "rtol": 1e-11}
 BLOCK = 4
@@ -108,10 +110,12 @@ def test_a_predictor_begins_with_turned_means() -> None:
     assert torch.stack([torch.stack(found), torch.stack(means)]).corrcoef()[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("frequencies", [(), (1.0, 0.25)])
 @pytest.mark.parametrize("tile", [1, BLOCK])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_indexer(direction: Direction, tile: int) -> None:
-    scorer, inputs = Indexer(SHAPE.width, heads=3, head_dim=5).double(), inputs_for(direction)
+def test_indexer(direction: Direction, tile: int, frequencies: tuple[float, ...]) -> None:
+    scorer = Indexer(SHAPE.width, heads=3, head_dim=5, frequencies=frequencies).double()
+    inputs = inputs_for(direction)
     tiles = math.ceil(14 / tile)
     scores = scorer.scores(scorer.prepare(inputs, tile, direction), 0, tiles)
     for t in range(tiles):
@@ -119,9 +123,59 @@ def test_indexer(direction: Direction, tile: int) -> None:
         x = inputs.query.hidden[0, tokens].mean(0)
         q, w = scorer.query(x).view(3, 5), scorer.weight(x)
         for j in range(inputs.key.shape[1]):
-            k = scorer.key(inputs.key.hidden[0, j])
-            expected = sum(w[h] * F.relu(q[h] @ k) for h in range(3)) * 15**-0.5
+            k = rotated(scorer.key(inputs.key.hidden[0, j]), j, frequencies)
+            far = [rotated(q[h], t * tile, frequencies) for h in range(3)]
+            expected = sum(w[h] * F.relu(far[h] @ k) for h in range(3)) * 15**-0.5
             torch.testing.assert_close(scores[0, 0, t, j], expected, **TIGHT)
+
+
+def test_what_an_indexer_is_turned_by() -> None:
+    """Half of its head, as attention turns where it does; nothing in a cross pattern."""
+    own = tuple(10_000.0 ** (-pair / 32) for pair in range(32))
+    assert indexer_frequencies(()) == pytest.approx(own)
+    assert indexer_frequencies((1.0, 0.5)) == (1.0, 0.5)
+    many = tuple(500_000.0 ** (-pair / 64) for pair in range(64))
+    assert indexer_frequencies(many) == many[::2]
+    assert len(indexer_frequencies((0.1,) * 70)) <= 32
+    for direction, count in ((Direction.CAUSAL, 32), (Direction.BIDIRECTIONAL, 32), (Direction.CROSS, 0)):
+        scorer = learned("topk_keys(k = 3, forced = [])", direction.value).selectors["s"].scorer
+        assert scorer.frequencies.shape == (count,)
+
+
+def test_turned_far_away_in_few_bits() -> None:
+    """Of 16 bits, the angle is not rounded."""
+    x, places = torch.randn(1, 3, 8, dtype=torch.float64), torch.tensor([4, 70_001, 70_002])
+    frequencies = torch.tensor([1.0, 0.25])
+    exact = torch.stack([rotated(row, int(place), (1.0, 0.25)) for row, place in zip(x[0], places, strict=True)])
+    found = turned(x.bfloat16(), places, frequencies.bfloat16())[0].double()
+    torch.testing.assert_close(found, exact, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("tile", [1, 4])
+def test_a_repeated_token_has_a_score_of_each_place(tile: int) -> None:
+    scorer = learned(f"topk_keys(k = 3, tile = {tile})", "causal").selectors["s"].scorer
+    inputs = Inputs.self_attention(torch.randn(12, dtype=torch.float64).expand(1, 16, 12))
+    scores = scorer.scores(scorer.prepare(inputs, tile, Direction.CAUSAL), 0, 16 // tile)[0, 0]
+    assert all(len(row.unique()) == 16 for row in scores)
+    # By the distance alone: one place further, with the same tokens, the same numbers.
+    torch.testing.assert_close(scores[1:, tile:], scores[:-1, :-tile])
+
+
+def test_what_was_saved_before_turns_nothing() -> None:
+    new = learned("topk_keys(k = 3)", "causal")
+    state = {name: x for name, x in new.state_dict().items() if not name.endswith("frequencies")}
+    assert len(state) == len(new.state_dict()) - 1
+    again = learned("topk_keys(k = 3)", "causal")
+    again.load_state_dict(state)
+    plain = Indexer(SHAPE.width).double()
+    plain.load_state_dict({name.removeprefix("selectors.s.scorer."): x for name, x in state.items()})
+    inputs = layer_inputs(9)
+    scores = [
+        one.scores(one.prepare(inputs, 4, Direction.CAUSAL), 0, 3) for one in (again.selectors["s"].scorer, plain)
+    ]
+    assert torch.equal(*scores)
+    again.load_state_dict(new.state_dict())
+    assert torch.equal(again.selectors["s"].scorer.frequencies, new.selectors["s"].scorer.frequencies)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -44,11 +44,11 @@ def far(whole: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.usefixtures("table")
-@pytest.mark.parametrize("lengths", [None, [14, 6]])
+@pytest.mark.parametrize(("lengths", "softcap"), [(None, None), ([14, 6], None), ([14, 6], 0.4)])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_tokens_rank_as_each_row_does(direction: Direction, lengths: list[int] | None) -> None:
+def test_tokens_rank_as_each_row_does(direction: Direction, lengths: list[int] | None, softcap: float | None) -> None:
     selector = learned("topk(k = 3, per = group)", direction.value).selectors["s"]
-    dense = case(direction, lengths)
+    dense = case(direction, lengths, softcap=softcap)
     whole, scores = whole_of(dense), selector.scorer(dense.inputs)
     losses = []
     for element, group, i in product(range(2), range(2), range(14)):
@@ -140,13 +140,15 @@ def test_a_uniform_row_loses_nothing_by_a_summary() -> None:
     torch.testing.assert_close(distillation_loss(selector, dense), chances[..., free].mean(), **TIGHT)
 
 
+@pytest.mark.parametrize("softcap", [None, 0.4])
 @pytest.mark.parametrize("engine", ["compose", "reference"])
-def test_what_closed_gates_lose(engine: str) -> None:
+def test_what_closed_gates_lose(engine: str, softcap: float | None) -> None:
     """Two gates that overlap, beside a window, by loops over the pairs of the text."""
     subject = pattern("local(2) | gated local(6) | gated strided(3)")
     one = layer(subject, engine)
     tensors = data(13)
-    dense = DenseAttention(tensors.q.detach(), tensors.k.detach(), tensors.inputs().detached(), Direction.CAUSAL)
+    inputs = tensors.inputs().detached()
+    dense = DenseAttention(tensors.q.detach(), tensors.k.detach(), inputs, Direction.CAUSAL, softcap=softcap)
     selections = one.select(dense.inputs, dense.k, dense.k)
     whole = whole_of(dense)
     wide, sparse = one.learned.gates[0].logits, one.learned.gates[1].logits

@@ -20,9 +20,9 @@ CASES = [
 ]
 
 
-def dense_of(tensors, direction: str, lengths) -> DenseAttention:
+def dense_of(tensors, direction: str, lengths, softcap: float | None = None) -> DenseAttention:
     inputs = tensors.inputs(lengths).detached()
-    return DenseAttention(tensors.q.detach(), tensors.k.detach(), inputs, Direction(direction))
+    return DenseAttention(tensors.q.detach(), tensors.k.detach(), inputs, Direction(direction), softcap=softcap)
 
 
 def positional(step: str, n: int) -> torch.Tensor:
@@ -32,11 +32,11 @@ def positional(step: str, n: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("engine", ["compose", "reference"])
-@pytest.mark.parametrize("lengths", [None, [17, 9]])
+@pytest.mark.parametrize(("lengths", "softcap"), [(None, None), ([17, 9], None), ([17, 9], 0.4)])
 @pytest.mark.parametrize(("step", "direction", "learn"), CASES)
-def test_density_and_coverage(step: str, direction: str, learn: str, lengths, engine: str) -> None:
+def test_density_and_coverage(step: str, direction: str, learn: str, lengths, softcap, engine: str) -> None:
     one = layer(pattern(step, direction, learn), engine)
-    dense = dense_of(data(17), direction, lengths)
+    dense = dense_of(data(17), direction, lengths, softcap)
     selections = one.select(dense.inputs, dense.k, dense.k)
     terms, _ = written_out(selections["s"], dense.inputs, dense.k, dense.k, 4)
     chosen = torch.zeros(2, 4, 17, 17, dtype=torch.bool)

@@ -47,7 +47,7 @@ from patternc.runtime.engines.tiles import (
 @triton.jit
 def keep0(c, a, b, n):
     # line 1: { (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }
-    return (((a + (48 * (a // 16))) + (64 * (a // 128))) + (112 * (b // 32)) >= ((b + (112 * (a // 32))) + (48 * (b // 16))) + (64 * (b // 128))) & ((((b + (16 * (a // 16))) + (64 * (a // 128))) + (16 * (b // 32))) + 2 >= ((a + (16 * (a // 32))) + (16 * (b // 16))) + (64 * (b // 128))) & ((((a + (16 * (a // 32))) + (16 * (b // 16))) + (64 * (b // 128))) + 2 >= ((b + (16 * (a // 16))) + (64 * (a // 128))) + (16 * (b // 32))) & ((((112 * (a // 32)) + (64 * (b // 16))) + (128 * (b // 128))) + 191 >= ((a + (48 * (a // 16))) + (64 * (a // 128))) + (128 * (b // 32)))
+    return ((a + 48 * (a // 16) + 64 * (a // 128) + 112 * (b // 32) - b - 112 * (a // 32) - 48 * (b // 16) - 64 * (b // 128)) | (b + 16 * (a // 16) + 64 * (a // 128) + 16 * (b // 32) + 2 - a - 16 * (a // 32) - 16 * (b // 16) - 64 * (b // 128)) | (a + 16 * (a // 32) + 16 * (b // 16) + 64 * (b // 128) + 2 - b - 16 * (a // 16) - 64 * (a // 128) - 16 * (b // 32)) | (112 * (a // 32) + 64 * (b // 16) + 128 * (b // 128) + 191 - a - 48 * (a // 16) - 64 * (a // 128) - 128 * (b // 32))) >= 0
 
 
 @triton.jit
@@ -90,24 +90,23 @@ def term0_query_last(J, c, T, n):
     return 2
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def forward_0(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     o_b, o_h, o_n, o_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT, TURN
+        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT, turn
     )
     if block < 0:
         return
@@ -140,24 +139,23 @@ def forward_0(
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_query_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT, TURN
+        first, n, query_offset, Nq, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_Q // PACK, SPLIT, turn
     )
     if block < 0:
         return
@@ -193,22 +191,21 @@ def backward_query_0(
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_key_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
-    c, block, count = key_block(n, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, BLOCK_K, TURN)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
+    c, block, count = key_block(n, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, BLOCK_K, turn)
     if block < 0:
         return
     J = block // (32 // BLOCK_K)
@@ -239,7 +236,7 @@ def backward_key_0(
             keep = keep0(qc, a[None, :], b[:, None], n)
             q, do, lse, delta = load_queries(
                 q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, 0, tl.minimum(Nq, first + there - query_offset),
-                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+                q_n, q_d, do_n, do_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_Q, False,
             )
             dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 

@@ -40,6 +40,7 @@ from patternc.runtime.engines.tiles import (
     query_head,
     query_lanes,
     query_window,
+    ragged_block,
     ranks,
     resume,
     sequence,
@@ -47,19 +48,20 @@ from patternc.runtime.engines.tiles import (
     store_gradient,
     token,
     vector,
+    whole_blocks,
 )
 
 
 @triton.jit
 def keep0(c, a, b, n):
     # line 10: own
-    return (b <= a) & (a // 16 == b // 16)
+    return ((a - b) | (((a // 16) - (b // 16)) | ((b // 16) - (a // 16)))) >= 0
 
 
 @triton.jit
 def keep1(c, a, b, n):
     # line 11: far
-    return (b - a == -17) | (b - a == -18) | ((b - a == 20) & (a % 2 == 0) & (16 <= a))
+    return (((b + 17 - a) | (a - b - 17)) & ((b + 18 - a) | (a - b - 18)) & (((b - a - 20) | (a + 20 - b)) | ((a % 2) | (0 - (a % 2))) | (a - 16))) >= 0
 
 
 @triton.jit
@@ -142,24 +144,23 @@ def term1_query_hi1(J, c, T, n):
     return tl.where((J < 2), 20, 21)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def forward_0(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     o_b, o_h, o_n, o_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: natural
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, TURN
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, turn
     )
     if block < 0:
         return
@@ -181,33 +182,38 @@ def forward_0(
     lo = tl.maximum(term0_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term0_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     lo, hi = share(lo, hi, SPLIT)
-    for j in range(lo, hi):
+    whole = count // BLOCK_K
+    for j in range(lo, tl.minimum(hi, whole)):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
+        keep = keep0(c, a[:, None], b[None, :], n)
+        k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
+        acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
+    if (lo <= whole) & (whole < hi):
+        b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
-        k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
+        k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
         acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
 
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_query_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: natural
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, TURN
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, turn
     )
     if block < 0:
         return
@@ -231,34 +237,39 @@ def backward_query_0(
     lo = tl.maximum(term0_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term0_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     lo, hi = share(lo, hi, SPLIT)
-    for j in range(lo, hi):
+    whole = count // BLOCK_K
+    for j in range(lo, tl.minimum(hi, whole)):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
+        keep = keep0(c, a[:, None], b[None, :], n)
+        k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
+        dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    if (lo <= whole) & (whole < hi):
+        b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
-        k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
+        k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
         dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
     store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def forward_1(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     o_b, o_h, o_n, o_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: natural
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, TURN
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, turn
     )
     if block < 0:
         return
@@ -300,24 +311,23 @@ def forward_1(
     finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_query_1(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: natural
-    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, TURN)
+    batch, bundle, first, n = sequence(spans_ptr, bundles(heads, group, PACK), Nk, PACKED, turn)
     n = owned(n, owner_ptr, owner, bundle if PACK == 1 else bundle * group)
     c, block, begin, end = query_block(
-        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, TURN
+        first, n, query_offset, Nq, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_Q // PACK, SPLIT, turn
     )
     if block < 0:
         return
@@ -362,22 +372,21 @@ def backward_query_1(
     store_gradient(dq_at, rows, dq * scale, live, True, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_key_0(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: natural
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
-    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K, TURN)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
+    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K, turn)
     if block < 0:
         return
     J = block // (16 // BLOCK_K)
@@ -396,10 +405,11 @@ def backward_key_0(
     begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
     lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
-    size = tl.maximum(hi - lo, 0)
-    for turn in range(lo, lo + group * size):
-        head = kv_head if ALONE else kv_head * group + (turn - lo) // size
-        i = turn if ALONE else lo + (turn - lo) % size
+    low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
+    size = high - low
+    for turn in range(low, low + group * size):
+        head = kv_head if ALONE else kv_head * group + (turn - low) // size
+        i = turn if ALONE else low + (turn - low) % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
@@ -407,7 +417,21 @@ def backward_key_0(
         keep = keep0(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, True,
+        )
+        dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    size = tl.maximum(hi - lo, 0) - size
+    for turn in tl.range(0, group * size, num_stages=1):
+        head = kv_head if ALONE else kv_head * group + turn // size
+        i = ragged_block(turn if ALONE else turn % size, lo, low, high)
+        q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+        lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+        there = owned(n, owner_ptr, owner, head)
+        a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+        keep = keep0(qc, a[None, :], b[:, None], n)
+        q, do, lse, delta = load_queries(
+            q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, False,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
@@ -417,22 +441,21 @@ def backward_key_0(
     store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi"])
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_key_1(
     q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
-    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi,
+    heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
-    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, TURN: tl.constexpr,
-    ALONE: tl.constexpr,
+    PACK: tl.constexpr, SPLIT: tl.constexpr, ADD: tl.constexpr, ALONE: tl.constexpr,
 ):
     # stationary: natural
-    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, TURN)
-    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K, TURN)
+    batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
+    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K, turn)
     if block < 0:
         return
     J = block // (16 // BLOCK_K)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -22,9 +23,11 @@ def test_delta(head_dim: int, with_lse: bool) -> None:
     want = (grad.double() * out.double()).sum(-1)
     if with_lse:
         want -= grad_lse.double().masked_fill(lse.isneginf(), 0.0)
-    found = row_delta(grad, out, lse, grad_lse if with_lse else None)
-    assert found.dtype == torch.float32
+    known, found = row_delta(grad, out, lse, grad_lse if with_lse else None)
+    assert known.dtype == found.dtype == torch.float32
     torch.testing.assert_close(found.double(), want, rtol=0, atol=1e-5)
+    in_log2 = lse.double().div(math.log(2)).masked_fill(lse.isneginf(), torch.inf)
+    torch.testing.assert_close(known.double(), in_log2, rtol=1e-6, atol=0)
 
 
 @pytest.fixture

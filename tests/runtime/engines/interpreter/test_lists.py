@@ -6,6 +6,10 @@ import pytest
 import torch
 from learned_layers import close, data, layer, pattern, slopes
 
+import patternc as pc
+from patternc.runtime.errors import EngineError
+from patternc.runtime.learned.kernels.run import Run
+
 LEARN = """
     learn hot   = topk_blocks(k = 2, block = 16)
     learn warm  = topk_blocks(k = 3, block = 5)
@@ -77,6 +81,47 @@ def test_capped_scores(name: str) -> None:
 @pytest.mark.parametrize("name", ["blocks", "keys"])
 def test_low_precision(name: str) -> None:
     check(ALONE[name], "causal", 19, dtype=torch.bfloat16, tolerance=3e-2)
+
+
+@pytest.fixture
+def launches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The elements of each launch."""
+    seen, own = [], Run.of.__func__
+
+    def watched(cls, lists, q, *others):
+        seen.append(q.shape[0])
+        return own(cls, lists, q, *others)
+
+    monkeypatch.setattr(Run, "of", classmethod(watched))
+    return seen
+
+
+@pytest.mark.parametrize("name", ["blocks", "columns", "columns of heads", "keys", "levels", "summaries", "rows"])
+def test_a_batch_that_one_grid_does_not_hold(monkeypatch: pytest.MonkeyPatch, launches: list[int], name: str) -> None:
+    """Element by element; padded, so that each has lists of its own. Key heads are bundles, or query heads are."""
+    largest = 4 if name == "columns of heads" else 2
+    monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", largest)
+    check(ALONE[name], "bidirectional" if name == "rows" else "causal", 21)
+    assert set(launches) == {1}
+
+
+def test_terms_that_ask_others_in_several_grids(monkeypatch: pytest.MonkeyPatch, launches: list[int]) -> None:
+    monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", 2)
+    check("random(2, 6) | select(hot) | columns(few) | gated select(picks)", "causal", 19)
+    assert set(launches) == {1}
+
+
+def test_what_no_kernel_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = pattern("select(hot)", "causal", LEARN)
+    wide = pc.compile(subject, heads=2, kv_heads=1, head_dim=260, hidden_size=8, engine="triton")
+    q, k = torch.randn(1, 2, 9, 260), torch.randn(1, 1, 9, 260)
+    with pytest.raises(EngineError, match="head dimension 260 is over 256 for engine 'triton'; engine='compose'"):
+        wide(q, k, k, hidden=torch.randn(1, 9, 8))
+    monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", 1)
+    apart = layer(pattern("columns(kept)", "causal", LEARN), "triton", dtype=torch.float32)
+    given = data(9, dtype=torch.float32)
+    with pytest.raises(EngineError, match="4 heads of one batch element are over 1: give fewer heads"):
+        apart(given.q, given.k, given.v, hidden=given.hidden)
 
 
 def test_a_list_of_nothing() -> None:

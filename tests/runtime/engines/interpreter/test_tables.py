@@ -64,6 +64,20 @@ def test_low_precision_is_added_up_where_it_is(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("name", "call"), [("alone", "whole"), ("ragged", "padded"), ("blocky", "one row")])
+def test_a_batch_that_one_grid_does_not_hold(monkeypatch: pytest.MonkeyPatch, name: str, call: str) -> None:
+    monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", 2)
+    monkeypatch.setattr("patternc.runtime.engines.launching._LARGEST_GRID_Y", 4)
+    test_as_the_reference(name, call)
+
+
+def test_wide_heads_are_refused_whatever_the_pattern_is_made_of() -> None:
+    x = torch.randn(1, 1, N, 260)
+    for name in ("alone", "blocky"):
+        with pytest.raises(ValueError, match="head dimension 260 is over 256"):
+            pc.compile(MODULE[name], head_dim=260, engine="triton")(x, x, x)
+
+
 def test_heads_of_other_patterns_beside() -> None:
     groups = [((0, 3), MODULE["blocky"]), ((1,), MODULE["alone"])]
     given = [x.requires_grad_() for x in tensors(N)]
