@@ -8,8 +8,20 @@ floor       the fewest that any program in tiles of 128 x 128 needs, in whatever
             128 queries that have a key, or for every 128 keys that have a query, whichever is most. A window of 7 keys
             needs a tile per 128 queries, however few of its scores are of use
 ours        scores in the tiles of the forward kernels, from their ranges, and on diagonals. Where a program has smaller
-            tiles (``tile``) its scores would fill so many of 128 x 128
+            or narrower tiles (``tile``: that of most terms) its scores would fill so many of 128 x 128
 flex        blocks of 128 x 128 in the natural order that hold a pair: what a block mask makes FlexAttention compute
+
+Some patterns compute more than 2.5 times what is needed, because that is cheaper by the prices of the compiler
+(compiler/passes/program.py). A pair on a diagonal is computed by vector units, at the price of 32 in tiles of
+128 x 128, so that of a pattern with few differences the waste could be 1, at a higher price:
+
+neighborhood_2d    a window of 7 x 7 in boxes of 4 x 4 meets 3 x 3 of them: 138 scores for 49 pairs, 2.8 times. Boxes of
+                   16 cells are the least that matrix units take. At 5 apiece, masks included (16 x 16 costs 4 times
+                   as much per pair as 128 x 128), they cost 690 of the pairs of a large tile; 49 diagonals 1,570
+radial_small       frames of 20 tokens, of which far ones have windows of 9: 322 pairs in a band of 1,242 in tiles of
+                   64, 3.9 times, at 1.3 apiece 1,630; as diagonals at least 10,300
+global_causal      4 sinks and a window of 32, in tiles of 32: 96 scores for 36 pairs, 2.7 times. Tiles of the sinks
+                   that are 16 wide have half as many scores, at twice the price
 
 Nothing is timed: these are counts, the same on every machine. Pairs and blocks are counted row by row in numpy, from
 the relation, with no help from the passes that are judged.

@@ -17,7 +17,7 @@ from itertools import combinations
 
 from .kernels.read import read
 from .passes.placement import SPACE
-from .passes.program import Fan, Kernel, Program, Range, Term, on_diagonals, range_variables
+from .passes.program import Fan, Kernel, Program, Range, Term, Tile, on_diagonals, range_variables
 from .relations.context import budget, quote
 from .relations.formula import condition
 from .relations.integer import All, Binary, Compare, Const, Predicate, Var, substitute, variables
@@ -111,6 +111,10 @@ def _tokens(program: Program, term: Term) -> str:
     return f"v_i = {query} and v_j = {key} and 0 <= v_i < {quote(queries)} and 0 <= v_j < {quote(keys)}"
 
 
+def _tile(program: Program, term: Term) -> Tile:
+    return term.tile or program.tile
+
+
 def _key_class(term: Term) -> str:
     return f"((v_c + {term.shift}) mod {term.key.classes})" if term.key.classes > 1 else "0"
 
@@ -132,7 +136,8 @@ def _visited_once(program: Program, stated: list[IntegerSet], kernels: tuple[Ker
 
 def _ranges_partition(program: Program, index: int, stated: IntegerSet, ranges: tuple[Range, ...], side: str) -> None:
     where = f"{side}, term {index}"
-    rank, size = ("b", program.tile.key) if side == "forward" else ("a", program.tile.query)
+    tile = _tile(program, program.terms[index])
+    rank, size = ("b", tile.key) if side == "forward" else ("a", tile.query)
     visits: list[IntegerSet] = []
     for span in ranges:
         tiles = _space(program, index, _visited(program, program.terms[index], span, side))
@@ -187,7 +192,8 @@ def _of_tiles(program: Program, term: Term, bounds: Predicate, side: str) -> str
     """The pairs of ranks in the tiles within bounds."""
     # The kernel's own c is the class of the stationary side; a mask always speaks of the query class.
     own_class = "v_c" if side == "forward" else _key_class(term)
-    tiles = f"v_I = floor(v_a / {program.tile.query}) and v_J = floor(v_b / {program.tile.key})"
+    tile = _tile(program, term)
+    tiles = f"v_I = floor(v_a / {tile.query}) and v_J = floor(v_b / {tile.key})"
     return f"exists (v_I, v_J, v_d : {tiles} and {condition(bounds, own_class)})"
 
 

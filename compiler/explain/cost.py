@@ -8,7 +8,7 @@ from ...patterns_dsl.syntax import BoundPattern, Direction, Drawn
 from ..lower import Lowered, lower
 from ..lower_learned import lower_tables
 from ..passes.arrange import describe
-from ..passes.count import area, count_visits
+from ..passes.count import count_visits
 from ..passes.placement import Placement
 from ..passes.program import TILE, Sweep, Tile
 from ..passes.separate import Selected
@@ -17,7 +17,8 @@ from ..passes.separate import Selected
 @dataclass(frozen=True, slots=True)
 class Share:
     """One term. ``orders`` of queries / keys; tiles, or diagonals of a query tile, over all query tiles and classes;
-    ``line`` of the source. Of a seeded table as many tiles as would hold the blocks that it draws, at most."""
+    ``line`` of the source; ``tile``: its own. Of a seeded table as many tiles as would hold the blocks that it draws,
+    at most."""
 
     label: str
     line: int
@@ -26,6 +27,17 @@ class Share:
     full_tiles: int
     masked_tiles: int
     diagonals: int
+    tile: Tile
+
+    @property
+    def scores(self) -> int:
+        """That are computed: a diagonal of a query tile has one key for each query."""
+        return (self.full_tiles + self.masked_tiles) * self.tile.pairs + self.diagonals * self.tile.query
+
+    @property
+    def read(self) -> int:
+        """Keys that are read, each as often as it is: of a diagonal one for each query."""
+        return (self.full_tiles + self.masked_tiles) * self.tile.key + self.diagonals * self.tile.query
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +53,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One head at one length. ``tiles``: with diagonals as many more as would hold their pairs. ``flops`` and
-    ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense ones are those of a causal (or full)
-    kernel with the same tiles. ``sizes``: what each tile that was tried would cost, the taken one first."""
+    """One head at one length. ``tiles``: as many as would hold all scores, those on diagonals and in narrower tiles
+    too. ``flops`` and ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense ones are those of a
+    causal (or full) kernel with the same tiles. ``sizes``: what each tile that was tried would cost, the taken one
+    first."""
 
     length: int
     head_dim: int
@@ -55,16 +68,12 @@ class Cost:
 
     @property
     def tiles(self) -> int:
-        return area(self._visited, sum(share.diagonals for share in self.shares), self.tile)
+        return -(-sum(share.scores for share in self.shares) // self.tile.pairs)
 
     @property
     def reads(self) -> int:
-        """How often the keys of a tile are read: of a diagonal one for each query."""
-        return self._visited + sum(share.diagonals for share in self.shares)
-
-    @property
-    def _visited(self) -> int:
-        return sum(share.full_tiles + share.masked_tiles for share in self.shares)
+        """How often keys are read."""
+        return sum(share.read for share in self.shares)
 
     @property
     def kernels(self) -> int:
@@ -79,8 +88,8 @@ class Cost:
         return 4 * self.tile.pairs * self.head_dim * tiles
 
     def bytes_moved(self, reads: int, kernels: int) -> int:
-        """A key and a value tile per read; queries and outputs once per kernel."""
-        return 2 * self.head_dim * (2 * self.tile.key * reads + 2 * self.length * kernels)
+        """A key and a value per read; queries and outputs once per kernel."""
+        return 2 * self.head_dim * (2 * reads + 2 * self.length * kernels)
 
     @property
     def dense_bytes(self) -> int:
@@ -113,7 +122,9 @@ def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile | None = None)
 def _table(selected: Selected, kernel: int, tile: Tile, n: int) -> Share:
     table, span = _source(selected), selected.term.span
     tiles = -(-_drawn(selected, n) * table.block**2 // tile.pairs)
-    return Share(" ".join(span.text.split()), span.line, f"blocks of {table.block} / a table", kernel, tiles, 0, 0)
+    return Share(
+        " ".join(span.text.split()), span.line, f"blocks of {table.block} / a table", kernel, tiles, 0, 0, tile
+    )
 
 
 def _drawn(selected: Selected, n: int) -> int:
@@ -142,4 +153,5 @@ def _share(sweep: Sweep, placement: Placement, kernel: int, tile: Tile, n: int) 
     full = sum(each.tiles for each in visits if not each.masked)
     masked = sum(each.tiles for each in visits if each.masked)
     diagonals = sum(each.diagonals for each in visits)
-    return Share(placement.label, placement.line, describe([placement]), kernel, full, masked, diagonals)
+    own = placement.within(tile)
+    return Share(placement.label, placement.line, describe([placement]), kernel, full, masked, diagonals, own)

@@ -93,8 +93,11 @@ def roofline(cost: Cost, accelerator: Accelerator, *, batch: int, heads: int, wh
 
 def _kernel(cost: Cost, number: int, accelerator: Accelerator, units: int, rate: Rate) -> float:
     mine = [each for each in cost.shares if each.kernel == number]
-    tiles = sum(each.full_tiles + MASKED * each.masked_tiles + each.diagonals * cost.tile.diagonal for each in mine)
-    return _seconds(cost, tiles * cost.tile.price * TILE.pairs, accelerator, units, rate)
+    pairs = TILE.pairs * sum(
+        each.tile.price * (each.full_tiles + MASKED * each.masked_tiles + each.diagonals * each.tile.diagonal)
+        for each in mine
+    )
+    return _seconds(cost, pairs, accelerator, units, rate)
 
 
 def _dense(cost: Cost, accelerator: Accelerator, units: int, rate: Rate) -> float:

@@ -71,11 +71,10 @@ def build(
         raise ValueError(f"unknown target {target!r} or dtype {dtype!r}; targets: {', '.join(TARGETS)}")
     built: dict[str, dict[str, Any]] = {}
     for role in roles:
-        for index, each in enumerate(program.backward if role == "backward_key" else program.forward):
+        for index in range(len(program.backward if role == "backward_key" else program.forward)):
             name, shared = f"{role}_{index}", launch.SHARED_MEMORY[target]
-            chosen = options or launch.options(
-                role, program.tile, head_dim, _ITEMSIZE[dtype], shared, diagonals=each.diagonal
-            )
+            tile, vector = launch.form(program, role, index)
+            chosen = options or launch.options(role, tile, head_dim, _ITEMSIZE[dtype], shared, vector=vector)
             built[name] = _compile(
                 getattr(kernels(program, role), name), name, head_dim, dtype, target, variant, chosen
             )

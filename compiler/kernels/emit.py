@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..passes.program import NATURAL, Kernel, Program, Term
+from ..passes.program import NATURAL, Kernel, Program, Term, Tile
 from .emit_kernel import backward_key, backward_query, describe, forward
 from .emit_sweeps import loops
 from .launch import ROLES, Role
@@ -88,32 +88,50 @@ def emit(program: Program, roles: tuple[Role, ...] = ROLES) -> str:
 
 def validate(program: Program) -> None:
     """Raise ValueError unless orders of kernels and terms fit together."""
-    for side, kernels in (("query", program.forward), ("key", program.backward)):
-        for kernel in kernels:
-            for sweep in kernel.sweeps:
-                term = program.terms[sweep.term]
-                if (term.query if side == "query" else term.key) != kernel.order:
-                    raise ValueError(f"term {sweep.term} is in a kernel of another {side} order")
-                if not sweep.ranges:
-                    raise ValueError(f"a sweep of term {sweep.term} has no ranges")
-                if kernel.diagonal and not (
-                    term.query == term.key == NATURAL and all(span.diagonal for span in sweep.ranges)
-                ):
-                    raise ValueError(f"the kernel of term {sweep.term} is not all diagonals, in natural orders")
     for index, term in enumerate(program.terms):
         if term.query.classes != term.key.classes:
             raise ValueError(f"the orders of term {index} have different numbers of classes")
         if program.cross and (term.query.tiled or term.key.tiled):
             raise ValueError(f"term {index} of a cross pattern is in a tiled order")
+        if term.tile is not None:
+            _validate_narrow(program.tile, term.tile, index)
     for size in (program.tile.query, program.tile.key):
         if size < 16 or size & (size - 1):
             raise ValueError(f"a tile of {size} ranks: the matrix units take powers of two from 16")
+    for side, kernels in (("query", program.forward), ("key", program.backward)):
+        for kernel in kernels:
+            _validate_kernel(program, kernel, side)
+
+
+def _validate_kernel(program: Program, kernel: Kernel, side: str) -> None:
+    held: set[int] = set()
+    for sweep in kernel.sweeps:
+        term, tile = program.terms[sweep.term], program.tile_of(sweep)
+        held.add(tile.query if side == "query" else tile.key)
+        if (term.query if side == "query" else term.key) != kernel.order:
+            raise ValueError(f"term {sweep.term} is in a kernel of another {side} order")
+        if not sweep.ranges:
+            raise ValueError(f"a sweep of term {sweep.term} has no ranges")
+        if sweep.diagonal and not (term.query == term.key == NATURAL and all(span.diagonal for span in sweep.ranges)):
+            raise ValueError(f"term {sweep.term} is not all diagonals, in natural orders")
+        if program.is_vector(kernel) and not (sweep.diagonal or tile.vector):
+            raise ValueError(f"the kernel of term {sweep.term} multiplies matrices, but not in every sweep")
+    if len(held) != 1:
+        raise ValueError(f"the terms of a kernel hold unequally many {side} ranks: {sorted(held)}")
+
+
+def _validate_narrow(whole: Tile, own: Tile, index: int) -> None:
+    sides = (own.query, whole.query), (own.key, whole.key)
+    if sum(narrow < wide for narrow, wide in sides) != 1 or any(narrow > wide for narrow, wide in sides):
+        raise ValueError(f"the tile of term {index} is not that of its program, narrower on one side")
+    if not {own.query, own.key} <= {1, 16, whole.query, whole.key}:
+        raise ValueError(f"a tile of {own.query} x {own.key}: a narrow side has 1 rank, or 16")
 
 
 def _header(program: Program, body: str) -> str:
     terms = [
         f"    term {index}, line {term.line}: {one_line(term.label)}\n"
-        f"        queries {describe(term.query)}; keys {describe(term.key)}{_rows(program, index)}"
+        f"        queries {describe(term.query)}; keys {describe(term.key)}{_rows(program, index)}{_narrow(term)}"
         for index, term in enumerate(program.terms)
     ]
     kind = "causal" if program.causal else "cross" if program.cross else "not causal"
@@ -133,7 +151,7 @@ def _header(program: Program, body: str) -> str:
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
             *(
                 ["A loop over x takes diagonals: of a block of queries, or of keys, the pairs with b - a = x."]
-                if any(kernel.diagonal for kernel in program.forward)
+                if any(sweep.diagonal for kernel in program.forward for sweep in kernel.sweeps)
                 else []
             ),
             '"""',
@@ -151,6 +169,10 @@ def _rows(program: Program, index: int) -> str:
     ranges = (span for k in program.forward for s in k.sweeps if s.term == index for span in s.ranges)
     rows = sorted({span.fan.row for span in ranges if span.fan and not span.diagonal})
     return f"; by rows of {', '.join(map(str, rows))}" if rows else ""
+
+
+def _narrow(term: Term) -> str:
+    return "" if term.tile is None else f"; tiles of {term.tile.query} x {term.tile.key}"
 
 
 def _imports(names: list[str]) -> list[str]:

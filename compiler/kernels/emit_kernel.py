@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..passes.program import NATURAL, Order, Program
+from ..passes.order import ALONE
+from ..passes.program import NATURAL, Kernel, Order, Program
 from .emit_sweeps import STEP, constants_of, exist_of, swept_keys, swept_queries
 from .launch import Role
 
@@ -34,6 +35,8 @@ def describe(order: Order) -> str:
         return "natural"
     if order.count == 1 and order.period == order.classes and order.start == 0:
         return f"by residue mod {order.period}"
+    if order.period == ALONE:
+        return f"{order.start}..{order.start + order.count - 1} alone"
     if order.tiled:
         digits = ", ".join(f"{extent} x {stride}" for extent, stride in order.digits)
         return f"in boxes, {order.count} of every {order.period} from {order.start}: {digits}"
@@ -48,7 +51,7 @@ def forward(program: Program, index: int) -> str:
     if index > 0:
         start = "acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
     body = [
-        *_stationary_query(program, kernel.order),
+        *_stationary_query(program, kernel),
         "out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)",
         start,
         "score_scale = scale * LOG2_E",
@@ -63,7 +66,7 @@ def backward_query(program: Program, index: int) -> str:
     """The kernel that adds to the gradient of q over the keys of ``program.forward[index]``."""
     kernel = program.forward[index]
     body = [
-        *_stationary_query(program, kernel.order),
+        *_stationary_query(program, kernel),
         "do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)",
         "lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)",
         "delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)",
@@ -80,14 +83,14 @@ def backward_query(program: Program, index: int) -> str:
 def backward_key(program: Program, index: int) -> str:
     """The kernel that stores, or (ADD) adds to, the gradients of k and v over the queries of
     ``program.backward[index]``, for all query heads of a group."""
-    order = program.backward[index].order
+    order, held = program.backward[index].order, program.keys_held(program.backward[index])
     body = [
         f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED, turn)",
         *(["nq = Nq"] if program.cross else []),
         f"c, block, count = key_block({program.lengths[-1]}, {constants_of(order)}, {order.classes}, BLOCK_K, turn)",
         "if block < 0:",
         "    return",
-        f"J = block // ({program.tile.key} // BLOCK_K)",
+        f"J = block // ({held} // BLOCK_K)",
         "b = block * BLOCK_K + tl.arange(0, BLOCK_K)",
         f"live = {exist_of(order, 'c')}",
         f"rows = token(c, b, {constants_of(order)}) + first",
@@ -122,8 +125,9 @@ def _strides(*names: str) -> list[str]:
     return [" ".join(f"{name}_{axis}," for axis in "bhnd") for name in names]
 
 
-def _stationary_query(program: Program, order: Order) -> list[str]:
-    constants, tile = constants_of(order), program.tile.query
+def _stationary_query(program: Program, kernel: Kernel) -> list[str]:
+    order, tile = kernel.order, program.queries_held(kernel)
+    constants = constants_of(order)
     queries, keys = program.lengths[0], program.lengths[-1]
     # The queries of a cross pattern are a sequence of their own, which starts at row 0 of q.
     start, place = (

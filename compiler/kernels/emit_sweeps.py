@@ -75,13 +75,14 @@ def exist_of(order: Order, cls: str) -> str:
 
 def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
     """The loops over key blocks, for a stationary query block."""
-    tile, lengths = program.tile.key, ", ".join(program.lengths)
+    lengths = ", ".join(program.lengths)
     for at_sweep, sweep in enumerate(program.forward[index].sweeps):
-        term = program.terms[sweep.term]
+        term, tile = program.terms[sweep.term], program.tile_of(sweep).key
+        block = _block(tile, program.tile.key, "BLOCK_K")
         key, classes = constants_of(term.key), term.key.classes
         end = "n" if term.key.tiled else "count"
         load = f"k, v = load_keys(k_at, v_at, {{}}, kc, first, {end}, k_n, k_d, v_n, v_d, {key},"
-        load += " HEAD_DIM, BLOCK_D, BLOCK_K, {})"
+        load += f" HEAD_DIM, BLOCK_D, {block}, {{}})"
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "kc = c" if classes == 1 else f"kc = (c + {term.shift % classes}) % {classes}"
         yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
@@ -92,66 +93,75 @@ def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
                 body = key_diagonals(lo, hi, loop.mask(f"{sweep.term}(c, a, b, {lengths})"), step)
                 yield from loop.each_step("I", lengths, body)
                 continue
-            yield from loop.each_step("I", lengths, _key_blocks(loop, tile, sweep.term, term.key, load, step, lengths))
+            body = _key_blocks(loop, tile, block, sweep.term, term.key, load, step, lengths)
+            yield from loop.each_step("I", lengths, body)
 
 
-def _key_blocks(loop: Loop, tile: int, term: int, order: Order, load: str, step: str, lengths: str) -> Iterator[str]:
+def _block(tile: int, widest: int, block: str) -> str:
+    """The ranks of a block that is swept: those of the launch; a narrow tile is taken whole."""
+    return block if tile == widest else str(tile)
+
+
+def _key_blocks(
+    loop: Loop, tile: int, block: str, term: int, order: Order, load: str, step: str, lengths: str
+) -> Iterator[str]:
     """The key blocks of one range."""
     exist = exist_of(order, "kc") if order.tiled else f"({exist_of(order, 'kc')})"
-    yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // BLOCK_K)"
-    yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // BLOCK_K), tl.cdiv(count, BLOCK_K))"
+    yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // {block})"
+    yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // {block}), tl.cdiv(count, {block}))"
     yield "lo, hi = share(lo, hi, SPLIT)"
     keep = f"keep{term}(c, a[:, None], b[None, :], {lengths})"
     if loop.range.masked and order.tiled:
         yield "for j in range(lo, hi):"
-        yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    b = j * {block} + tl.arange(0, {block})"
         yield f"    keep = {keep} & {exist}[None, :]"
         yield f"    {load.format('j', False)}"
         yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
     elif loop.range.masked:
         # Ranks of the ragged last block need not exist: it is taken apart, and the others load without a mask.
-        yield "whole = count // BLOCK_K"
+        yield f"whole = count // {block}"
         yield "for j in range(lo, tl.minimum(hi, whole)):"
-        yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    b = j * {block} + tl.arange(0, {block})"
         yield f"    keep = {keep}"
         yield f"    {load.format('j', True)}"
         yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
         yield "if (lo <= whole) & (whole < hi):"
-        yield "    b = whole * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    b = whole * {block} + tl.arange(0, {block})"
         yield f"    keep = {keep} & {exist}[None, :]"
         yield f"    {load.format('whole', False)}"
         yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
     elif order.tiled:
         # Every pair of ranks is kept, but ranks of the last period need not exist: its blocks are taken apart.
-        yield f"whole = complete(kc, n, {constants_of(order)}) // BLOCK_K"
+        yield f"whole = complete(kc, n, {constants_of(order)}) // {block}"
         yield "for j in range(lo, tl.minimum(hi, whole)):"
         yield f"    {load.format('j', True)}"
         yield f"    {step.format('full', '', _PRODUCTS)}"
         yield "for j in range(tl.maximum(lo, whole), hi):"
-        yield "    b = j * BLOCK_K + tl.arange(0, BLOCK_K)"
+        yield f"    b = j * {block} + tl.arange(0, {block})"
         yield f"    {load.format('j', False)}"
         yield f"    {step.format('kept', f' {exist}[None, :],', _PRODUCTS)}"
     else:
         # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
-        yield "whole = count // BLOCK_K"
+        yield f"whole = count // {block}"
         yield "for j in range(lo, tl.minimum(hi, whole)):"
         yield f"    {load.format('j', True)}"
         yield f"    {step.format('full', '', _PRODUCTS)}"
         yield "if (lo <= whole) & (whole < hi):"
         yield f"    {load.format('whole', False)}"
-        yield f"    {step.format('kept', ' present(whole, count, BLOCK_K)[None, :],', _PRODUCTS)}"
+        yield f"    {step.format('kept', f' present(whole, count, {block})[None, :],', _PRODUCTS)}"
 
 
 def swept_queries(program: Program, index: int) -> Iterator[str]:
     """The loops over query blocks, for a stationary key block. Each runs over the query heads of the group too: nested
     in a loop over these, all that is the same for them would be kept in registers. Query ranks without a row need no
     mask: their q and dO are loaded as 0."""
-    tile, lengths = program.tile.query, ", ".join(program.lengths)
+    lengths = ", ".join(program.lengths)
     start, offset, place = (
         ("0 * nq", "0 * nq", "0 * nq") if program.cross else ("first", "query_offset", "first - query_offset")
     )
     for at_sweep, sweep in enumerate(program.backward[index].sweeps):
-        term = program.terms[sweep.term]
+        term, tile = program.terms[sweep.term], program.tile_of(sweep).query
+        block = _block(tile, program.tile.query, "BLOCK_Q")
         query, classes = constants_of(term.query), term.query.classes
         yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
         yield "qc = c" if classes == 1 else f"qc = (c + {-term.shift % classes}) % {classes}"
@@ -164,7 +174,7 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
                 body = query_diagonals(lo, hi, head, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
                 yield from loop.each_step("J", lengths, body)
                 continue
-            body = _query_blocks(loop, tile, sweep.term, term.query, place, program.lengths)
+            body = _query_blocks(loop, tile, block, sweep.term, term.query, place, program.lengths)
             yield from loop.each_step("J", lengths, body)
 
 
@@ -180,10 +190,10 @@ def _query_head(place: str, queries: str) -> tuple[str, ...]:
     )
 
 
-def _whole_head(queries: str) -> tuple[str, ...]:
+def _whole_head(block: str, queries: str) -> tuple[str, ...]:
     """The head of such a loop over the blocks of which every rank has a row."""
     return (
-        "low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)",
+        f"low, high = whole_blocks(lo, hi, begin, end, owner_ptr, {block})",
         "size = high - low",
         "for turn in range(low, low + group * size):",
         "    head = kv_head if ALONE else kv_head * group + (turn - low) // size",
@@ -211,23 +221,25 @@ def _head_of_group(queries: str) -> tuple[str, ...]:
     )
 
 
-def _query_blocks(loop: Loop, tile: int, term: int, order: Order, place: str, names: tuple[str, ...]) -> Iterator[str]:
+def _query_blocks(
+    loop: Loop, tile: int, block: str, term: int, order: Order, place: str, names: tuple[str, ...]
+) -> Iterator[str]:
     """The query blocks of one range. What exists of an order with digits is told from rows, so that its blocks are not
     told apart."""
     kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
     lengths = ", ".join(names)
     ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
-    yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // BLOCK_Q), begin // BLOCK_Q)"
-    yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // BLOCK_Q), tl.cdiv(end, BLOCK_Q))"
+    yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // {block}), begin // {block})"
+    yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // {block}), tl.cdiv(end, {block}))"
     alike = ((_query_head("i", names[0]), False),)
-    apart = ((_whole_head(names[0]), True), (_ragged_head(names[0]), False))
+    apart = ((_whole_head(block, names[0]), True), (_ragged_head(names[0]), False))
     for head, whole in alike if order.tiled else apart:
         yield from head
         if loop.range.masked:
-            yield "    a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)"
+            yield f"    a = i * {block} + tl.arange(0, {block})"
             yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
         yield "    q, do, lse, delta = load_queries("
         yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
-        yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, BLOCK_Q, {whole},"
+        yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, {block}, {whole},"
         yield "    )"
         yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import gcd
 from typing import Literal, TypeAlias, get_args
 
-from ..passes.program import Order, Tile
+from ..passes.program import Order, Program, Tile
 
 Role: TypeAlias = Literal["forward", "backward_query", "backward_key"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -38,6 +38,16 @@ class Variant:
     owned: bool = False
     add: bool = False
     alone: bool = False
+
+
+def form(program: Program, role: Role, index: int) -> tuple[Tile, bool]:
+    """The tile that the blocks of a kernel divide: its stationary side, and that of the program; and whether the kernel
+    multiplies no matrices."""
+    if role == "backward_key":
+        kernel = program.backward[index]
+        return Tile(program.tile.query, program.keys_held(kernel)), program.is_vector(kernel)
+    kernel = program.forward[index]
+    return Tile(program.queries_held(kernel), program.tile.key), program.is_vector(kernel)
 
 
 def block_dim(head_dim: int) -> int:
@@ -84,14 +94,16 @@ def options(
     shared: int,
     lanes: int | None = None,
     *,
-    diagonals: bool = False,
+    vector: bool = False,
 ) -> Options:
     """Blocks that divide ``tile`` and a pipeline of three stages, reduced until they fit ``shared`` bytes.
 
     ``lanes``: rows that a query block of the forward pass can have at most; with few, memory is what counts, and more
-    keys are under way at once. ``diagonals``: of a kernel of these, which sweeps no blocks."""
-    if diagonals:
-        return _options_of_diagonals(tile.key if role == "backward_key" else tile.query, head_dim, lanes)
+    keys are under way at once. ``vector``: of a kernel that multiplies no matrices."""
+    if vector:
+        still, swept = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
+        still, swept, warps = _vector_blocks(still, swept, head_dim, lanes)
+        return Options(*((swept, still) if role == "backward_key" else (still, swept)), warps, 1)
     width, stages = block_dim(head_dim), 1 if itemsize > 2 else 3
     most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
@@ -116,26 +128,31 @@ def options(
 
 
 _ELEMENTS = 2048
-"""Of a block of a kernel of diagonals: 16 for each thread, of which several such blocks fit its registers."""
+"""Of a block of a vector kernel: 16 for each thread, of which several such blocks fit its registers."""
 
 
-def _options_of_diagonals(most: int, head_dim: int, lanes: int | None) -> Options:
-    """Blocks of few rows: their products are sums in registers, in no need of larger ones. As many rows as ``lanes``
-    where these are few: then a block may have to hold the heads of a group."""
+def _vector_blocks(still: int, swept: int, head_dim: int, lanes: int | None) -> tuple[int, int, int]:
+    """(stationary ranks, swept ranks, warps) of a kernel of diagonals and columns, which are swept one by one, or of
+    rows, each of which sweeps blocks.
+
+    Blocks of few ranks: their products are sums in registers, in no need of larger ones. As many as ``lanes`` where
+    these are few: then a block may have to hold the heads of a group."""
     width = block_dim(head_dim)
-    rows = max(16, min(64, _ELEMENTS // width))
+    ranks = max(16, min(64, _ELEMENTS // width))
+    if still == 1:
+        return 1, min(ranks, swept), 4
     if lanes is not None and lanes <= _FEW[-1]:
-        rows = next(size for size in _FEW if lanes <= size)
-    rows = min(rows, most)
-    return Options(rows, rows, max(1, min(8, rows * width // 512)), 1)
+        ranks = next(size for size in _FEW if lanes <= size)
+    ranks = min(ranks, still)
+    return ranks, min(ranks, swept), max(1, min(8, ranks * width // 512))
 
 
 def candidates(
-    role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, first: Options, *, diagonals: bool = False
+    role: Role, tile: Tile, head_dim: int, itemsize: int, shared: int, first: Options, *, vector: bool = False
 ) -> tuple[Options, ...]:
     """``first``, and what else fits of what was fastest for some program on an H200 (benchmarks/kernel_time.py). A few,
-    since each is compiled to be timed. ``diagonals``: as in ``options``."""
-    if diagonals:
+    since each is compiled to be timed. ``vector``: as in ``options``."""
+    if vector:
         others = [warps for warps in (first.num_warps // 2, first.num_warps * 2) if warps]
         return (first, *(replace(first, num_warps=warps) for warps in others))
     width = block_dim(head_dim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from ..passes.program import Order, Tile
+from ..passes.program import Order
 from . import kernel_forms as forms
 from .read_integer import refuse
 from .read_statements import Statements, integer
@@ -15,9 +15,9 @@ from .source_template import same_arguments, template
 
 @dataclass(frozen=True, slots=True)
 class ReadKernel:
-    """A kernel as its text has it."""
+    """A kernel as its text has it. ``held``: ranks of a stationary tile."""
 
-    tile: Tile
+    held: int
     order: Order
     sweeps: tuple[ReadSweep, ...]
     lengths: tuple[str, ...]
@@ -60,9 +60,9 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
     way, mask, taken = lengths.write(forms.KEY_DIAGONALS), lengths.write(forms.KEY_MASK), forms.DIAGONAL_STEPS[kind]
     diagonals = Loops(*(way.format(mask=each, step=taken, fan="{fan}") for each in (mask, "")))
-    written = Forms("I", "kc", fan, keys, bounds, plain, tiled, diagonals)
-    tile, sweeps = read_sweeps(statements, order.classes, written, end)
-    return ReadKernel(Tile(integer(head, "tile"), tile), order, sweeps, lengths.names)
+    written = Forms("I", "BLOCK_K", "kc", fan, keys, bounds, plain, tiled, diagonals)
+    sweeps = read_sweeps(statements, order.classes, written, end)
+    return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)
 
 
 def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
@@ -81,9 +81,9 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
     way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
     diagonals = Loops(*(way.format(mask=each, fan="{fan}") for each in (mask, "")))
-    written = Forms("J", "qc", fan, queries, bounds, plain, tiled, diagonals)
-    tile, sweeps = read_sweeps(statements, order.classes, written, forms.KEY_END)
-    return ReadKernel(Tile(tile, integer(head, "tile")), order, sweeps, lengths.names)
+    written = Forms("J", "BLOCK_Q", "qc", fan, queries, bounds, plain, tiled, diagonals)
+    sweeps = read_sweeps(statements, order.classes, written, forms.KEY_END)
+    return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)
 
 
 def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:

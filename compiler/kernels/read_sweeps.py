@@ -9,13 +9,13 @@ from ..passes.program import Order
 from . import kernel_forms as forms
 from .read_integer import ReadError, refuse
 from .read_statements import Statements, integer, name_of, order_of
-from .source_template import template
+from .source_template import Holes, template
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLoop:
     """The names of two bound functions, of the mask where there is one, and of the two bounds of a fan; whether the
-    bounds are of diagonals."""
+    bounds are of diagonals, or its blocks are ``whole`` tiles."""
 
     lo: str
     hi: str
@@ -23,14 +23,16 @@ class ReadLoop:
     first: str | None = None
     last: str | None = None
     diagonal: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSweep:
-    """The loops of one term. ``shift`` leads from the stationary to the swept class."""
+    """The loops of one term. ``shift`` leads from the stationary to the swept class; ``tile``: ranks of a swept one."""
 
     order: Order
     shift: int
+    tile: int
     loops: tuple[ReadLoop, ...]
 
 
@@ -41,12 +43,17 @@ class Loops:
     masked: str
     full: str
 
+    def of_whole_tiles(self, block: str, tile: int) -> Loops:
+        """The same where a block is a tile."""
+        return Loops(self.masked.replace(block, str(tile)), self.full.replace(block, str(tile)))
+
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """How the sweeps of one direction are written."""
+    """How the sweeps of one direction are written. ``block``: the name of the ranks of a swept block."""
 
     still: str
+    block: str
     swept_class: str
     fan: str
     head: str
@@ -55,10 +62,15 @@ class Forms:
     tiled: Loops
     diagonals: Loops
 
+    def of_whole_tiles(self, tile: int) -> Forms:
+        """The same where a block is a tile. Diagonals have no blocks of the swept side."""
+        bounds = self.bounds.replace(self.block, str(tile))
+        plain, tiled = (loops.of_whole_tiles(self.block, tile) for loops in (self.plain, self.tiled))
+        return replace(self, bounds=bounds, plain=plain, tiled=tiled)
 
-def read_sweeps(statements: Statements, classes: int, written: Forms, end: str) -> tuple[int, tuple[ReadSweep, ...]]:
-    """The tile of the swept side and the sweeps up to the end of the kernel."""
-    tiles: set[int] = set()
+
+def read_sweeps(statements: Statements, classes: int, written: Forms, end: str) -> tuple[ReadSweep, ...]:
+    """The sweeps up to the end of the kernel."""
     sweeps: list[ReadSweep] = []
     size = len(template(end))
     while len(statements.rest) > size:
@@ -70,35 +82,47 @@ def read_sweeps(statements: Statements, classes: int, written: Forms, end: str) 
                 raise ReadError(f"generated source: a shift by {shift} in {classes} classes")
         head = statements.take(written.head)
         order = order_of(head, classes)
-        tiles.add(integer(head, "tile"))
+        tile = integer(head, "tile")
+        ways = written, written.of_whole_tiles(tile)
         loops: list[ReadLoop] = []
-        while found := _read_loop(statements, order, classes, written):
-            tiles |= set() if found[0] is None else {found[0]}
+        while found := _read_loop(statements, order, classes, ways):
+            if found[0] not in (None, tile):
+                raise ReadError(f"generated source: a loop over tiles of {found[0]} in a sweep of tiles of {tile}")
             loops.append(found[1])
         if not loops:
             raise refuse(statements.rest[0] if statements.rest else statements.owner, "a sweep without a loop")
-        sweeps.append(ReadSweep(order, shift, tuple(loops)))
+        sweeps.append(ReadSweep(order, shift, tile, tuple(loops)))
     if end:
         statements.take(end)
-    if len(tiles) != 1:
-        raise ReadError(f"generated source: a kernel's sweeps differ in their tiles, or there are none: {tiles}")
-    return tiles.pop(), tuple(sweeps)
+    if not sweeps:
+        raise ReadError("generated source: a kernel without a sweep")
+    return tuple(sweeps)
 
 
 _Found: TypeAlias = tuple[int | None, ReadLoop]
+_Ways: TypeAlias = tuple[Forms, Forms]
+"""In blocks of a launch, and in whole tiles."""
 
 
-def _read_loop(statements: Statements, order: Order, classes: int, written: Forms) -> _Found | None:
+def _read_loop(statements: Statements, order: Order, classes: int, ways: _Ways) -> _Found | None:
     """The tile of the swept side and the next range, a fan or not; None where there is none. Diagonals have no tile."""
+    written = ways[0]
     fan = statements.accept_loop(written.fan.format(still=written.still))
     if fan is None:
-        return _read_range(statements, order, classes, written, "")
+        return _read_range(statements, order, classes, ways, "")
     ends, body = fan
-    found = _read_range(body, order, classes, written, forms.STEP)
+    found = _read_range(body, order, classes, ways, forms.STEP)
     if found is None or body.rest:
         raise refuse(body.owner, "a fan is a loop over one range")
     tile, loop = found
     return tile, replace(loop, first=name_of(ends, "first"), last=name_of(ends, "last"))
+
+
+def _read_range(statements: Statements, order: Order, classes: int, ways: _Ways, step: str) -> _Found | None:
+    for written in ways:
+        if (bounds := statements.accept(written.bounds.format(step=step))) is not None:
+            return _read_tiles(statements, order, classes, written, bounds, whole=written is ways[1])
+    return _read_diagonals(statements, ways[0], step)
 
 
 def _read_diagonals(statements: Statements, written: Forms, step: str) -> _Found | None:
@@ -111,10 +135,10 @@ def _read_diagonals(statements: Statements, written: Forms, step: str) -> _Found
     return None, ReadLoop(name_of(body, "lo"), name_of(body, "hi"), keep, diagonal=True)
 
 
-def _read_range(statements: Statements, order: Order, classes: int, written: Forms, step: str) -> _Found | None:
-    bounds = statements.accept(written.bounds.format(step=step))
-    if bounds is None:
-        return _read_diagonals(statements, written, step)
+def _read_tiles(
+    statements: Statements, order: Order, classes: int, written: Forms, bounds: Holes, *, whole: bool
+) -> _Found:
+    """The loop over the tiles within bounds."""
     keep: str | None = None
     loops = written.tiled if order.tiled else written.plain
     body = statements.accept(loops.masked)
@@ -124,4 +148,4 @@ def _read_range(statements: Statements, order: Order, classes: int, written: For
         body = statements.take(loops.full)
     if order_of(body, classes) != order:
         raise ReadError("generated source: a loop loads in another order than it counts")
-    return integer(bounds, "tile"), ReadLoop(name_of(bounds, "lo"), name_of(bounds, "hi"), keep)
+    return integer(bounds, "tile"), ReadLoop(name_of(bounds, "lo"), name_of(bounds, "hi"), keep, whole=whole)

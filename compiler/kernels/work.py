@@ -37,24 +37,27 @@ WHOLE = Split()
 
 
 def swept_tiles(program: Program, index: int, n: int, nk: int) -> NDArray[np.int64]:
-    """[query tiles of class 0]: the key tiles that ``program.forward[index]`` visits for each, and with diagonals as
-    many more as cost as much. Class 0 is longest."""
+    """[query tiles of class 0]: the key tiles that ``program.forward[index]`` visits for each; diagonals and narrow
+    tiles are as many as cost as much. Class 0 is longest."""
     kernel = program.forward[index]
-    total = np.zeros(tile_count(kernel.order, 0, n, program.tile.query), dtype=np.int64)
+    held = program.queries_held(kernel)
+    total, whole = np.zeros(tile_count(kernel.order, 0, n, held), dtype=np.int64), Tile(held, program.tile.key)
     for sweep in kernel.sweeps:
         term = program.terms[sweep.term]
-        columns = tile_count(term.key, term.shift % term.key.classes, nk, program.tile.key)
+        tile = program.tile_of(sweep)
+        columns = tile_count(term.key, term.shift % term.key.classes, nk, tile.key)
         for span in sweep.ranges:
             for low, high in bounds(span, len(total), 0, columns, n, "I", nk).values():
                 visited = np.maximum(high - low, 0)
-                total += np.ceil(visited * program.tile.diagonal).astype(np.int64) if span.diagonal else visited
+                cost = tile.diagonal if span.diagonal else tile.price / whole.price
+                total += np.ceil(visited * cost).astype(np.int64)
     return total
 
 
-def window(order: Order, tile: Tile, rows: int, offset: int, n: int) -> tuple[int, int]:
-    """The query tiles of class 0 that have a row in q, as a half-open range."""
+def window(order: Order, held: int, rows: int, offset: int, n: int) -> tuple[int, int]:
+    """The query tiles of class 0, of ``held`` ranks, that have a row in q, as a half-open range."""
     begin, end = order.whole(0, min(offset, n)), order.ranks(0, min(offset + rows, n))
-    return begin // tile.query, -(-end // tile.query)
+    return begin // held, -(-end // held)
 
 
 def split(work: NDArray[np.int64], first: int, instances: int, processors: int) -> Split:

@@ -13,8 +13,9 @@ from ..relations.relation import KEY, QUERY
 from ..relations.shadow import least
 from .candidates import LONGEST_PERIOD, candidates, pairs_of
 from .coarse import Refused, rough_ranges
-from .count import area, count_visits
-from .placement import Placement
+from .count import count_visits
+from .order import ALONE
+from .placement import KernelKind, Placement
 from .program import NATURAL, Order, Range, Tile
 from .split import Part
 from .tile import query_ranges
@@ -29,8 +30,9 @@ PASS_TILES = 32
 """What a further kernel costs besides its tiles, in unmasked ones of 128 x 128: resuming from (out, lse) moves each row
 once more."""
 
-FIRST = frozenset({(NATURAL, False)})
-"""The kernel that costs no more than itself: of tiles in natural order, which most programs have."""
+KEY_PASS_TILES = 16
+"""And what a further kernel of the gradients of keys costs that has all of them, where that of the queries has some: it
+adds to what is there. Half as much, since tiles are priced as forward has them."""
 
 TERM_TILES = 8
 """What a further placement costs, in such tiles: a loop more in a kernel."""
@@ -59,35 +61,57 @@ class Arrangement:
 
 
 def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
-    """The cheapest orders for each part, given those of the parts before it."""
+    """The cheapest orders for each part, given those of the parts before it; in the way that is cheapest for all."""
+    searches = [Search(part, candidates(part, tile), tile) for part in parts]
+    ways = [_one_by_one(searches, first) for first in (frozenset[KernelKind](), *first_kernels(tile))]
+    return min(ways, key=lambda way: total_price(way, tile))
+
+
+def total_price(arrangements: Sequence[Arrangement], tile: Tile) -> float:
+    """What arrangements cost together, overhead included."""
+    placements = [placement for each in arrangements for placement in each.placements]
+    return sum(each.price for each in arrangements) + overhead(placements, tile)
+
+
+def _one_by_one(searches: Sequence[Search], first: frozenset[KernelKind]) -> tuple[Arrangement, ...]:
     arrangements: list[Arrangement] = []
-    used = FIRST
-    for part in parts:
-        arrangements.append(cheapest(part, candidates(part, tile), tile, used))
-        used |= {placement.kernel for placement in arrangements[-1].placements}
+    used = first
+    for search in searches:
+        arrangements.append(search.cheapest(used))
+        used |= _kernels(arrangements[-1].placements, search.tile)
     return tuple(arrangements)
 
 
-def cheapest(
-    part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile, used: Set[tuple[Order, bool]] = FIRST
-) -> Arrangement:
-    """The cheapest of several placements of a part, of which the first is that in natural order. Raises Refused where
-    none of them has ranges."""
-    length = reference_length(part)
-    allowed = (each for each in choices if _is_allowed(each, used))
-    outlined = [(each, found) for each in allowed if (found := _outlined(each, tile, length)) is not None]
-    if not outlined:
-        raise Refused(f"no order gives {part.label} tiles in ranges")
-    tiled = [(each, found) for each in _near(outlined) if (found := _tiled(each, tile, length)) is not None]
-    placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], used))
-    counts = {id(each): found[0] for each, found in (*outlined, *tiled)}
-    rejected = tuple((describe(each), counts[id(each)]) for each, _ in outlined if each is not placements)
-    return Arrangement(part, placements, length, tiles, price, rejected)
+class Search:
+    """The placements of a part, of which the first is that in natural order, each priced at most once. Raises Refused
+    where none of them has ranges."""
+
+    def __init__(self, part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile) -> None:
+        self.part, self.tile, self._length = part, tile, reference_length(part)
+        outlined = ((each, _outlined(each, tile, self._length)) for each in choices)
+        self._outlined = [(each, found) for each, found in outlined if found is not None]
+        self._tiled: dict[int, tuple[int, float] | None] = {}
+        if not self._outlined:
+            raise Refused(f"no order gives {part.label} tiles in ranges")
+
+    def cheapest(self, used: Set[KernelKind]) -> Arrangement:
+        """The cheapest placements, beside the kernels that are used."""
+        allowed = [entry for entry in self._outlined if _is_allowed(entry[0], used)]
+        tiled = [(each, found) for each in _near(allowed) if (found := self._exactly(each)) is not None]
+        placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], self.tile, used))
+        counts = {id(each): found[0] for each, found in (*allowed, *tiled)}
+        rejected = tuple((describe(each), counts[id(each)]) for each, _ in allowed if each is not placements)
+        return Arrangement(self.part, placements, self._length, tiles, price, rejected)
+
+    def _exactly(self, placements: tuple[Placement, ...]) -> tuple[int, float] | None:
+        if id(placements) not in self._tiled:
+            self._tiled[id(placements)] = _tiled(placements, self.tile, self._length)
+        return self._tiled[id(placements)]
 
 
-def _is_allowed(placements: Sequence[Placement], used: Set[tuple[Order, bool]]) -> bool:
+def _is_allowed(placements: Sequence[Placement], used: Set[KernelKind]) -> bool:
     """Pairs in one tiled order are hard to compare with pairs in another: a program has one."""
-    tiled = {order for order, _ in used if order.tiled}
+    tiled = {kind.order for kind in used if kind.order.tiled}
     return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
 
 
@@ -117,16 +141,19 @@ def _tiled(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[in
 
 def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, float]:
     """(tiles, price): those that the ranges visit at length n, in all classes, and what they cost, in unmasked ones of
-    ``TILE``. Diagonals are as many tiles as would hold their pairs."""
+    ``TILE``. Diagonals, and narrower tiles, are as many as would hold their pairs."""
     return _cost([(query_ranges(one, tile), one) for one in placements], tile, n)
 
 
 def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: int) -> tuple[int, float]:
-    visits = [each for spans, one in ranges for each in count_visits(spans, one, tile, n)]
-    # The mask of a diagonal is one predicate beside the sums over the features.
-    price = sum(each.tiles * (MASKED if each.masked else 1) + each.diagonals * tile.diagonal for each in visits)
-    tiles = area(sum(each.tiles for each in visits), sum(each.diagonals for each in visits), tile)
-    return tiles, price * tile.price
+    visits = [(each, one.within(tile)) for spans, one in ranges for each in count_visits(spans, one, tile, n)]
+    # The mask of a diagonal, row or column is one predicate beside the sums over the features.
+    price = sum(
+        own.price * (each.tiles * (MASKED if each.masked and not own.vector else 1) + each.diagonals * own.diagonal)
+        for each, own in visits
+    )
+    scores = sum(each.tiles * own.pairs + each.diagonals * own.query for each, own in visits)
+    return -(-scores // tile.pairs), price
 
 
 def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
@@ -143,13 +170,35 @@ def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple
 
 
 def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
-    return query_ranges(placement, tile) if placement.diagonal else rough_ranges(placement, tile)
+    return query_ranges(placement, tile) if placement.diagonal else rough_ranges(placement, placement.within(tile))
 
 
-def overhead(placements: Sequence[Placement], used: Set[tuple[Order, bool]] = FIRST) -> int:
-    """What placements cost besides their tiles, in those of ``TILE``, where there are some kernels."""
-    kernels = {placement.kernel for placement in placements} - used
-    return PASS_TILES * len(kernels) + TERM_TILES * len(placements)
+def first_kernels(tile: Tile) -> tuple[frozenset[KernelKind], frozenset[KernelKind]]:
+    """Those that a program may have in any case, so that a part may count on them: the kernels in natural order that
+    multiply matrices; or that do not."""
+    matrix, vector = (
+        frozenset({KernelKind("query", NATURAL, tile.query, vector), KernelKind("key", NATURAL, tile.key, vector)})
+        for vector in (False, True)
+    )
+    return matrix, vector
+
+
+def overhead(placements: Sequence[Placement], tile: Tile, used: Set[KernelKind] = frozenset()) -> float:
+    """What placements cost besides their tiles, in those of ``TILE``, where there are some kernels; where there are
+    none, the first kernel of either side that has all tokens finds nothing there."""
+    queries = {one.by_query(tile) for one in placements} - used
+    shared, own = (
+        {one.by_key(tile) for one in placements if one.key.covers_all and one.query.covers_all == every}
+        for every in (True, False)
+    )
+    few = own - shared - used
+    forward = len(queries) - (not used and any(kind.order.covers_all for kind in queries))
+    backward = len(few) - (not used and not shared and bool(few))
+    return PASS_TILES * forward + KEY_PASS_TILES * backward + TERM_TILES * len(placements)
+
+
+def _kernels(placements: Sequence[Placement], tile: Tile) -> frozenset[KernelKind]:
+    return frozenset(kind for one in placements for kind in (one.by_query(tile), one.by_key(tile)))
 
 
 def describe(placements: Sequence[Placement]) -> str:
@@ -161,6 +210,8 @@ def describe(placements: Sequence[Placement]) -> str:
 def _form(placement: Placement) -> str:
     if placement.diagonal:
         return " by diagonals"
+    if placement.tile is not None:
+        return f" in tiles of {placement.tile.query} x {placement.tile.key}"
     return f" by rows of {placement.row}" if placement.row else ""
 
 
@@ -171,4 +222,6 @@ def _name(order: Order) -> str:
         return f"residue {order.period}"
     if order.tiled:
         return f"boxes of {' x '.join(str(extent) for extent, _ in order.digits[: len(order.digits) // 2 + 1][::-1])}"
+    if order.period == ALONE:
+        return f"{order.start}..{order.start + order.count - 1} alone"
     return f"packed {order.count} of {order.period} from {order.start}"

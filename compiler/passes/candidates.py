@@ -12,6 +12,9 @@ occupy, the differences between query and key residues.
     residue m / residue m        when (i - j) mod m takes few values d: one placement per d, key class c - d
     natural / packed, packed / natural, packed / packed
                                  when keys (queries) occupy few runs of the residues mod m: one placement per run
+    natural / alone, alone / natural
+                 when keys (queries) are a few tokens, whatever the length: one placement per run of them, in tiles no
+                 wider than the matrix units need, or of one token, without them
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from typing import TypeVar
 
 from ...patterns_dsl.syntax import Direction
 from ..relations.context import BudgetExceeded, budget, quote
-from ..relations.periods import finite, members, occupied
+from ..relations.periods import finite, members, occupied, runs
 from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS, lengths
 from .diagonal import few_differences
 from .grids import in_boxes
+from .order import alone
 from .placement import SPACE, Placement, class_of_keys
 from .program import NATURAL, Order, Tile
 from .split import Part
@@ -44,6 +48,12 @@ MOST_SHIFTS = 8
 MOST_RUNS = 4
 """A packed order is tried when the occupied residues form at most this many runs."""
 
+NARROW = 16
+"""The least side of a product of matrices."""
+
+MOST_COLUMNS = 4
+"""More single keys than this, or queries, cost more than a narrow tile."""
+
 _SEARCH = 20_000
 """For one question about moduli and residues; stock patterns answer theirs within half of it. Where it is not enough,
 the orders that hang on the answer are not tried: a relation of many moduli would keep the search busy for hours."""
@@ -51,15 +61,13 @@ the orders that hang on the answer are not tried: a relation of many moduli woul
 
 def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     """The placements of a part in each choice of orders, those in natural order first."""
-    yield from in_natural_order(part, tile)
+    yield from in_orders_of_all(part, tile)
     formula = pairs_of(part)
-    if part.relation.direction is not Direction.CROSS:
-        natural = place(part, formula, NATURAL, NATURAL, 0)
-        yield from in_boxes(natural, tile, lambda order: place(part, formula, order, order, 0))
     sides = _within_reach(lambda: _sides(formula))
     if not sides:
         return
     keys, queries, moduli = sides
+    yield from _of_few(part, formula, keys, queries, tile)
     for modulus in moduli:
         if shifts := _within_reach(partial(_residues, formula, modulus)):
             order = Order(modulus, 1, 0, modulus)
@@ -69,6 +77,15 @@ def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
         for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
             if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
                 yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
+
+
+def in_orders_of_all(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
+    """The placements in orders in which every token has a rank: those in natural order first, then those in boxes."""
+    yield from in_natural_order(part, tile)
+    formula = pairs_of(part)
+    if part.relation.direction is not Direction.CROSS:
+        natural = place(part, formula, NATURAL, NATURAL, 0)
+        yield from in_boxes(natural, tile, lambda order: place(part, formula, order, order, 0))
 
 
 def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
@@ -89,6 +106,28 @@ def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
                 term = f"floor(v_b / {outer}) - floor(v_a / {outer})"
                 parts = (natural.pairs & IntegerSet.parse(SPACE, f"{term} = {step}") for step in steps)
                 yield tuple(replace(natural, pairs=pairs, row=row) for pairs in parts)
+
+
+def _of_few(
+    part: Part, formula: IntegerSet, keys: IntegerSet, queries: IntegerSet, tile: Tile
+) -> Iterator[tuple[Placement, ...]]:
+    """The placements of a part with few keys in columns, and of one with few queries in rows: the others lie in natural
+    order."""
+    for tokens, by_key in ((keys, True), (queries, False)):
+        few = _within_reach(partial(_few, tokens)) or ()
+        orders = [(NATURAL, alone(*run)) if by_key else (alone(*run), NATURAL) for run in few]
+        for width in (NARROW, 1):
+            own = Tile(tile.query, min(tile.key, width)) if by_key else Tile(min(tile.query, width), tile.key)
+            if orders and own != tile and (width > 1 or sum(last - first for first, last in few) <= MOST_COLUMNS):
+                placed = _placed(part, formula, [(*order, 0) for order in orders])
+                yield tuple(replace(one, tile=own) for one in placed)
+
+
+def _few(tokens: IntegerSet) -> tuple[tuple[int, int], ...]:
+    """The runs [first, last) of few tokens, in tiles of ``NARROW``; none where there are more at some length."""
+    numbers = tokens.for_some(*LENGTHS)
+    found = (runs(numbers, MOST_RUNS) or ()) if finite(numbers) else ()
+    return found if all(last - first <= NARROW for first, last in found) else ()
 
 
 def pairs_of(part: Part) -> IntegerSet:

@@ -22,6 +22,7 @@ from ..relations.periods import finite, runs
 from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS
 from ..relations.shadow import bounds, free_of
+from .axes import by_axes
 from .count import count_range
 from .full import only_full
 from .outline import Outline, outline
@@ -36,6 +37,9 @@ LENGTH, PERIODS = 16_384, 8
 
 WORTH = 0.9
 """A longer way to write a range is taken where it leaves less than this share of its tiles."""
+
+MOST_PIECES = 4
+"""Of more convex pieces in boxes of a grid no outline is looked for beside the tiles along its axes."""
 
 MOST_MARKS = 3
 """Only the largest moduli of a term are marked."""
@@ -59,8 +63,14 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
         return ()
     length = max(LENGTH, *(PERIODS * m for m in (0, *placement.pairs.moduli) if m <= LENGTH))
     count = partial(count_range, placement=placement, tile=tile, n=length, still=still)
-    view = outline(placement, tile, still, swept, MOST_MARKS)
-    found = [_fewest(ways, view, count) for ways in _ways(view, placement, tile, still, swept)]
+    along = by_axes(placement, tile, still)
+    if along is not None and _suffices(along, placement, tile, still, swept, count):
+        found = [along]
+    else:
+        view = outline(placement, tile, still, swept, MOST_MARKS)
+        found = [_fewest(ways, view, count) for ways in _ways(view, placement, tile, still, swept)]
+        if along is not None and count(along) < sum(map(count, found)):
+            found = [along]
     return tuple(replace(span, masked=not only_full(span, placement, tile, still, length)) for span in found)
 
 
@@ -68,8 +78,26 @@ def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     """Key ranges as ``coarse_ranges`` has them, at a glance: with one modulus marked, written the first way."""
     if (placement.pairs & placement.existing).empty:
         return ()
-    view = outline(placement, tile, "I", "J", 1)
-    return tuple(_fewest(islice(ways, 1), view, lambda _: 0) for ways in _ways(view, placement, tile, "I", "J"))
+    count = partial(count_range, placement=placement, tile=tile, n=LENGTH, still="I")
+    along = by_axes(placement, tile, "I")
+    if along is not None and _suffices(along, placement, tile, "I", "J", count):
+        return (along,)
+    return tuple(_at_a_glance(placement, tile, "I", "J"))
+
+
+def _suffices(
+    along: Range, placement: Placement, tile: Tile, still: str, swept: str, count: Callable[[Range], int]
+) -> bool:
+    """Whether tiles along the axes of a grid need no outline beside them: of many pieces it is long to find, and never
+    much better than at a glance."""
+    if len(placement.pairs.disjuncts()) > MOST_PIECES:
+        return True
+    return 2 * count(along) <= sum(map(count, _at_a_glance(placement, tile, still, swept)))
+
+
+def _at_a_glance(placement: Placement, tile: Tile, still: str, swept: str) -> list[Range]:
+    view = outline(placement, tile, still, swept, 1)
+    return [_fewest(islice(ways, 1), view, lambda _: 0) for ways in _ways(view, placement, tile, still, swept)]
 
 
 def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: str) -> Iterator[Iterator[Range]]:

@@ -26,16 +26,11 @@ class Visits:
 
 
 def count_visits(ranges: Sequence[Range], placement: Placement, tile: Tile, n: int) -> tuple[Visits, ...]:
-    """What each key range visits at length n."""
-    counts = ((span, count_range(span, placement, tile, n, "I")) for span in ranges)
+    """What each key range visits at length n, in a program of tiles ``tile``."""
+    counts = ((span, count_range(span, placement, placement.within(tile), n, "I")) for span in ranges)
     return tuple(
         Visits(0, count, span.masked) if span.diagonal else Visits(count, 0, span.masked) for span, count in counts
     )
-
-
-def area(tiles: int, diagonals: int, tile: Tile) -> int:
-    """The tiles that would hold as many pairs: a diagonal of a query tile has one key for each query."""
-    return tiles + -(-diagonals // tile.key)
 
 
 def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str) -> int:

@@ -1,4 +1,5 @@
-"""fuse: terms that share a stationary order share a kernel, tiles with tiles and diagonals with diagonals.
+"""fuse: terms that share a stationary order share a kernel, where their stationary tiles have as many ranks: tiles with
+tiles, and diagonals with diagonals, rows and columns.
 
 Forward (and the gradient of q) keeps query tiles stationary, so terms with one query order form one kernel with one
 softmax; the gradients of k and v keep key tiles stationary, so there terms with one key order do. Kernels whose order
@@ -17,26 +18,27 @@ from .tile import key_ranges, query_ranges
 
 def fuse(name: str, direction: Direction, placements: Sequence[Placement], tile: Tile) -> Program:
     """The program that computes the placements, disjoint as they are, as a chain of kernels."""
-    terms = tuple(Term(p.label, p.line, p.query, p.key, p.shift, p.keep) for p in placements)
+    terms = tuple(Term(p.label, p.line, p.query, p.key, p.shift, p.keep, p.tile) for p in placements)
     return Program(
         name,
         direction is Direction.CAUSAL,
         tile,
         terms,
-        forward=_kernels(placements, lambda placement: placement.query, lambda p: query_ranges(p, tile)),
-        backward=_kernels(placements, lambda placement: placement.key, lambda p: key_ranges(p, tile)),
+        forward=_kernels(placements, lambda p: (p.query, p.within(tile).query), lambda p: query_ranges(p, tile)),
+        backward=_kernels(placements, lambda p: (p.key, p.within(tile).key), lambda p: key_ranges(p, tile)),
         cross=direction is Direction.CROSS,
     )
 
 
 def _kernels(
     placements: Sequence[Placement],
-    order: Callable[[Placement], Order],
+    still: Callable[[Placement], tuple[Order, int]],
     ranges: Callable[[Placement], tuple[Range, ...]],
 ) -> tuple[Kernel, ...]:
-    groups: dict[tuple[Order, bool], list[Sweep]] = {}
+    """``still``: the stationary order of a placement, and the ranks of its tile."""
+    groups: dict[tuple[Order, int, bool], list[Sweep]] = {}
     for index, placement in enumerate(placements):
-        kind = order(placement), placement.diagonal
+        kind = *still(placement), placement.vector
         groups.setdefault(kind, []).append(Sweep(index, ranges(placement)))
-    kernels = (Kernel(shared, tuple(sweeps)) for (shared, _), sweeps in groups.items())
+    kernels = (Kernel(shared, tuple(sweeps)) for (shared, _, _), sweeps in groups.items())
     return tuple(sorted(kernels, key=lambda kernel: not kernel.order.covers_all))

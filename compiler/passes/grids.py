@@ -19,7 +19,7 @@ from .order import Order, grid
 from .placement import Placement
 from .program import Tile
 
-WIDTHS = (16, 8, 32)
+WIDTHS = (16, 8, 32, 4)
 """Columns of a box that are tried, where they divide a row."""
 
 MOST_ROWS = 64
@@ -35,10 +35,10 @@ def in_boxes(natural: Placement, tile: Tile, place: Callable[[Order], Placement]
     moduli = [modulus for modulus in natural.pairs.moduli if modulus <= LONGEST_ROW]
     for width in moduli:
         if width > tile.key and _is_window(existing, width):
-            yield from _boxed((width,), tile, place)
+            yield from _boxed((width,), natural, tile, place)
         for plane in (other for other in moduli if other > max(width, tile.key) and other % width == 0):
             if _is_window(existing, width, plane):
-                yield from _boxed((width, plane), tile, place)
+                yield from _boxed((width, plane), natural, tile, place)
 
 
 def _is_window(pairs: IntegerSet, width: int, plane: int = 0) -> bool:
@@ -55,12 +55,14 @@ def _is_window(pairs: IntegerSet, width: int, plane: int = 0) -> bool:
     return low is not None and high is not None and max(-low, high) <= width // 4
 
 
-def _boxed(widths: tuple[int, ...], tile: Tile, place: Callable[[Order], Placement]) -> Iterator[tuple[Placement, ...]]:
+def _boxed(
+    widths: tuple[int, ...], natural: Placement, tile: Tile, place: Callable[[Order], Placement]
+) -> Iterator[tuple[Placement, ...]]:
     for side in WIDTHS:
         for box in _boxes(widths, side, tile.query):
             order = grid(widths, box)
             if order.count <= LONGEST_ROW:
-                yield (replace(place(order), row=widths[0] // side * tile.query),)
+                yield (replace(place(order), row=widths[0] // side * tile.query, tokens=natural.pairs),)
 
 
 def _boxes(widths: tuple[int, ...], side: int, cells: int) -> Iterator[tuple[int, ...]]:

@@ -2,7 +2,8 @@
 
     A | B  ->  one term        when A and B are in the same orders and their tiles overlap or adjoin enough, or both
                                are diagonals
-    all    ->  one term        when natural order costs no more for all together than their own orders for each
+    all    ->  one term        when natural order, or that of boxes, costs no more for all together than their own
+                               orders for each
 
 Diagonals of a log-sparse pattern that fall into the same tiles become one masked term again, and so do the windows at
 the borders of a grid and that in its middle. What a union would touch is estimated by the hull of what its parts touch,
@@ -21,8 +22,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrange import TERM_TILES, Arrangement, cheapest, cost_of, overhead
-from .candidates import in_natural_order
+from .arrange import TERM_TILES, Arrangement, Search, cost_of, overhead
+from .candidates import in_orders_of_all
 from .coarse import Refused
 from .count import bounds, tile_count
 from .placement import Placement
@@ -83,7 +84,7 @@ def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Exten
     if one.placements[0].diagonal:
         joined = _diagonals(one, two, tile)
         return None if joined is None else (joined, extents)
-    limit = _tiles(extents) + _tiles(others) + 2 * TERM_TILES / tile.price
+    limit = _tiles(extents) + _tiles(others) + 2 * TERM_TILES / one.placements[0].within(tile).price
     if _tiles((extents[0].hull(others[0]), extents[1].hull(others[1]))) >= limit:
         return None
     joined = _joined(one, two, tile)
@@ -92,7 +93,7 @@ def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Exten
 
 
 def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
-    """All in natural order, or each in its own, whichever costs less, or has ranges at all."""
+    """All in natural order or in boxes, or each in its own, whichever costs less, or has ranges at all."""
     if len(parts) < 2:
         return tuple(parts)
     placements = [placement for part in parts for placement in part.placements]
@@ -101,7 +102,8 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
     relation = reduce(operator.or_, (part.part.relation for part in parts))
     together = Part(relation, label, parts[0].part.line)
     try:
-        whole = cheapest(together, in_natural_order(together, tile), tile)
+        search = Search(together, in_orders_of_all(together, tile), tile)
+        whole = search.cheapest(frozenset())
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
         return tuple(parts)
     return (whole,) if _price(whole.placements, tile, length) <= price else tuple(parts)
@@ -111,8 +113,8 @@ def _price(placements: Sequence[Placement], tile: Tile, length: int) -> float:
     """Of both directions together."""
     forward = cost_of(placements, tile, length)[1]
     diagonals = cost_of([one for one in placements if one.diagonal], tile, length)[1]
-    keys = sum(_extent(one, tile, length, "J").tiles * one.query.classes for one in placements)
-    return forward + diagonals + keys * tile.price + 2 * overhead(placements)
+    keys = sum(_extent(one, tile, length, "J").tiles * one.query.classes * one.within(tile).price for one in placements)
+    return forward + diagonals + keys + 2 * overhead(placements, tile)
 
 
 def _tiles(extents: _Extents) -> int:
@@ -127,8 +129,9 @@ def _extent(placement: Placement, tile: Tile, n: int, still: Literal["I", "J"]) 
     total = _Extent({})
     if placement.diagonal:
         return total
-    key_class = placement.shift % placement.key.classes
-    queries, keys = tile_count(placement.query, 0, n, tile.query), tile_count(placement.key, key_class, n, tile.key)
+    own_tile, key_class = placement.within(tile), placement.shift % placement.key.classes
+    queries = tile_count(placement.query, 0, n, own_tile.query)
+    keys = tile_count(placement.key, key_class, n, own_tile.key)
     if still == "I":
         spans, own, cls, others = query_ranges(placement, tile), queries, 0, keys
     else:
@@ -142,7 +145,8 @@ def _alike(left: Arrangement, right: Arrangement) -> bool:
     if len(left.placements) != 1 or len(right.placements) != 1:
         return False
     a, b = left.placements[0], right.placements[0]
-    return (a.query, a.key, a.shift, a.row, a.diagonal) == (b.query, b.key, b.shift, b.row, b.diagonal)
+    alike = (a.query, a.key, a.shift, a.row, a.diagonal) == (b.query, b.key, b.shift, b.row, b.diagonal)
+    return alike and a.tile == b.tile
 
 
 def _diagonals(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement | None:
@@ -157,7 +161,8 @@ def _diagonals(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement
 def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:
     a, b = left.placements[0], right.placements[0]
     labels = dict.fromkeys((*a.label.split(" | "), *b.label.split(" | ")))
-    placement = replace(a, pairs=a.pairs | b.pairs, label=" | ".join(labels))
+    tokens = None if a.tokens is None or b.tokens is None else a.tokens | b.tokens
+    placement = replace(a, pairs=a.pairs | b.pairs, tokens=tokens, label=" | ".join(labels))
     part = replace(left.part, relation=left.part.relation | right.part.relation, label=placement.label)
     length = max(left.length, right.length)
     tiles, price = cost_of([placement], tile, length)

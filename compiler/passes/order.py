@@ -99,6 +99,14 @@ class Order:
 
 NATURAL = Order(period=1, count=1, start=0, classes=1)
 
+ALONE = 1 << 24
+"""A period longer than sequences are. Nothing hangs on that but the number of ranks."""
+
+
+def alone(first: int, last: int) -> Order:
+    """The order of the tokens first..last-1, and of no others of a sequence shorter than ``ALONE``."""
+    return Order(ALONE, last - first, first, 1)
+
 
 def grid(widths: tuple[int, ...], box: tuple[int, ...]) -> Order:
     """The order of a grid box by box. ``widths`` are tokens a row, a plane, ...; ``box`` the cells of a box along a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from ..relations.context import quote
 from ..relations.integer import Predicate
@@ -15,9 +16,22 @@ SPACE = ("c", "a", "b")
 
 
 @dataclass(frozen=True)
+class KernelKind:
+    """What the placements of one kernel have in common: the stationary side and its order, how many of its ranks are
+    held, and whether matrix units are left alone."""
+
+    side: Literal["query", "key"]
+    order: Order
+    held: int
+    vector: bool
+
+
+@dataclass(frozen=True)
 class Placement:
     """``pairs`` is over SPACE, unbounded above. With rows, of as many ranks, its ranges are fans over the difference
-    between the row of the swept rank and that of the stationary one. Where it is ``diagonal`` they are of diagonals."""
+    between the row of the swept rank and that of the stationary one. Where it is ``diagonal`` they are of diagonals.
+    ``tile``: its own, where one of the sides is narrower than those of the program. ``tokens``: in boxes of a grid the
+    same pairs in natural order, over SPACE too."""
 
     pairs: IntegerSet
     query: Order
@@ -28,11 +42,25 @@ class Placement:
     row: int = 0
     lengths: tuple[str, ...] = ("n",)
     diagonal: bool = False
+    tile: Tile | None = None
+    tokens: IntegerSet | None = None
+
+    def by_query(self, tile: Tile) -> KernelKind:
+        """The kernel that computes it forward, in a program of tiles ``tile``."""
+        return KernelKind("query", self.query, self.within(tile).query, self.vector)
+
+    def by_key(self, tile: Tile) -> KernelKind:
+        """And that of the gradients of keys."""
+        return KernelKind("key", self.key, self.within(tile).key, self.vector)
 
     @property
-    def kernel(self) -> tuple[Order, bool]:
-        """What the placements of one kernel have in common: the order of queries, and whether there are diagonals."""
-        return self.query, self.diagonal
+    def vector(self) -> bool:
+        """Whether matrix units are left alone."""
+        return self.diagonal or (self.tile is not None and self.tile.vector)
+
+    def within(self, tile: Tile) -> Tile:
+        """Its tile in a program of tiles ``tile``."""
+        return self.tile or tile
 
     @cached_property
     def domain(self) -> IntegerSet:

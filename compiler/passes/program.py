@@ -2,8 +2,9 @@
 
 A program computes one pattern as a chain of *terms*, disjoint relations whose union is the pattern. Each term looks
 at its queries and its keys in an *order*, a renumbering of tokens by (class, rank) in which the term is blocky, and
-touches tiles of ``tile.query`` x ``tile.key`` ranks, or *diagonals*: of a query tile the pairs with one difference
-b - a, and no others. Which is said by closed-form *ranges*, so a program has no table that grows with the length.
+touches tiles of ``tile.query`` x ``tile.key`` ranks, narrower where few queries or few keys are all that it has; or
+*diagonals*: of a query tile the pairs with one difference b - a, and no others. Which is said by closed-form *ranges*,
+so a program has no table that grows with the length.
 
 Names of the variables in ranges and masks:
 
@@ -26,10 +27,10 @@ from .order import NATURAL, Order
 __all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "range_variables"]
 
 
-PAIR_OF_A_DIAGONAL = 32
-"""A pair of a diagonal costs as much as so many of an unmasked tile of 128 x 128. It is computed by the vector units of
-a GPU, and those of a tile by its matrix units, which by the data sheets do 15 times as much in the same time (A100,
-H100); and for each product two factors are widened first. By arithmetic: on no GPU was it measured."""
+PAIR_BY_VECTORS = 32
+"""A pair of a diagonal, a row or a column costs as much as so many of an unmasked tile of 128 x 128. It is computed by
+the vector units of a GPU, and those of a tile by its matrix units, which by the data sheets do 15 times as much in the
+same time (A100, H100); and for each product two factors are widened first. By arithmetic: on no GPU was it measured."""
 
 _PAIR = {16: 4.0, 32: 2.0, 64: 1.05}
 """What a pair costs in a tile whose shorter side is this, in those of 128 x 128. An H200 took 1.0 to 1.1 times as long
@@ -39,7 +40,7 @@ and narrower instructions half as much. In those of 16 half of that again is by 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Ranks per tile, powers of two."""
+    """Ranks per tile, powers of two: from 16 on, as the matrix units take them, or 1, of a row or a column."""
 
     query: int
     key: int
@@ -50,14 +51,20 @@ class Tile:
         return self.query * self.key
 
     @property
+    def vector(self) -> bool:
+        """Whether it is a row or a column: one rank of one side, with all those of the other."""
+        return 1 in (self.query, self.key)
+
+    @property
     def price(self) -> float:
-        """What it costs without a mask, in those of 128 x 128."""
-        return self.pairs / TILE.pairs * _PAIR.get(min(self.query, self.key), 1.0)
+        """What it costs without a mask, in those of 128 x 128. Pairs of a row or a column are computed one by one."""
+        by = PAIR_BY_VECTORS if self.vector else _PAIR.get(min(self.query, self.key), 1.0)
+        return self.pairs / TILE.pairs * by
 
     @property
     def diagonal(self) -> float:
         """What a diagonal of its queries costs, in unmasked tiles: it has one key for each query."""
-        return PAIR_OF_A_DIAGONAL * self.query / (TILE.pairs * self.price)
+        return PAIR_BY_VECTORS * self.query / (TILE.pairs * self.price)
 
 
 TILE = Tile(128, 128)
@@ -114,7 +121,8 @@ def range_variables(span: Range) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Pairs (query rank a of class c, key rank b of class (c + shift) mod key.classes) with ``keep``.
+    """Pairs (query rank a of class c, key rank b of class (c + shift) mod key.classes) with ``keep``. ``tile``: its
+    own, where one of the sides is narrower than the program's.
 
     A term whose orders have several classes has equally many on both sides. ``keep`` is over the names c (always
     the *query* class), a, b and n; it is exact within the tiles of the ranges, and says nothing about tokens >= n.
@@ -126,6 +134,7 @@ class Term:
     key: Order
     shift: int
     keep: Predicate = TRUE
+    tile: Tile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +154,19 @@ class Sweep:
 class Kernel:
     """One launch. In ``Program.forward`` a query tile I of ``order`` is stationary and the ranges are key tiles J, in
     the variables (I, c, T, n); in ``Program.backward`` a key tile J is stationary and the ranges are query tiles. All
-    are tiles, or all diagonals: these need no matrix units, and run in blocks of fewer rows."""
+    stationary tiles have as many ranks. All sweeps need matrix units, or none does: those of diagonals, rows and
+    columns run in blocks of fewer ranks."""
 
     order: Order
     sweeps: tuple[Sweep, ...]
-
-    @property
-    def diagonal(self) -> bool:
-        """Whether its ranges are of diagonals."""
-        return any(sweep.diagonal for sweep in self.sweeps)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """Forward kernels run in order, each resuming the softmax from the (out, lse) of the one before. The gradient of
-    q uses the forward kernels again, that of k and v the backward kernels; all start from the final (out, lse)."""
+    q uses the forward kernels again, that of k and v the backward kernels; all start from the final (out, lse).
+
+    ``tile``: of all terms that have none of their own, which is narrower."""
 
     name: str
     causal: bool
@@ -173,3 +180,19 @@ class Program:
     def lengths(self) -> tuple[str, ...]:
         """The names of the lengths."""
         return ("nq", "nk") if self.cross else ("n",)
+
+    def tile_of(self, sweep: Sweep) -> Tile:
+        """The tile of the term that is swept."""
+        return self.terms[sweep.term].tile or self.tile
+
+    def is_vector(self, kernel: Kernel) -> bool:
+        """Whether it leaves matrix units alone."""
+        return any(sweep.diagonal or self.tile_of(sweep).vector for sweep in kernel.sweeps)
+
+    def queries_held(self, kernel: Kernel) -> int:
+        """Ranks of the stationary tile of a forward kernel."""
+        return self.tile_of(kernel.sweeps[0]).query
+
+    def keys_held(self, kernel: Kernel) -> int:
+        """Ranks of the stationary tile of a backward kernel."""
+        return self.tile_of(kernel.sweeps[0]).key

@@ -17,9 +17,11 @@ import numpy as np
 from ..relations.context import BudgetExceeded, budget
 from .arrange import Arrangement, arrange, cost_of, overhead, reference_length
 from .coarse import Refused
+from .count import count_visits
 from .merge import merge
 from .program import TILE, Tile
 from .split import Part, attended
+from .tile import query_ranges
 
 SMALLER = (Tile(64, 64), Tile(32, 32), Tile(16, 16))
 """The least block of a GPU's matrix units has 16 rows."""
@@ -59,7 +61,7 @@ def sizes(parts: Sequence[Part], tile: Tile | None = None) -> tuple[Sized, ...]:
     if tile is not None:
         return (first,)
     pairs = _pairs(parts, length)
-    if first.tiles * TILE.pairs <= MOST_WASTE * pairs:
+    if _scores(first) <= MOST_WASTE * pairs:
         return (first,)
     found = [first]
     for smaller in SMALLER:
@@ -74,6 +76,18 @@ def sizes(parts: Sequence[Part], tile: Tile | None = None) -> tuple[Sized, ...]:
         if found[-1].price > found[-2].price:
             break
     return tuple(sorted(found, key=partial(_rank, found)))
+
+
+def _scores(sized: Sized) -> int:
+    """That are computed at its length, where narrow tiles count as whole ones: these are narrow in smaller tiles too,
+    and say nothing of what is left."""
+    placements = [placement for each in sized.arrangements for placement in each.placements]
+    visits = (
+        each
+        for placement in placements
+        for each in count_visits(query_ranges(placement, sized.tile), placement, sized.tile, sized.length)
+    )
+    return sum(each.tiles * sized.tile.pairs + each.diagonals * sized.tile.query for each in visits)
 
 
 def _rank(found: Sequence[Sized], one: Sized) -> tuple[bool, bool, float]:
@@ -91,7 +105,7 @@ def _sized(parts: Sequence[Part], tile: Tile, length: int) -> Sized:
     arrangements = merge(arrange(parts, tile), tile)
     placements = [placement for each in arrangements for placement in each.placements]
     tiles, price = cost_of(placements, tile, length)
-    return Sized(tile, arrangements, length, tiles, price + overhead(placements))
+    return Sized(tile, arrangements, length, tiles, price + overhead(placements, tile))
 
 
 def _pairs(parts: Sequence[Part], length: int) -> float:

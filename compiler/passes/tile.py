@@ -29,14 +29,14 @@ _OPERATIONS = 64_000
 
 @lru_cache(maxsize=1024)  # layout search, merging and fusing ask for the same ones
 def query_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
-    """Key tiles J touched by query tile I of query class c, or its diagonals."""
-    return _ranges(placement, tile, "I", "J")
+    """Key tiles J touched by query tile I of query class c, or its diagonals, in a program of tiles ``tile``."""
+    return _ranges(placement, placement.within(tile), "I", "J")
 
 
 @lru_cache(maxsize=1024)
 def key_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
-    """Query tiles I that touch key tile J of key class c, or its diagonals."""
-    return _ranges(placement, tile, "J", "I")
+    """Query tiles I that touch key tile J of key class c, or its diagonals, in a program of tiles ``tile``."""
+    return _ranges(placement, placement.within(tile), "J", "I")
 
 
 def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:

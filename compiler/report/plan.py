@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 from ...patterns_dsl.syntax import Drawn
 from ..lower_learned import LearnedProgram
+from ..passes.order import ALONE
 from ..passes.program import NATURAL, Kernel, Order, Program
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
@@ -43,6 +44,7 @@ def _plan(program: Program) -> dict[str, Any]:
                 "key": order_name(term.key),
                 "shift": term.shift,
                 "keep": formula(term.keep),
+                **({} if term.tile is None else {"tile": {"query": term.tile.query, "key": term.tile.key}}),
             }
             for term in program.terms
         ],
@@ -81,6 +83,8 @@ def order_name(order: Order) -> str:
     if order.tiled:
         digits = " x ".join(f"{extent} by {stride}" for extent, stride in order.digits)
         return f"boxes {digits}, period {order.period}"
+    if order.period == ALONE:
+        return f"{order.start}..{order.start + order.count - 1} alone"
     if order.classes == 1:
         last = order.start + order.count - 1
         return f"packed {order.start}{f'..{last}' if last > order.start else ''} of {order.period}"

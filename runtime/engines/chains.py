@@ -99,10 +99,10 @@ class Chains:
     ) -> list[KernelRun]:
         """A launch for each member, all of one form. Where a block does not hold ``pack`` heads, these are apart."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
-        tile, diagonals = members[0].form(role, index)
+        tile, vector = members[0].form(role, index)
         lanes = self.part.queries * pack if role == "forward" else None
         shared, size = machine(q.device).shared, q.element_size()
-        options = launch.options(role, tile, q.shape[3], size, shared, lanes, diagonals=diagonals)
+        options = launch.options(role, tile, q.shape[3], size, shared, lanes, vector=vector)
         if options.block_q < pack:
             return self._runs(members, role, index, arguments, 1)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])

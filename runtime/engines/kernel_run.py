@@ -27,14 +27,10 @@ class Member:
         chain = self.program.backward if role == "backward_key" else self.program.forward
         return chain[index] if index < len(chain) else None
 
-    def is_diagonal(self, role: launch.Role, index: int) -> bool:
-        """Whether that is a kernel of diagonals."""
-        kernel = self.kernel(role, index)
-        return kernel is not None and kernel.diagonal
-
     def form(self, role: launch.Role, index: int) -> tuple[Tile, bool]:
-        """What kernels of one launch have in common: their blocks divide the tile, and fit diagonals or do not."""
-        return self.program.tile, self.is_diagonal(role, index)
+        """What kernels of one launch have in common: their blocks divide the tile, and hold what matrix units multiply,
+        or (True) vector units."""
+        return launch.form(self.program, role, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,9 @@ class KernelRun:
     build: bool = False
 
     @property
-    def diagonal(self) -> bool:
-        """Whether it is a kernel of diagonals, of every member."""
-        return self.members[0].is_diagonal(self.role, self.index)
+    def form(self) -> tuple[Tile, bool]:
+        """That of every member."""
+        return self.members[0].form(self.role, self.index)
 
     @property
     def ranks(self) -> int:

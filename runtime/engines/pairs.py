@@ -69,7 +69,7 @@ def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
 
 def _rectangles(program: Program, sweep: Sweep, cls: int, n: int, nk: int) -> Iterator[tuple[slice, slice, bool]]:
     """Ranks of queries and of keys, and whether the mask decides."""
-    term, tile = program.terms[sweep.term], program.tile
+    term, tile = program.terms[sweep.term], program.tile_of(sweep)
     tiles = tile_count(term.query, cls, n, tile.query)
     key_tiles = tile_count(term.key, (cls + term.shift) % term.key.classes, nk, tile.key)
     for span in sweep.ranges:

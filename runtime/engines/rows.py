@@ -174,7 +174,7 @@ class _Piece:
 
 def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iterator[_Piece]:
     """What the ranges of a sweep give to the tiles of these queries, tile by tile."""
-    term, tile = program.terms[sweep.term], program.tile
+    term, tile = program.terms[sweep.term], program.tile_of(sweep)
     classes, ranks, there = _locate(term.query, positions)
     for cls, at in np.unique(np.stack([classes, ranks // tile.query], axis=1)[there], axis=0).tolist():
         rows = np.flatnonzero(there & (classes == cls) & (ranks // tile.query == at))

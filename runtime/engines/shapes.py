@@ -58,7 +58,7 @@ class Reach:
 def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Iterator[list[list[Reach]]]:
     """What the tiles reach, part by part, each in the ways in which it can be said: of the ranges without a fan all
     together, and where there are gaps between them also one by one; then every step of each fan."""
-    tile, whole = program.tile, term.key.whole(group.key_first, nk)
+    tile, whole = program.tile_of(sweep), term.key.whole(group.key_first, nk)
     tiles = tile_count(term.query, group.first, n, tile.query)
     key_tiles = tile_count(term.key, group.key_first, nk, tile.key)
     plain: list[Reach] = []

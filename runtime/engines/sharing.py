@@ -20,14 +20,15 @@ _LARGEST_PARTS = 256 << 20
 def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
     """Whose keys are shared out in a forward launch of one program."""
     part, call, [member] = run.part, run.part.call, run.members
-    kernel, tile = member.program.forward[run.index], member.program.tile
+    kernel = member.program.forward[run.index]
+    held = member.program.queries_held(kernel)
     # The join takes the orders that have no digits.
     if call.documents is not None or kernel.order.tiled or run.blocks * run.bundles == 0:
         return work.WHOLE
     offset, n = (0, part.queries) if member.program.cross else (call.query_offset, part.keys)
-    blocks_of_tile = -(-min(part.queries, tile.query) // run.ranks)
+    blocks_of_tile = -(-min(part.queries, held) // run.ranks)
     per_tile = min(kernel.order.classes, part.queries) * blocks_of_tile * run.bundles
-    first, last = work.window(kernel.order, tile, part.queries, offset, n)
+    first, last = work.window(kernel.order, held, part.queries, offset, n)
     swept = _work(Pinned(member.program), run.index, n, part.keys)[first:last]
     return work.split(swept, first, per_tile, machine(arguments["q_ptr"].device).processors)
 
@@ -38,7 +39,8 @@ def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) 
 
     q, head_dim = arguments["q_ptr"], arguments["q_ptr"].shape[3]
     [member] = run.members
-    order, tile, blocks = member.program.forward[run.index].order, member.program.tile.query, run.blocks
+    kernel = member.program.forward[run.index]
+    order, tile, blocks = kernel.order, member.program.queries_held(kernel), run.blocks
     if split.hi < work.ALL:
         blocks = min(blocks, order.classes * (split.hi - split.lo) * (tile // run.ranks))
     row = blocks * run.options.block_q

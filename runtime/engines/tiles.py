@@ -79,8 +79,11 @@ __all__ = [
 
 @triton.jit
 def product(x, y, PRECISION: tl.constexpr):
-    """x @ y, summed in fp32. "fp32" widens the factors first: the interpreter cannot multiply bf16."""
-    if PRECISION == "fp32":
+    """x @ y, summed in fp32. "fp32" widens the factors first: the interpreter cannot multiply bf16. A row or a column,
+    which would fill a sixteenth of what matrix units multiply, takes sums."""
+    if x.shape[0] == 1 or y.shape[1] == 1:
+        return by_vectors(x, y)
+    elif PRECISION == "fp32":
         return tl.dot(x.to(tl.float32), y.to(tl.float32), input_precision="ieee")
     else:
         return tl.dot(x, y, input_precision=PRECISION)
@@ -88,11 +91,26 @@ def product(x, y, PRECISION: tl.constexpr):
 
 @triton.jit
 def add_product(total, x, y, PRECISION: tl.constexpr):
-    """total + x @ y, with x rounded to the type of y."""
-    if PRECISION == "fp32":
+    """total + x @ y, with x rounded to the type of y, but for the sums of a row or a column."""
+    if x.shape[0] == 1 or x.shape[1] == 1:
+        return total + by_vectors(x, y)
+    elif PRECISION == "fp32":
         return tl.dot(x.to(y.dtype).to(tl.float32), y.to(tl.float32), total, input_precision="ieee")
     else:
         return tl.dot(x.to(y.dtype), y, total, input_precision=PRECISION)
+
+
+@triton.jit
+def by_vectors(x, y):
+    """x @ y as sums of products in fp32, of which none is in vain. One side is 1. Not as one sum over three axes, which
+    Triton's compiler takes for a product of matrices, and rounds as one."""
+    x, y = x.to(tl.float32), y.to(tl.float32)
+    if x.shape[1] == 1:
+        return x * y
+    elif y.shape[1] == 1:
+        return tl.sum(x * tl.trans(y), 1)[:, None]
+    else:
+        return tl.sum(tl.trans(x) * y, 0)[None, :]
 
 
 @triton.jit

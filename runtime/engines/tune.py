@@ -165,9 +165,8 @@ def worth_tuning(run: KernelRun) -> bool:
 
 def _candidates(run: KernelRun, q: Tensor) -> tuple[launch.Options, ...]:
     shared = machine(q.device).shared // len(run.members)
-    tile = run.members[0].program.tile
-    size, diagonals = q.element_size(), run.diagonal
-    found = launch.candidates(run.role, tile, q.shape[3], size, shared, run.options, diagonals=diagonals)
+    tile, vector = run.form
+    found = launch.candidates(run.role, tile, q.shape[3], q.element_size(), shared, run.options, vector=vector)
     return tuple(one for one in found if one.block_q >= run.pack)
 
 

@@ -116,17 +116,18 @@ def _visits(
     """(query tile, key tile, masked) of every tile that the ranges of a sweep visit for a class of queries."""
     term = program.terms[sweep.term]
     key_class = (query_class + term.shift) % term.key.classes
-    queries = tile_count(term.query, query_class, n, program.tile.query)
-    keys = tile_count(term.key, key_class, nk, program.tile.key)
+    tile = term.tile or program.tile
+    queries = tile_count(term.query, query_class, n, tile.query)
+    keys = tile_count(term.key, key_class, nk, tile.key)
     for span in sweep.ranges:
         if side == "forward":
             for low, high in bounds(span, queries, query_class, keys, n, "I", nk).values():
                 rows = range(queries)
-                yield from ((tile, other, span.masked) for tile in rows for other in range(low[tile], high[tile]))
+                yield from ((at, other, span.masked) for at in rows for other in range(low[at], high[at]))
         else:
             for low, high in bounds(span, keys, key_class, queries, n, "J", nk).values():
                 rows = range(keys)
-                yield from ((other, tile, span.masked) for tile in rows for other in range(low[tile], high[tile]))
+                yield from ((other, at, span.masked) for at in rows for other in range(low[at], high[at]))
 
 
 def _compute_diagonals(counts: NDArray[np.int64], program: Program, sweep: Sweep, side: str) -> None:
@@ -154,8 +155,9 @@ def _compute(
 ) -> None:
     """Add one for each pair of a tile."""
     term, (n, nk) = program.terms[index], counts.shape
-    a = query_tile * program.tile.query + np.arange(program.tile.query)[:, None]
-    b = key_tile * program.tile.key + np.arange(program.tile.key)[None, :]
+    tile = term.tile or program.tile
+    a = query_tile * tile.query + np.arange(tile.query)[:, None]
+    b = key_tile * tile.key + np.arange(tile.key)[None, :]
     i = tokens(term.query, query_class, a)
     j = tokens(term.key, (query_class + term.shift) % term.key.classes, b)
     keep: Any = (

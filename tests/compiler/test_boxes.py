@@ -26,6 +26,7 @@ from patternc.compiler.relations.integer import Const, Var, evaluate
 from patternc.compiler.report.plan import order_name
 from patternc.patterns_dsl.syntax import BoundPattern
 from patternc.runtime.engines.pairs import pairs_of
+from patternc.testing.verify.program import pair_counts
 
 ORDERS = [
     grid((64,), (16, 2)),
@@ -131,8 +132,23 @@ def test_a_window_of_seven_on_rows_of_256() -> None:
     window = "{ (i, j) : -3 <= i.x - j.x <= 3 and -3 <= i.y - j.y <= 3 }"
     bound = pc.loads(f"pattern p bidirectional grid(y, x = 256) {{ step {window} }}")["p"].bind().bound
     found = cost(bound, 16_384, 64, Tile(128, 128))
-    assert found.tiles == 940
-    assert [share.orders for share in found.shares] == ["boxes of 16 x 8 / boxes of 16 x 8 by rows of 4096"]
+    assert found.tiles == 760
+    assert [share.orders for share in found.shares] == ["boxes of 32 x 4 / boxes of 32 x 4 by rows of 8192"]
+
+
+def test_a_window_that_is_shifted_inwards_at_the_borders() -> None:
+    """Nine pieces, each of which is computed in the same boxes: those that a plain window of the same size meets."""
+    pattern = pc.library.load("neighborhood_2d")["neighborhood_2d"].bind()
+    found = lower(pattern.bound.union, pattern.bound.direction, "p", Tile(16, 16))
+    [term] = found.program.terms
+    assert term.query == term.key == grid((56,), (4, 4))
+    for n in (7 * 56, 13 * 56 + 9):
+        wanted = bruteforce.mask(pattern.bound.union, pattern.bound.direction, n)
+        for side in ("forward", "backward"):
+            assert np.array_equal(pair_counts(found.program, side, n), wanted), (n, side)
+    # Fourteen boxes of a row, 64 rows of them: three columns by three rows around each, less what sticks out.
+    price = cost(pattern.bound, 64 * 224, 64, Tile(16, 16))
+    assert (3 * 14 - 2) * (3 * 64 - 2) <= price.tiles <= (3 * 14 - 2) * (3 * 64 + 2)
 
 
 def test_confirm_refuses_another_grid() -> None:

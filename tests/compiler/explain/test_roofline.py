@@ -21,7 +21,7 @@ from patternc.compiler.explain.roofline import (
     Accelerator,
     roofline,
 )
-from patternc.compiler.passes.program import Tile
+from patternc.compiler.passes.program import TILE, Tile
 
 CARD = Accelerator("a card", flops=1e12, bandwidth=1e9)
 
@@ -30,8 +30,8 @@ def account(*shares: Share, n: int = 1000, tile: Tile = Tile(128, 128)) -> Cost:
     return Cost(n, 64, tile, shares, 50, 0)
 
 
-def share(kernel: int, full: int, masked: int, diagonals: int = 0) -> Share:
-    return Share("a term", 1, "natural / natural", kernel, full, masked, diagonals)
+def share(kernel: int, full: int, masked: int, diagonals: int = 0, tile: Tile = TILE) -> Share:
+    return Share("a term", 1, "natural / natural", kernel, full, masked, diagonals, tile)
 
 
 def test_products_take_their_share_of_the_peak() -> None:
@@ -52,7 +52,9 @@ def test_diagonals_run_on_slower_units() -> None:
     )
     assert found.forward.chosen.seconds == pytest.approx(tiles.forward.chosen.seconds)
     assert account(share(0, 10, 0, diagonals=129)).tiles == 10 + 2
-    assert account(share(0, 10, 0, diagonals=129)).reads == 139
+    assert account(share(0, 10, 0, diagonals=129)).reads == 139 * 128
+    assert account(share(0, 10, 1, tile=Tile(128, 16))).tiles == 2
+    assert account(share(0, 10, 1, tile=Tile(128, 16))).reads == 11 * 16
 
 
 def test_a_score_of_a_small_tile_takes_longer() -> None:
@@ -60,8 +62,8 @@ def test_a_score_of_a_small_tile_takes_longer() -> None:
     small, tall, large = (
         roofline(one, replace(CARD, bandwidth=1e18), batch=1, heads=1).forward.chosen.seconds - LAUNCH
         for one in (
-            account(share(0, 640, 0), tile=Tile(16, 16)),
-            account(share(0, 0, 0, diagonals=80), tile=Tile(16, 16)),
+            account(share(0, 640, 0, tile=Tile(16, 16)), tile=Tile(16, 16)),
+            account(share(0, 0, 0, diagonals=80, tile=Tile(16, 16)), tile=Tile(16, 16)),
             account(share(0, 10, 0)),
         )
     )

@@ -72,6 +72,17 @@ def test_packed_documents_and_capped_scores() -> None:
         assert stages["ptx"].count("ex2.approx") > plain[name]["ptx"].count("ex2.approx")
 
 
+def test_rows_and_columns_are_not_multiplied_as_matrices() -> None:
+    """Triton's compiler makes a product of matrices of some sums of products, and rounds its factors."""
+    bound = pc.loads("pattern p bidirectional { step global(first(1)) }")["p"].bound
+    program = lower(bound.union, bound.direction, "p").program
+    for dtype in ("bf16", "fp32"):
+        built = build(program, head_dim=64, dtype=dtype, target="sm_90")
+        assert len(built) == 6
+        assert {stages["report"].tensor_cores for stages in built.values()} == {()}
+        assert {stages["report"].spills for stages in built.values()} == {0}
+
+
 def test_two_sequences() -> None:
     """The kernels of a cross pattern: two lengths."""
     bound = pc.loads("pattern p cross { step local(4) | { (i, j) : nq - i = nk - j } }")["p"].bound

@@ -73,8 +73,20 @@ def test_a_program_that_breaks_its_contract_is_refused() -> None:
     mixed = (*natural.ranges, Range(Const(0), Const(1), False, diagonal=True))
     with pytest.raises(ValueError, match="not all diagonals"):
         emit(replace(program, forward=(Kernel(program.forward[0].order, (Sweep(0, mixed), packed)),)))
-    with pytest.raises(ValueError, match="not all diagonals"):
+    with pytest.raises(ValueError, match="not in every sweep"):
         emit(replace(program, forward=(Kernel(program.forward[0].order, (natural, Sweep(1, mixed[-1:]))),)))
+    own, summaries = program.terms
+    wide = replace(program, tile=Tile(32, 16), terms=(own, replace(summaries, tile=Tile(16, 16))))
+    with pytest.raises(ValueError, match="unequally many query ranks"):
+        emit(wide)
+    for tile, complaint in (
+        (Tile(16, 1), "not in every sweep"),
+        (Tile(32, 1), "narrower on one side"),
+        (Tile(1, 1), "narrower on one side"),
+        (Tile(16, 16), "narrower on one side"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            emit(replace(program, terms=(own, replace(summaries, tile=tile))))
     with pytest.raises(ValueError, match="powers of two"):
         emit(replace(program, tile=Tile(8, 16)))
 

@@ -34,9 +34,9 @@ def test_tiles_are_counted_as_the_kernels_visit_them(text: str, n: int) -> None:
 
 
 def test_a_window_of_rows() -> None:
-    assert window(NATURAL, TILE, 1, 100, 101) == (6, 7)
-    assert window(NATURAL, TILE, 101, 0, 101) == (0, 7)
-    assert window(Order(4, 1, 0, 4), TILE, 8, 120, 128) == (1, 2)
+    assert window(NATURAL, 16, 1, 100, 101) == (6, 7)
+    assert window(NATURAL, 16, 101, 0, 101) == (0, 7)
+    assert window(Order(4, 1, 0, 4), 16, 8, 120, 128) == (1, 2)
 
 
 def test_even_work_is_not_split() -> None:

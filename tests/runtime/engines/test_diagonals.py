@@ -77,7 +77,7 @@ def agree(program: Program, meaning: Meaning, q: Tensor, k: Tensor, v: Tensor, c
 def test_gradients(step: str, direction: str, elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagonals, "ELEMENTS", elements)
     program, meaning = found(step, direction)
-    assert any(kernel.diagonal for kernel in program.forward)
+    assert any(sweep.diagonal for kernel in program.forward for sweep in kernel.sweeps)
     for n, heads, kv_heads in ((1, 2, 2), (9, 4, 2), (237, 2, 1)):
         agree(program, meaning, *tensors(n, heads, kv_heads, batch=2), Call(0.3))
     agree(program, meaning, *tensors(130), Call(0.3, softcap=1.5))

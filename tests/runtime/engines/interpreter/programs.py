@@ -232,9 +232,37 @@ def diagonals() -> Case:
     return Case(program, related)
 
 
+def global_token(at: int = 3) -> Case:
+    """One token sees all and is seen by all, as a row and a column; the others see besides those of their own tile."""
+    alone = Order(1 << 24, 1, at, 1)
+    row = Term("row", 12, alone, NATURAL, 0, TRUE, Tile(1, TILE))
+    column = Term("column", 13, NATURAL, alone, 0, AnyOf((less(A, Const(at)), less(Const(at), A))), Tile(TILE, 1))
+    others = tuple(AnyOf((less(rank, Const(at)), less(Const(at), rank))) for rank in (A, B))
+    own = Term("own", 14, NATURAL, NATURAL, 0, All((*others, Compare("==", div(A, TILE), div(B, TILE)))))
+    own_tile, all_of_it = Range(ZERO, T, True), (Range(ZERO, T, False),)
+    program = Program(
+        "global_token",
+        False,
+        BlockTile,
+        (row, column, own),
+        (
+            Kernel(NATURAL, (Sweep(2, (Range(I, plus(I, ONE), True),)),)),
+            Kernel(NATURAL, (Sweep(1, (own_tile,)),)),
+            Kernel(alone, (Sweep(0, all_of_it),)),
+        ),
+        (
+            Kernel(NATURAL, (Sweep(2, (Range(J, plus(J, ONE), True),)),)),
+            Kernel(NATURAL, (Sweep(0, all_of_it),)),
+            Kernel(alone, (Sweep(1, (own_tile,)),)),
+        ),
+    )
+    return Case(program, lambda i, j: (i == at) | (j == at) | (i // TILE == j // TILE))
+
+
 CASES = {
     case.__name__: case
     for case in (
         dense_causal, dense_bidirectional, sliding_window, strided, fixed, rows, shifted, first_keys, diagonals,
+        global_token,
     )
 }  # fmt: skip

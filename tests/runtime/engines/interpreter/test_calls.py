@@ -80,7 +80,9 @@ def capped(case: Case, cap: float, scale: float, q: Tensor, k: Tensor, v: Tensor
 
 
 @pytest.mark.parametrize("scale, cap", [(0.25, 30.0), (1.0, 2.0), (-0.5, 1.0)])
-@pytest.mark.parametrize("name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "diagonals"])
+@pytest.mark.parametrize(
+    "name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "diagonals", "global_token"]
+)
 def test_capped_scores(name: str, scale: float, cap: float) -> None:
     case, inputs = CASES[name](), tensors(37)
     leaves = [x.double().requires_grad_() for x in inputs]
@@ -112,7 +114,7 @@ def test_two_sequences(name: str, nq: int, nk: int) -> None:
     agree(program, Call(0.25, spans), inputs, leaves, want, lse)
 
 
-@pytest.mark.parametrize("name", ["sliding_window", "strided", "fixed", "rows", "diagonals"])
+@pytest.mark.parametrize("name", ["sliding_window", "strided", "fixed", "rows", "diagonals", "global_token"])
 def test_bad_numbers_reach_only_rows_that_attend_to_them(name: str) -> None:
     case = CASES[name]()
     q, k, v = tensors(53)

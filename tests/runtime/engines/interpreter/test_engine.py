@@ -85,7 +85,7 @@ def test_every_program_equals_its_pattern(name: str, n: int) -> None:
     agree(CASES[name](), *tensors(n))
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed", "rows", "diagonals"])
+@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed", "rows", "diagonals", "global_token"])
 def test_padded_batches_and_groups_of_three(name: str) -> None:
     q, k, v = tensors(45, heads=3, kv_heads=1, batch=3)
     spans = torch.tensor([[0, 45], [7, 45], [0, 20]], dtype=torch.int32)
@@ -99,7 +99,9 @@ def test_an_empty_span() -> None:
     agree(CASES["dense_causal"](), q, k, v, spans=torch.tensor([[4, 4], [0, 20]], dtype=torch.int32))
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "shifted", "diagonals"])
+@pytest.mark.parametrize(
+    "name", ["dense_causal", "sliding_window", "strided", "fixed", "rows", "shifted", "diagonals", "global_token"]
+)
 @pytest.mark.parametrize("rows, offset", [(1, 52), (9, 30)])
 def test_queries_that_start_late(name: str, rows: int, offset: int) -> None:
     agree(CASES[name](), *tensors(53, rows=rows), offset=offset)
@@ -116,7 +118,7 @@ def test_head_dimensions_that_are_no_power_of_two(dim: int) -> None:
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
-@pytest.mark.parametrize("name", ["dense_causal", "strided", "diagonals"])
+@pytest.mark.parametrize("name", ["dense_causal", "strided", "diagonals", "global_token"])
 def test_half_precision(name: str, dtype: torch.dtype, tolerance: float) -> None:
     agree(CASES[name](), *tensors(37, dtype=dtype), tolerance=tolerance)
 

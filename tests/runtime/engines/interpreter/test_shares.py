@@ -34,7 +34,13 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, work.Split, int
     return seen
 
 
-FAST = [("dense_causal", 3, 1), ("fixed", 3, 1), ("dense_bidirectional", 2, 2), ("diagonals", 3, 1)]
+FAST = [
+    ("dense_causal", 3, 1),
+    ("fixed", 3, 1),
+    ("dense_bidirectional", 2, 2),
+    ("diagonals", 3, 1),
+    ("global_token", 3, 1),
+]
 SLOW = [(name, *heads) for name in ("sliding_window", "strided", "rows") for heads in ((3, 1), (2, 2))]
 
 
