@@ -166,6 +166,10 @@ def candidates(
         fits = swept >= 16 and still <= still_limit and swept <= swept_limit
         if fits and _shared_bytes(role, still, swept, stages, width * itemsize) <= shared:
             found.append(Options(query, key, warps, stages))
+    if still_limit < 64:  # no block of the list divides it
+        found.append(replace(first, num_stages=max(1, first.num_stages - 1)))
+        small = {"block_q": max(16, first.block_q // 2), "block_k": max(16, first.block_k // 2)}
+        found.append(replace(first, **small))
     return tuple(dict.fromkeys(found))
 
 

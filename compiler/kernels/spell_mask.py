@@ -7,6 +7,8 @@ is at least 0 where both are, ``x & y`` where either is. The commonest mask, a b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate
 from .spell import sentence, spell, spell_predicate
 
@@ -30,22 +32,42 @@ def spell_mask(predicate: Predicate) -> str:
 def spell_slack(predicate: Predicate) -> str:
     """An integer that is at least 0 where the predicate holds, as Triton text."""
     match predicate:
-        case Compare("==", left, right):
-            return f"({_difference(left, right)} | {_difference(right, left)})"
-        case Compare("!=", left, right):
-            return f"({_difference(left, right, 1)} & {_difference(right, left, 1)})"
-        case Compare():
+        case All(parts) | AnyOf(parts) if len(parts) == 1:
+            return spell_slack(parts[0])
+        case Compare("==") | All():
+            return _joined(list(_all_of(predicate)), " | ", "(c - c)")
+        case Compare("!=") | AnyOf():
+            return _joined(list(_any_of(predicate)), " & ", "(c - c - 1)")
+        case _:
             return _text(_at_least_0(predicate))
-        case All(()):
-            return "(c - c)"
-        case AnyOf(()):
-            return "(c - c - 1)"
-        case All((part,)) | AnyOf((part,)):
-            return spell_slack(part)
+
+
+def _joined(parts: list[str], operator: str, none: str) -> str:
+    return none if not parts else parts[0] if len(parts) == 1 else f"({operator.join(parts)})"
+
+
+def _all_of(predicate: Predicate) -> Iterator[str]:
+    """What is joined by ``|``, one after the other, so that it is read back as it was written."""
+    match predicate:
         case All(parts):
-            return f"({' | '.join(map(spell_slack, parts))})"
+            for part in parts:
+                yield from _all_of(part)
+        case Compare("==", left, right):
+            yield from (_difference(left, right), _difference(right, left))
+        case _:
+            yield spell_slack(predicate)
+
+
+def _any_of(predicate: Predicate) -> Iterator[str]:
+    """What is joined by ``&``."""
+    match predicate:
         case AnyOf(parts):
-            return f"({' & '.join(map(spell_slack, parts))})"
+            for part in parts:
+                yield from _any_of(part)
+        case Compare("!=", left, right):
+            yield from (_difference(left, right, 1), _difference(right, left, 1))
+        case _:
+            yield spell_slack(predicate)
 
 
 def _band(one: Compare, other: Compare) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from differences import differences
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patternc.compiler.kernels.emit import emit
@@ -35,7 +35,9 @@ CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
 @pytest.mark.parametrize("name", CASES)
 def test_reading_undoes_emitting(name: str) -> None:
     program = CASES[name]().program
-    assert differences(read(emit(program)), program) == []
+    back = read(emit(program))
+    assert differences(back, program) == []
+    assert emit(back) == emit(program)
 
 
 def expressions(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
@@ -64,6 +66,7 @@ def predicates(names: tuple[str, ...]) -> st.SearchStrategy[Predicate]:
     return st.recursive(comparisons(expressions(names)), grow, max_leaves=4)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(expressions(("I", "c", "T", "n")), predicates(("c", "a", "b", "n")), st.data())
 def test_any_bound_and_mask_comes_back_with_its_meaning(bound: Expr, keep: Predicate, data: st.DataObject) -> None:
     term = Term("any", 1, NATURAL, NATURAL, 0, keep)

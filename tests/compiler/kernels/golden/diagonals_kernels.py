@@ -55,13 +55,13 @@ from patternc.runtime.engines.tiles import (
 @triton.jit
 def keep0(c, a, b, n):
     # line 10: own
-    return ((a - b) | (((a // 16) - (b // 16)) | ((b // 16) - (a // 16)))) >= 0
+    return ((a - b) | ((a // 16) - (b // 16)) | ((b // 16) - (a // 16))) >= 0
 
 
 @triton.jit
 def keep1(c, a, b, n):
     # line 11: far
-    return (((b + 17 - a) | (a - b - 17)) & ((b + 18 - a) | (a - b - 18)) & (((b - a - 20) | (a + 20 - b)) | ((a % 2) | (0 - (a % 2))) | (a - 16))) >= 0
+    return (((b + 17 - a) | (a - b - 17)) & ((b + 18 - a) | (a - b - 18)) & ((b - a - 20) | (a + 20 - b) | (a % 2) | (0 - (a % 2)) | (a - 16))) >= 0
 
 
 @triton.jit

@@ -53,7 +53,7 @@ from patternc.runtime.engines.tiles import (
 @triton.jit
 def keep0(c, a, b, n):
     # line 5: block
-    return ((a - b) | (((a // 16) - (b // 16)) | ((b // 16) - (a // 16)))) >= 0
+    return ((a - b) | ((a // 16) - (b // 16)) | ((b // 16) - (a // 16))) >= 0
 
 
 @triton.jit
