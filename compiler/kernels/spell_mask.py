@@ -34,67 +34,47 @@ def spell_slack(predicate: Predicate) -> str:
     match predicate:
         case All(parts) | AnyOf(parts) if len(parts) == 1:
             return spell_slack(parts[0])
-        case Compare("==") | All():
-            return _joined(list(_all_of(predicate)), " | ", "(c - c)")
-        case Compare("!=") | AnyOf():
-            return _joined(list(_any_of(predicate)), " & ", "(c - c - 1)")
+        case All() | Compare("=="):
+            return f"({' | '.join(_joined(All, '==', predicate)) or 'c - c'})"
+        case AnyOf() | Compare("!="):
+            return f"({' & '.join(_joined(AnyOf, '!=', predicate)) or 'c - c - 1'})"
         case _:
-            return _text(_at_least_0(predicate))
+            return _text(_slack_of(predicate))
 
 
-def _joined(parts: list[str], operator: str, none: str) -> str:
-    return none if not parts else parts[0] if len(parts) == 1 else f"({operator.join(parts)})"
-
-
-def _all_of(predicate: Predicate) -> Iterator[str]:
-    """What is joined by ``|``, one after the other, so that it is read back as it was written."""
-    match predicate:
-        case All(parts):
-            for part in parts:
-                yield from _all_of(part)
-        case Compare("==", left, right):
-            yield from (_difference(left, right), _difference(right, left))
-        case _:
-            yield spell_slack(predicate)
-
-
-def _any_of(predicate: Predicate) -> Iterator[str]:
-    """What is joined by ``&``."""
-    match predicate:
-        case AnyOf(parts):
-            for part in parts:
-                yield from _any_of(part)
-        case Compare("!=", left, right):
-            yield from (_difference(left, right, 1), _difference(right, left, 1))
-        case _:
-            yield spell_slack(predicate)
+def _joined(kind: type[All | AnyOf], equality: str, predicate: Predicate) -> Iterator[str]:
+    """What is joined in the manner of ``kind``, one after the other, so that it is read back as it was written. An
+    (in)equality is two comparisons that are joined alike."""
+    if isinstance(predicate, kind):
+        for part in predicate.parts:
+            yield from _joined(kind, equality, part)
+    elif isinstance(predicate, Compare) and predicate.operator == equality:
+        strict = equality == "!="
+        yield _text(_difference(predicate.left, predicate.right, strict))
+        yield _text(_difference(predicate.right, predicate.left, strict))
+    else:
+        yield spell_slack(predicate)
 
 
 def _band(one: Compare, other: Compare) -> tuple[str, int] | None:
     """(x, last) where both together say 0 <= x <= last."""
-    if "==" in (one.operator, other.operator) or "!=" in (one.operator, other.operator):
+    if not {one.operator, other.operator} <= {"<", "<=", ">", ">="}:
         return None
-    (terms, constant), (others, more) = _at_least_0(one), _at_least_0(other)
+    (terms, constant), (others, more) = _slack_of(one), _slack_of(other)
     opposite = {term: -factor for term, factor in others.items()} == terms
     return (_text((terms, constant)), constant + more) if opposite and constant + more >= 0 else None
 
 
-def _at_least_0(comparison: Compare) -> _Linear:
-    match comparison:
-        case Compare(">=", left, right):
-            return _linear(Binary("-", left, right))
-        case Compare(">", left, right):
-            return _linear(Binary("-", Binary("-", left, right), Const(1)))
-        case Compare("<=", left, right):
-            return _linear(Binary("-", right, left))
-        case Compare("<", left, right):
-            return _linear(Binary("-", Binary("-", right, left), Const(1)))
-        case _:
-            raise ValueError(f"no difference tells whether {comparison}")
+def _slack_of(comparison: Compare) -> _Linear:
+    """What an inequality says is at least 0."""
+    low, high = (comparison.left, comparison.right)
+    if comparison.operator in (">", ">="):
+        low, high = high, low
+    return _difference(high, low, comparison.operator in ("<", ">"))
 
 
-def _difference(left: Expr, right: Expr, less: int = 0) -> str:
-    return _text(_linear(Binary("-", Binary("-", left, right), Const(less))))
+def _difference(left: Expr, right: Expr, strict: bool) -> _Linear:
+    return _linear(Binary("-", Binary("-", left, right), Const(int(strict))))
 
 
 def _linear(expr: Expr) -> _Linear:
