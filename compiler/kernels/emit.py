@@ -33,6 +33,7 @@ _LIBRARY = (
     "floordiv",
     "floormod",
     "fresh",
+    "gradient_landing",
     "key_block",
     "key_gradient_diagonal",
     "key_gradient_full",

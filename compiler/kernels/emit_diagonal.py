@@ -27,6 +27,7 @@ def query_diagonals(lo: str, hi: str, head: Iterable[str], mask: str, place: str
     position 0."""
     yield f"lo = tl.maximum({lo}, block * BLOCK_K + 1 - end)"
     yield f"hi = tl.minimum({hi}, (block + 1) * BLOCK_K - begin)"
+    yield "lo, hi = share(lo, hi, SPLIT)"
     yield from head
     yield "    a = b - x"
     yield f"    keep = {mask}(a >= begin) & (a < tl.minimum(end, there))"

@@ -63,7 +63,7 @@ def forward(program: Program, index: int) -> str:
 
 
 def backward_query(program: Program, index: int) -> str:
-    """The kernel that adds to the gradient of q over the keys of ``program.forward[index]``."""
+    """The kernel that stores, or (ADD) adds to, the gradient of q over the keys of ``program.forward[index]``."""
     kernel = program.forward[index]
     body = [
         *_stationary_query(program, kernel),
@@ -74,8 +74,8 @@ def backward_query(program: Program, index: int) -> str:
         "score_scale = scale * LOG2_E",
         *swept_keys(program, index, f"dq = query_gradient_{{}}(dq, q, k, v, do, lse, delta,{{}} {STEP})"),
         "",
-        "dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)",
-        f"store_gradient(dq_at, rows, dq * scale, live, {index > 0}, HEAD_DIM, BLOCK_D)",
+        "dq_at, there = gradient_landing(dq_ptr, batch, head, heads, Nq, rows, HEAD_DIM, BLOCK_Q, SPLIT)",
+        "store_gradient(dq_at, there, dq * scale, live, ADD, HEAD_DIM, BLOCK_D)",
     ]
     return _kernel("backward_query", index, kernel.order, body)
 
@@ -84,10 +84,13 @@ def backward_key(program: Program, index: int) -> str:
     """The kernel that stores, or (ADD) adds to, the gradients of k and v over the queries of
     ``program.backward[index]``, for all query heads of a group."""
     order, held = program.backward[index].order, program.keys_held(program.backward[index])
+    split = f"split_lo, split_hi, {constants_of(order)}, {order.classes}, {held}, BLOCK_K, SPLIT, turn"
     body = [
         f"batch, kv_head, first, {program.lengths[-1]} = sequence(spans_ptr, heads // group, Nk, PACKED, turn)",
         *(["nq = Nq"] if program.cross else []),
-        f"c, block, count = key_block({program.lengths[-1]}, {constants_of(order)}, {order.classes}, BLOCK_K, turn)",
+        "c, block, count = key_block(",
+        f"    {program.lengths[-1]}, {split}",
+        ")",
         "if block < 0:",
         "    return",
         f"J = block // ({held} // BLOCK_K)",
@@ -101,10 +104,10 @@ def backward_key(program: Program, index: int) -> str:
         "score_scale = scale * LOG2_E",
         *swept_queries(program, index),
         "",
-        "dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
-        "dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)",
-        "store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)",
-        "store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)",
+        "dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)",
+        "store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)",
+        "dv_at, there = gradient_landing(dv_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)",
+        "store_gradient(dv_at, there, dv, live, ADD, HEAD_DIM, BLOCK_D)",
     ]
     return _kernel("backward_key", index, order, body)
 

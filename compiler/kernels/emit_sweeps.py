@@ -231,6 +231,7 @@ def _query_blocks(
     ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
     yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // {block}), begin // {block})"
     yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // {block}), tl.cdiv(end, {block}))"
+    yield "lo, hi = share(lo, hi, SPLIT)"
     alike = ((_query_head("i", names[0]), False),)
     apart = ((_whole_head(block, names[0]), True), (_ragged_head(names[0]), False))
     for head, whole in alike if order.tiled else apart:

@@ -74,8 +74,8 @@ dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
 score_scale = scale * LOG2_E
 """
 GRADIENT_END = """
-dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
-store_gradient(dq_at, rows, dq * scale, live, {add}, HEAD_DIM, BLOCK_D)
+dq_at, there = gradient_landing(dq_ptr, batch, head, heads, Nq, rows, HEAD_DIM, BLOCK_Q, SPLIT)
+store_gradient(dq_at, there, dq * scale, live, ADD, HEAD_DIM, BLOCK_D)
 """
 STEPS = {
     "forward": "acc, m, z = attend_{}(acc, m, z, q, k, v, {}score_scale, SOFTCAP, PRECISION)",
@@ -140,7 +140,8 @@ KEY_MASK = "HOLE_keep(c, a, b, <LENGTHS>) & "
 KEY_HEAD = """
 batch, kv_head, first, <KEYS> = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
 <ALSO>
-c, block, count = key_block(<KEYS>, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, BLOCK_K, turn)
+c, block, count = key_block(
+    <KEYS>, split_lo, split_hi, HOLE_period, HOLE_count, HOLE_start, HOLE_classes, HOLE_tile, BLOCK_K, SPLIT, turn)
 if block < 0:
     return
 J = block // (HOLE_tile // BLOCK_K)
@@ -171,12 +172,14 @@ _HEAD_OF_GROUP = """
 """
 # Of every query head of the group the blocks, or diagonals, lo..hi-1.
 _HEADS = f"""
+lo, hi = share(lo, hi, SPLIT)
 size = tl.maximum(hi - lo, 0)
 for turn in range(lo, lo + group * size):
     head = kv_head if ALONE else kv_head * group + (turn - lo) // size
     {{place}} = turn if ALONE else lo + (turn - lo) % size{_HEAD_OF_GROUP}"""
 # Likewise, the blocks of which every rank has a row apart from the others.
 _WHOLE_HEADS = f"""
+lo, hi = share(lo, hi, SPLIT)
 low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
 size = high - low
 for turn in range(low, low + group * size):
@@ -223,10 +226,10 @@ hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
 """.replace("{heads}", _HEADS.format(place="x").rstrip())
 QUERY_MASK = "HOLE_keep(qc, a, b, <LENGTHS>) & "
 KEY_END = """
-dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
-store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
+dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+dv_at, there = gradient_landing(dv_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+store_gradient(dv_at, there, dv, live, ADD, HEAD_DIM, BLOCK_D)
 """
 
 

@@ -32,7 +32,7 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     else:
         pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr"
         _check_signature(function, pointers, ("q", "k", "v", "do"))
-        middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END.format(add=not first)
+        middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END
     statements = Statements(function, function.body)
     order, head, lengths = statements.take_head(forms.QUERY_HEAD, forms.TILED_QUERY_HEAD)
     statements.take(middle)

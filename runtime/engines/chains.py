@@ -44,35 +44,40 @@ class Chains:
         return Chains(members, _owner_table(program.owners, q.device), mixed, part, tuning)
 
     def forward(self, arguments: dict[str, Any]) -> None:
-        """Into (out, lse): of each kernel first the rows whose keys are shared out, then all others."""
+        """Into (out, lse)."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         pack = 1 if self.mixed else launch.pack(self.part.queries, q.shape[1] // k.shape[1])
         for index, members in self._steps("forward"):
-            even: list[KernelRun] = []
-            for run in self._runs(members, "forward", index, arguments, pack):
-                if split_of(run, arguments) == work.WHOLE:
-                    even.append(run)
-                else:
-                    self._launch(run, arguments, _launch_uneven)
-            for run in _together(even, arguments["q_ptr"]):
-                self._launch(run, arguments)
+            self._launch_all(self._runs(members, "forward", index, arguments, pack), arguments)
 
     def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
-        """Adds to the gradients, ``gradients`` by role. One program instance per block, and launches one after the
-        other: no sum depends on which comes first, and the same call gives the same bits."""
+        """Into the gradients, ``gradients`` by role. Launches one after the other, of which each stores a row of one
+        sum, or adds to it: no sum depends on which instance comes first, and the same call gives the same bits."""
         for index, members in self._steps("backward_query"):
             given = arguments | gradients["backward_query"]
-            for run in _together(self._runs(members, "backward_query", index, given, 1), given["q_ptr"]):
-                self._launch(run, given)
+            runs = self._runs(members, "backward_query", index, given, 1)
+            self._launch_all([replace(run, add=index > 0) for run in runs], given)
         fresh = True
         for index, members in self._steps("backward_key"):
             given = arguments | gradients["backward_key"]
             runs = self._runs(members, "backward_key", index, given, 1)
-            # Programs that share a key head add to its gradient in turn.
-            for run in runs if self.mixed else _together(runs, given["q_ptr"]):
-                add = not fresh if self.mixed else index > 0
-                self._launch(replace(run, add=add), given)
+            if not self.mixed:
+                self._launch_all([replace(run, add=index > 0) for run in runs], given)
+                continue
+            for run in runs:  # programs that share a key head add to its gradient in turn
+                self._launch_all([replace(run, add=not fresh)], given)
                 fresh = False
+
+    def _launch_all(self, runs: list[KernelRun], arguments: dict[str, Any]) -> None:
+        """Launches that depend on no other: first the tiles whose sweeps are shared out, then all others."""
+        even: list[KernelRun] = []
+        for run in runs:
+            if split_of(run, arguments) == work.WHOLE:
+                even.append(run)
+            else:
+                self._launch(run, arguments, _launch_uneven)
+        for run in _together(even, arguments["q_ptr"]):
+            self._launch(run, arguments)
 
     def _launch(
         self,
@@ -130,20 +135,13 @@ class _Trial:
 
     @cached_property
     def _copies(self) -> dict[str, Any]:
-        return self.arguments | {name: self.arguments[name].clone() for name in _WRITTEN[self.run.role]}
+        return self.arguments | {name: self.arguments[name].clone() for name in self.run.written}
 
     def __call__(self, options: launch.Options) -> None:
         self.how(replace(self.run, options=options), self._copies)
 
     def build(self, options: launch.Options) -> None:
         self.how(replace(self.run, options=options, build=True), self.arguments)
-
-
-_WRITTEN: dict[launch.Role, tuple[str, ...]] = {
-    "forward": ("out_ptr", "lse_ptr"),
-    "backward_query": ("dq_ptr",),
-    "backward_key": ("dk_ptr", "dv_ptr"),
-}
 
 
 def _launch_uneven(run: KernelRun, arguments: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""The kernel that joins what the instances of a shared-out query block found (``lanes.py``) into one softmax."""
+"""The kernels that join what the instances of a shared-out block found (``lanes.py``): one softmax, or a sum of
+gradients."""
 
 # mypy: ignore-errors
 # The bodies below are Triton, a language of its own inside Python's syntax: host types do not describe it.
@@ -9,9 +10,9 @@ import triton
 import triton.language as tl
 
 from .lanes import bundles, owned, query_head, query_lanes
-from .memory import LN_2, LOG2_E, addresses, inside, load_rows, matrix, vector
+from .memory import LN_2, LOG2_E, addresses, inside, load_rows, matrix, store_gradient, vector
 from .orders import token
-from .places import query_block, sequence
+from .places import key_block, query_block, sequence
 
 
 @triton.jit
@@ -65,3 +66,41 @@ def join(
     at = addresses(out_at, rows, o_n, o_d, BLOCK_D)
     tl.store(at, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=inside(live, HEAD_DIM, BLOCK_D))
     tl.store(lse_at, (m + tl.log2(total)) * LN_2, mask=live)
+
+
+@triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "shares"])
+def add_up(
+    part_ptr, gradient_ptr, spans_ptr, owner_ptr,
+    heads, group, Nq, Nk, query_offset, owner, split_lo, split_hi, shares,
+    KEYS: tl.constexpr, MIXED: tl.constexpr, ADD: tl.constexpr,
+    CROSS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK: tl.constexpr,
+    PERIOD: tl.constexpr, COUNT: tl.constexpr, START: tl.constexpr, CLASSES: tl.constexpr, TILE: tl.constexpr,
+):  # fmt: skip
+    """On such a grid too, of a gradient of queries, or (KEYS) of keys. part [instances of axis 1, shares, instances of
+    axis 0, BLOCK, HEAD_DIM], fp32, is stored, or (ADD) added to what is there. MIXED: programs share key heads."""
+    owners = heads // group if KEYS else heads
+    batch, head, first, n = sequence(spans_ptr, owners, Nk, False, 1)
+    if KEYS:
+        c, block, count = key_block(n, split_lo, split_hi, PERIOD, COUNT, START, CLASSES, TILE, BLOCK, True, 1)
+        if not MIXED:
+            block = tl.where(owned(1, owner_ptr, owner, head * group) > 0, block, -1)
+        begin, end = 0 * count, count
+    else:
+        if CROSS:  # the queries are a sequence of their own, which starts at row 0 of q
+            first, n, query_offset = 0 * n, Nq, 0 * n
+        n = owned(n, owner_ptr, owner, head)
+        c, block, begin, end = query_block(
+            first, n, query_offset, Nq, split_lo, split_hi, PERIOD, COUNT, START, CLASSES, TILE, BLOCK, True, 1
+        )
+        first -= query_offset
+    if block < 0:
+        return
+    a, live = query_lanes(block, begin, end, group, BLOCK, 1)
+    start = tl.program_id(1).to(tl.int64) * shares
+    total = tl.zeros([BLOCK, BLOCK_D], dtype=tl.float32)
+    for at in range(shares):
+        place = ((start + at) * tl.num_programs(0) + tl.program_id(0)) * BLOCK + tl.arange(0, BLOCK)
+        total += load_rows(part_ptr, place, HEAD_DIM, 1, live, HEAD_DIM, BLOCK_D)
+    rows = token(c, a, PERIOD, COUNT, START) + first
+    at = vector(gradient_ptr, batch, head, owners, (Nk if KEYS else Nq).to(tl.int64) * HEAD_DIM)
+    store_gradient(at, rows, total, live, ADD, HEAD_DIM, BLOCK_D)

@@ -33,6 +33,13 @@ class Member:
         return launch.form(self.program, role, index)
 
 
+_WRITTEN: dict[launch.Role, tuple[str, ...]] = {
+    "forward": ("out_ptr", "lse_ptr"),
+    "backward_query": ("dq_ptr",),
+    "backward_key": ("dk_ptr", "dv_ptr"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class KernelRun:
     """A kernel, whose heads it serves, and what is compiled into it. ``build``: calling it compiles, and launches
@@ -56,9 +63,19 @@ class KernelRun:
         return self.members[0].form(self.role, self.index)
 
     @property
+    def block(self) -> int:
+        """Rows of a stationary block."""
+        return self.options.block_k if self.role == "backward_key" else self.options.block_q
+
+    @property
     def ranks(self) -> int:
-        """Ranks of a query block."""
-        return self.options.block_q // self.pack
+        """Ranks of a stationary block."""
+        return self.block // self.pack
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The arguments that a launch writes to."""
+        return _WRITTEN[self.role]
 
     @property
     def blocks(self) -> int:
@@ -66,7 +83,7 @@ class KernelRun:
         part = self.part
         if self.role == "backward_key":
             orders = [member.program.backward[self.index].order for member in self.members]
-            return max(launch.key_blocks(order, self.options.block_k, part.keys) for order in orders)
+            return max(launch.key_blocks(order, self.block, part.keys) for order in orders)
         orders = [member.program.forward[self.index].order for member in self.members]
         offset, n = part.call.query_offset, part.queries if self.members[0].program.cross else part.keys
         return max(launch.query_blocks(order, self.ranks, part.queries, offset, n) for order in orders)

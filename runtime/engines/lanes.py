@@ -2,9 +2,9 @@
 
 A *bundle* is one query head, or (PACK > 1) all those of a key head: lane l of a block is then rank ``l // PACK`` of
 head ``l % PACK`` of the group, so that few rows of many heads fill one block and their keys are read once. PACK is a
-power of two, at least the group, and divides the block. A launch with SPLIT shares out the keys of a query block among
-the instances along axis 2; each leaves (out, lse) of its share in rows of its own (``landing``), and joining.py joins
-them.
+power of two, at least the group, and divides the block. A launch with SPLIT shares out what a block sweeps among the
+instances along axis 2; each leaves what it found of its share, (out, lse) or gradients, in rows of its own
+(``landing``, ``gradient_landing``), and joining.py joins them.
 """
 
 # mypy: ignore-errors
@@ -88,3 +88,16 @@ def landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK: tl.
     else:
         out_at = out_ptr + batch.to(tl.int64) * o_b + head.to(tl.int64) * o_h
         return out_at, lse_ptr + (batch.to(tl.int64) * heads + head) * Nq, rows
+
+
+@triton.jit
+def gradient_landing(
+    pointer, batch, head, heads, N, rows, HEAD_DIM: tl.constexpr, BLOCK: tl.constexpr, SPLIT: tl.constexpr
+):
+    """(a gradient of one head, rows in it) of this instance: of a contiguous [B, heads, N, HEAD_DIM]; with SPLIT of a
+    buffer of parts, [instances of axis 1, of axis 2, of axis 0, BLOCK, HEAD_DIM]."""
+    if SPLIT:
+        place = (tl.program_id(1).to(tl.int64) * tl.num_programs(2) + tl.program_id(2)) * tl.num_programs(0)
+        return pointer + (place + tl.program_id(0)) * (BLOCK * HEAD_DIM), tl.arange(0, BLOCK)
+    else:
+        return pointer + (batch.to(tl.int64) * heads + head) * (N.to(tl.int64) * HEAD_DIM), rows

@@ -80,37 +80,63 @@ def query_block(
 ):
     """(class, block, begin, end) of this program instance; the block is -1 where it has no query.
 
-    The tiles ``split_lo <= I < split_hi`` are those of a launch of their own, which shares out their keys (SPLIT), and
-    of no other. The last block comes first: in causal programs it has the most keys, and long work is best started
-    early.
+    The tiles of the split (compiler/kernels/work.py) are those of a launch of their own, which shares out their keys
+    (SPLIT), and of no other. The last block comes first: in causal programs it has the most keys, and long work is best
+    started early.
     """
     c, at = instance(turn, CLASSES)
     begin, end = query_window(c, first, n, query_offset, Nq, PERIOD, COUNT, START)
-    top = tl.cdiv(end, BLOCK)
+    block = tl.cdiv(end, BLOCK) - 1 - at
     if SPLIT:
-        top = tl.minimum(top, tl.minimum(split_hi, tl.cdiv(end, TILE)) * (TILE // BLOCK))
-    block = top - 1 - at
-    tile = block // (TILE // BLOCK)
-    mine = (
-        (c < CLASSES) & (begin < end) & (block >= begin // BLOCK) & (((tile >= split_lo) & (tile < split_hi)) == SPLIT)
-    )
+        size, front, low = shared_blocks(tl.cdiv(end, BLOCK), split_lo, split_hi, TILE // BLOCK)
+        at = size - 1 - at
+        block = tl.where(at < front, at, low + at - front)
+    mine = (c < CLASSES) & (begin < end) & (block >= begin // BLOCK)
+    mine = mine & (is_shared(block // (TILE // BLOCK), split_lo, split_hi) == SPLIT)
     return c, tl.where(mine, block, -1), begin, end
+
+
+@triton.jit
+def is_shared(tile, split_lo, split_hi):
+    """Whether a tile is one of the split."""
+    within = (tile >= split_lo) & (tile < split_hi)
+    return within | ((split_lo > split_hi) & ((tile >= split_lo) | (tile < split_hi)))
+
+
+@triton.jit
+def shared_blocks(count, split_lo, split_hi, PER_TILE: tl.constexpr):
+    """(how many of ``count`` blocks are in tiles of the split, how many of these come before the tile ``split_hi`` of
+    one that goes on at the other end, the first of all others)."""
+    tiles = tl.cdiv(count, PER_TILE)  # split_hi may be more than any tile
+    low, high = tl.minimum(split_lo, tiles) * PER_TILE, tl.minimum(tl.minimum(split_hi, tiles) * PER_TILE, count)
+    front = tl.where(split_lo > split_hi, high, 0)
+    end = tl.where(split_lo > split_hi, count, high)
+    return front + tl.maximum(end - low, 0), front, low
 
 
 @triton.jit
 def key_block(
     n,
+    split_lo,
+    split_hi,
     PERIOD: tl.constexpr,
     COUNT: tl.constexpr,
     START: tl.constexpr,
     CLASSES: tl.constexpr,
+    TILE: tl.constexpr,
     BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
     turn,
 ):
-    """(class, block, ranks of the class) of this program instance; the block is -1 where it has no key."""
+    """(class, block, ranks of the class) of this program instance; the block is -1 where it has no key, or is in
+    another launch (``query_block``)."""
     c, block = instance(turn, CLASSES)
     count = ranks(c, n, PERIOD, COUNT, START)
-    return c, tl.where((c < CLASSES) & (block * BLOCK < count), block, -1), count
+    if SPLIT:
+        _, front, low = shared_blocks(tl.cdiv(count, BLOCK), split_lo, split_hi, TILE // BLOCK)
+        block = tl.where(block < front, block, low + block - front)
+    mine = (c < CLASSES) & (block * BLOCK < count) & (is_shared(block // (TILE // BLOCK), split_lo, split_hi) == SPLIT)
+    return c, tl.where(mine, block, -1), count
 
 
 @triton.jit

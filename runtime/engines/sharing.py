@@ -1,13 +1,16 @@
-"""Rows whose keys are shared out among several program instances."""
+"""Stationary tiles whose sweeps are shared out among several program instances, which leave parts that are joined in
+the order of shares: the same bits every time."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 
 from ...compiler.kernels import launch, work
+from ...compiler.passes.count import tile_count
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
 from .kernel_run import KernelRun
@@ -18,65 +21,74 @@ _LARGEST_PARTS = 256 << 20
 
 
 def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
-    """Whose keys are shared out in a forward launch of one program."""
+    """Which tiles are shared out in a launch of one program."""
     part, call, [member] = run.part, run.part.call, run.members
-    kernel = member.program.forward[run.index]
-    held = member.program.queries_held(kernel)
+    kernel, held = work.kernel_of(member.program, run.role, run.index)
     # The join takes the orders that have no digits.
     if call.documents is not None or kernel.order.tiled or run.blocks * run.bundles == 0:
         return work.WHOLE
     offset, n = (0, part.queries) if member.program.cross else (call.query_offset, part.keys)
-    blocks_of_tile = -(-min(part.queries, held) // run.ranks)
-    per_tile = min(kernel.order.classes, part.queries) * blocks_of_tile * run.bundles
-    first, last = work.window(kernel.order, held, part.queries, offset, n)
-    swept = _work(Pinned(member.program), run.index, n, part.keys)[first:last]
-    return work.split(swept, first, per_tile, machine(arguments["q_ptr"].device).processors)
+    classes, limit = kernel.order.classes, held
+    if run.role != "backward_key":
+        classes, limit = min(classes, part.queries), min(part.queries, held)
+    per_head = classes * -(-limit // run.ranks)
+    processors = machine(arguments["q_ptr"].device).processors
+    turn = launch.turn(run.bundles, run.blocks, processors)
+    first, last = _window(run)
+    rows = offset, offset + part.queries
+    swept = _work(Pinned(member.program), run.role, run.index, n, part.keys, rows)[first:last]
+    return work.split(swept, first, per_head * run.bundles, per_head * turn, processors)
 
 
 def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) -> None:
-    """The rows of ``split``, each by several instances that take a share of its keys, and then joined."""
-    from .joining import join  # imports triton
+    """The tiles of ``split``, each by several instances that take a share of what it sweeps, and then joined."""
+    from .joining import add_up, join  # imports triton
 
     q, head_dim = arguments["q_ptr"], arguments["q_ptr"].shape[3]
     [member] = run.members
-    kernel = member.program.forward[run.index]
-    order, tile, blocks = kernel.order, member.program.queries_held(kernel), run.blocks
-    if split.hi < work.ALL:
-        blocks = min(blocks, order.classes * (split.hi - split.lo) * (tile // run.ranks))
-    row = blocks * run.options.block_q
-    shares = min(split.shares, max(1, _LARGEST_PARTS // (4 * run.bundles * row * head_dim)))
-    shape = (run.bundles, shares, row)
-    # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
-    out = q.new_zeros((*shape, head_dim), dtype=torch.float32)
-    lse = q.new_full(shape, -torch.inf, dtype=torch.float32)
-    strides = {"o_b": 0, "o_h": shares * row * head_dim, "o_n": head_dim, "o_d": 1}
-    run({**arguments, **strides, "out_ptr": out, "lse_ptr": lse}, split, grid=(blocks, run.bundles, shares))
+    kernel, held = work.kernel_of(member.program, run.role, run.index)
+    order = kernel.order
+    blocks = min(run.blocks, order.classes * split.tiles(_window(run)[1]) * -(-held // run.ranks))
+    rows = blocks * run.block
+    shares = min(split.shares, max(1, _LARGEST_PARTS // (4 * run.bundles * rows * head_dim)))
+    grid, shape = (blocks, run.bundles, shares), (run.bundles, shares, rows)
+    given = ("spans_ptr", "heads", "group", "Nq", "Nk", "query_offset")
+    common: dict[str, Any] = {name: arguments[name] for name in given} | run.ownership
+    common |= {"split_lo": split.lo, "split_hi": split.hi, "shares": shares, "CROSS": member.program.cross}
+    common |= {"HEAD_DIM": head_dim, "BLOCK_D": launch.block_dim(head_dim), "TILE": held, "num_warps": 4}
+    common |= {"PERIOD": order.period, "COUNT": order.count, "START": order.start, "CLASSES": order.classes}
+    if run.role == "forward":
+        # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
+        out = q.new_zeros((*shape, head_dim), dtype=torch.float32)
+        lse = q.new_full(shape, -torch.inf, dtype=torch.float32)
+        strides = {"o_b": 0, "o_h": shares * rows * head_dim, "o_n": head_dim, "o_d": 1}
+        run({**arguments, **strides, "out_ptr": out, "lse_ptr": lse}, split, grid=grid)
+        if run.build:
+            return
+        target = {name: arguments[name] for name in ("out_ptr", "lse_ptr", "o_b", "o_h", "o_n", "o_d")}
+        constants = {"BLOCK_Q": run.block, "PACK": run.pack, "RESUME": run.index > 0}
+        join[grid[:2]](part_ptr=out, part_lse_ptr=lse, **target, **common, **constants)
+        return
+    parts = {name: q.new_zeros((*shape, head_dim), dtype=torch.float32) for name in run.written}
+    replace(run, add=False)({**arguments, **parts}, split, grid=grid)
     if run.build:
         return
-    given = ("out_ptr", "lse_ptr", "spans_ptr", "o_b", "o_h", "o_n", "o_d", "heads", "group", "Nq", "Nk")
-    join[(blocks, run.bundles)](
-        part_ptr=out,
-        part_lse_ptr=lse,
-        **{name: arguments[name] for name in (*given, "query_offset")},
-        **run.ownership,
-        split_lo=split.lo,
-        split_hi=split.hi,
-        shares=shares,
-        RESUME=run.index > 0,
-        CROSS=member.program.cross,
-        HEAD_DIM=head_dim,
-        BLOCK_D=launch.block_dim(head_dim),
-        BLOCK_Q=run.options.block_q,
-        PACK=run.pack,
-        PERIOD=order.period,
-        COUNT=order.count,
-        START=order.start,
-        CLASSES=order.classes,
-        TILE=tile,
-        num_warps=4,
-    )
+    keys = run.role == "backward_key"
+    constants = {"BLOCK": run.block, "ADD": run.add, "KEYS": keys, "MIXED": run.mixed}
+    for name, found in parts.items():
+        add_up[grid[:2]](part_ptr=found, gradient_ptr=arguments[name], **common, **constants)
+
+
+def _window(run: KernelRun) -> tuple[int, int]:
+    """The stationary tiles of class 0 that a launch has, as a half-open range."""
+    part, [member] = run.part, run.members
+    kernel, held = work.kernel_of(member.program, run.role, run.index)
+    if run.role == "backward_key":
+        return 0, tile_count(kernel.order, 0, part.keys, held)
+    offset, n = (0, part.queries) if member.program.cross else (part.call.query_offset, part.keys)
+    return work.window(kernel.order, held, part.queries, offset, n)
 
 
 @lru_cache(maxsize=64)
-def _work(pinned: Pinned[Program], index: int, n: int, nk: int) -> Any:
-    return work.swept_tiles(pinned.program, index, n, nk)
+def _work(pinned: Pinned[Program], role: launch.Role, index: int, n: int, nk: int, rows: tuple[int, int]) -> Any:
+    return work.swept_tiles(pinned.program, role, index, n, nk, rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .lanes import bundles, key_head, landing, owned, query_head, query_lanes, share
+from .lanes import bundles, gradient_landing, key_head, landing, owned, query_head, query_lanes, share
 from .memory import (
     LN_2,
     LOG2_E,
@@ -43,6 +43,7 @@ __all__ = [
     "floordiv",
     "floormod",
     "fresh",
+    "gradient_landing",
     "key_block",
     "key_gradient_diagonal",
     "key_gradient_full",

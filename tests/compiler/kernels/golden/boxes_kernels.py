@@ -20,6 +20,7 @@ from patternc.runtime.engines.tiles import (
     exists,
     finish,
     fresh,
+    gradient_landing,
     key_block,
     key_gradient_kept,
     key_head,
@@ -187,8 +188,8 @@ def backward_query_0(
             k, v = load_keys(k_at, v_at, j, kc, first, n, k_n, k_d, v_n, v_d, 128, ((16, 1), (2, 64), (4, 16)), 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
             dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
-    dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
-    store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
+    dq_at, there = gradient_landing(dq_ptr, batch, head, heads, Nq, rows, HEAD_DIM, BLOCK_Q, SPLIT)
+    store_gradient(dq_at, there, dq * scale, live, ADD, HEAD_DIM, BLOCK_D)
 
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
@@ -205,7 +206,9 @@ def backward_key_0(
 ):
     # stationary: in boxes, 128 of every 128 from 0: 16 x 1, 2 x 64, 4 x 16
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
-    c, block, count = key_block(n, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, BLOCK_K, turn)
+    c, block, count = key_block(
+        n, split_lo, split_hi, 128, ((16, 1), (2, 64), (4, 16)), 0, 1, 32, BLOCK_K, SPLIT, turn
+    )
     if block < 0:
         return
     J = block // (32 // BLOCK_K)
@@ -225,6 +228,7 @@ def backward_key_0(
     for d in range(term0_query_first(J, c, T, n), term0_query_last(J, c, T, n)):
         lo = tl.maximum(term0_query_lo(J, c, d, T, n) * (32 // BLOCK_Q), begin // BLOCK_Q)
         hi = tl.minimum(term0_query_hi(J, c, d, T, n) * (32 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+        lo, hi = share(lo, hi, SPLIT)
         size = tl.maximum(hi - lo, 0)
         for turn in range(lo, lo + group * size):
             head = kv_head if ALONE else kv_head * group + (turn - lo) // size
@@ -240,7 +244,7 @@ def backward_key_0(
             )
             dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
-    dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
-    store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
+    dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+    store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+    dv_at, there = gradient_landing(dv_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+    store_gradient(dv_at, there, dv, live, ADD, HEAD_DIM, BLOCK_D)

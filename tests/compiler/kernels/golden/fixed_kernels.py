@@ -22,6 +22,7 @@ from patternc.runtime.engines.tiles import (
     bundles,
     finish,
     fresh,
+    gradient_landing,
     key_block,
     key_gradient_kept,
     key_head,
@@ -275,8 +276,8 @@ def backward_query_0(
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 16, 4, 12, HEAD_DIM, BLOCK_D, BLOCK_K, False)
         dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
-    dq_at = vector(dq_ptr, batch, head, heads, Nq.to(tl.int64) * HEAD_DIM)
-    store_gradient(dq_at, rows, dq * scale, live, False, HEAD_DIM, BLOCK_D)
+    dq_at, there = gradient_landing(dq_ptr, batch, head, heads, Nq, rows, HEAD_DIM, BLOCK_Q, SPLIT)
+    store_gradient(dq_at, there, dq * scale, live, ADD, HEAD_DIM, BLOCK_D)
 
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
@@ -293,7 +294,9 @@ def backward_key_0(
 ):
     # stationary: natural
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
-    c, block, count = key_block(n, 1, 1, 0, 1, BLOCK_K, turn)
+    c, block, count = key_block(
+        n, split_lo, split_hi, 1, 1, 0, 1, 16, BLOCK_K, SPLIT, turn
+    )
     if block < 0:
         return
     J = block // (16 // BLOCK_K)
@@ -312,6 +315,7 @@ def backward_key_0(
     begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
     lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+    lo, hi = share(lo, hi, SPLIT)
     low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
     size = high - low
     for turn in range(low, low + group * size):
@@ -342,10 +346,10 @@ def backward_key_0(
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
-    dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
-    store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
+    dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+    store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+    dv_at, there = gradient_landing(dv_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+    store_gradient(dv_at, there, dv, live, ADD, HEAD_DIM, BLOCK_D)
 
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
@@ -362,7 +366,9 @@ def backward_key_1(
 ):
     # stationary: packed, 4 of every 16 from 12
     batch, kv_head, first, n = sequence(spans_ptr, heads // group, Nk, PACKED, turn)
-    c, block, count = key_block(n, 16, 4, 12, 1, BLOCK_K, turn)
+    c, block, count = key_block(
+        n, split_lo, split_hi, 16, 4, 12, 1, 16, BLOCK_K, SPLIT, turn
+    )
     if block < 0:
         return
     J = block // (16 // BLOCK_K)
@@ -381,6 +387,7 @@ def backward_key_1(
     begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
     lo = tl.maximum(term1_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+    lo, hi = share(lo, hi, SPLIT)
     low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
     size = high - low
     for turn in range(low, low + group * size):
@@ -411,7 +418,7 @@ def backward_key_1(
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
-    dk_at = vector(dk_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    dv_at = vector(dv_ptr, batch, kv_head, heads // group, Nk.to(tl.int64) * HEAD_DIM)
-    store_gradient(dk_at, rows, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
-    store_gradient(dv_at, rows, dv, live, ADD, HEAD_DIM, BLOCK_D)
+    dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+    store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
+    dv_at, there = gradient_landing(dv_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
+    store_gradient(dv_at, there, dv, live, ADD, HEAD_DIM, BLOCK_D)

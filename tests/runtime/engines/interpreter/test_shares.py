@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from programs import CASES
+from programs import CASES, Case
 from test_engine import ENGINE, agree, close, dense, tensors
 
 from patternc.compiler.kernels import work
@@ -15,19 +15,39 @@ from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
 from patternc.runtime.engines import chains, kernel_run, sharing
+from patternc.runtime.engines.by_heads import NOBODY, ByHeads
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.launching import Machine
 
 
+def processors(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    for module in (chains, kernel_run, sharing):
+        monkeypatch.setattr(module, "machine", lambda device: Machine("interpreter", 1 << 30, count))
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, work.Split]]:
+    """(role, split) of each launch that shares out what a block sweeps, on a device of 96 processors."""
+    processors(monkeypatch, 96)
+    seen: list[tuple[str, work.Split]] = []
+
+    def counted(run: Any, arguments: Any, split: work.Split) -> None:
+        seen.append((run.role, split))
+        sharing.launch_shared(run, arguments, split)
+
+    monkeypatch.setattr(chains, "launch_shared", counted)
+    return seen
+
+
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, work.Split, int]]:
-    """A device of 24 processors; and (kernel, split, lanes per rank) of each launch that shares out keys."""
-    for module in (chains, kernel_run, sharing):
-        monkeypatch.setattr(module, "machine", lambda device: Machine("interpreter", 1 << 30, 24))
+    """(kernel, split, lanes per rank) of each such launch of the forward pass, on a device of 24 processors."""
+    processors(monkeypatch, 24)
     seen: list[tuple[int, work.Split, int]] = []
 
     def counted(run: Any, arguments: Any, split: work.Split) -> None:
-        seen.append((run.index, split, run.pack))
+        if run.role == "forward":
+            seen.append((run.index, split, run.pack))
         sharing.launch_shared(run, arguments, split)
 
     monkeypatch.setattr(chains, "launch_shared", counted)
@@ -112,3 +132,57 @@ def test_few_queries_of_another_sequence(launched: list[Any]) -> None:
     want, want_lse = dense(Case(), q, k, v, 0.25, None, 0)  # type: ignore[arg-type]
     close(out, want, 2e-6, "out")
     close(lse, want_lse, 2e-6, "lse")
+
+
+def both_ends(n: int = 90) -> Case:
+    """A window, and the first three and the last two of n tokens as rows and columns of all."""
+    text = "pattern p bidirectional { step local(4) | rows(first(3) | last(2)) | columns(first(3) | last(2)) }"
+    bound = loads(text)["p"].bound
+    program = lower(bound.union, bound.direction, "p", Tile(16, 16)).program
+    at_an_end = lambda x: (x < 3) | (x >= n - 2)  # noqa: E731
+    return Case(program, lambda i, j: (np.abs(i - j) < 4) | at_an_end(i) | at_an_end(j))
+
+
+def test_gradients_of_heavy_rows_and_columns(shared: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    processors(monkeypatch, 24)
+    agree(both_ends(200), *tensors(200))
+    roles = {role for role, _ in shared}
+    assert roles == {"forward", "backward_query", "backward_key"}
+    assert (12, 1) in {(split.lo, split.hi) for _, split in shared}  # the last tile, and on from the first
+
+
+def test_gradients_of_padded_batches_and_late_queries(shared: list[Any]) -> None:
+    q, k, v = tensors(90, heads=2, batch=2)
+    agree(CASES["global_token"](), q, k, v, spans=torch.tensor([[0, 90], [21, 90]], dtype=torch.int32))
+    assert "backward_key" in {role for role, _ in shared}
+    q, k, v = tensors(90, heads=2, rows=20)
+    agree(CASES["global_token"](), q, k, v, offset=70)
+
+
+@pytest.mark.parametrize("owners", [(0, 0, 1, 1), (0, 1, 1, NOBODY)])
+def test_gradients_of_programs_with_heads_of_their_own(owners: tuple[int, ...], shared: list[Any]) -> None:
+    """Of key heads of their own, and of one that two of them read."""
+    cases = both_ends(), CASES["strided"]()
+    inputs = tensors(90, heads=4, kv_heads=2)
+    program, call = ByHeads(tuple(case.program for case in cases), owners), Call(0.25)
+    leaves = [x.double().requires_grad_() for x in inputs]
+    heads = []
+    for head, owner in enumerate(owners):
+        one = [x[:, at : at + 1] for x, at in zip(leaves, (head, head // 2, head // 2), strict=True)]
+        heads.append(torch.zeros_like(one[0]) if owner == NOBODY else dense(cases[owner], *one, 0.25, None, 0)[0])
+    grad = torch.randn(inputs[0].shape, generator=torch.Generator().manual_seed(7))
+    wanted = torch.autograd.grad((torch.cat(heads, 1) * grad).sum(), leaves)
+    out, lse = ENGINE.forward(program, *inputs, call)
+    found = ENGINE.backward(program, grad, None, *inputs, out, lse, call)
+    assert {"backward_query", "backward_key"} <= {role for role, _ in shared}
+    for name, got, want in zip(("dq", "dk", "dv"), found, wanted, strict=True):
+        close(got, want, 1e-5, name)
+
+
+def test_gradients_have_the_same_bits_twice(shared: list[Any]) -> None:
+    q, k, v = tensors(90, heads=2)
+    program, call = both_ends().program, Call(0.25)
+    out, lse = ENGINE.forward(program, q, k, v, call)
+    first, second = (ENGINE.backward(program, q, None, q, k, v, out, lse, call) for _ in range(2))
+    assert shared
+    assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
