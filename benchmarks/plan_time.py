@@ -122,11 +122,11 @@ def warm(source: str, name: str, runs: int) -> list[float]:
 
 
 def new_length(program: Program, n: int) -> float:
-    """Seconds that the triton engine takes on the host for a length it has not seen: whose keys are shared out, for 32
-    heads on 132 processors, and the grids of the forward kernels."""
+    """Seconds that the triton engine takes on the host for a forward pass of a length it has not seen: which tiles are
+    shared out, for 32 heads on 132 processors, and the grids of the kernels."""
     begin = time.perf_counter()
     for index, kernel in enumerate(program.forward):
-        work.split(work.swept_tiles(program, index, n, n), 0, 32, 132)
+        work.split(work.swept_tiles(program, "forward", index, n, n), 0, 32, 1, 132)
         launch.query_blocks(kernel.order, 128, n, 0, n)
     return time.perf_counter() - begin
 

@@ -49,7 +49,7 @@ def forward(program: Program, index: int) -> str:
     kernel = program.forward[index]
     start = "acc, m, z = fresh(BLOCK_Q, BLOCK_D)"
     if index > 0:
-        start = "acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+        start = "acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK_Q, SPLIT)"
     body = [
         *_stationary_query(program, kernel),
         "out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)",

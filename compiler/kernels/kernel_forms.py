@@ -64,7 +64,7 @@ acc, m, z = {start}
 score_scale = scale * LOG2_E
 """
 FRESH = "fresh(BLOCK_Q, BLOCK_D)"
-RESUME = "resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
+RESUME = "resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK_Q, SPLIT)"
 FORWARD_END = "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
 GRADIENT_HEAD = """
 do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)

@@ -215,17 +215,19 @@ def _shared_bytes(role: Role, still: int, swept: int, stages: int, row: int) -> 
 
 
 def query_blocks(order: Order, block: int, rows: int, offset: int, n: int) -> int:
-    """Axis 0 of a grid over query blocks: classes x an upper bound of the blocks of a class that have a row in q.
+    """Axis 0 of a grid over query blocks: classes x an upper bound of the blocks of a class that have a row in q. Of
+    fewer rows than residues each is of another class, and so of one block.
 
     Without an offset a window starts at rank 0. Elsewhere it starts anywhere, so that it may touch one block more.
     """
-    if offset == 0:
-        return order.classes * -(-order.ranks(0, min(rows, n)) // block)
     length = min(rows, n)
+    classes = min(order.classes, rows) if order.residues else order.classes
+    if offset == 0:
+        return classes * -(-order.ranks(0, length) // block)
     if order.tiled:  # Ranks of all periods that the window touches.
-        return order.classes * -(-order.count * (-(-length // order.period) + 1) // block)
+        return classes * -(-order.count * (-(-length // order.period) + 1) // block)
     held = min(length, order.count * -(-length // order.period))
-    return order.classes * (-(-held // block) + 1)
+    return classes * (-(-(held - 1) // block) + 1) if held else 0
 
 
 def key_blocks(order: Order, block: int, n: int) -> int:

@@ -18,7 +18,7 @@ from .launch import Role
 ALL = 1 << 30
 """More tiles than there are."""
 
-LEAST = 2
+LEAST = 4
 """Tiles of the swept side that a share has at least: what is shorter costs more to join than it saves."""
 
 MOST_SHARES = 64
@@ -84,8 +84,8 @@ def swept_tiles(
 
 
 def window(order: Order, held: int, rows: int, offset: int, n: int) -> tuple[int, int]:
-    """The query tiles of class 0, of ``held`` ranks, that have a row in q, as a half-open range."""
-    begin, end = order.whole(0, min(offset, n)), order.ranks(0, min(offset + rows, n))
+    """The query tiles, of ``held`` ranks, that have a row in q in some class, as a half-open range."""
+    begin, end = order.whole(order.classes - 1, min(offset, n)), order.ranks(0, min(offset + rows, n))
     return begin // held, -(-end // held)
 
 

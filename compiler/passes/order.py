@@ -92,6 +92,11 @@ class Order:
         return self.start >= 0 and reach < self.period
 
     @property
+    def residues(self) -> bool:
+        """Whether the classes are the residues of all tokens, of which neighbours have different ones."""
+        return not self.digits and self.count == 1 and self.classes == self.period > 1
+
+    @property
     def covers_all(self) -> bool:
         """Whether every token has a (class, rank)."""
         return self.start == 0 and self.period == (self.count if self.classes == 1 else self.classes)

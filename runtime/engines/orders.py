@@ -41,6 +41,12 @@ def tiled(COUNT):
 
 
 @triton.constexpr_function
+def residues(PERIOD, COUNT, CLASSES):
+    """Whether the classes of an order are the residues of all tokens, of which neighbours have different ones."""
+    return COUNT == 1 and CLASSES == PERIOD and CLASSES > 1
+
+
+@triton.constexpr_function
 def held(COUNT):
     """Ranks of a period."""
     return COUNT if isinstance(COUNT, int) else math.prod(extent for extent, _ in COUNT)

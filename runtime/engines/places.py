@@ -15,7 +15,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .orders import complete, ranks, tiled
+from .orders import complete, floormod, ranks, residues, tiled
 
 
 @triton.jit
@@ -53,12 +53,17 @@ def query_window(c, first, n, query_offset, Nq, PERIOD: tl.constexpr, COUNT: tl.
 def instance(turn, CLASSES: tl.constexpr):
     """(class, place in it) along axis 0, which has room for as many blocks of each class. Where several programs share
     a launch, it may have more: then the class is none of these."""
-    at = tl.program_id(0) // turn
     if CLASSES == 1:
+        at = tl.program_id(0) // turn
         return at * 0, at
     else:
-        room = tl.num_programs(0) // turn // CLASSES
-        return at // room, at % room
+        return class_of(turn, CLASSES)
+
+
+@triton.jit
+def class_of(turn, classes):
+    at, room = tl.program_id(0) // turn, tl.num_programs(0) // turn // classes
+    return at // room, at % room
 
 
 @triton.jit
@@ -84,7 +89,14 @@ def query_block(
     (SPLIT), and of no other. The last block comes first: in causal programs it has the most keys, and long work is best
     started early.
     """
-    c, at = instance(turn, CLASSES)
+    if residues(PERIOD, COUNT, CLASSES):  # of fewer rows than residues each is of another: others have no instance
+        some = tl.minimum(Nq, CLASSES)
+        c, at = class_of(turn, some)
+        c = tl.where(
+            c < some, floormod(c + tl.where(some < CLASSES, query_offset - first - START, 0), CLASSES), CLASSES
+        )
+    else:
+        c, at = instance(turn, CLASSES)
     begin, end = query_window(c, first, n, query_offset, Nq, PERIOD, COUNT, START)
     block = tl.cdiv(end, BLOCK) - 1 - at
     if SPLIT:

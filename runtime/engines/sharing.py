@@ -19,6 +19,10 @@ from .launching import machine
 _LARGEST_PARTS = 256 << 20
 """Bytes of a buffer for the parts of shared-out rows."""
 
+_FEW, _ALIKE = 128, 256
+"""So few rows, as in decoding, are shared out as those of the next length that so many divide: their tiles are few, and
+to count them for every token would take longer than to attend."""
+
 
 def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
     """Which tiles are shared out in a launch of one program."""
@@ -27,17 +31,22 @@ def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
     # The join takes the orders that have no digits.
     if call.documents is not None or kernel.order.tiled or run.blocks * run.bundles == 0:
         return work.WHOLE
-    offset, n = (0, part.queries) if member.program.cross else (call.query_offset, part.keys)
-    classes, limit = kernel.order.classes, held
-    if run.role != "backward_key":
-        classes, limit = min(classes, part.queries), min(part.queries, held)
-    per_head = classes * -(-limit // run.ranks)
-    processors = machine(arguments["q_ptr"].device).processors
+    keys_stand = run.role == "backward_key"
+    few = part.queries <= _FEW and not keys_stand
+    grown = -part.keys % _ALIKE if few else 0
+    nk = part.keys + grown
+    offset, n = (0, part.queries) if member.program.cross else (call.query_offset + grown, nk)
+    # Forward and the gradient of queries visit the same tiles.
+    role: launch.Role = "backward_key" if keys_stand else "forward"
+    swept = _work(Pinned(member.program), role, run.index, n, nk, (offset, offset + part.queries))
+    classes, limit, first = kernel.order.classes, held, 0
+    if not keys_stand:
+        first, last = work.window(kernel.order, held, part.queries, offset, n)
+        swept, classes, limit = swept[first:last], min(classes, part.queries), min(part.queries, held)
+    per_head, processors = classes * -(-limit // run.ranks), machine(arguments["q_ptr"].device).processors
     turn = launch.turn(run.bundles, run.blocks, processors)
-    first, last = _window(run)
-    rows = offset, offset + part.queries
-    swept = _work(Pinned(member.program), run.role, run.index, n, part.keys, rows)[first:last]
-    return work.split(swept, first, per_head * run.bundles, per_head * turn, processors)
+    split = work.split(swept, first, per_head * run.bundles, per_head * turn, processors)
+    return work.Split(0, work.ALL, split.shares) if few and split != work.WHOLE else split
 
 
 def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) -> None:
@@ -48,7 +57,8 @@ def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) 
     [member] = run.members
     kernel, held = work.kernel_of(member.program, run.role, run.index)
     order = kernel.order
-    blocks = min(run.blocks, order.classes * split.tiles(_window(run)[1]) * -(-held // run.ranks))
+    classes = min(order.classes, run.part.queries) if order.residues and run.role != "backward_key" else order.classes
+    blocks = min(run.blocks, classes * split.tiles(_last_tile(run)) * -(-held // run.ranks))
     rows = blocks * run.block
     shares = min(split.shares, max(1, _LARGEST_PARTS // (4 * run.bundles * rows * head_dim)))
     grid, shape = (blocks, run.bundles, shares), (run.bundles, shares, rows)
@@ -58,9 +68,8 @@ def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) 
     common |= {"HEAD_DIM": head_dim, "BLOCK_D": launch.block_dim(head_dim), "TILE": held, "num_warps": 4}
     common |= {"PERIOD": order.period, "COUNT": order.count, "START": order.start, "CLASSES": order.classes}
     if run.role == "forward":
-        # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
-        out = q.new_zeros((*shape, head_dim), dtype=torch.float32)
-        lse = q.new_full(shape, -torch.inf, dtype=torch.float32)
+        out = q.new_empty((*shape, head_dim), dtype=torch.float32)
+        lse = q.new_empty(shape, dtype=torch.float32)
         strides = {"o_b": 0, "o_h": shares * rows * head_dim, "o_n": head_dim, "o_d": 1}
         run({**arguments, **strides, "out_ptr": out, "lse_ptr": lse}, split, grid=grid)
         if run.build:
@@ -69,7 +78,7 @@ def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) 
         constants = {"BLOCK_Q": run.block, "PACK": run.pack, "RESUME": run.index > 0}
         join[grid[:2]](part_ptr=out, part_lse_ptr=lse, **target, **common, **constants)
         return
-    parts = {name: q.new_zeros((*shape, head_dim), dtype=torch.float32) for name in run.written}
+    parts = {name: q.new_empty((*shape, head_dim), dtype=torch.float32) for name in run.written}
     replace(run, add=False)({**arguments, **parts}, split, grid=grid)
     if run.build:
         return
@@ -79,14 +88,14 @@ def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) 
         add_up[grid[:2]](part_ptr=found, gradient_ptr=arguments[name], **common, **constants)
 
 
-def _window(run: KernelRun) -> tuple[int, int]:
-    """The stationary tiles of class 0 that a launch has, as a half-open range."""
+def _last_tile(run: KernelRun) -> int:
+    """One past the last stationary tile that a launch has, of any class."""
     part, [member] = run.part, run.members
     kernel, held = work.kernel_of(member.program, run.role, run.index)
     if run.role == "backward_key":
-        return 0, tile_count(kernel.order, 0, part.keys, held)
+        return tile_count(kernel.order, 0, part.keys, held)
     offset, n = (0, part.queries) if member.program.cross else (part.call.query_offset, part.keys)
-    return work.window(kernel.order, held, part.queries, offset, n)
+    return work.window(kernel.order, held, part.queries, offset, n)[1]
 
 
 @lru_cache(maxsize=64)

@@ -162,11 +162,18 @@ def fresh(BLOCK: tl.constexpr, BLOCK_D: tl.constexpr):
 
 
 @triton.jit
-def resume(out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
-    """The state that an earlier kernel left in memory: (out, lse) is (acc, m) of a softmax whose sum z is 1."""
-    acc = load_rows(out, rows, stride_n, stride_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
-    m = tl.load(lse + rows, mask=live, other=float("-inf")) * LOG2_E
-    return acc, m, tl.where(m == float("-inf"), 0.0, 1.0)
+def resume(
+    out, lse, rows, stride_n, stride_d, live, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK: tl.constexpr,
+    SPLIT: tl.constexpr,
+):  # fmt: skip
+    """The state that an earlier kernel left in memory: (out, lse) is (acc, m) of a softmax whose sum z is 1. With SPLIT
+    the state before any key: what was left is joined at the end."""
+    if SPLIT:
+        return fresh(BLOCK, BLOCK_D)
+    else:
+        acc = load_rows(out, rows, stride_n, stride_d, live, HEAD_DIM, BLOCK_D).to(tl.float32)
+        m = tl.load(lse + rows, mask=live, other=float("-inf")) * LOG2_E
+        return acc, m, tl.where(m == float("-inf"), 0.0, 1.0)
 
 
 @triton.jit

@@ -70,24 +70,38 @@ class TritonEngine:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(dq, dk, dv), contiguous, given the final (out, lse) of ``forward``."""
         _check(q, k, v, call.spans)
-        flipped = call.scale < 0
-        q, call = _positive_scale(q, call)
-        grad_out, lse = grad_out.to(q.dtype), lse.contiguous()
-        if call.check_finite:
-            grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
-        programs = program.programs if isinstance(program, ByHeads) else (program,)
-        dq = _room(q, _sum_type(q, max(len(one.forward) for one in programs)), _writes_all(program, "forward", call))
-        kind, whole = _sum_type(k, sum(len(one.backward) for one in programs)), _writes_all(program, "backward", call)
-        dk, dv = (_room(x, kind, whole) for x in (k, v))
+        grad_out = grad_out.to(q.dtype)
+        if not call.check_finite:
+            from .delta import row_delta  # imports triton
+
+            return self.backward_of_rows(program, grad_out, row_delta(grad_out, out, lse, grad_lse), q, k, v, call)
+        grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
+        flipped, (q, call) = call.scale < 0, _positive_scale(q, call)
+        dq, dk, dv = sums = _sums(program, q, k, v, call)
         settings = (program, call, self._tuned(q))
-        run, queries, keys = partial(_backward, *settings, grad_lse), (grad_out, q, out, lse, dq), (k, v, dk, dv)
         with _device(q):
-            if call.check_finite:
-                guard.backward(run, partial(_forward, *settings), queries, keys)
-            else:
-                run(queries, keys)
-        dq = dq.neg() if flipped else dq
-        return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
+            run, again = partial(_backward, *settings, grad_lse), partial(_forward, *settings)
+            guard.backward(run, again, (grad_out, q, out, lse.contiguous(), dq), (k, v, dk, dv))
+        return _rounded(sums, q.dtype, flipped)
+
+    @torch.no_grad()
+    def backward_of_rows(
+        self,
+        program: Program | ByHeads[Program],
+        grad_out: Tensor,
+        rows: tuple[Tensor, Tensor],
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        call: Call,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Likewise, of finite numbers, where ``delta.row_delta`` was already called: ``rows`` is what it returned;
+        ``grad_out`` has the dtype of q."""
+        flipped, (q, call) = call.scale < 0, _positive_scale(q, call)
+        dq, dk, dv = sums = _sums(program, q, k, v, call)
+        with _device(q):
+            _backward_of_rows(program, call, self._tuned(q), rows, (grad_out, q, dq), (k, v, dk, dv))
+        return _rounded(sums, q.dtype, flipped)
 
     def _tuned(self, q: Tensor) -> Tuning | None:
         return self._tuning or tuning_for(q.device)
@@ -117,12 +131,25 @@ def _backward(
     queries: guard.Queries,
     keys: guard.Keys,
 ) -> None:
-    grad_out, q, out, lse, dq = queries
-    k, v, dk, dv = keys
+    """``queries``: the gradient of out, q, out, lse and dq; ``keys``: k, v, dk and dv."""
     from .delta import row_delta  # imports triton
 
+    grad_out, q, out, lse, dq = queries
     # d lse / d score is p, so that ds = p * (dp - delta + dlse).
-    lse, delta = row_delta(grad_out, out, lse, grad_lse)
+    rows = row_delta(grad_out, out, lse, grad_lse)
+    _backward_of_rows(program, call, tuning, rows, (grad_out, q, dq), keys)
+
+
+def _backward_of_rows(
+    program: Program | ByHeads[Program],
+    call: Call,
+    tuning: Tuning | None,
+    rows: tuple[Tensor, Tensor],
+    queries: tuple[Tensor, Tensor, Tensor],
+    keys: guard.Keys,
+) -> None:
+    """``queries``: the gradient of out, q and dq."""
+    (lse, delta), (grad_out, q, dq), (k, v, dk, dv) = rows, queries, keys
     for part in parts(q, k, call):
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
         common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
@@ -165,6 +192,21 @@ def _writes_all(program: Program | ByHeads[Program], chain: Literal["forward", "
 def _room(like: Tensor, dtype: torch.dtype, whole: bool) -> Tensor:
     """Contiguous, of the shape of ``like``: zeros, or anything where the ``whole`` of it will be stored."""
     return (torch.empty if whole else torch.zeros)(like.shape, dtype=dtype, device=like.device)
+
+
+def _sums(
+    program: Program | ByHeads[Program], q: Tensor, k: Tensor, v: Tensor, call: Call
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for dq, dk and dv."""
+    programs = program.programs if isinstance(program, ByHeads) else (program,)
+    dq = _room(q, _sum_type(q, max(len(one.forward) for one in programs)), _writes_all(program, "forward", call))
+    kind, whole = _sum_type(k, sum(len(one.backward) for one in programs)), _writes_all(program, "backward", call)
+    return dq, _room(k, kind, whole), _room(v, kind, whole)
+
+
+def _rounded(sums: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype, flipped: bool) -> tuple[Tensor, Tensor, Tensor]:
+    dq, dk, dv = sums
+    return (dq.neg() if flipped else dq).to(dtype), dk.to(dtype), dv.to(dtype)
 
 
 def _sum_type(like: Tensor, kernels: int) -> torch.dtype:

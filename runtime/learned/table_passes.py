@@ -8,7 +8,7 @@ longer than the lists. What is gathered piece by piece is added up in a wider da
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from .gathered import Rows
 from .kernels.tables import Shape
 from .softmax import Parts, add_gradients, add_lists
 from .table_parts import parts_of
+
+if TYPE_CHECKING:
+    from ..engines.triton_engine import TritonEngine
 
 Three = tuple[Tensor, Tensor, Tensor]
 
@@ -56,17 +59,28 @@ def backward(
     call: Call,
 ) -> Three:
     """As ``Engine.backward``, of finite numbers."""
+    known = None
+    if engine.name == "triton":
+        from ..engines.delta import row_delta  # triton is heavy
+
+        known = row_delta(grad_out, out, lse, grad_lse)
     if program.positional is None:
         sums = _zeros((q, k, v), q.dtype)
+    elif known is not None:
+        sums = cast("TritonEngine", engine).backward_of_rows(program.positional, grad_out, known, q, k, v, call)
     else:
         sums = engine.backward(program.positional, grad_out, grad_lse, q, k, v, out, lse, call)
     parts, standing = parts_of(program, engine.name, q, k, call)
     if not parts.lists:
         return sums
-    given = None if grad_lse is None else standing.queries(grad_lse)
     own_q, own_grad, own_out, own_lse = (standing.queries(x) for x in (q, grad_out, out, lse))
-    own_k, own_v = standing.tokens(k), standing.tokens(v)
-    whole, own = _rows(own_grad, given, own_out, own_lse, engine.name), (own_q, own_k, own_v)
+    own = own_q, standing.tokens(k), standing.tokens(v)
+    if known is not None:
+        finite = own_lse.masked_fill(own_lse.isneginf(), 0.0).contiguous()[..., None]
+        whole = Rows(own_out, own_grad, standing.queries(known[1]).contiguous()[..., None], finite, None)
+    else:
+        given = None if grad_lse is None else standing.queries(grad_lse)
+        whole = Rows.of(own_grad, given, own_out, own_lse)
     if not standing.plain:
         found = _zeros(own, lse.dtype)
         _add(parts, own, whole, found)
@@ -96,17 +110,6 @@ def _in_place(parts: Parts, q: Tensor, k: Tensor) -> bool:
         return False
     shapes = [Shape.of(each, q.shape[1], k.shape[1], q.shape[2]) for each in parts.lists]
     return all(shape.held and shape.alone(q.shape[1], k.shape[1]) for shape in shapes)
-
-
-def _rows(grad: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor, engine: str) -> Rows:
-    """What every list is told of the queries; of the engine triton in their own data type."""
-    if engine != "triton":
-        return Rows.of(grad, grad_lse, out, lse)
-    from ..engines.delta import row_delta  # triton is heavy
-
-    known = lse.masked_fill(lse.isneginf(), 0.0).contiguous()[..., None]
-    _, delta = row_delta(grad, out, lse, grad_lse)
-    return Rows(out, grad, delta[..., None], known, None)
 
 
 def _zeros(like: Three, dtype: torch.dtype) -> Three:

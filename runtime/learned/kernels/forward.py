@@ -32,7 +32,7 @@ def list_forward(
     query, each = offset + i, far * 0 + head
     q = load_rows(matrix(q_ptr, batch, head, q_b, q_h), i, q_n, q_d, live, HEAD_DIM, BLOCK_D)
     out_at, lse_at = matrix(out_ptr, batch, head, o_b, o_h), vector(lse_ptr, batch, head, heads, Nq)
-    acc, m, z = resume(out_at, lse_at, i, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+    acc, m, z = resume(out_at, lse_at, i, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK_Q, False)
     key = key_head(bundle, group, PACK)
     k_at, v_at = matrix(k_ptr, batch, key, k_b, k_h), matrix(v_ptr, batch, key, v_b, v_h)
     at = (lists * tiles + tile) * slots

@@ -282,7 +282,7 @@ def forward_1(
     k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
     v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
     out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)
-    acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+    acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK_Q, SPLIT)
     score_scale = scale * LOG2_E
 
     # term 1, line 11: far

@@ -113,8 +113,8 @@ def test_heavy_rows_alone_are_shared_out(launched: list[Any]) -> None:
 
 def test_a_later_kernel_resumes_from_what_was_joined(launched: list[Any]) -> None:
     """The strided program has two kernels; both are shared out in decoding."""
-    q, k, v = tensors(400, heads=2, kv_heads=1, rows=1)
-    agree(CASES["strided"](), q, k, v, offset=399, backward=False)
+    q, k, v = tensors(1100, heads=2, kv_heads=1, rows=1)
+    agree(CASES["strided"](), q, k, v, offset=1099, backward=False)
     assert 1 in {index for index, *_ in launched}
 
 
@@ -152,11 +152,11 @@ def test_gradients_of_heavy_rows_and_columns(shared: list[Any], monkeypatch: pyt
 
 
 def test_gradients_of_padded_batches_and_late_queries(shared: list[Any]) -> None:
-    q, k, v = tensors(90, heads=2, batch=2)
-    agree(CASES["global_token"](), q, k, v, spans=torch.tensor([[0, 90], [21, 90]], dtype=torch.int32))
+    q, k, v = tensors(150, heads=2, batch=2)
+    agree(CASES["global_token"](), q, k, v, spans=torch.tensor([[0, 150], [21, 150]], dtype=torch.int32))
     assert "backward_key" in {role for role, _ in shared}
-    q, k, v = tensors(90, heads=2, rows=20)
-    agree(CASES["global_token"](), q, k, v, offset=70)
+    q, k, v = tensors(150, heads=2, rows=20)
+    agree(CASES["global_token"](), q, k, v, offset=130)
 
 
 @pytest.mark.parametrize("owners", [(0, 0, 1, 1), (0, 1, 1, NOBODY)])
