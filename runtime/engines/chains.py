@@ -11,18 +11,21 @@ import torch
 from torch import Tensor
 
 from ...compiler.kernels import launch, work
+from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
 from .by_heads import ByHeads
 from .kernel_run import KernelRun, Member
 from .launching import Part, machine
-from .sharing import launch_shared, split_of
+from .sharing import alike, is_few, shared, split_of
 from .tune import Tuning, worth_tuning
 
-_How: TypeAlias = Callable[[KernelRun, dict[str, Any]], None]
+Launches: TypeAlias = tuple[Callable[[dict[str, Any]], None], ...]
+"""What is done with the arguments of a call, one after the other."""
 
+_KEPT: dict[tuple[object, ...], Launches] = {}
+"""The launches of a forward pass over few rows, as in decoding: to find them takes longer than to attend."""
 
-def _launch_whole(run: KernelRun, arguments: dict[str, Any]) -> None:
-    run(arguments)
+_MOST_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,27 @@ class Chains:
     def forward(self, arguments: dict[str, Any]) -> None:
         """Into (out, lse)."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
+        question = self._question(q, k) if is_few(self.part) else None
+        if question in _KEPT:
+            for one in _KEPT[question]:
+                one(arguments)
+            return
         pack = 1 if self.mixed else launch.pack(self.part.queries, q.shape[1] // k.shape[1])
+        found: Launches = ()
         for index, members in self._steps("forward"):
-            self._launch_all(self._runs(members, "forward", index, arguments, pack), arguments)
+            found += self._launch_all(self._runs(members, "forward", index, arguments, pack), arguments)
+        if question is not None:
+            if len(_KEPT) >= _MOST_KEPT:
+                _KEPT.clear()
+            _KEPT[question] = found
+
+    def _question(self, q: Tensor, k: Tensor) -> tuple[object, ...]:
+        """All that the launches of a forward pass over few rows depend on."""
+        part, call = self.part, self.part.call
+        programs = tuple((Pinned(member.program), member.owner) for member in self.members)
+        sizes = (part.sequences, part.queries, alike(part.keys), call.query_offset == 0, part.spans is None)
+        rest = (q.dtype, q.device, machine(q.device), call.softcap, id(self.owners), self.mixed, self.tuning)
+        return (programs, *sizes, *q.shape[1:], k.shape[1], *rest)
 
     def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
         """Into the gradients, ``gradients`` by role. Launches one after the other, of which each stores a row of one
@@ -68,26 +89,27 @@ class Chains:
                 self._launch_all([replace(run, add=not fresh)], given)
                 fresh = False
 
-    def _launch_all(self, runs: list[KernelRun], arguments: dict[str, Any]) -> None:
+    def _launch_all(self, runs: list[KernelRun], arguments: dict[str, Any]) -> Launches:
         """Launches that depend on no other: first the tiles whose sweeps are shared out, then all others."""
+        q = arguments["q_ptr"]
+        found: Launches = ()
         even: list[KernelRun] = []
         for run in runs:
-            if split_of(run, arguments) == work.WHOLE:
+            if split_of(run, q) == work.WHOLE:
                 even.append(run)
             else:
-                self._launch(run, arguments, _launch_uneven)
-        for run in _together(even, arguments["q_ptr"]):
-            self._launch(run, arguments)
+                found += self._launch(run, arguments)
+        for run in _together(even, q):
+            found += self._launch(run, arguments)
+        return found
 
-    def _launch(
-        self,
-        run: KernelRun,
-        arguments: dict[str, Any],
-        how: _How = _launch_whole,
-    ) -> None:
+    def _launch(self, run: KernelRun, arguments: dict[str, Any]) -> Launches:
         if self.tuning is not None and worth_tuning(run):
-            run = replace(run, options=self.tuning.choose(run, arguments["q_ptr"], _Trial(run, arguments, how)))
-        how(run, arguments)
+            run = replace(run, options=self.tuning.choose(run, arguments["q_ptr"], _Trial(run, arguments)))
+        found = _launches(run, arguments["q_ptr"])
+        for one in found:
+            one(arguments)
+        return found
 
     def _steps(self, role: launch.Role) -> Iterator[tuple[int, list[Member]]]:
         """(index, the members with a kernel of that index, of one form)."""
@@ -106,8 +128,8 @@ class Chains:
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         tile, vector = members[0].form(role, index)
         lanes = self.part.queries * pack if role == "forward" else None
-        shared, size = machine(q.device).shared, q.element_size()
-        options = launch.options(role, tile, q.shape[3], size, shared, lanes, vector=vector)
+        room, size = machine(q.device).shared, q.element_size()
+        options = launch.options(role, tile, q.shape[3], size, room, lanes, vector=vector)
         if options.block_q < pack:
             return self._runs(members, role, index, arguments, 1)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])
@@ -119,8 +141,8 @@ def _together(runs: list[KernelRun], q: Tensor) -> Iterator[KernelRun]:
     """As few launches as there can be, each of the programs of several, which are of one form."""
     if not runs:
         return
-    first, shared = runs[0], machine(q.device).shared
-    size = launch.together(len(runs), first.role, first.options, q.shape[3], q.element_size(), shared)
+    first, room = runs[0], machine(q.device).shared
+    size = launch.together(len(runs), first.role, first.options, q.shape[3], q.element_size(), room)
     for start in range(0, len(runs), size):
         yield replace(first, members=tuple(run.members[0] for run in runs[start : start + size]))
 
@@ -131,25 +153,25 @@ class _Trial:
 
     run: KernelRun
     arguments: dict[str, Any]
-    how: _How
 
     @cached_property
     def _copies(self) -> dict[str, Any]:
         return self.arguments | {name: self.arguments[name].clone() for name in self.run.written}
 
     def __call__(self, options: launch.Options) -> None:
-        self.how(replace(self.run, options=options), self._copies)
+        for one in _launches(replace(self.run, options=options), self.arguments["q_ptr"]):
+            one(self._copies)
 
     def build(self, options: launch.Options) -> None:
-        self.how(replace(self.run, options=options, build=True), self.arguments)
+        for one in _launches(replace(self.run, options=options, build=True), self.arguments["q_ptr"]):
+            one(self.arguments)
 
 
-def _launch_uneven(run: KernelRun, arguments: dict[str, Any]) -> None:
-    split = split_of(run, arguments)
-    if split.shares > 1:
-        launch_shared(run, arguments, split)
-    if split.hi < work.ALL:
-        run(arguments, split)
+def _launches(run: KernelRun, q: Tensor) -> Launches:
+    """Of a kernel: of the tiles that are shared out, and of the others."""
+    split = split_of(run, q) if len(run.members) == 1 else work.WHOLE
+    found: Launches = (shared(run, q, split),) if split != work.WHOLE else ()
+    return found if split.hi == work.ALL else (*found, run.launch(q, split))
 
 
 @lru_cache(maxsize=64)

@@ -106,31 +106,33 @@ class KernelRun:
         parts = tuple((Pinned(member.program), member.owner or 0) for member in self.members)
         return kernel_for_heads(parts, self.role, self.index)
 
-    def __call__(
-        self, arguments: dict[str, Any], split: work.Split = work.WHOLE, *, grid: tuple[int, int, int] | None = None
-    ) -> None:
-        q, call = arguments["q_ptr"], self.part.call
+    def launch(self, q: Tensor, split: work.Split = work.WHOLE, *, grid: tuple[int, int, int] | None = None) -> Launch:
+        """The launch for tensors like ``q``."""
+        call, options = self.part.call, self.options
         turn = launch.turn(self.bundles, self.blocks, machine(q.device).processors) if grid is None else 1
         size = grid or (self.blocks * turn, self.bundles // turn, 1)
-        if 0 in size:
-            return
-        start = partial(self.kernel.warmup, grid=size) if self.build else self.kernel[size]
-        start(
-            **(arguments | self.ownership),
-            split_lo=split.lo,
-            split_hi=split.hi,
-            turn=turn,
-            HEAD_DIM=q.shape[3],
-            BLOCK_D=launch.block_dim(q.shape[3]),
-            BLOCK_Q=self.options.block_q,
-            BLOCK_K=self.options.block_k,
-            PRECISION=machine(q.device).precision,
-            PACKED=call.documents is not None,
-            SOFTCAP=call.softcap or 0.0,
-            PACK=self.pack,
-            SPLIT=grid is not None,
-            ADD=self.add,
-            ALONE=self.alone(q),
-            num_warps=self.options.num_warps,
-            num_stages=self.options.num_stages,
-        )
+        constants = self.ownership | {"split_lo": split.lo, "split_hi": split.hi, "turn": turn}
+        constants |= {"HEAD_DIM": q.shape[3], "BLOCK_D": launch.block_dim(q.shape[3])}
+        constants |= {"BLOCK_Q": options.block_q, "BLOCK_K": options.block_k, "PRECISION": machine(q.device).precision}
+        constants |= {"PACKED": call.documents is not None, "SOFTCAP": call.softcap or 0.0, "PACK": self.pack}
+        constants |= {"SPLIT": grid is not None, "ADD": self.add, "ALONE": self.alone(q)}
+        constants |= {"num_warps": options.num_warps, "num_stages": options.num_stages}
+        return Launch(self.kernel, size, constants, self.build)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A kernel on its grid, with those of its arguments that are the same in every call like the first.
+
+    ``build``: calling it compiles, and launches nothing.
+    """
+
+    kernel: Any
+    grid: tuple[int, ...]
+    constants: dict[str, Any]
+    build: bool = False
+
+    def __call__(self, arguments: dict[str, Any]) -> None:
+        if 0 not in self.grid:
+            start = partial(self.kernel.warmup, grid=self.grid) if self.build else self.kernel[self.grid]
+            start(**{**arguments, **self.constants})

@@ -3,28 +3,37 @@ the order of shares: the same bits every time."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...compiler.kernels import launch, work
 from ...compiler.passes.count import tile_count
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
-from .kernel_run import KernelRun
-from .launching import machine
+from .kernel_run import KernelRun, Launch
+from .launching import Part, machine
 
 _LARGEST_PARTS = 256 << 20
 """Bytes of a buffer for the parts of shared-out rows."""
 
 _FEW, _ALIKE = 128, 256
-"""So few rows, as in decoding, are shared out as those of the next length that so many divide: their tiles are few, and
-to count them for every token would take longer than to attend."""
 
 
-def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
+def is_few(part: Part) -> bool:
+    """Whether a call has so few rows, as in decoding, that they are shared out alike at all lengths that are ``alike``:
+    to count their tiles for every token would take longer than to attend."""
+    return part.queries <= _FEW and part.call.documents is None
+
+
+def alike(keys: int) -> int:
+    return -(-keys // _ALIKE) * _ALIKE
+
+
+def split_of(run: KernelRun, q: Tensor) -> work.Split:
     """Which tiles are shared out in a launch of one program."""
     part, call, [member] = run.part, run.part.call, run.members
     kernel, held = work.kernel_of(member.program, run.role, run.index)
@@ -32,8 +41,8 @@ def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
     if call.documents is not None or kernel.order.tiled or run.blocks * run.bundles == 0:
         return work.WHOLE
     keys_stand = run.role == "backward_key"
-    few = part.queries <= _FEW and not keys_stand
-    grown = -part.keys % _ALIKE if few else 0
+    few = is_few(part) and not keys_stand
+    grown = alike(part.keys) - part.keys if few else 0
     nk = part.keys + grown
     offset, n = (0, part.queries) if member.program.cross else (call.query_offset + grown, nk)
     # Forward and the gradient of queries visit the same tiles.
@@ -43,49 +52,79 @@ def split_of(run: KernelRun, arguments: dict[str, Any]) -> work.Split:
     if not keys_stand:
         first, last = work.window(kernel.order, held, part.queries, offset, n)
         swept, classes, limit = swept[first:last], min(classes, part.queries), min(part.queries, held)
-    per_head, processors = classes * -(-limit // run.ranks), machine(arguments["q_ptr"].device).processors
+    per_head, processors = classes * -(-limit // run.ranks), machine(q.device).processors
     turn = launch.turn(run.bundles, run.blocks, processors)
     split = work.split(swept, first, per_head * run.bundles, per_head * turn, processors)
     return work.Split(0, work.ALL, split.shares) if few and split != work.WHOLE else split
 
 
-def launch_shared(run: KernelRun, arguments: dict[str, Any], split: work.Split) -> None:
-    """The tiles of ``split``, each by several instances that take a share of what it sweeps, and then joined."""
+_SEQUENCES = ("spans_ptr", "heads", "group", "Nq", "Nk", "query_offset")
+"""What says where the rows of a call stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRows:
+    """Query blocks whose keys are shared out: the launch of the instances, and that which joins what they find."""
+
+    launch: Launch
+    join: Launch
+    rows: int
+
+    def __call__(self, arguments: dict[str, Any]) -> None:
+        q, (_, bundles, shares) = arguments["q_ptr"], self.launch.grid
+        row = q.shape[3]
+        out = q.new_empty((bundles, shares, self.rows, row), dtype=torch.float32)
+        lse = q.new_empty(out.shape[:3], dtype=torch.float32)
+        strides = {"o_b": 0, "o_h": shares * self.rows * row, "o_n": row, "o_d": 1}
+        self.launch({**arguments, **strides, "out_ptr": out, "lse_ptr": lse})
+        if not self.launch.build:
+            target = (*_SEQUENCES, "out_ptr", "lse_ptr", "o_b", "o_h", "o_n", "o_d")
+            self.join({name: arguments[name] for name in target} | {"part_ptr": out, "part_lse_ptr": lse})
+
+
+@dataclass(frozen=True, slots=True)
+class SharedGradients:
+    """Likewise, of gradients: ``add_up`` is launched for each of the arguments ``names``."""
+
+    launch: Launch
+    add_up: Launch
+    rows: int
+    names: tuple[str, ...]
+
+    def __call__(self, arguments: dict[str, Any]) -> None:
+        q, (_, bundles, shares) = arguments["q_ptr"], self.launch.grid
+        shape = (bundles, shares, self.rows, q.shape[3])
+        parts = {name: q.new_empty(shape, dtype=torch.float32) for name in self.names}
+        self.launch({**arguments, **parts})
+        if not self.launch.build:
+            given = {name: arguments[name] for name in _SEQUENCES}
+            for name, part in parts.items():
+                self.add_up({**given, "part_ptr": part, "gradient_ptr": arguments[name]})
+
+
+def shared(run: KernelRun, q: Tensor, split: work.Split) -> SharedRows | SharedGradients:
+    """The launches of the tiles of ``split``, each by several instances, for tensors like ``q``."""
     from .joining import add_up, join  # imports triton
 
-    q, head_dim = arguments["q_ptr"], arguments["q_ptr"].shape[3]
-    [member] = run.members
+    [member], head_dim = run.members, q.shape[3]
     kernel, held = work.kernel_of(member.program, run.role, run.index)
-    order = kernel.order
-    classes = min(order.classes, run.part.queries) if order.residues and run.role != "backward_key" else order.classes
-    blocks = min(run.blocks, classes * split.tiles(_last_tile(run)) * -(-held // run.ranks))
+    order, blocks = kernel.order, run.blocks
+    if split.hi < work.ALL:
+        blocks = min(blocks, order.classes * split.tiles(_last_tile(run)) * -(-held // run.ranks))
     rows = blocks * run.block
     shares = min(split.shares, max(1, _LARGEST_PARTS // (4 * run.bundles * rows * head_dim)))
-    grid, shape = (blocks, run.bundles, shares), (run.bundles, shares, rows)
-    given = ("spans_ptr", "heads", "group", "Nq", "Nk", "query_offset")
-    common: dict[str, Any] = {name: arguments[name] for name in given} | run.ownership
-    common |= {"split_lo": split.lo, "split_hi": split.hi, "shares": shares, "CROSS": member.program.cross}
-    common |= {"HEAD_DIM": head_dim, "BLOCK_D": launch.block_dim(head_dim), "TILE": held, "num_warps": 4}
+    grid = blocks, run.bundles, shares
+    common = run.ownership | {"split_lo": split.lo, "split_hi": split.hi, "shares": shares}
+    common |= {"CROSS": member.program.cross, "HEAD_DIM": head_dim, "BLOCK_D": launch.block_dim(head_dim)}
     common |= {"PERIOD": order.period, "COUNT": order.count, "START": order.start, "CLASSES": order.classes}
+    common |= {"TILE": held, "num_warps": 4}
     if run.role == "forward":
-        out = q.new_empty((*shape, head_dim), dtype=torch.float32)
-        lse = q.new_empty(shape, dtype=torch.float32)
-        strides = {"o_b": 0, "o_h": shares * rows * head_dim, "o_n": head_dim, "o_d": 1}
-        run({**arguments, **strides, "out_ptr": out, "lse_ptr": lse}, split, grid=grid)
-        if run.build:
-            return
-        target = {name: arguments[name] for name in ("out_ptr", "lse_ptr", "o_b", "o_h", "o_n", "o_d")}
-        constants = {"BLOCK_Q": run.block, "PACK": run.pack, "RESUME": run.index > 0}
-        join[grid[:2]](part_ptr=out, part_lse_ptr=lse, **target, **common, **constants)
-        return
-    parts = {name: q.new_empty((*shape, head_dim), dtype=torch.float32) for name in run.written}
-    replace(run, add=False)({**arguments, **parts}, split, grid=grid)
-    if run.build:
-        return
-    keys = run.role == "backward_key"
-    constants = {"BLOCK": run.block, "ADD": run.add, "KEYS": keys, "MIXED": run.mixed}
-    for name, found in parts.items():
-        add_up[grid[:2]](part_ptr=found, gradient_ptr=arguments[name], **common, **constants)
+        # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
+        joined = Launch(join, grid[:2], common | {"BLOCK_Q": run.block, "PACK": run.pack, "RESUME": run.index > 0})
+        return SharedRows(run.launch(q, split, grid=grid), joined, rows)
+    common |= {"BLOCK": run.block, "ADD": run.add, "KEYS": run.role == "backward_key", "MIXED": run.mixed}
+    added = Launch(add_up, grid[:2], common)
+    return SharedGradients(replace(run, add=False).launch(q, split, grid=grid), added, rows, run.written)
 
 
 def _last_tile(run: KernelRun) -> int:

@@ -49,7 +49,7 @@ LEAST_KEYS = 1024
 _LIBRARY = ("joining.py", "lanes.py", "memory.py", "orders.py", "places.py", "tiles.py")
 
 
-@dataclass
+@dataclass(eq=False)
 class Tuning:
     """Choices of this process, made by ``timer``, from and to records in ``directory`` (None: the user's cache)."""
 

@@ -14,7 +14,7 @@ import patternc as pc
 from patternc.compiler.kernels import launch
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
-from patternc.runtime.engines import kernel_run
+from patternc.runtime.engines import chains, kernel_run
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
@@ -29,13 +29,14 @@ MIXED = (0, 2, 1, NOBODY, 2, 0)
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """(role, programs in it) of each launch."""
     seen: list[tuple[str, int]] = []
-    right = kernel_run.KernelRun.__call__
+    right = kernel_run.KernelRun.launch
+    chains._KEPT.clear()
 
-    def counted(run: Any, *arguments: Any, **named: Any) -> None:
+    def counted(run: Any, *arguments: Any, **named: Any) -> Any:
         seen.append((run.role, len(run.members)))
-        right(run, *arguments, **named)
+        return right(run, *arguments, **named)
 
-    monkeypatch.setattr(kernel_run.KernelRun, "__call__", counted)
+    monkeypatch.setattr(kernel_run.KernelRun, "launch", counted)
     return seen
 
 

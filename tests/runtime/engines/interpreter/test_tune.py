@@ -48,14 +48,14 @@ LAUNCHED: list[tuple[str, launch.Options]] = []
 @pytest.fixture(autouse=True)
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "LEAST_KEYS", 1)
-    right = kernel_run.KernelRun.__call__
+    right = kernel_run.KernelRun.launch
+    chains._KEPT.clear()
 
-    def seen(run: Any, *arguments: Any, **named: Any) -> None:
+    def seen(run: Any, *arguments: Any, **named: Any) -> Any:
         LAUNCHED.append((run.role, run.options))
-        right(run, *arguments, **named)
+        return right(run, *arguments, **named)
 
-    monkeypatch.setattr(kernel_run.KernelRun, "__call__", seen)
-    monkeypatch.setattr(chains.Chains._launch, "__defaults__", (kernel_run.KernelRun.__call__,))
+    monkeypatch.setattr(kernel_run.KernelRun, "launch", seen)
 
 
 def smallest(options: launch.Options) -> float:
