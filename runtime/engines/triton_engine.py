@@ -49,7 +49,9 @@ class TritonEngine:
         q, call = _positive_scale(q, call)
         whole = _writes_all(program, "forward", call)
         out = _room(q, q.dtype, whole)
-        lse = q.new_full(q.shape[:3], -torch.inf, dtype=torch.float32)
+        lse = q.new_empty(q.shape[:3], dtype=torch.float32)
+        if not whole:
+            lse.fill_(-torch.inf)
         run = partial(_forward, program, call, self._tuned(q))
         with _device(q):
             guard.forward(run, q, k, v, out, lse) if call.check_finite else run(q, k, v, out, lse)
