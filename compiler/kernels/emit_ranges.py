@@ -1,8 +1,9 @@
 """The ranges of a kernel: which are walked in one loop, and the functions that bound them.
 
-Compiling a loop takes long, so a kernel has few. Sweeps in a row that read in one order form a *group*; of a group the
-unmasked ranges are one *run*, and so are those under the mask of one term. The ranges of a run are taken one after the
-other by the same loop, as the steps r of a loop around it.
+Compiling a loop takes long, so a kernel has few. Sweeps in a row that read in one order form a *group*. Where a group
+has many unmasked ranges, or many under the mask of one term, these are one *run*: the same loop takes them one after
+the other, as the steps r of a loop around it. Unmasked ranges come first: where one begins at the end of a masked range
+that was just walked, ptxas (CUDA 12.8) mixes up the two loops and waits for every single product of matrices.
 """
 
 from __future__ import annotations

@@ -118,7 +118,8 @@ def _last_keys(group: Group, block: str, step: str, lengths: str) -> Iterator[st
     visited = _visited(group, "({} > 0)", f"keep{{}}(c, a[:, None], b[None, :], {lengths})")
     visited = f"({visited}) & " if len(group.flags) > 1 else f"{visited} & " if visited else ""
     yield "# The last block, of which some ranks do not exist."
-    yield f"if ({' | '.join(group.flags)}) > 0:"
+    any_of = " | ".join(group.flags)
+    yield f"if {any_of if len(group.flags) == 1 else f'({any_of})'} > 0:"
     yield f"    b = whole * {block} + tl.arange(0, {block})"
     yield f"    keep = {visited}({exist_of(group.order, 'kc')})[None, :]"
     yield f"    {_load_keys(group.order, block, 'whole', False)}"

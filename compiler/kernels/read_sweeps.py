@@ -31,7 +31,8 @@ class ReadLoop:
 
 @dataclass(frozen=True, slots=True)
 class ReadSweep:
-    """The loops of one term, or of several in the same orders. ``shift`` leads from the stationary to the swept class; ``tile``: ranks of a swept one."""
+    """The loops of one term, or of several in the same orders. ``shift`` leads from the stationary to the swept class;
+    ``tile``: ranks of a swept one."""
 
     order: Order
     shift: int

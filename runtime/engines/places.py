@@ -115,8 +115,8 @@ def key_block(
 
 @triton.jit
 def whole_window(begin, end, owner_ptr, BLOCK: tl.constexpr):
-    """(low, high): the query blocks of which every rank has a row. Where another program may own a head that is known of
-    none, so that all are loaded with masks, and here are all."""
+    """(low, high): the query blocks of which every rank has a row. Where another program may own a head that is known
+    of none, and these are all that there are: they are loaded with masks."""
     if owner_ptr is None:
         return tl.cdiv(begin, BLOCK), end // BLOCK
     else:
