@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..passes.program import Order
 from . import kernel_forms as forms
+from .edge_forms import KEY_EDGES, QUERY_EDGES
 from .read_integer import refuse
 from .read_statements import Statements, integer
 from .read_sweeps import Forms, Loops, ReadSweep, read_sweeps
@@ -54,9 +55,7 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
             (forms.TILED_KEYS_MASKED, forms.TILED_KEYS_FULL, forms.TILED_LOAD),
         )
     )
-    edges = forms.KEY_EDGES.write(
-        lengths, load_last=forms.LOAD.format("whole", False), step=step.format("kept", "keep, ")
-    )
+    edges = KEY_EDGES.write(lengths, load_last=forms.LOAD.format("whole", False), step=step.format("kept", "keep, "))
     fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
     way, mask, taken = lengths.write(forms.KEY_DIAGONALS), lengths.write(forms.KEY_MASK), forms.DIAGONAL_STEPS[kind]
     diagonals = Loops(*(way.format(mask=each, step=taken, fan="{fan}") for each in (mask, "")))
@@ -81,7 +80,7 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
     way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
     diagonals = Loops(*(way.format(mask=each, fan="{fan}") for each in (mask, "")))
-    edges = forms.QUERY_EDGES.write(lengths)
+    edges = QUERY_EDGES.write(lengths)
     written = Forms("J", "BLOCK_Q", "qc", fan, queries, edges, bounds, plain, tiled, diagonals)
     sweeps = read_sweeps(statements, order.classes, written, forms.KEY_END)
     return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)

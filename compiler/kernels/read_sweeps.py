@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ..passes.program import Order
 from . import kernel_forms as forms
+from .edge_forms import Edges
 from .read_integer import ReadError, refuse
 from .read_statements import Statements, integer, name_of, order_of
 from .source_template import Holes, template
@@ -61,7 +62,7 @@ class Forms:
     swept_class: str
     fan: str
     head: str
-    edges: forms.Edges
+    edges: Edges
     bounds: str
     plain: Loops
     tiled: Loops
