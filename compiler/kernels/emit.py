@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from ..passes.program import NATURAL, Kernel, Program, Term, Tile
 from .emit_kernel import backward_key, backward_query, describe, forward
-from .emit_sweeps import loops
+from .emit_ranges import groups, loops
 from .launch import ROLES, Role
 from .spell import one_line, sentence, spell
 from .spell_mask import spell_mask
@@ -28,6 +28,8 @@ _LIBRARY = (
     "attend_kept",
     "bundles",
     "complete",
+    "edge_block",
+    "edge_count",
     "exists",
     "finish",
     "floordiv",
@@ -46,7 +48,6 @@ _LIBRARY = (
     "load_rows",
     "matrix",
     "owned",
-    "present",
     "query_block",
     "query_gradient_diagonal",
     "query_gradient_full",
@@ -54,7 +55,6 @@ _LIBRARY = (
     "query_head",
     "query_lanes",
     "query_window",
-    "ragged_block",
     "ranks",
     "resume",
     "sequence",
@@ -63,6 +63,7 @@ _LIBRARY = (
     "token",
     "vector",
     "whole_blocks",
+    "whole_window",
     "within",
 )
 
@@ -189,6 +190,9 @@ def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterato
                 for name, step, value in loop.functions():
                     body = f"return {sentence(spell(value))}"
                     yield f"@triton.jit\ndef {name}({still}, c, {step}T, {lengths}):\n    {body}"
+        for group in groups(program, side, at_kernel):
+            for run in group.runs:
+                yield from run.choosers(still, lengths)
 
 
 def _keep(program: Program, index: int, term: Term) -> str:

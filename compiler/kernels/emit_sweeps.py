@@ -1,67 +1,22 @@
 """The text of the loops of a kernel: blocks of the side that is swept, or diagonals.
 
-Bound functions of ranges are named after their term; what a loop does with a block is a step of the fixed library.
+What a loop does with a block is a step of the fixed library. Of most blocks every rank exists, and they are loaded
+without a mask; the others, at most one at each end of a sequence, are taken by one piece of text at the end of a group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 
-from ..passes.program import Kernel, Order, Program, Range
-from ..relations.integer import Expr
+from ..passes.program import Order, Program
 from .emit_diagonal import key_diagonals, query_diagonals
+from .emit_ranges import Group, Run, groups
 from .spell import one_line
 
 STEP = "score_scale, SOFTCAP{}"
 _PRODUCTS = ", PRECISION"
 """The last argument of a step that multiplies matrices."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """One range of a sweep and what the names of its bound functions have in common."""
-
-    range: Range
-    name: str
-
-    def functions(self) -> Iterator[tuple[str, str, Expr]]:
-        """The bound functions: name, further parameters, value."""
-        step = "d, " if self.range.fan else ""
-        yield self.name.format("lo"), step, self.range.lo
-        yield self.name.format("hi"), step, self.range.hi
-        if self.range.fan:
-            yield self.name.format("first"), "", self.range.fan.first
-            yield self.name.format("last"), "", self.range.fan.last
-
-    def call(self, end: str, still: str, lengths: str) -> str:
-        """The value of a bound function, in a kernel."""
-        step = "d, " if self.range.fan and end in ("lo", "hi") else ""
-        return f"{self.name.format(end)}({still}, c, {step}T, {lengths})"
-
-    def mask(self, call: str) -> str:
-        """What of a diagonal the mask keeps, before what exists."""
-        return f"keep{call} & " if self.range.masked else ""
-
-    def each_step(self, still: str, lengths: str, body: Iterable[str]) -> Iterator[str]:
-        """The body of the range, once for each step of its fan."""
-        if self.range.fan is None:
-            yield from body
-            return
-        first, last = (self.call(end, still, lengths) for end in ("first", "last"))
-        yield f"for d in range({first}, {last}):"
-        yield from (f"    {row}" for row in body)
-
-
-def loops(side: str, kernels: tuple[Kernel, ...], at_kernel: int, at_sweep: int) -> Iterator[Loop]:
-    """The loops of a sweep. Bounds are named after their term, and numbered where there are several."""
-    sweep = kernels[at_kernel].sweeps[at_sweep]
-    visits = sum(other.term == sweep.term for kernel in kernels for other in kernel.sweeps)
-    prefix = f"term{sweep.term}" + ("_query" if side == "backward" else "")
-    prefix += "" if visits == 1 else f"_{at_kernel}_{at_sweep}"
-    for index, item in enumerate(sweep.ranges):
-        suffix = str(index) if len(sweep.ranges) > 1 else ""
-        yield Loop(item, f"{prefix}_{{}}{suffix}")
 
 
 def constants_of(order: Order) -> str:
@@ -73,82 +28,102 @@ def exist_of(order: Order, cls: str) -> str:
     return f"exists({cls}, b, n, {constants_of(order)})" if order.tiled else "b < count"
 
 
-def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
-    """The loops over key blocks, for a stationary query block."""
-    lengths = ", ".join(program.lengths)
-    for at_sweep, sweep in enumerate(program.forward[index].sweeps):
-        term, tile = program.terms[sweep.term], program.tile_of(sweep).key
-        block = _block(tile, program.tile.key, "BLOCK_K")
-        key, classes = constants_of(term.key), term.key.classes
-        end = "n" if term.key.tiled else "count"
-        load = f"k, v = load_keys(k_at, v_at, {{}}, kc, first, {end}, k_n, k_d, v_n, v_d, {key},"
-        load += f" HEAD_DIM, BLOCK_D, {block}, {{}})"
-        yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
-        yield "kc = c" if classes == 1 else f"kc = (c + {term.shift % classes}) % {classes}"
-        yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
-        yield f"T = tl.cdiv(count, {tile})"
-        for loop in loops("forward", program.forward, index, at_sweep):
-            if loop.range.diagonal:
-                lo, hi = (loop.call(end, "I", lengths) for end in ("lo", "hi"))
-                body = key_diagonals(lo, hi, loop.mask(f"{sweep.term}(c, a, b, {lengths})"), step)
-                yield from loop.each_step("I", lengths, body)
-                continue
-            body = _key_blocks(loop, tile, block, sweep.term, term.key, load, step, lengths)
-            yield from loop.each_step("I", lengths, body)
-
-
 def _block(tile: int, widest: int, block: str) -> str:
     """The ranks of a block that is swept: those of the launch; a narrow tile is taken whole."""
     return block if tile == widest else str(tile)
 
 
-def _key_blocks(
-    loop: Loop, tile: int, block: str, term: int, order: Order, load: str, step: str, lengths: str
-) -> Iterator[str]:
-    """The key blocks of one range."""
-    exist = exist_of(order, "kc") if order.tiled else f"({exist_of(order, 'kc')})"
-    yield f"lo = tl.maximum({loop.call('lo', 'I', lengths)}, 0) * ({tile} // {block})"
-    yield f"hi = tl.minimum({loop.call('hi', 'I', lengths)} * ({tile} // {block}), tl.cdiv(count, {block}))"
+def _comments(program: Program, group: Group) -> Iterator[str]:
+    yield ""
+    for sweep in group.sweeps:
+        term = program.terms[sweep.term]
+        yield f"# term {sweep.term}, line {term.line}: {one_line(term.label)}"
+
+
+def _ragged(group: Group) -> bool:
+    """Whether ragged blocks are taken apart. Of an order with digits what exists is asked of every block."""
+    return not group.order.tiled and any(not run.diagonal for run in group.runs)
+
+
+def _visited(group: Group, flags: str, mask: str) -> str:
+    """The pairs of a ragged block that are kept; empty where all are. ``flags``: of one range, whether it has the
+    block; ``mask``: of one term."""
+    masks = {run.flag: None if run.masked is None else mask.format(run.masked) for run in group.runs}
+    if len(masks) == 1:
+        return next(iter(masks.values())) or ""
+    parts = [f"({flags.format(flag)} & {kept})" if kept else flags.format(flag) for flag, kept in masks.items()]
+    return " | ".join(parts)
+
+
+def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
+    """The loops over key blocks, for a stationary query block."""
+    lengths = ", ".join(program.lengths)
+    for group in groups(program, "forward", index):
+        tile, key, classes = group.tile.key, constants_of(group.order), group.order.classes
+        block = _block(tile, program.tile.key, "BLOCK_K")
+        yield from _comments(program, group)
+        yield "kc = c" if classes == 1 else f"kc = (c + {group.shift % classes}) % {classes}"
+        yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
+        yield f"T = tl.cdiv(count, {tile})"
+        if _ragged(group):
+            yield f"whole = count // {block}"
+            yield from (f"{flag} = 0 * whole" for flag in group.flags)
+        for run in group.runs:
+            lo, hi = (run.call(end, "I", lengths) for end in ("lo", "hi"))
+            if run.diagonal:
+                mask = "" if run.masked is None else f"keep{run.masked}(c, a, b, {lengths}) & "
+                body = key_diagonals(lo, hi, mask, step)
+            else:
+                body = _key_blocks(group.order, run, f"({tile} // {block})", block, step, lengths)
+            yield from run.repeat("I", lengths, body)
+        if _ragged(group):
+            yield from _last_keys(group, block, step, lengths)
+
+
+def _load_keys(order: Order, block: str, at: str, whole: bool) -> str:
+    end = "n" if order.tiled else "count"
+    load = f"k, v = load_keys(k_at, v_at, {at}, kc, first, {end}, k_n, k_d, v_n, v_d, {constants_of(order)},"
+    return f"{load} HEAD_DIM, BLOCK_D, {block}, {whole})"
+
+
+def _key_blocks(order: Order, run: Run, parts: str, block: str, step: str, lengths: str) -> Iterator[str]:
+    """The key blocks of one range: of a run, those that exist whole."""
+    load, exist = partial(_load_keys, order, block), f"{exist_of(order, 'kc')}[None, :]"
+    keep = f"keep{run.masked}(c, a[:, None], b[None, :], {lengths})"
+    kept = step.format("kept", " keep,", _PRODUCTS)
+    full = step.format("full", "", _PRODUCTS)
+    place = f"    b = j * {block} + tl.arange(0, {block})"
+    yield f"lo = tl.maximum({run.call('lo', 'I', lengths)}, 0) * {parts}"
+    yield f"hi = tl.minimum({run.call('hi', 'I', lengths)} * {parts}, tl.cdiv(count, {block}))"
     yield "lo, hi = share(lo, hi, SPLIT)"
-    keep = f"keep{term}(c, a[:, None], b[None, :], {lengths})"
-    if loop.range.masked and order.tiled:
+    if order.tiled and run.masked is not None:
         yield "for j in range(lo, hi):"
-        yield f"    b = j * {block} + tl.arange(0, {block})"
-        yield f"    keep = {keep} & {exist}[None, :]"
-        yield f"    {load.format('j', False)}"
-        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
-    elif loop.range.masked:
-        # Ranks of the ragged last block need not exist: it is taken apart, and the others load without a mask.
-        yield f"whole = count // {block}"
-        yield "for j in range(lo, tl.minimum(hi, whole)):"
-        yield f"    b = j * {block} + tl.arange(0, {block})"
-        yield f"    keep = {keep}"
-        yield f"    {load.format('j', True)}"
-        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
-        yield "if (lo <= whole) & (whole < hi):"
-        yield f"    b = whole * {block} + tl.arange(0, {block})"
-        yield f"    keep = {keep} & {exist}[None, :]"
-        yield f"    {load.format('whole', False)}"
-        yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
+        yield from (place, f"    keep = {keep} & {exist}", f"    {load('j', False)}", f"    {kept}")
     elif order.tiled:
         # Every pair of ranks is kept, but ranks of the last period need not exist: its blocks are taken apart.
         yield f"whole = complete(kc, n, {constants_of(order)}) // {block}"
         yield "for j in range(lo, tl.minimum(hi, whole)):"
-        yield f"    {load.format('j', True)}"
-        yield f"    {step.format('full', '', _PRODUCTS)}"
+        yield from (f"    {load('j', True)}", f"    {full}")
         yield "for j in range(tl.maximum(lo, whole), hi):"
-        yield f"    b = j * {block} + tl.arange(0, {block})"
-        yield f"    {load.format('j', False)}"
-        yield f"    {step.format('kept', f' {exist}[None, :],', _PRODUCTS)}"
+        yield from (place, f"    {load('j', False)}", f"    {step.format('kept', f' {exist},', _PRODUCTS)}")
     else:
-        # Every pair of ranks is kept, but ranks of the ragged last block need not exist: it is taken apart.
-        yield f"whole = count // {block}"
-        yield "for j in range(lo, tl.minimum(hi, whole)):"
-        yield f"    {load.format('j', True)}"
-        yield f"    {step.format('full', '', _PRODUCTS)}"
-        yield "if (lo <= whole) & (whole < hi):"
-        yield f"    {load.format('whole', False)}"
-        yield f"    {step.format('kept', f' present(whole, count, {block})[None, :],', _PRODUCTS)}"
+        yield f"lo, hi, {run.flag} = whole_blocks(lo, hi, 0, whole, {run.flag})"
+        yield "for j in range(lo, hi):"
+        yield from () if run.masked is None else (place, f"    keep = {keep}")
+        yield from (f"    {load('j', True)}", f"    {full if run.masked is None else kept}")
+
+
+def _last_keys(group: Group, block: str, step: str, lengths: str) -> Iterator[str]:
+    """The last key block, of which some ranks do not exist, where a range of the group has it."""
+    visited = _visited(group, "({} > 0)", f"keep{{}}(c, a[:, None], b[None, :], {lengths})")
+    visited = f"({visited}) & " if len(group.flags) > 1 else f"{visited} & " if visited else ""
+    yield "# The last block, of which some ranks do not exist."
+    any_of = " | ".join(group.flags)
+    yield f"if {any_of if len(group.flags) == 1 else f'({any_of})'} > 0:"
+    yield f"    b = whole * {block} + tl.arange(0, {block})"
+    yield f"    keep = {visited}({exist_of(group.order, 'kc')})[None, :]"
+    yield f"    {_load_keys(group.order, block, 'whole', False)}"
+    yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
 
 
 def swept_queries(program: Program, index: int) -> Iterator[str]:
@@ -159,23 +134,26 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
     start, offset, place = (
         ("0 * nq", "0 * nq", "0 * nq") if program.cross else ("first", "query_offset", "first - query_offset")
     )
-    for at_sweep, sweep in enumerate(program.backward[index].sweeps):
-        term, tile = program.terms[sweep.term], program.tile_of(sweep).query
+    for group in groups(program, "backward", index):
+        tile, query, classes = group.tile.query, constants_of(group.order), group.order.classes
         block = _block(tile, program.tile.query, "BLOCK_Q")
-        query, classes = constants_of(term.query), term.query.classes
-        yield from ("", f"# term {sweep.term}, line {term.line}: {one_line(term.label)}")
-        yield "qc = c" if classes == 1 else f"qc = (c + {-term.shift % classes}) % {classes}"
+        yield from _comments(program, group)
+        yield "qc = c" if classes == 1 else f"qc = (c + {-group.shift % classes}) % {classes}"
         yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
         yield f"begin, end = query_window(qc, {start}, {program.lengths[0]}, {offset}, Nq, {query})"
-        for loop in loops("backward", program.backward, index, at_sweep):
-            if loop.range.diagonal:
-                lo, hi = (loop.call(end, "J", lengths) for end in ("lo", "hi"))
-                head = _query_head("x", program.lengths[0])
-                body = query_diagonals(lo, hi, head, loop.mask(f"{sweep.term}(qc, a, b, {lengths})"), place)
-                yield from loop.each_step("J", lengths, body)
-                continue
-            body = _query_blocks(loop, tile, block, sweep.term, term.query, place, program.lengths)
-            yield from loop.each_step("J", lengths, body)
+        if _ragged(group):
+            yield f"low, high = whole_window(begin, end, owner_ptr, {block})"
+            yield from (f"{flag} = 0 * low" for flag in group.flags)
+        for run in group.runs:
+            if run.diagonal:
+                lo, hi = (run.call(end, "J", lengths) for end in ("lo", "hi"))
+                mask = "" if run.masked is None else f"keep{run.masked}(qc, a, b, {lengths}) & "
+                body = query_diagonals(lo, hi, _query_head("x", program.lengths[0]), mask, place)
+            else:
+                body = _query_blocks(group.order, run, f"({tile} // {block})", block, place, program.lengths)
+            yield from run.repeat("J", lengths, body)
+        if _ragged(group):
+            yield from _edge_queries(group, block, place, program.lengths)
 
 
 def _query_head(place: str, queries: str) -> tuple[str, ...]:
@@ -190,29 +168,6 @@ def _query_head(place: str, queries: str) -> tuple[str, ...]:
     )
 
 
-def _whole_head(block: str, queries: str) -> tuple[str, ...]:
-    """The head of such a loop over the blocks of which every rank has a row."""
-    return (
-        f"low, high = whole_blocks(lo, hi, begin, end, owner_ptr, {block})",
-        "size = high - low",
-        "for turn in range(low, low + group * size):",
-        "    head = kv_head if ALONE else kv_head * group + (turn - low) // size",
-        "    i = turn if ALONE else low + (turn - low) % size",
-        *_head_of_group(queries),
-    )
-
-
-def _ragged_head(queries: str) -> tuple[str, ...]:
-    """The head of the loop over the others, which follows: a few, so that it is no pipeline."""
-    return (
-        "size = tl.maximum(hi - lo, 0) - size",
-        "for turn in tl.range(0, group * size, num_stages=1):",
-        "    head = kv_head if ALONE else kv_head * group + turn // size",
-        "    i = ragged_block(turn if ALONE else turn % size, lo, low, high)",
-        *_head_of_group(queries),
-    )
-
-
 def _head_of_group(queries: str) -> tuple[str, ...]:
     return (
         "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
@@ -221,26 +176,47 @@ def _head_of_group(queries: str) -> tuple[str, ...]:
     )
 
 
-def _query_blocks(
-    loop: Loop, tile: int, block: str, term: int, order: Order, place: str, names: tuple[str, ...]
-) -> Iterator[str]:
-    """The query blocks of one range. What exists of an order with digits is told from rows, so that its blocks are not
-    told apart."""
-    kind, keep = ("kept", " keep,") if loop.range.masked else ("full", "")
+def _query_blocks(order: Order, run: Run, parts: str, block: str, place: str, names: tuple[str, ...]) -> Iterator[str]:
+    """The query blocks of one range, of a run those of which every rank has a row. What exists of an order with digits
+    is told from rows, so that its blocks are not told apart."""
     lengths = ", ".join(names)
-    ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
-    yield f"lo = tl.maximum({loop.call('lo', 'J', lengths)} * ({tile} // {block}), begin // {block})"
-    yield f"hi = tl.minimum({loop.call('hi', 'J', lengths)} * ({tile} // {block}), tl.cdiv(end, {block}))"
+    yield f"lo = tl.maximum({run.call('lo', 'J', lengths)} * {parts}, begin // {block})"
+    yield f"hi = tl.minimum({run.call('hi', 'J', lengths)} * {parts}, tl.cdiv(end, {block}))"
     yield "lo, hi = share(lo, hi, SPLIT)"
-    alike = ((_query_head("i", names[0]), False),)
-    apart = ((_whole_head(block, names[0]), True), (_ragged_head(names[0]), False))
-    for head, whole in alike if order.tiled else apart:
-        yield from head
-        if loop.range.masked:
-            yield f"    a = i * {block} + tl.arange(0, {block})"
-            yield f"    keep = keep{term}(qc, a[None, :], b[:, None], {lengths})"
-        yield "    q, do, lse, delta = load_queries("
-        yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
-        yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, {block}, {whole},"
-        yield "    )"
-        yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{keep} {STEP.format(_PRODUCTS)})"
+    if not order.tiled:
+        yield f"lo, hi, {run.flag} = whole_blocks(lo, hi, low, high, {run.flag})"
+    yield from _query_head("i", names[0])
+    keep = "" if run.masked is None else f"keep{run.masked}(qc, a[None, :], b[:, None], {lengths})"
+    yield from _query_step(order, block, keep, place, "False" if order.tiled else "owner_ptr is None")
+
+
+def _query_step(order: Order, block: str, keep: str, place: str, whole: str) -> Iterator[str]:
+    """What is done with the query block i."""
+    ends = "0, tl.minimum(Nq, first + there - query_offset)" if order.tiled else "begin, tl.minimum(end, there)"
+    if keep:
+        yield f"    a = i * {block} + tl.arange(0, {block})"
+        yield f"    keep = {keep}"
+    yield "    q, do, lse, delta = load_queries("
+    yield f"        q_at, do_at, lse_at, delta_at, i, qc, {place}, {ends},"
+    yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, {block}, {whole},"
+    yield "    )"
+    kind, given = ("kept", " keep,") if keep else ("full", "")
+    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{given} {STEP.format(_PRODUCTS)})"
+
+
+def _edge_queries(group: Group, block: str, place: str, names: tuple[str, ...]) -> Iterator[str]:
+    """The first and the last query block, of which some ranks have no row, where a range of the group has them. They
+    are few, so that their loop is no pipeline."""
+    mask = f"keep{{}}(qc, a[None, :], b[:, None], {', '.join(names)})"
+    body = (
+        f"edges = {' | '.join(group.flags)}",
+        "size = edge_count(edges)",
+        "for turn in tl.range(0, group * size, num_stages=1):",
+        "    head = kv_head if ALONE else kv_head * group + turn // size",
+        "    edge, i = edge_block(turn if ALONE else turn % size, edges, low, high)",
+        *_head_of_group(names[0]),
+        *_query_step(group.order, block, _visited(group, "(({} & edge) > 0)", mask), place, "False"),
+    )
+    yield "# The first and the last block, of which some ranks have no row."
+    yield "if owner_ptr is None:"
+    yield from (f"    {row}" for row in body)

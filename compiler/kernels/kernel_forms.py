@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from textwrap import indent
 
 PARAMETERS = """
     {pointers}, {strides}, heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
@@ -90,11 +91,16 @@ count = ranks(kc, <KEYS>, HOLE_period, HOLE_count, HOLE_start)
 T = tl.cdiv(count, HOLE_tile)
 """
 KEY_BOUNDS = """
-lo = tl.maximum(HOLE_lo(I, c, {step}T, <LENGTHS>), 0) * (HOLE_tile // BLOCK_K)
-hi = tl.minimum(HOLE_hi(I, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
+lo = tl.maximum(HOLE_lo({turn}I, c, {step}T, <LENGTHS>), 0) * (HOLE_tile // BLOCK_K)
+hi = tl.minimum(HOLE_hi({turn}I, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_K), tl.cdiv(count, BLOCK_K))
 """
+RANGES = """
+for r in range(0, HOLE_ranges):
+    pass
+"""
+TURN = "r, "
 FAN = """
-for d in range(HOLE_first({still}, c, T, <LENGTHS>), HOLE_last({still}, c, T, <LENGTHS>)):
+for d in range(HOLE_first({turn}{still}, c, T, <LENGTHS>), HOLE_last({turn}{still}, c, T, <LENGTHS>)):
     pass
 """
 STEP = "d, "
@@ -103,27 +109,26 @@ LOAD = """k, v = load_keys(
         HEAD_DIM, BLOCK_D, BLOCK_K, {})"""
 KEYS_MASKED = """
 lo, hi = share(lo, hi, SPLIT)
-whole = count // BLOCK_K
-for j in range(lo, tl.minimum(hi, whole)):
+lo, hi, HOLE_flag = whole_blocks(lo, hi, 0, whole, HOLE_before)
+for j in range(lo, hi):
     b = j * BLOCK_K + tl.arange(0, BLOCK_K)
     keep = HOLE_keep(c, a[:, None], b[None, :], <LENGTHS>)
     {load_whole}
     {step}
-if (lo <= whole) & (whole < hi):
-    b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
-    keep = HOLE_keep(c, a[:, None], b[None, :], <LENGTHS>) & (b < count)[None, :]
-    {load_last}
-    {step}
 """
 KEYS_FULL = """
 lo, hi = share(lo, hi, SPLIT)
-whole = count // BLOCK_K
-for j in range(lo, tl.minimum(hi, whole)):
+lo, hi, HOLE_flag = whole_blocks(lo, hi, 0, whole, HOLE_before)
+for j in range(lo, hi):
     {load_whole}
     {step_whole}
-if (lo <= whole) & (whole < hi):
+"""
+LAST_KEYS = """
+if {any} > 0:
+    b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
+    keep = {mask}(b < count)[None, :]
     {load_last}
-    {step_last}
+    {step}
 """
 KEY_DIAGONALS = """
 lo = tl.maximum(HOLE_lo(I, c, {fan}T, <LENGTHS>), 1 - (block + 1) * (BLOCK_Q // PACK))
@@ -159,8 +164,8 @@ T = tl.cdiv(ranks(qc, <QUERIES>, HOLE_period, HOLE_count, HOLE_start), HOLE_tile
 begin, end = query_window(qc, <FIRST>, <QUERIES>, <OFFSET>, Nq, HOLE_period, HOLE_count, HOLE_start)
 """
 QUERY_BOUNDS = """
-lo = tl.maximum(HOLE_lo(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
-hi = tl.minimum(HOLE_hi(J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
+lo = tl.maximum(HOLE_lo({turn}J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), begin // BLOCK_Q)
+hi = tl.minimum(HOLE_hi({turn}J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
 """
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
@@ -177,22 +182,17 @@ size = tl.maximum(hi - lo, 0)
 for turn in range(lo, lo + group * size):
     head = kv_head if ALONE else kv_head * group + (turn - lo) // size
     {{place}} = turn if ALONE else lo + (turn - lo) % size{_HEAD_OF_GROUP}"""
-# Likewise, the blocks of which every rank has a row apart from the others.
-_WHOLE_HEADS = f"""
-lo, hi = share(lo, hi, SPLIT)
-low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
-size = high - low
-for turn in range(low, low + group * size):
-    head = kv_head if ALONE else kv_head * group + (turn - low) // size
-    i = turn if ALONE else low + (turn - low) % size{_HEAD_OF_GROUP}"""
-_RAGGED_HEADS = f"""
-size = tl.maximum(hi - lo, 0) - size
-for turn in tl.range(0, group * size, num_stages=1):
-    head = kv_head if ALONE else kv_head * group + turn // size
-    i = ragged_block(turn if ALONE else turn % size, lo, low, high){_HEAD_OF_GROUP}"""
+# Likewise, the first and the last block.
+_EDGE_HEADS = f"""
+if owner_ptr is None:
+    edges = {{any}}
+    size = edge_count(edges)
+    for turn in tl.range(0, group * size, num_stages=1):
+        head = kv_head if ALONE else kv_head * group + turn // size
+        edge, i = edge_block(turn if ALONE else turn % size, edges, low, high){indent(_HEAD_OF_GROUP, "    ")}"""
 _KEPT_QUERIES = f"""
     a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-    keep = HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)
+    keep = {{mask}}
     {LOAD_QUERIES}
     dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 """
@@ -200,18 +200,21 @@ _ALL_QUERIES = f"""
     {LOAD_QUERIES}
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
+_QUERY_MASK = "HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)"
+_WHOLE_QUERIES = "lo, hi, HOLE_flag = whole_blocks(lo, hi, low, high, HOLE_before)" + _HEADS.format(place="i").rstrip()
 
 
-def _apart(body: str) -> str:
-    whole, ragged = _WHOLE_HEADS.rstrip() + body.format(True), _RAGGED_HEADS.rstrip() + body.format(False)
-    return whole + ragged
+def _load(body: str, whole: str) -> str:
+    return body.replace("BLOCK_D, BLOCK_Q, {})", f"BLOCK_D, BLOCK_Q, {whole})")
 
 
-def _alike(body: str) -> str:
-    return _HEADS.format(place="i").rstrip() + body.format(False)
-
-
-QUERIES_MASKED, QUERIES_FULL = _apart(_KEPT_QUERIES), _apart(_ALL_QUERIES)
+QUERIES_MASKED, QUERIES_FULL = (
+    _WHOLE_QUERIES + _load(body, "owner_ptr is None")
+    for body in (_KEPT_QUERIES.replace("{mask}", _QUERY_MASK), _ALL_QUERIES)
+)
+EDGES_MASKED, EDGES_FULL = (
+    _EDGE_HEADS.rstrip() + indent(_load(body, "False"), "    ") for body in (_KEPT_QUERIES, _ALL_QUERIES)
+)
 QUERY_DIAGONALS = """
 lo = tl.maximum(HOLE_lo(J, c, {fan}T, <LENGTHS>), block * BLOCK_K + 1 - end)
 hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin){heads}
@@ -249,18 +252,21 @@ for j in range(lo, hi):
     {{load_each}}
     {{step}}
 """
-TILED_KEYS_FULL = (
-    KEYS_FULL.partition("if (lo <= whole)")[0].replace(
-        "count // BLOCK_K", "complete(kc, n, HOLE_period, HOLE_count, HOLE_start) // BLOCK_K"
-    )
-    + """for j in range(tl.maximum(lo, whole), hi):
+TILED_KEYS_FULL = """
+lo, hi = share(lo, hi, SPLIT)
+whole = complete(kc, n, HOLE_period, HOLE_count, HOLE_start) // BLOCK_K
+for j in range(lo, tl.minimum(hi, whole)):
+    {load_whole}
+    {step_whole}
+for j in range(tl.maximum(lo, whole), hi):
     b = j * BLOCK_K + tl.arange(0, BLOCK_K)
     {load_last}
     {step_last}
 """
-)
 TILED_STEP_LAST = f"{_EXISTS.format('kc')}[None, :], "
 TILED_QUERIES_MASKED, TILED_QUERIES_FULL = (
-    _alike(form).replace("begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n")
-    for form in (_KEPT_QUERIES, _ALL_QUERIES)
+    (_HEADS.format(place="i").rstrip() + _load(body, "False")).replace(
+        "begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n"
+    )
+    for body in (_KEPT_QUERIES.replace("{mask}", _QUERY_MASK), _ALL_QUERIES)
 )

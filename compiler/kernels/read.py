@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from ..relations.integer import TRUE, Expr, Predicate
 from .kernel_forms import CROSS, SELF
 from .read_integer import ReadError, read_expr, read_mask, refuse
 from .read_kernel import ReadKernel, read_backward_key, read_query_kernel
+from .read_statements import Statements, name_of
 from .read_sweeps import ReadLoop, ReadSweep
 from .source_template import dotted, same_arguments, template
 
@@ -25,7 +26,8 @@ __all__ = ["ReadError", "read"]
 _IMPORTS = ("import triton", "import triton.language as tl")
 _LIBRARY = "patternc.runtime.engines.tiles"
 _KERNEL = re.compile(r"(forward|backward_query|backward_key)_(\d+)")
-_BOUND = re.compile(r"term(\d+)_\w+")
+_BOUND = re.compile(r"term(\d+)_\w*?(\d*)")
+_CHOICE = re.compile(r"ranges\w+")
 _MASK = re.compile(r"keep(\d+)")
 
 
@@ -63,7 +65,7 @@ def _functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
     for index, statement in enumerate(module.body):
         match statement:
             case ast.FunctionDef(name=name):
-                if name in functions or not any(form.fullmatch(name) for form in (_KERNEL, _BOUND, _MASK)):
+                if name in functions or not any(form.fullmatch(name) for form in (_KERNEL, _BOUND, _CHOICE, _MASK)):
                     raise refuse(statement, f"unexpected function {name}")
                 functions[name] = statement
             case ast.Expr(value=ast.Constant(value=str())) if index == 0:
@@ -123,8 +125,47 @@ class _Assembly:
         return Term(text, line, query, key, shift, self._keep(index), None if tile == self.tile else tile)
 
     def _kernel(self, kernel: ReadKernel, stationary: str) -> Kernel:
-        sweeps = tuple(self._sweep(kernel, sweep, stationary) for sweep in kernel.sweeps)
-        return Kernel(kernel.order, sweeps)
+        sweeps = [one for sweep in kernel.sweeps for one in self._by_term(sweep, stationary)]
+        return Kernel(kernel.order, tuple(self._sweep(kernel, sweep, stationary) for sweep in sweeps))
+
+    def _by_term(self, sweep: ReadSweep, stationary: str) -> list[ReadSweep]:
+        """The loops over its ranges, each by itself, of one term after the other."""
+        loops: dict[int, list[ReadLoop]] = {}
+        for loop in sweep.loops:
+            for one in self._one_by_one(loop, stationary):
+                loops.setdefault(self._index(one.lo), []).append(one)
+        return [
+            replace(sweep, loops=tuple(sorted(loops[index], key=lambda loop: _number(loop.lo))))
+            for index in sorted(loops)
+        ]
+
+    def _one_by_one(self, loop: ReadLoop, stationary: str) -> list[ReadLoop]:
+        """The ranges of a loop that walks several."""
+        if not loop.ranges:
+            return [loop]
+        fan = loop.first is not None
+        lo, hi = (self._chosen(name, loop.ranges, stationary, "d, " if fan else "") for name in (loop.lo, loop.hi))
+        if loop.first is None or loop.last is None:
+            return [replace(loop, lo=low, hi=high, ranges=0) for low, high in zip(lo, hi, strict=True)]
+        first, last = (self._chosen(name, loop.ranges, stationary, "") for name in (loop.first, loop.last))
+        return [
+            replace(loop, lo=low, hi=high, first=one, last=end, ranges=0)
+            for low, high, one, end in zip(lo, hi, first, last, strict=True)
+        ]
+
+    def _chosen(self, name: str, ranges: int, stationary: str, step: str) -> list[str]:
+        """The names of the bounds among which a function chooses."""
+        given = f"{stationary}, c, {step}T, {', '.join(self.lengths)}"
+        function = self._function(name, f"r, {given}")
+        rows = []
+        for at in range(ranges):
+            rows.append("else:" if at == ranges - 1 else f"{'elif' if at else 'if'} r == {at}:")
+            rows.append(f"    bound = HOLE_{at}({given})")
+        body = Statements(function, function.body)
+        holes = body.take("\n".join([*rows, "return bound"]))
+        if body.rest:
+            raise refuse(function, f"{name} goes on after its choice")
+        return [name_of(holes, str(at)) for at in range(ranges)]
 
     def _sweep(self, kernel: ReadKernel, sweep: ReadSweep, stationary: str) -> Sweep:
         names = [(loop.lo, loop.hi, loop.first, loop.last) for loop in sweep.loops]
@@ -183,13 +224,26 @@ class _Assembly:
 
     def _result(self, name: str, parameters: tuple[str, ...]) -> ast.expr:
         """What a one-line function returns."""
+        function = self._function(name, ", ".join(parameters))
+        match function.body:
+            case [ast.Return(value=value)] if value is not None:
+                return value
+        raise refuse(function, f"{name} does not return one expression")
+
+    def _function(self, name: str, parameters: str) -> ast.FunctionDef:
+        """The function of that name, which takes these parameters."""
         if name not in self.functions:
             raise ReadError(f"generated source: no function {name}")
         function = self.functions[name]
-        match function:
-            case ast.FunctionDef(body=[ast.Return(value=value)], decorator_list=[decorator]) if value is not None:
-                [wanted] = template(f"def f({', '.join(parameters)}): pass")
-                assert isinstance(wanted, ast.FunctionDef)
-                if dotted(decorator) == "triton.jit" and same_arguments(wanted, function):
-                    return value
-        raise refuse(function, f"{name} is not a function of ({', '.join(parameters)}) that returns one expression")
+        [wanted] = template(f"def f({parameters}): pass")
+        assert isinstance(wanted, ast.FunctionDef)
+        decorators = [dotted(each) for each in function.decorator_list]
+        if decorators != ["triton.jit"] or not same_arguments(wanted, function):
+            raise refuse(function, f"{name} is not a function of ({parameters})")
+        return function
+
+
+def _number(name: str) -> int:
+    """Which of the ranges of a term a bound is of."""
+    found = _BOUND.fullmatch(name)
+    return int(found.group(2) or 0) if found else 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..passes.program import Order
 from . import kernel_forms as forms
+from .edge_forms import KEY_EDGES, QUERY_EDGES
 from .read_integer import refuse
 from .read_statements import Statements, integer
 from .read_sweeps import Forms, Loops, ReadSweep, read_sweeps
@@ -40,27 +41,25 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     plain, tiled = (
         Loops(
             lengths.write(masked).format(
-                load_whole=load.format("j", True),
-                load_last=load.format("whole", False),
-                load_each=load.format("j", False),
-                step=step.format("kept", "keep, "),
+                load_whole=load.format("j", True), load_each=load.format("j", False), step=step.format("kept", "keep, ")
             ),
-            full.format(
+            lengths.write(full).format(
                 load_whole=load.format("j", True),
                 step_whole=step.format("full", ""),
-                load_last=load.format(last, False),
-                step_last=step.format("kept", kept),
+                load_last=load.format("j", False),
+                step_last=step.format("kept", forms.TILED_STEP_LAST),
             ),
         )
-        for masked, full, load, last, kept in (
-            (forms.KEYS_MASKED, forms.KEYS_FULL, forms.LOAD, "whole", "present(whole, count, BLOCK_K)[None, :], "),
-            (forms.TILED_KEYS_MASKED, forms.TILED_KEYS_FULL, forms.TILED_LOAD, "j", forms.TILED_STEP_LAST),
+        for masked, full, load in (
+            (forms.KEYS_MASKED, forms.KEYS_FULL, forms.LOAD),
+            (forms.TILED_KEYS_MASKED, forms.TILED_KEYS_FULL, forms.TILED_LOAD),
         )
     )
+    edges = KEY_EDGES.write(lengths, load_last=forms.LOAD.format("whole", False), step=step.format("kept", "keep, "))
     fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
     way, mask, taken = lengths.write(forms.KEY_DIAGONALS), lengths.write(forms.KEY_MASK), forms.DIAGONAL_STEPS[kind]
     diagonals = Loops(*(way.format(mask=each, step=taken, fan="{fan}") for each in (mask, "")))
-    written = Forms("I", "BLOCK_K", "kc", fan, keys, bounds, plain, tiled, diagonals)
+    written = Forms("I", "BLOCK_K", "kc", fan, keys, edges, bounds, plain, tiled, diagonals)
     sweeps = read_sweeps(statements, order.classes, written, end)
     return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)
 
@@ -81,7 +80,8 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
     way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
     diagonals = Loops(*(way.format(mask=each, fan="{fan}") for each in (mask, "")))
-    written = Forms("J", "BLOCK_Q", "qc", fan, queries, bounds, plain, tiled, diagonals)
+    edges = QUERY_EDGES.write(lengths)
+    written = Forms("J", "BLOCK_Q", "qc", fan, queries, edges, bounds, plain, tiled, diagonals)
     sweeps = read_sweeps(statements, order.classes, written, forms.KEY_END)
     return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)
 

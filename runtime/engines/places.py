@@ -152,21 +152,35 @@ def key_block(
 
 
 @triton.jit
-def whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK: tl.constexpr):
-    """(low, high): of the query blocks lo..hi-1 those of which every rank has a row, all but the first and the last.
-    None of a head that another program may own."""
-    hi = tl.maximum(hi, lo)
-    low = tl.minimum(tl.maximum(lo, tl.cdiv(begin, BLOCK)), hi)
+def whole_window(begin, end, owner_ptr, BLOCK: tl.constexpr):
+    """(low, high): the query blocks of which every rank has a row. Where another program may own a head that is known
+    of none, and these are all that there are: they are loaded with masks."""
     if owner_ptr is None:
-        return low, tl.maximum(tl.minimum(hi, end // BLOCK), low)
+        return tl.cdiv(begin, BLOCK), end // BLOCK
     else:
-        return low, low
+        return begin // BLOCK, tl.cdiv(end, BLOCK)
 
 
 @triton.jit
-def ragged_block(at, lo, low, high):
-    """The blocks lo..low-1 and high.., one after the other."""
-    return tl.where(at < low - lo, lo + at, high + at - (low - lo))
+def whole_blocks(lo, hi, low, high, edges):
+    """Of the blocks lo..hi-1 those among low..high-1, and the edges: with 1 if block low-1 is in lo..hi-1, with 2 if
+    block high is; where both are the same, with 1."""
+    before = (lo < low) & (low <= hi)
+    behind = (lo <= high) & (high < hi) & (low <= high)
+    return tl.maximum(lo, low), tl.minimum(hi, high), edges | before | tl.where(behind, 2, 0)
+
+
+@triton.jit
+def edge_count(edges):
+    """How many blocks these edges are."""
+    return (edges + 1) // 2
+
+
+@triton.jit
+def edge_block(at, edges, low, high):
+    """(edge, block) of one of them."""
+    edge = tl.where(edges == 3, at + 1, edges)
+    return edge, tl.where(edge == 1, low - 1, high)
 
 
 @triton.jit

@@ -28,7 +28,16 @@ from .memory import (
     vector,
 )
 from .orders import complete, exists, floordiv, floormod, ranks, token, within
-from .places import key_block, present, query_block, query_window, ragged_block, sequence, whole_blocks
+from .places import (
+    edge_block,
+    edge_count,
+    key_block,
+    query_block,
+    query_window,
+    sequence,
+    whole_blocks,
+    whole_window,
+)
 
 __all__ = [
     "LOG2_E",
@@ -38,6 +47,8 @@ __all__ = [
     "attend_kept",
     "bundles",
     "complete",
+    "edge_block",
+    "edge_count",
     "exists",
     "finish",
     "floordiv",
@@ -56,7 +67,6 @@ __all__ = [
     "load_rows",
     "matrix",
     "owned",
-    "present",
     "product",
     "query_block",
     "query_gradient_diagonal",
@@ -65,7 +75,6 @@ __all__ = [
     "query_head",
     "query_lanes",
     "query_window",
-    "ragged_block",
     "ranks",
     "resume",
     "sequence",
@@ -74,6 +83,7 @@ __all__ = [
     "token",
     "vector",
     "whole_blocks",
+    "whole_window",
     "within",
 ]
 

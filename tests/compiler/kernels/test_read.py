@@ -86,9 +86,14 @@ SEEN = [
     ("a tile", "T = tl.cdiv(count, 16)", "T = tl.cdiv(count, 32)"),
     ("an order, everywhere", "16, 4, 12", "16, 4, 11"),
     ("an order, once", "count = ranks(kc, n, 16, 4, 12)", "count = ranks(kc, n, 16, 4, 8)"),
-    ("a mask left out", "keep = keep1(c, a[:, None], b[None, :], n) & (b < count)", "keep = (b < count)"),
+    ("a mask left out", "keep = keep0(c, a[:, None], b[None, :], n) & (b < count)", "keep = (b < count)"),
+    ("a mask left out of several", " | ((kept1 > 0) & keep1(c, a[:, None], b[None, :], n))", " | (kept1 > 0)"),
+    ("a ragged block not noted", "whole_blocks(lo, hi, 0, whole, full)", "whole_blocks(lo, hi, 0, whole, kept1)"),
+    ("a ragged block forgotten", "    kept1 = 0 * whole\n", "    kept1 = 0 * whole\n    kept2 = 0 * whole\n"),
+    ("ragged blocks of some ranges", "edges = kept1", "edges = 0 * kept1"),
     ("existence left out", " & (b < count)[None, :]", ""),
-    ("a range taken whole", "tl.minimum(hi, whole)", "hi"),
+    ("a range taken whole", "lo, hi, kept1 = whole_blocks(lo, hi, 0, whole, kept1)\n", ""),
+    ("blocks taken whole", "BLOCK_Q, owner_ptr is None", "BLOCK_Q, True"),
     ("axes exchanged", "keep0(qc, a[None, :], b[:, None], n)", "keep0(qc, b[:, None], a[None, :], n)"),
     ("the wrong class", "keep0(qc, a[None, :]", "keep0(c, a[None, :]"),
     ("a fresh start", "acc, m, z = fresh(BLOCK_Q, BLOCK_D)", "acc, m, z = resume(BLOCK_Q, BLOCK_D)"),
@@ -117,7 +122,9 @@ def test_a_changed_kernel_is_seen(old: str, new: str) -> None:
 
 def loops_of(text: str) -> list[int]:
     lines = text.splitlines()
-    return [at for at, line in enumerate(lines) if line.strip().startswith(("for i in", "for j in", "if (lo <="))]
+    return [
+        at for at, line in enumerate(lines) if line.strip().startswith(("for turn in", "for j in", "if kept", "if ("))
+    ]
 
 
 @pytest.mark.parametrize("name", ["sliding_window", "strided"])

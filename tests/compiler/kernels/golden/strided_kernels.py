@@ -19,6 +19,8 @@ from patternc.runtime.engines.tiles import (
     LOG2_E,
     attend_kept,
     bundles,
+    edge_block,
+    edge_count,
     finish,
     fresh,
     gradient_landing,
@@ -37,7 +39,6 @@ from patternc.runtime.engines.tiles import (
     query_head,
     query_lanes,
     query_window,
-    ragged_block,
     ranks,
     resume,
     sequence,
@@ -46,6 +47,7 @@ from patternc.runtime.engines.tiles import (
     token,
     vector,
     whole_blocks,
+    whole_window,
     within,
 )
 
@@ -137,16 +139,19 @@ def forward_0(
     kc = c
     count = ranks(kc, n, 1, 1, 0)
     T = tl.cdiv(count, 16)
+    whole = count // BLOCK_K
+    kept0 = 0 * whole
     lo = tl.maximum(term0_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term0_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     lo, hi = share(lo, hi, SPLIT)
-    whole = count // BLOCK_K
-    for j in range(lo, tl.minimum(hi, whole)):
+    lo, hi, kept0 = whole_blocks(lo, hi, 0, whole, kept0)
+    for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n)
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
         acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
-    if (lo <= whole) & (whole < hi):
+    # The last block, of which some ranks do not exist.
+    if kept0 > 0:
         b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
@@ -192,16 +197,19 @@ def backward_query_0(
     kc = c
     count = ranks(kc, n, 1, 1, 0)
     T = tl.cdiv(count, 16)
+    whole = count // BLOCK_K
+    kept0 = 0 * whole
     lo = tl.maximum(term0_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term0_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     lo, hi = share(lo, hi, SPLIT)
-    whole = count // BLOCK_K
-    for j in range(lo, tl.minimum(hi, whole)):
+    lo, hi, kept0 = whole_blocks(lo, hi, 0, whole, kept0)
+    for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n)
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
         dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
-    if (lo <= whole) & (whole < hi):
+    # The last block, of which some ranks do not exist.
+    if kept0 > 0:
         b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep0(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
@@ -246,16 +254,19 @@ def forward_1(
     kc = (c + 0) % 8
     count = ranks(kc, n, 8, 1, 0)
     T = tl.cdiv(count, 16)
+    whole = count // BLOCK_K
+    kept1 = 0 * whole
     lo = tl.maximum(term1_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     lo, hi = share(lo, hi, SPLIT)
-    whole = count // BLOCK_K
-    for j in range(lo, tl.minimum(hi, whole)):
+    lo, hi, kept1 = whole_blocks(lo, hi, 0, whole, kept1)
+    for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n)
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
         acc, m, z = attend_kept(acc, m, z, q, k, v, keep, score_scale, SOFTCAP, PRECISION)
-    if (lo <= whole) & (whole < hi):
+    # The last block, of which some ranks do not exist.
+    if kept1 > 0:
         b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
@@ -301,16 +312,19 @@ def backward_query_1(
     kc = (c + 0) % 8
     count = ranks(kc, n, 8, 1, 0)
     T = tl.cdiv(count, 16)
+    whole = count // BLOCK_K
+    kept1 = 0 * whole
     lo = tl.maximum(term1_lo(I, c, T, n), 0) * (16 // BLOCK_K)
     hi = tl.minimum(term1_hi(I, c, T, n) * (16 // BLOCK_K), tl.cdiv(count, BLOCK_K))
     lo, hi = share(lo, hi, SPLIT)
-    whole = count // BLOCK_K
-    for j in range(lo, tl.minimum(hi, whole)):
+    lo, hi, kept1 = whole_blocks(lo, hi, 0, whole, kept1)
+    for j in range(lo, hi):
         b = j * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n)
         k, v = load_keys(k_at, v_at, j, kc, first, count, k_n, k_d, v_n, v_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
         dq = query_gradient_kept(dq, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
-    if (lo <= whole) & (whole < hi):
+    # The last block, of which some ranks do not exist.
+    if kept1 > 0:
         b = whole * BLOCK_K + tl.arange(0, BLOCK_K)
         keep = keep1(c, a[:, None], b[None, :], n) & (b < count)[None, :]
         k, v = load_keys(k_at, v_at, whole, kc, first, count, k_n, k_d, v_n, v_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, False)
@@ -353,14 +367,16 @@ def backward_key_0(
     qc = c
     T = tl.cdiv(ranks(qc, n, 1, 1, 0), 16)
     begin, end = query_window(qc, first, n, query_offset, Nq, 1, 1, 0)
+    low, high = whole_window(begin, end, owner_ptr, BLOCK_Q)
+    kept0 = 0 * low
     lo = tl.maximum(term0_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term0_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
     lo, hi = share(lo, hi, SPLIT)
-    low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
-    size = high - low
-    for turn in range(low, low + group * size):
-        head = kv_head if ALONE else kv_head * group + (turn - low) // size
-        i = turn if ALONE else low + (turn - low) % size
+    lo, hi, kept0 = whole_blocks(lo, hi, low, high, kept0)
+    size = tl.maximum(hi - lo, 0)
+    for turn in range(lo, lo + group * size):
+        head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+        i = turn if ALONE else lo + (turn - lo) % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
@@ -368,23 +384,26 @@ def backward_key_0(
         keep = keep0(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, True,
+            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, owner_ptr is None,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
-    size = tl.maximum(hi - lo, 0) - size
-    for turn in tl.range(0, group * size, num_stages=1):
-        head = kv_head if ALONE else kv_head * group + turn // size
-        i = ragged_block(turn if ALONE else turn % size, lo, low, high)
-        q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
-        lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
-        there = owned(n, owner_ptr, owner, head)
-        a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-        keep = keep0(qc, a[None, :], b[:, None], n)
-        q, do, lse, delta = load_queries(
-            q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, False,
-        )
-        dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    # The first and the last block, of which some ranks have no row.
+    if owner_ptr is None:
+        edges = kept0
+        size = edge_count(edges)
+        for turn in tl.range(0, group * size, num_stages=1):
+            head = kv_head if ALONE else kv_head * group + turn // size
+            edge, i = edge_block(turn if ALONE else turn % size, edges, low, high)
+            q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+            lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+            there = owned(n, owner_ptr, owner, head)
+            a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+            keep = keep0(qc, a[None, :], b[:, None], n)
+            q, do, lse, delta = load_queries(
+                q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
+                q_n, q_d, do_n, do_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, False,
+            )
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
     store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)
@@ -425,14 +444,16 @@ def backward_key_1(
     qc = (c + 0) % 8
     T = tl.cdiv(ranks(qc, n, 8, 1, 0), 16)
     begin, end = query_window(qc, first, n, query_offset, Nq, 8, 1, 0)
+    low, high = whole_window(begin, end, owner_ptr, BLOCK_Q)
+    kept1 = 0 * low
     lo = tl.maximum(term1_query_lo(J, c, T, n) * (16 // BLOCK_Q), begin // BLOCK_Q)
     hi = tl.minimum(term1_query_hi(J, c, T, n) * (16 // BLOCK_Q), tl.cdiv(end, BLOCK_Q))
     lo, hi = share(lo, hi, SPLIT)
-    low, high = whole_blocks(lo, hi, begin, end, owner_ptr, BLOCK_Q)
-    size = high - low
-    for turn in range(low, low + group * size):
-        head = kv_head if ALONE else kv_head * group + (turn - low) // size
-        i = turn if ALONE else low + (turn - low) % size
+    lo, hi, kept1 = whole_blocks(lo, hi, low, high, kept1)
+    size = tl.maximum(hi - lo, 0)
+    for turn in range(lo, lo + group * size):
+        head = kv_head if ALONE else kv_head * group + (turn - lo) // size
+        i = turn if ALONE else lo + (turn - lo) % size
         q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
         lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
         there = owned(n, owner_ptr, owner, head)
@@ -440,23 +461,26 @@ def backward_key_1(
         keep = keep1(qc, a[None, :], b[:, None], n)
         q, do, lse, delta = load_queries(
             q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, True,
+            q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, owner_ptr is None,
         )
         dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
-    size = tl.maximum(hi - lo, 0) - size
-    for turn in tl.range(0, group * size, num_stages=1):
-        head = kv_head if ALONE else kv_head * group + turn // size
-        i = ragged_block(turn if ALONE else turn % size, lo, low, high)
-        q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
-        lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
-        there = owned(n, owner_ptr, owner, head)
-        a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
-        keep = keep1(qc, a[None, :], b[:, None], n)
-        q, do, lse, delta = load_queries(
-            q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
-            q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, False,
-        )
-        dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
+    # The first and the last block, of which some ranks have no row.
+    if owner_ptr is None:
+        edges = kept1
+        size = edge_count(edges)
+        for turn in tl.range(0, group * size, num_stages=1):
+            head = kv_head if ALONE else kv_head * group + turn // size
+            edge, i = edge_block(turn if ALONE else turn % size, edges, low, high)
+            q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
+            lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+            there = owned(n, owner_ptr, owner, head)
+            a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
+            keep = keep1(qc, a[None, :], b[:, None], n)
+            q, do, lse, delta = load_queries(
+                q_at, do_at, lse_at, delta_at, i, qc, first - query_offset, begin, tl.minimum(end, there),
+                q_n, q_d, do_n, do_d, 8, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, False,
+            )
+            dk, dv = key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP, PRECISION)
 
     dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
     store_gradient(dk_at, there, dk * scale, live, ADD, HEAD_DIM, BLOCK_D)

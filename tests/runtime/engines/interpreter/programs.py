@@ -109,6 +109,30 @@ def sliding_window(width: int = 40) -> Case:
     return Case(program, lambda i, j: (j <= i) & (i - j < width))
 
 
+def pieces(width: int = 40) -> Case:
+    """A window tile by tile, and whole tiles further back: several ranges under one mask, and several under none."""
+    near = tuple(range(-(-(width - 1) // TILE), -1, -1))
+    keep = All((at_most(B, A), less(minus(A, B), Const(width))))
+    terms = tuple(Term(name, 2, NATURAL, NATURAL, 0, mask) for name, mask in (("local", keep), ("far", TRUE)))
+    far = (8, 6, 4)
+
+    def keys(steps: tuple[int, ...], masked: bool) -> tuple[Range, ...]:
+        return tuple(Range(minus(I, Const(step)), minus(I, Const(step - 1)), masked) for step in steps)
+
+    def queries(steps: tuple[int, ...], masked: bool) -> tuple[Range, ...]:
+        return tuple(Range(plus(J, Const(step)), plus(J, Const(step + 1)), masked) for step in reversed(steps))
+
+    program = Program(
+        "pieces",
+        True,
+        BlockTile,
+        terms,
+        (Kernel(NATURAL, (Sweep(0, keys(near, True)), Sweep(1, keys(far, False)))),),
+        (Kernel(NATURAL, (Sweep(0, queries(near, True)), Sweep(1, queries(far, False)))),),
+    )
+    return Case(program, lambda i, j: ((j <= i) & (i - j < width)) | np.isin(i // TILE - j // TILE, far))
+
+
 def strided(width: int = 8, step: int = 8) -> Case:
     """local(width) | strided(step), causal: the stride in residue order, resumed from the window's (out, lse)."""
     near = All((at_most(B, A), less(minus(A, B), Const(width))))
@@ -262,7 +286,7 @@ def global_token(at: int = 3) -> Case:
 CASES = {
     case.__name__: case
     for case in (
-        dense_causal, dense_bidirectional, sliding_window, strided, fixed, rows, shifted, first_keys, diagonals,
+        dense_causal, dense_bidirectional, sliding_window, pieces, strided, fixed, rows, shifted, first_keys, diagonals,
         global_token,
     )
 }  # fmt: skip

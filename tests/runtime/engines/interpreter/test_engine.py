@@ -94,6 +94,13 @@ def test_padded_batches_and_groups_of_three(name: str) -> None:
     agree(CASES[name](), q, k, v, spans=spans)
 
 
+def test_ranges_that_share_a_loop() -> None:
+    """Several ranges have a ragged block at both ends of the queries."""
+    q, k, v = tensors(170, batch=2, rows=60)
+    spans = torch.tensor([[0, 170], [7, 165]], dtype=torch.int32)
+    agree(CASES["pieces"](), q, k, v, offset=101, spans=spans)
+
+
 def test_an_empty_span() -> None:
     q, k, v = tensors(20, batch=2)
     agree(CASES["dense_causal"](), q, k, v, spans=torch.tensor([[4, 4], [0, 20]], dtype=torch.int32))
