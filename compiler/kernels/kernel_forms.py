@@ -177,7 +177,6 @@ _HEAD_OF_GROUP = """
 """
 # Of every query head of the group the blocks, or diagonals, lo..hi-1.
 _HEADS = f"""
-lo, hi = share(lo, hi, SPLIT)
 size = tl.maximum(hi - lo, 0)
 for turn in range(lo, lo + group * size):
     head = kv_head if ALONE else kv_head * group + (turn - lo) // size
@@ -201,7 +200,9 @@ _ALL_QUERIES = f"""
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
 _QUERY_MASK = "HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)"
-_WHOLE_QUERIES = "lo, hi, HOLE_flag = whole_blocks(lo, hi, low, high, HOLE_before)" + _HEADS.format(place="i").rstrip()
+_SHARE = "lo, hi = share(lo, hi, SPLIT)"
+_WHOLE_QUERIES = f"""{_SHARE}
+lo, hi, HOLE_flag = whole_blocks(lo, hi, low, high, HOLE_before){_HEADS.format(place="i").rstrip()}"""
 
 
 def _load(body: str, whole: str) -> str:
@@ -217,7 +218,8 @@ EDGES_MASKED, EDGES_FULL = (
 )
 QUERY_DIAGONALS = """
 lo = tl.maximum(HOLE_lo(J, c, {fan}T, <LENGTHS>), block * BLOCK_K + 1 - end)
-hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin){heads}
+hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
+{share}{heads}
     a = b - x
     keep = {mask}(a >= begin) & (a < tl.minimum(end, there))
     at = <FIRST_ROW> + a
@@ -226,7 +228,7 @@ hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
     lse = load_lse(lse_at, at, keep)
     delta = tl.load(delta_at + at, mask=keep, other=0.0)
     dk, dv = key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
-""".replace("{heads}", _HEADS.format(place="x").rstrip())
+""".replace("{share}", _SHARE).replace("{heads}", _HEADS.format(place="x").rstrip())
 QUERY_MASK = "HOLE_keep(qc, a, b, <LENGTHS>) & "
 KEY_END = """
 dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
@@ -265,7 +267,7 @@ for j in range(tl.maximum(lo, whole), hi):
 """
 TILED_STEP_LAST = f"{_EXISTS.format('kc')}[None, :], "
 TILED_QUERIES_MASKED, TILED_QUERIES_FULL = (
-    (_HEADS.format(place="i").rstrip() + _load(body, "False")).replace(
+    (_SHARE + _HEADS.format(place="i").rstrip() + _load(body, "False")).replace(
         "begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n"
     )
     for body in (_KEPT_QUERIES.replace("{mask}", _QUERY_MASK), _ALL_QUERIES)
