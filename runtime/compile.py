@@ -14,7 +14,7 @@ from ..compiler.relations.settle import opens, pooled
 from ..compiler.runnable import refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
-from .engines.engine import Meaning, check_dtype, choose_engine
+from .engines.engine import Meaning, check_dtype, check_head_dim, choose_engine
 from .errors import ArgumentError, EngineError
 from .learned.attention import LearnedAttention
 from .selectors.layer import LayerShape
@@ -85,6 +85,7 @@ def compile(
         raise EngineError(f"head_dim {head_dim} is not positive")
     chosen = choose_engine(engine, device)
     check_dtype(chosen, dtype)
+    check_head_dim(chosen, head_dim)
     if heads is not None:
         if step is not None:
             raise ArgumentError(

@@ -128,3 +128,14 @@ def check_dtype(engine: str, dtype: torch.dtype) -> None:
     if dtype not in _DTYPES and not (dtype == torch.float64 and engine != "triton"):
         choices = ", ".join(map(str, _DTYPES))
         raise EngineError(f"engine {engine!r} does not compute in {dtype}; use one of {choices}")
+
+
+LARGEST_HEAD_DIM = 256
+"""Of the engine triton: a block of wider rows leaves no room for another one."""
+
+
+def check_head_dim(engine: str, head_dim: int) -> None:
+    """Raise EngineError unless the engine takes heads of this width."""
+    if engine == "triton" and head_dim > LARGEST_HEAD_DIM:
+        remedy = "engine='compose' takes any"
+        raise EngineError(f"head dimension {head_dim} is over {LARGEST_HEAD_DIM} for engine 'triton'; {remedy}")

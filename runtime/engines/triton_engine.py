@@ -14,7 +14,7 @@ from ...compiler.passes.program import Program
 from . import guard
 from .by_heads import ByHeads
 from .chains import Chains
-from .engine import Call
+from .engine import Call, check_head_dim
 from .launching import arguments_of, check_device, parts
 from .tune import Tuning, tuning_for
 
@@ -174,8 +174,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:
         raise ValueError(f"devices differ: {q.device}, {k.device}, {v.device}")
     if spans is not None and (spans.shape != (q.shape[0], 2) or spans.dtype != torch.int32 or spans.device != q.device):
         raise ValueError(f"spans must be int32 [{q.shape[0]}, 2] on {q.device}")
-    if q.shape[3] > 256:
-        raise ValueError(f"head dimension {q.shape[3]} is over 256")
+    check_head_dim("triton", q.shape[3])
 
 
 def _positive_scale(q: Tensor, call: Call) -> tuple[Tensor, Call]:

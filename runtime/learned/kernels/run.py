@@ -10,17 +10,14 @@ import torch
 from torch import Tensor
 
 from ....compiler.kernels import launch
+from ...engines.engine import check_head_dim
 from ...engines.launching import machine
-from ...errors import EngineError
 from ..gathered import Rows
 from ..lists import Bounds, KeyLists
 from ..products import Scores
 from .backward import list_backward_keys, list_backward_rows
 from .keep import Keep, keep
 from .tables import Shape, Tables, readers
-
-LARGEST_HEAD_DIM = 256
-"""As of the kernels of positional programs: a block of wider rows leaves no room for another one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +40,7 @@ class Run:
         v = v if lists.values is None else lists.values.detach().to(q.dtype)
         rows = q.shape[2] if lists.rows is None else lists.rows.shape[-1]
         shape = Shape.of(lists, q.shape[1], k.shape[1], rows)
-        if q.shape[3] > LARGEST_HEAD_DIM:
-            remedy = "engine='compose' takes any"
-            raise EngineError(f"head dimension {q.shape[3]} is over {LARGEST_HEAD_DIM} for engine 'triton'; {remedy}")
+        check_head_dim("triton", q.shape[3])
         sizes = (q.shape[0], q.shape[1], k.shape[1], k.shape[2], rows)
         tables = lists.once(("tables", *sizes), lambda: Tables.of(lists, shape, q.shape[0], rows))
         own = lists.once(("keep", *sizes), lambda: keep(lists.bounds, q.shape[1], q.shape[0], k.shape[2]))

@@ -113,10 +113,8 @@ def test_terms_that_ask_others_in_several_grids(monkeypatch: pytest.MonkeyPatch,
 
 def test_what_no_kernel_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = pattern("select(hot)", "causal", LEARN)
-    wide = pc.compile(subject, heads=2, kv_heads=1, head_dim=260, hidden_size=8, engine="triton")
-    q, k = torch.randn(1, 2, 9, 260), torch.randn(1, 1, 9, 260)
     with pytest.raises(EngineError, match="head dimension 260 is over 256 for engine 'triton'; engine='compose'"):
-        wide(q, k, k, hidden=torch.randn(1, 9, 8))
+        pc.compile(subject, heads=2, kv_heads=1, head_dim=260, hidden_size=8, engine="triton")
     monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", 1)
     apart = layer(pattern("columns(kept)", "causal", LEARN), "triton", dtype=torch.float32)
     given = data(9, dtype=torch.float32)
