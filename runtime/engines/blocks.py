@@ -22,8 +22,9 @@ from ...compiler.relations.integer import TRUE, All, Compare, Const, Predicate, 
 from .machine import Effort
 from .masks import Mask, Tiles, in_lanes, masked, runs
 from .price import KEYS_AT_ONCE, Price
-from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles, stack
+from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles
 from .slices import ROWS, slices
+from .stacks import stack
 
 MOST_PIECES = 256
 """A shape of more batches is given up, unless it is the only one."""
@@ -123,7 +124,7 @@ def _best(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str
     is asked which are visited: by a stack, and by blocks of several tiles."""
     beyond = restrict(All((keep, reach.visited)), box)
     sizes = [tiles for tiles in (2, 4, 8) if tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows]
-    shapes = [(bands(reach, group), keep), (stack(reach, group), beyond)]
+    shapes = [(bands(reach, group), keep), (stack(reach, group, beyond, box), beyond)]
     shapes += [(bands(coarser(reach, tiles), group), beyond) for tiles in sizes]
     found = _candidates([(shape, each) for shape, each in shapes if shape], keep, partial(singles, reach, group), known)
     return found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))

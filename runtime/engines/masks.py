@@ -22,7 +22,7 @@ FEWEST_TILES = 4
 """A run is halved in search of a common mask until it is this short."""
 
 LANES = 16
-"""Keys under a mask are a multiple of this, where that many are there: of the scores of a row, torch's kernel takes what
+"""Keys under a mask are a multiple of this, where that many are there: of the scores of a row torch's kernel takes what
 is left over one by one, and 15 cost as much as 100 others."""
 
 
