@@ -48,7 +48,7 @@ def _sharper(reach: Reach, group: Group, keep: Predicate, known: Box) -> Reach:
             full_lo = full_hi = lo
         full_lo = _end(inside, box, full_lo, lo, TRUE)
         ends[:, number] = lo, hi, full_lo, _end(inside, box, full_hi, hi, TRUE)
-    return Reach(reach.size, *ends, reach.visited)
+    return Reach(reach.size, ends[0], ends[1], ends[2], ends[3], reach.visited)
 
 
 def _end(keep: Predicate, box: Box, start: int, stop: int, value: Predicate) -> int:
