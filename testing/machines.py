@@ -7,12 +7,12 @@ from ..runtime.learned.effort import DenseEffort, ListEffort, ListRates, Speeds
 
 _FORWARD = Rates(
     batches=25e-6, launches=20e-6, groups=1e-6, rows=20e-9, wide_rows=0.5e-9, keys=5e-9, wide_keys=0.1e-9, pairs=0.1e-9,
-    wide_pairs=25e-12, masked=0.1e-9, merged=0.6e-9, copied=0.4e-9,
+    wide_pairs=25e-12, masked=0.1e-9, left=4e-9, merged=0.6e-9, copied=0.4e-9,
     gathered=0.4e-9, steps=15e-6, wide_steps=0.5e-9,
 )  # fmt: skip
 _BACKWARD = Rates(
     batches=50e-6, launches=50e-6, groups=2e-6, rows=25e-9, wide_rows=1e-9, keys=10e-9, wide_keys=0.5e-9, pairs=0.2e-9,
-    wide_pairs=60e-12, masked=0.1e-9, merged=0.0, copied=0.5e-9,
+    wide_pairs=60e-12, masked=0.1e-9, left=0.0, merged=0.0, copied=0.5e-9,
     gathered=0.5e-9, steps=50e-6, wide_steps=1.5e-9,
 )  # fmt: skip
 

@@ -45,7 +45,13 @@ def _batches(parts: Sequence[Block], biases: Biases, *, first: bool) -> Iterator
 def _meet(one: Block, two: Block) -> bool:
     """Whether two batches of blocks in natural order may share a row."""
     (first, last), (other_first, other_last) = one.tiles.box()["a"], two.tiles.box()["a"]
-    return first <= other_last and other_first <= last
+    if last < other_first or other_last < first:
+        return False
+    step = one.tiles.row_step
+    if step != two.tiles.row_step or not step:
+        return True
+    behind = (two.tiles.row - one.tiles.row) % step  # those of one lie between those of the other, or they meet
+    return behind < one.tiles.rows or behind + two.tiles.rows > step
 
 
 def _moves(term: Term, n: int, nk: int, price: Price) -> Effort:

@@ -14,13 +14,17 @@ from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
+import numpy as np
+
 from ...compiler.passes.program import Program, Sweep, Term
 from ...compiler.relations.affine import Box, restrict, staircase
 from ...compiler.relations.integer import TRUE, All, Compare, Const, Predicate, Var, length_values, variables
 from .machine import Effort
-from .masks import Mask, Tiles, masked, runs
-from .price import Price
-from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles, stack
+from .masks import Mask, Tiles, in_lanes, masked, runs
+from .price import KEYS_AT_ONCE, Price
+from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles
+from .slices import ROWS, slices
+from .stacks import stack
 
 MOST_PIECES = 256
 """A shape of more batches is given up, unless it is the only one."""
@@ -93,7 +97,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     keep = restrict(_kept(term), box)
     shift = staircase(keep, known)
     if shift is not None:
-        yield from _triangle(group, shift)
+        yield from _triangle(group, shift, price)
         return
     for ways in reaches(program, term, sweep, group, n, nk):
         found = [[piece for reach in way for piece in _best(keep, reach, group, box, known, price)] for way in ways]
@@ -101,7 +105,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
         for tiles, local, growth in pieces:
             block = masked(tiles, local, known)
             if block is not None:
-                yield _block(group, *block, growth=growth)
+                yield from _sliced(_block(group, *block, growth=growth), price)
 
 
 def _kept(term: Term) -> Predicate:
@@ -120,7 +124,7 @@ def _best(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str
     is asked which are visited: by a stack, and by blocks of several tiles."""
     beyond = restrict(All((keep, reach.visited)), box)
     sizes = [tiles for tiles in (2, 4, 8) if tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows]
-    shapes = [(bands(reach, group), keep), (stack(reach, group), beyond)]
+    shapes = [(bands(reach, group), keep), (stack(reach, group, beyond, box), beyond)]
     shapes += [(bands(coarser(reach, tiles), group), beyond) for tiles in sizes]
     found = _candidates([(shape, each) for shape, each in shapes if shape], keep, partial(singles, reach, group), known)
     return found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
@@ -162,10 +166,33 @@ def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bo
     return Block(group.first, group.key_first, group.count, tiles, mask, triangle, growth)
 
 
-def _triangle(group: Group, shift: int) -> Iterator[Block]:
+def _sliced(block: Block, price: Price) -> list[Block]:
+    """A block with a mask, whole or in the slices that are predicted to be fastest."""
+    if block.mask is None:
+        return [block]
+    return _fastest([[block], *_in_slices(block, block.tiles, block.mask)], price)
+
+
+def _in_slices(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
+    for rows in ROWS:
+        if (found := slices(tiles, mask, rows)) is not None:
+            yield [replace(block, tiles=own, mask=kept, triangle=False) for own, kept in found]
+
+
+def _fastest(ways: list[list[Block]], price: Price) -> list[Block]:
+    return min(ways, key=lambda way: price.seconds(Effort.total(price.block(block, fresh=True) for block in way)))
+
+
+def _triangle(group: Group, shift: int, price: Price) -> Iterator[Block]:
+    """Where the kernel computes every score of a triangle, it may be cut into slices too."""
     side = min(group.rows - shift, group.keys)
     below = group.rows - shift - side
     if side > 0:
-        yield _block(group, Tiles(shift, side, 0, 0, side, 0, 1), triangle=True)
+        whole = _block(group, Tiles(shift, side, 0, 0, side, 0, 1), triangle=True)
+        ways = [[whole]]
+        if side <= KEYS_AT_ONCE:
+            keys = in_lanes(0, side, group.keys)[1]
+            ways += _in_slices(whole, replace(whole.tiles, keys=keys), np.tri(side, keys, dtype=np.bool_))
+        yield from _fastest(ways, price)
     if below > 0:  # later queries see every key of the class
         yield _block(group, Tiles(shift + side, below, 0, 0, side, 0, 1))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -26,6 +27,15 @@ def bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -math.inf)
 
 
+Write: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], None]
+"""What becomes of (out, lse) where the kernel has found (part, part_lse)."""
+
+
+def overwrite(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
+    out.copy_(part)
+    lse.copy_(part_lse)
+
+
 def forward(
     q: Tensor,
     k: Tensor,
@@ -35,25 +45,25 @@ def forward(
     causal: bool,
     call: Call,
     into: tuple[Tensor, Tensor] | None = None,
+    write: Write = overwrite,
 ) -> tuple[Tensor, Tensor]:
     """out [..., rows, D] and lse [..., rows] of q [..., rows, D], k and v [..., keys, D], mask [..., rows, keys].
 
     ``mask`` is additive. A row whose mask is all -inf gives out 0 and an lse of no meaning. Of ``call`` scale and
-    softcap count. The result is written to the tensors ``into``, where they are given.
+    softcap count. The result goes to the tensors ``into``, where they are given, part by part in the way of ``write``.
     """
     if into is None:
         wide = torch.promote_types(q.dtype, torch.float32)
         into = torch.empty(q.shape, dtype=q.dtype), torch.empty(q.shape[:-1], dtype=wide)
     out, lse = into
     if call.softcap is not None:
-        part, part_lse = capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal))
-        return out.copy_(part), lse.copy_(part_lse)
+        write(*into, *capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal)))
+        return into
     tensors = [q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     for q4, k4, v4, out4, lse4, *mask4 in _four_dimensional(tensors):
         part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale)
-        out4.copy_(part)
-        lse4.copy_(part_lse.unsqueeze(-1))
-    return out, lse
+        write(out4, lse4.squeeze(-1), part, part_lse)
+    return into
 
 
 def forward_alone(

@@ -28,6 +28,7 @@ class Effort(NamedTuple):
     pairs: float = 0  # scores computed
     wide_pairs: float = 0
     masked: float = 0  # scores to which a mask is added
+    left: float = 0  # scores that are taken one by one
     merged: float = 0  # elements of an output merged with what was there
     copied: float = 0  # elements copied or added
     gathered: float = 0  # elements taken out of their order, or put back
@@ -52,6 +53,7 @@ class Rates(NamedTuple):
     pairs: float
     wide_pairs: float
     masked: float
+    left: float
     merged: float
     copied: float
     gathered: float

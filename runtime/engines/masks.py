@@ -21,6 +21,10 @@ LARGEST_MASK = 1 << 16
 FEWEST_TILES = 4
 """A run is halved in search of a common mask until it is this short."""
 
+LANES = 16
+"""Keys under a mask are a multiple of this, where that many are there: of the scores of a row torch's kernel takes what
+is left over one by one, and 15 cost as much as 100 others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
@@ -58,20 +62,34 @@ def runs(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple
 
 
 def masked(tiles: Tiles, keep: Predicate, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
-    """A run with its mask [rows, keys], or None for it where every pair is kept; nothing where none is.
+    """A run with its mask [rows, keys], or None for it where every pair is kept; nothing where none is."""
+    return (tiles, None) if keep == TRUE else cut_off(tiles, _evaluated(keep, tiles, known))
 
-    Rows and keys that no tile of the run uses are cut off.
-    """
-    if keep == TRUE:
-        return tiles, None
-    mask = _evaluated(keep, tiles, known)
+
+def cut_off(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask | None] | None:
+    """As ``masked``, of a mask [rows, keys]: rows and keys that no tile of the run uses are cut off."""
     rows, keys = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(keys[0]), int(keys[-1]) + 1
-    inner = mask[top:bottom, left:right]
+    full = bool(mask[top:bottom, left:right].all())
+    if not full:
+        left, right = in_lanes(left, right, tiles.keys)
     cut = replace(tiles, row=tiles.row + top, rows=bottom - top, key=tiles.key + left, keys=right - left)
-    return cut, None if inner.all() else inner.copy()
+    return cut, None if full else mask[top:bottom, left:right].copy()
+
+
+def in_lanes(left: int, right: int, keys: int) -> tuple[int, int]:
+    """The range with as many more of so many keys, earlier ones first, that it is whole lanes; as it is where there are
+    too few."""
+    more = (left - right) % LANES
+    down = min(left, more)
+    return (left - down, right + more - down) if right + more - down <= keys else (left, right)
+
+
+def equal(one: Mask | None, two: Mask | None) -> bool:
+    """Whether two masks keep the same pairs; None keeps every one."""
+    return one is two or (one is not None and two is not None and np.array_equal(one, two))
 
 
 def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, Predicate]]:

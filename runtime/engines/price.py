@@ -1,8 +1,9 @@
 """What a batch of blocks asks of the CPU, and so how long it is predicted to take.
 
 Facts of torch's kernels decide the counts. Attention takes queries 32, 64 or 256 at a time, by how many a block has,
-and reads all keys for each such group; a causal block computes 512 keys at a time. It spreads (block, group of queries)
-over threads forward, and whole blocks backward. Copying and merging use one thread for few elements.
+and reads all keys for each such group; a causal block computes 512 keys at a time. Forward, the scores of a row beyond
+whole lanes are taken one by one. It spreads (block, group of queries) over threads forward, and whole blocks backward.
+Copying and merging use one thread for few elements.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from .diagonals import chunking
 from .machine import Effort, Machine, this_machine
+from .masks import LANES
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -87,13 +89,14 @@ class Price:
         rows, read = share * blocks * tiles.rows, share * blocks * slices * tiles.keys
         groups = share * blocks * slices * -(-tiles.keys // KEYS_AT_ONCE)
         pairs = share * blocks * (_triangle(tiles.rows, tiles.keys) if triangle else tiles.rows * tiles.keys)
+        left = 0 if self.backward else rows * (tiles.keys % LANES)
         touched = blocks * tiles.rows * heads.dim
         copied = touched + 2 * blocks * tiles.keys * heads.dim if self.backward else touched * fresh
         copied += tiles.rows * tiles.keys * masked  # a mask is read from afar, once for all blocks
         merged = 0 if fresh or self.backward else touched
         wide = rows * heads.dim, read * heads.dim, pairs * heads.dim
         return Effort(
-            1, launches, groups, rows, wide[0], read, wide[1], pairs, wide[2], pairs * masked,
+            1, launches, groups, rows, wide[0], read, wide[1], pairs, wide[2], pairs * masked, left,
             self._spread(merged), self._spread(copied), 0, 0, 0,
         )  # fmt: skip
 

@@ -33,7 +33,7 @@ from .price import Heads, Price
 from .stages import Batch, Biases, Stage, Stages, stages_backward, stages_forward
 from .views import Gathered, Side
 
-PROBE = 7
+PROBE = 8
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)
@@ -82,6 +82,8 @@ _SAMPLES = (
     _Sample(128, 1152, tiles=4, masked=True),
     _Sample(768, 1024, masked=True),
     _Sample(256, 1024),
+    _Sample(32, 47, tiles=16, masked=True),
+    _Sample(32, 160, tiles=16, masked=True),
     _Sample(1024, 1024, triangle=True),
     _Sample(128, 64, fresh=False),
     _Sample(1024, 8, fresh=False),

@@ -1,4 +1,4 @@
-"""The tiles of a term in few, evenly spaced runs: bands of every p-th tile, or a stack of groups of tiles."""
+"""The tiles of a term in few, evenly spaced runs: bands of every p-th tile."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ MOST_BANDS = 64
 
 PERIODS = range(1, 33)
 """Every p-th tile is looked at for these p, the first that works: key ranges of block(100) repeat after 25 tiles."""
-
-FEWEST_STACKS, MOST_TILES_PER_STACK = 16, 32
-"""Few groups waste less at the edge of a growing range; the second bounds the mask of that edge."""
 
 Ranks = NDArray[np.int64]
 
@@ -137,10 +134,10 @@ def bands(reach: Reach, group: Group) -> list[Shape] | None:
         found = [
             (start + period * first, count)
             for start in range(min(period, len(reach.lo)))
-            for first, count in _runs(reach.lo[start::period], reach.hi[start::period])
+            for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
         ]
         if len(found) <= MOST_BANDS:
-            return [(tiles, False, 0) for at, count in found for tiles in _band(reach, group, at, count, period)]
+            return [(tiles, False, 0) for at, count in found for tiles in band(reach, group, at, count, period)]
     return None
 
 
@@ -153,7 +150,7 @@ def _breaks(reach: Reach, period: int) -> int:
     return int(max(np.count_nonzero(changes), np.count_nonzero(uneven) // 2))
 
 
-def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int, int]]:
+def even_runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int, int]]:
     """(first tile, count) of maximal runs with one width and an even advance, but for those that go back; tiles without
     keys are left out.
 
@@ -183,7 +180,7 @@ def _runs(lo: Ranks, hi: Ranks, *, growing: bool = False) -> Iterator[tuple[int,
         first = stop
 
 
-def _band(reach: Reach, group: Group, first: int, count: int, period: int) -> Iterator[Tiles]:
+def band(reach: Reach, group: Group, first: int, count: int, period: int) -> Iterator[Tiles]:
     """Tiles first, first + period, ...; a ragged last tile stands alone."""
     size, last = reach.size, first + (count - 1) * period
     short = min(size, group.rows - last * size)
@@ -201,38 +198,5 @@ def singles(reach: Reach, group: Group) -> list[Shape]:
     """Every tile by itself: what is left where nothing is even."""
     tiles = range(len(reach.lo))
     return [
-        (each, False, 0)
-        for tile in tiles
-        if reach.hi[tile] > reach.lo[tile]
-        for each in _band(reach, group, tile, 1, 1)
+        (each, False, 0) for tile in tiles if reach.hi[tile] > reach.lo[tile] for each in band(reach, group, tile, 1, 1)
     ]
-
-
-def stack(reach: Reach, group: Group) -> list[Shape] | None:
-    """Groups of tiles; nothing where no key range has a full part."""
-    if not (reach.full_hi > reach.full_lo).any():
-        return None
-    per = min(-(-len(reach.lo) // FEWEST_STACKS), MOST_TILES_PER_STACK)
-    far = coarser(reach, per)
-    size, lo, hi, full_lo, full_hi = far.size, far.lo, far.hi, far.full_lo, far.full_hi
-    shape: list[Shape] = []
-    for first, count in _runs(full_lo, full_hi, growing=True):
-        shape += _full(group, size, int(full_lo[first]), full_hi[first : first + count], first)
-    for edge_lo, edge_hi in ((lo, full_lo), (full_hi, hi)):
-        edge = Reach(size, edge_lo, edge_hi, edge_lo, edge_lo)
-        for first, count in _runs(edge_lo, edge_hi):
-            shape += [(tiles, False, 0) for tiles in _band(edge, group, first, count, 1)]
-    return shape
-
-
-def _full(group: Group, size: int, lo: int, hi: Ranks, first: int) -> Iterator[Shape]:
-    """Unmasked blocks of evenly growing width over the groups from ``first``; a ragged last group stands alone."""
-    count, last = len(hi), first + len(hi) - 1
-    short = min(size, group.rows - last * size)
-    if short < size:
-        if hi[-1] > lo:
-            yield Tiles(last * size, short, 0, lo, int(hi[-1]) - lo, 0, 1), True, 0
-        count -= 1
-    if count:
-        growth = int(hi[1] - hi[0]) if count > 1 else 0
-        yield Tiles(first * size, size, size, lo, int(hi[0]) - lo, 0, count), True, growth

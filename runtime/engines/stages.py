@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -94,20 +95,16 @@ def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[
         for batch in stage.batches:
             views = BlockViews(stage.query, stage.key, batch.block, groups)
             query = views.queries(qs)
-            target = views.queries(total), views.queries(total_lse).squeeze(-1)
-            part, part_lse = flash.forward(
+            flash.forward(
                 query,
                 views.keys(ks),
                 views.keys(vs),
                 _expanded(batch.bias, query),
                 causal=batch.block.triangle,
                 call=call,
-                into=target if batch.fresh else None,
+                into=(views.queries(total), views.queries(total_lse).squeeze(-1)),
+                write=partial(_write, batch),
             )
-            if batch.bias is not None and batch.bias.dead is not None:
-                part_lse.masked_fill_(batch.bias.dead, -math.inf)
-            if not batch.fresh:
-                merge(*target, part, part_lse)
         stage.query.put_back(out, total)
         stage.query.put_back(column, total_lse)
 
@@ -121,12 +118,17 @@ def _add(stage: Diagonals, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, 
         merge(*into, *own)
 
 
+def _write(batch: Batch, out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
+    if batch.bias is not None and batch.bias.dead is not None:
+        part_lse.masked_fill_(batch.bias.dead, -math.inf)
+    (flash.overwrite if batch.fresh else merge)(out, lse, part, part_lse)
+
+
 def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
-    """Add a disjoint part to the softmax in out [..., D] and lse [...], in place."""
-    total = torch.logaddexp(lse, part_lse)
-    kept, added = (torch.exp(x - total).nan_to_num_(0.0).unsqueeze(-1) for x in (lse, part_lse))
-    out.mul_(kept).addcmul_(part, added)
-    lse.copy_(total)
+    """Add a disjoint part to the softmax in out [..., D] and lse [...], in place; where both have no key, out stays."""
+    share = torch.sub(part_lse, lse).sigmoid_().nan_to_num_(0.0)  # exp(part_lse - total)
+    out.lerp_(part.to(out.dtype), share.unsqueeze(-1).to(out.dtype))
+    torch.logaddexp(lse, part_lse, out=lse)
 
 
 def stages_backward(stages: Stages, queries: guard.Queries, keys: guard.Keys, call: Call) -> None:

@@ -18,7 +18,7 @@ from ...compiler.passes.program import NATURAL, Order
 from .blocks import Block
 from .cuts import Columns, Reached, cuts, mask_of
 from .machine import Effort
-from .masks import Mask, Tiles
+from .masks import Mask, Tiles, equal
 from .price import Price
 from .stages import Batch, Biases, Stage, Stages
 from .views import Gathered, Side, few_runs
@@ -145,11 +145,7 @@ def _followed(strip: Strip, other: Strip) -> Strip | None:
     steps = two.row - one.part(one.count - 1, 1).row, two.key - one.part(one.count - 1, 1).key
     even = one.count == 1 or steps == (one.row_step, one.key_step)
     placed = strip.index is None and other.index is None and (strip.cls, strip.fresh) == (other.cls, other.fresh)
-    alike = placed and (one.rows, one.keys) == (two.rows, two.keys) and _equal(strip.mask, other.mask)
+    alike = placed and (one.rows, one.keys) == (two.rows, two.keys) and equal(strip.mask, other.mask)
     if not (even and alike and steps[0] > 0 and steps[1] >= 0):
         return None
     return replace(strip, tiles=replace(one, row_step=steps[0], key_step=steps[1], count=one.count + 1))
-
-
-def _equal(one: Mask | None, two: Mask | None) -> bool:
-    return one is two or (one is not None and two is not None and np.array_equal(one, two))
