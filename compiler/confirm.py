@@ -13,11 +13,11 @@ The softmax arithmetic inside a tile is not part of this proof; the tests compar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 from .kernels.read import read
 from .passes.placement import SPACE
-from .passes.program import Fan, Kernel, Program, Range, Term, Tile, on_diagonals, range_variables
+from .passes.program import Fan, Kernel, Order, Program, Range, Term, Tile, on_diagonals, range_variables
 from .relations.context import budget, quote
 from .relations.formula import condition
 from .relations.integer import All, Binary, Compare, Const, Predicate, Var, substitute, variables
@@ -81,23 +81,56 @@ def _tiled(term: Term) -> bool:
 
 
 def _missing_in_boxes(program: Program, stated: list[IntegerSet], missing: IntegerSet) -> IntegerSet:
-    """What the terms in tiled orders, all in the same ones, leave of the missing pairs. It is asked in ranks, of which
-    every token has one: as tokens their pairs are hard to compare with others."""
-    boxes = [index for index, term in enumerate(program.terms) if _tiled(term)]
-    term = program.terms[boxes[0]]
-    if any((program.terms[k].query, program.terms[k].key) != (term.query, term.key) for k in boxes):
-        raise Unconfirmed("terms are in different tiled orders")
-    if not (term.query.covers_all and term.key.covers_all):
-        raise Unconfirmed("a tiled order leaves tokens out")
-    ranks = "v_c = 0 and v_a >= 0 and v_b >= 0"
-    missing = missing.image(SPACE, f"{ranks} and {_tokens(program, term)}", program.lengths)
-    existing = IntegerSet.parse(SPACE, f"{ranks} and exists (v_i, v_j : {_tokens(program, term)})", program.lengths)
-    for one, two in combinations(boxes, 2):
-        _empty(stated[one] & stated[two] & existing, program, f"terms {one} and {two} share a pair of ranks")
-    for index in boxes:
-        if not (stated[index] & existing) <= missing:
-            raise Unconfirmed(f"term {index} computes a pair that the pattern does not have, or another term has")
-    return missing - IntegerSet.union([stated[index] for index in boxes])
+    """What the terms in tiled orders leave of the missing pairs. It is asked in the ranks of these orders, one pair of
+    orders after the other: as tokens their pairs are hard to compare with others."""
+    boxes: dict[tuple[Order, Order], list[int]] = {}
+    for index, term in enumerate(program.terms):
+        if _tiled(term):
+            boxes.setdefault((term.query, term.key), []).append(index)
+    for one, two in combinations(boxes.values(), 2):
+        for pair in product(one, two):
+            left, right = (_as_tokens(program, program.terms[index], stated[index]) for index in pair)
+            _empty(left & right, program, f"terms {pair[0]} and {pair[1]} share a pair")
+    left = missing
+    for orders, indices in boxes.items():
+        term = program.terms[indices[0]]
+        existing, ranked = _existing(program, term), _as_ranks(program, term, missing)
+        for first, second in combinations(indices, 2):
+            shared = stated[first] & stated[second] & existing
+            _empty(shared, program, f"terms {first} and {second} share a pair of ranks")
+        for index in indices:
+            if not (stated[index] & existing) <= ranked:
+                raise Unconfirmed(f"term {index} computes a pair that the pattern does not have, or another term has")
+        others = left & _without_ranks(program, *orders)
+        ranked = _as_ranks(program, term, left) - IntegerSet.union([stated[index] for index in indices])
+        left = _as_tokens(program, term, ranked) | others
+    return left
+
+
+def _without_ranks(program: Program, query: Order, key: Order) -> IntegerSet:
+    """The tokens that have no rank in two orders, of which those that are tiled have all from their first one on."""
+    for order in (query, key):
+        whole = (order.period, order.classes) == (order.count, 1) if order.tiled else order.covers_all
+        if not whole:
+            raise Unconfirmed("a tiled order leaves tokens out")
+    before = f"v_{QUERY} < {query.start} or v_{KEY} < {key.start}"
+    return IntegerSet.parse((QUERY, KEY), before, program.lengths)
+
+
+_RANKS = "v_c = 0 and v_a >= 0 and v_b >= 0"
+
+
+def _existing(program: Program, term: Term) -> IntegerSet:
+    return IntegerSet.parse(SPACE, f"{_RANKS} and exists (v_i, v_j : {_tokens(program, term)})", program.lengths)
+
+
+def _as_ranks(program: Program, term: Term, pairs: IntegerSet) -> IntegerSet:
+    """Those pairs of tokens that have ranks in the orders of a term."""
+    return pairs.image(SPACE, f"{_RANKS} and {_tokens(program, term)}", program.lengths)
+
+
+def _as_tokens(program: Program, term: Term, ranks: IntegerSet) -> IntegerSet:
+    return ranks.image((QUERY, KEY), _tokens(program, term), program.lengths)
 
 
 def _empty(pairs: IntegerSet, program: Program, complaint: str) -> None:

@@ -40,6 +40,10 @@ TERM_TILES = 8
 MASKED = 1.25
 """What a masked tile costs, in unmasked ones."""
 
+ALIKE = 1.01
+"""Of the ways to place a part whose prices are at most so many times the least that of the fewest scores is taken:
+prices are arithmetic, and a score that is not computed is certain."""
+
 MOST_TILED, FAR = 6, 2.5
 """Only so many candidates are tiled, and none whose outline touches so many times as much as the best."""
 
@@ -95,10 +99,13 @@ class Search:
             raise Refused(f"no order gives {part.label} tiles in ranges")
 
     def cheapest(self, used: Set[KernelKind]) -> Arrangement:
-        """The cheapest placements, beside the kernels that are used."""
+        """The cheapest placements, beside the kernels that are used; of prices that are alike those with the fewest
+        scores."""
         allowed = [entry for entry in self._outlined if _is_allowed(entry[0], used)]
         tiled = [(each, found) for each in _near(allowed) if (found := self._exactly(each)) is not None]
-        placements, (tiles, price) = min(tiled, key=lambda entry: entry[1][1] + overhead(entry[0], self.tile, used))
+        prices = [price + overhead(each, self.tile, used) for each, (_, price) in tiled]
+        alike = (entry for entry, price in zip(tiled, prices, strict=True) if price <= ALIKE * min(prices))
+        placements, (tiles, price) = min(alike, key=lambda entry: entry[1][0])
         counts = {id(each): found[0] for each, found in (*allowed, *tiled)}
         rejected = tuple((describe(each), counts[id(each)]) for each, _ in allowed if each is not placements)
         return Arrangement(self.part, placements, self._length, tiles, price, rejected)
@@ -194,6 +201,8 @@ def overhead(placements: Sequence[Placement], tile: Tile, used: Set[KernelKind] 
     few = own - shared - used
     forward = len(queries) - (not used and any(kind.order.covers_all for kind in queries))
     backward = len(few) - (not used and not shared and bool(few))
+    # Keys in other boxes than their queries.
+    backward += len({one.by_key(tile) for one in placements if one.key.tiled and one.key != one.query} - used)
     return PASS_TILES * forward + KEY_PASS_TILES * backward + TERM_TILES * len(placements)
 
 
@@ -221,7 +230,8 @@ def _name(order: Order) -> str:
     if order.classes > 1:
         return f"residue {order.period}"
     if order.tiled:
-        return f"boxes of {' x '.join(str(extent) for extent, _ in order.digits[: len(order.digits) // 2 + 1][::-1])}"
+        boxes = f"boxes of {' x '.join(map(str, reversed(order.box)))}"
+        return f"{boxes} from {order.start}" if order.start else boxes
     if order.period == ALONE:
         return f"{order.start}..{order.start + order.count - 1} alone"
     return f"packed {order.count} of {order.period} from {order.start}"

@@ -22,12 +22,13 @@ _OPERATIONS = 60_000
 def by_axes(placement: Placement, tile: Tile, still: str) -> Range | None:
     """The tiles of a placement in boxes of a grid of rows as one fan over the rows of boxes; None in another order, and
     where an interval has no ends or is hard to find."""
-    if placement.tokens is None or len(placement.query.digits) != 3:
+    if placement.tokens is None or len(placement.query.box) != 2:
         return None
-    (side, _), (height, width), (across, _) = placement.query.digits
-    own, other = ("v_a", "v_b") if still == "I" else ("v_b", "v_a")
-    row, there = (f"floor({token} / {height * width})" for token in (own, other))
-    column, beside = (f"floor(({token} mod {width}) / {side})" for token in (own, other))
+    query, key = ("v_a", placement.query, tile.query), ("v_b", placement.key, tile.key)
+    sides = (query, key) if still == "I" else (key, query)
+    row, there = (f"floor(({token} - {order.start}) / {order.period})" for token, order, _ in sides)
+    column, beside = (order.beside(token, size) for token, order, size in sides)
+    across, others = (order.count // size for _, order, size in sides)
     queries, keys = quote(placement.lengths[0]), quote(placement.lengths[-1])
     exist = " and ".join(f"{quote(length)} >= 1" for length in placement.lengths)
     try:
@@ -43,7 +44,7 @@ def by_axes(placement: Placement, tile: Tile, still: str) -> Range | None:
     except BudgetExceeded:
         return None
     at = {"r": Binary("//", Var(still), Const(across)), "x": Binary("%", Var(still), Const(across))}
-    start = Binary("*", Const(across), Binary("+", at["r"], Var("d")))
+    start = Binary("*", Const(others), Binary("+", at["r"], Var("d")))
     fan = Fan(substitute(first, at), substitute(last, at), placement.row)
     lo, hi = (Binary("+", start, substitute(end, at)) for end in (lo, hi))
     return Range(lo, hi, masked=True, fan=fan)

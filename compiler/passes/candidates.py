@@ -85,7 +85,7 @@ def in_orders_of_all(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     formula = pairs_of(part)
     if part.relation.direction is not Direction.CROSS:
         natural = place(part, formula, NATURAL, NATURAL, 0)
-        yield from in_boxes(natural, tile, lambda order: place(part, formula, order, order, 0))
+        yield from in_boxes(natural, tile, partial(_boxed, part))
 
 
 def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
@@ -165,6 +165,11 @@ def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int)
         f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(class_of_keys(key, shift), quote('b'))}",
     )
     return Placement(pairs, query, key, shift, part.label, part.line, lengths=lengths(part.relation.direction))
+
+
+def _boxed(part: Part, tokens: IntegerSet, query: Order, key: Order) -> Placement:
+    """Pairs of a part, given in natural order over SPACE, in orders of boxes."""
+    return replace(place(part, tokens.rename({"a": "i", "b": "j"}).onto(("i", "j")), query, key, 0), tokens=tokens)
 
 
 def _residues(formula: IntegerSet, modulus: int) -> tuple[int, ...]:

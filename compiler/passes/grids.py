@@ -6,18 +6,32 @@
 A box is a tile: a window of 7 x 7 cells around those of an 8 x 16 box meets 3 x 3 boxes, whatever the width of the
 grid, where each of its rows would touch tiles of its own in natural order. The boxes of neighbouring rows are no
 interval, so that each row difference is a step of a fan.
+
+    h x w / h x w from s, h/2 x 2w from s
+                          when the keys of a box of h rows are in h k + r of them, r <= h/2: boxes of keys begin s rows
+                          down, with the first of these, so that they fill k rows of boxes, and the rest flat ones
+
+The keys of a box of 4 rows and a window of 7 are in 10 rows, and meet 12 in boxes of 4 that begin with the grid. In
+those that begin a row further down they fill two, and the first half of a third. Keys of the first s rows are left to
+boxes that begin with the grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
+from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.presburger import IntegerSet
+from ..relations.relation import LENGTHS
 from ..relations.shadow import extent
-from .order import Order, grid
-from .placement import Placement
+from .order import Order, flattened, grid
+from .placement import SPACE, Placement
 from .program import Tile
+
+Place: TypeAlias = Callable[[IntegerSet, Order, Order], Placement]
+"""Some pairs, in natural order over SPACE, in an order of queries and one of keys."""
 
 WIDTHS = (16, 8, 32, 4)
 """Columns of a box that are tried, where they divide a row."""
@@ -28,8 +42,11 @@ MOST_ROWS = 64
 LONGEST_ROW = 1 << 16
 """Ranks of a row of boxes, or of a plane of boxes."""
 
+_OPERATIONS = 20_000
+"""For the rows of the keys of a box."""
 
-def in_boxes(natural: Placement, tile: Tile, place: Callable[[Order], Placement]) -> Iterator[tuple[Placement, ...]]:
+
+def in_boxes(natural: Placement, tile: Tile, place: Place) -> Iterator[tuple[Placement, ...]]:
     """The placements of a part in boxes of the grids that it speaks of, given that in natural order."""
     existing = natural.pairs & natural.existing
     moduli = [modulus for modulus in natural.pairs.moduli if modulus <= LONGEST_ROW]
@@ -55,14 +72,52 @@ def _is_window(pairs: IntegerSet, width: int, plane: int = 0) -> bool:
     return low is not None and high is not None and max(-low, high) <= width // 4
 
 
-def _boxed(
-    widths: tuple[int, ...], natural: Placement, tile: Tile, place: Callable[[Order], Placement]
-) -> Iterator[tuple[Placement, ...]]:
+def _boxed(widths: tuple[int, ...], natural: Placement, tile: Tile, place: Place) -> Iterator[tuple[Placement, ...]]:
     for side in WIDTHS:
         for box in _boxes(widths, side, tile.query):
             order = grid(widths, box)
             if order.count <= LONGEST_ROW:
-                yield (replace(place(order), row=widths[0] // side * tile.query, tokens=natural.pairs),)
+                row = widths[0] // side * tile.query
+                yield (replace(place(natural.pairs, order, order), row=row),)
+                if len(widths) == 1 and tile.query == tile.key:
+                    yield from _displaced(natural, order, row, place)
+
+
+def _displaced(natural: Placement, order: Order, row: int, place: Place) -> Iterator[tuple[Placement, ...]]:
+    """The placements in boxes of keys that begin with the keys of a box of queries, where they fill these better."""
+    _, (height, width), (across, _) = order.digits
+    reach = _rows_of_keys(natural, height, width)
+    if reach is None or height % 2 or across % 2:
+        return
+    first, last = reach
+    whole, rest = divmod(last - first + 1, height)
+    if not 0 < rest <= height // 2:
+        return
+    start = first % height * width
+    begun = replace(order, start=start)
+    step = f"floor((v_b - {start}) / {order.period}) - floor(v_a / {order.period})"
+    beyond = f"v_b >= {start} and {step} = {whole + first // height}"
+    choices = [(begun, f"v_b >= {start} and {step} != {whole + first // height}"), (flattened(begun), beyond)]
+    choices += [(order, f"v_b < {start}")] if start else []
+    placed = (place(natural.pairs & IntegerSet.parse(SPACE, which), order, key) for key, which in choices)
+    yield tuple(replace(one, row=row) for one in placed if not one.pairs.empty)
+
+
+def _rows_of_keys(natural: Placement, height: int, width: int) -> tuple[int, int] | None:
+    """The first and the last row of the keys of ``height`` rows of queries, counted from the first of these, far from
+    where a sequence begins and ends: at a border a window may be shifted. None where it has none, or they are hard to
+    find."""
+    far = 4 * MOST_ROWS * height
+    there = " and ".join(f"{quote(length)} = {2 * far * width}" for length in natural.lengths)
+    within = f"{far * width} <= v_a < {(far + height) * width} and v_b < {2 * far * width} and {there}"
+    try:
+        with budget(_OPERATIONS):
+            pairs = natural.pairs & IntegerSet.parse(SPACE, within, natural.lengths)
+            rows = pairs.for_some(*LENGTHS).image(("r",), f"v_r = floor(v_b / {width}) - {far}")
+            low, high = (None, None) if rows.empty else extent(rows)
+    except BudgetExceeded:
+        return None
+    return None if low is None or high is None else (low, high)
 
 
 def _boxes(widths: tuple[int, ...], side: int, cells: int) -> Iterator[tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..relations.integer import Binary, Const, Expr
@@ -60,12 +60,24 @@ class Order:
             total = Binary("+", total, Binary("*", Const(stride), digit))
         return total
 
+    def beside(self, token: str, tile: int) -> str:
+        """As a formula over the text of a token, which of the tiles of ``tile`` ranks of its period it is in, in a
+        tiled order of which no digit lies across a tile."""
+        within = f"({token} - {self.start})"
+        digits = ((weight // tile, extent, stride) for weight, extent, stride in self.weighted() if weight >= tile)
+        return " + ".join(f"{by} * floor(({within} mod {extent * stride}) / {stride})" for by, extent, stride in digits)
+
     def weighted(self) -> Iterator[tuple[int, int, int]]:
         """(weight in the rank, extent, stride) of each digit."""
         weight = 1
         for extent, stride in self.digits or ((self.count, 1),):
             yield weight, extent, stride
             weight *= extent
+
+    @property
+    def box(self) -> tuple[int, ...]:
+        """The cells of a box along a row, a column, ..., in a tiled order."""
+        return tuple(extent for extent, _ in self.digits[: (len(self.digits) + 1) // 2])
 
     @property
     def tiled(self) -> bool:
@@ -121,3 +133,11 @@ def grid(widths: tuple[int, ...], box: tuple[int, ...]) -> Order:
     )
     period = strides[-1] * box[-1]
     return Order(period, period, 0, 1, (*cells, *boxes))
+
+
+def flattened(order: Order) -> Order:
+    """The order of the same rows in boxes that are half as high and twice as wide, of those of a grid with an even
+    number of rows and of boxes in a row. Of one period first come the boxes of its upper half."""
+    (side, _), (height, width), (across, _) = order.digits
+    low = height // 2
+    return replace(order, digits=((2 * side, 1), (low, width), (across // 2, 2 * side), (2, low * width)))
