@@ -51,6 +51,11 @@ def gradients(
     gates: bool,
 ) -> dict[str, Tensor]:
     """As ``gathered.gradients``."""
+    if lists.probe:
+        if not gates:
+            return _zeros(lists)
+        # The kernel adds to dq, and what takes no part adds nothing.
+        sums = (torch.empty_like(sums[0]), *sums[1:])
     parts, batch = list(shares(lists, q, k)), q.shape[0]
     if len(parts) == 1:
         return _gradients(lists, q, k, v, whole, sums, scores, gates=gates)

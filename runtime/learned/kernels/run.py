@@ -133,7 +133,7 @@ class Slopes:
     def run(self, by_key: bool, by_row: bool) -> tuple[Tensor | None, Tensor | None]:
         """The sums of dS, where they are asked for: by entry [B, bundles, tiles, slots], by row [B, Hq, R]."""
         run, shape = self.run_of, self.run_of.shape
-        held = shape.held
+        held = shape.held or run.lists.probe  # a probe, which is of blocks, adds to no key
         parts = max(1, shape.padded // shape.block_k)
         tiles, slots = run.lists.entries.shape[2:]
         batch, bundles = run.q.shape[0], run.bundles
@@ -149,7 +149,8 @@ class Slopes:
                 *run.list_arguments(run.tables.ends), *strides, *run.sizes(), run.blocks,
                 *run.list_sizes(), **run.constants(), **run.options("rows"),
             )  # fmt: skip
-            shared = self._keys(common, strides, by_key and not shape.tile) if held else None
+            keys_too = held and not run.lists.probe
+            shared = self._keys(common, strides, by_key and not shape.tile) if keys_too else None
         if entries is not None:
             per = shape.blocks_of_tile
             return entries.view(batch, bundles, tiles, per, slots, parts).sum((3, 5)), rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from learned_layers import close, data, layer, pattern, slopes
@@ -109,6 +111,36 @@ def test_terms_that_ask_others_in_several_grids(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", 2)
     check("random(2, 6) | select(hot) | columns(few) | gated select(picks)", "causal", 19)
     assert set(launches) == {1}
+
+
+@pytest.mark.parametrize("block", [4, 16])
+def test_a_probe_takes_no_part(block: int) -> None:
+    """out and the gradients of q, k and v are those without it, to the last bit; that of its gate is compose's."""
+    subject = pattern("local(5) | select(s)", "causal", f"learn s = topk_blocks(k = 2, block = {block})")
+    plain = layer(subject, dtype=torch.float32)
+    kernels = layer(subject, "triton", dtype=torch.float32)
+    kernels.load_state_dict(plain.state_dict())
+    given = data(5 * block, dtype=torch.float32)
+    q, k, v = (x.detach().requires_grad_() for x in (given.q, given.k, given.v))
+    inputs, grad = given.inputs(), torch.randn_like(given.q)
+    with torch.no_grad():
+        [selection] = plain.select(inputs, k, v).values()
+    shape = (*selection.blocks.shape[:3], 1)
+    probed = torch.where((selection.blocks == 1).any(-1, keepdim=True), -1, 1).expand(shape)
+
+    def run(each, probe: bool):
+        gate = torch.zeros(shape, requires_grad=True)
+        chosen = replace(selection, probed=probed, probe_gate=gate) if probe else selection
+        out = each(q, k, v, inputs=inputs, selections={"s": chosen})
+        leaves = (q, k, v, gate) if probe else (q, k, v)
+        return (out, *torch.autograd.grad((out * grad).sum(), leaves))
+
+    *found, slope = run(kernels, probe=True)
+    for mine, wanted in zip(found, run(kernels, probe=False), strict=True):
+        assert torch.equal(mine, wanted)
+    wanted = run(plain, probe=True)[-1]
+    assert wanted.abs().max() > 0.1
+    close(slope, wanted, 1e-5)
 
 
 def test_what_no_kernel_computes(monkeypatch: pytest.MonkeyPatch) -> None:
