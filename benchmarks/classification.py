@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from experiments.finetuning import Batch, Reader, distil, encoder, finetune, learns
 from experiments.newsgroups import Post, posts
-from record import RESULTS, Spread, Target, kept_rows, machine, write
+from record import RESULTS, Spread, Target, covering, kept_rows, machine, write
 
 import patternc as pc
 from patternc.runtime.models.handle import Handle
@@ -55,7 +55,8 @@ def main() -> None:
             results.append(run(subject, seed, reader, train, held_out, window, options))
             print(as_text(results[-1]), flush=True)
             targets, summary = list(_targets(results, options.density)), list(_summary(results))
-            write(options.out, "classification", settings, targets, where, results=results, summary=summary)
+            held = covering(settings, results, seeds="seed", subjects="subject")
+            write(options.out, "classification", held, targets, where, results=results, summary=summary)
     print(*[target.as_text() for target in targets], sep="\n")
 
 

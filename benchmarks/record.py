@@ -92,6 +92,11 @@ def kept_rows(path: Path, own: Sequence[str], again: Mapping[str, Sequence[Any]]
     return [settings | row for row in rows if not all(row[name] in values for name, values in again.items())]
 
 
+def covering(settings: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], **names: str) -> dict[str, Any]:
+    """Settings of which each of ``names`` lists what stands in the rows, kept ones too, under its value."""
+    return {**settings, **{name: list(dict.fromkeys(row[key] for row in rows)) for name, key in names.items()}}
+
+
 def write(
     path: Path, benchmark: str, settings: dict[str, Any], targets: Sequence[Target], where: dict[str, Any], **rest: Any
 ) -> None:

@@ -31,7 +31,7 @@ from experiments.encoder_decoder import Read, Translator
 from experiments.level_statistics import level_statistics
 from experiments.sentence_pairs import PACKAGES, Pair, catalogues, sentences, split, usable, versions
 from experiments.subwords import PAD, Batch, Numbers, batches, collate, numbers, subwords
-from record import RESULTS, kept_rows, machine, write
+from record import RESULTS, covering, kept_rows, machine, write
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
@@ -73,7 +73,8 @@ def main() -> None:
             row = {"seed": seed, "kind": kind, **own} | run(model, seed, train, test, tokenizer, options)
             results.append(row)
             print(as_text(row), flush=True)
-            write(options.out, "translation", settings, [], where, data=data, results=results)
+            held = covering(settings, results, seeds="seed", kinds="kind")
+            write(options.out, "translation", held, [], where, data=data, results=results)
 
 
 def _parse() -> argparse.Namespace:
