@@ -148,6 +148,26 @@ def test_a_plan_mixes_learned_and_other_layers(tokens):
     assert mine.isfinite().all()
 
 
+@torch.no_grad()
+def test_summaries_are_coarser_in_higher_layers(tokens):
+    text = """
+    pattern scales(s: int) causal { step local(3) | pooled(s) }
+    pattern twos causal { step local(3) | pooled(2) }
+    pattern fours causal { step local(3) | pooled(4) }
+    plan by_size { layers 0 : scales(s = 2)  layers 1..2 : scales(s = 4) }
+    plan by_name { layers 0 : twos  layers 1..2 : fours }
+    plan alike { layers 0..2 : twos }
+    """
+    plans = pc.loads(text).plans
+    found = {}
+    for name in ("by_size", "by_name", "alike"):
+        model = make("llama")
+        pc.attach(model, plans[name])
+        found[name] = model(tokens).logits
+    assert torch.equal(found["by_size"], found["by_name"])
+    assert (found["by_size"] - found["alike"]).abs().max() > 1e-4
+
+
 def test_parameters_are_the_models_own_and_all_learn(tokens):
     model, handle = attached("llama", "mixed")
     own = {id(parameter) for parameter in model.parameters()}
