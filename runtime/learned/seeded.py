@@ -1,7 +1,7 @@
 """Seeded tables as lists: the blocks that ``random(r, block, seed)`` draws, for many blocks of queries at once.
 
-The hash is that of ``compiler/seeded.py``, in torch's 64-bit integers, on any device. A round of it is a bijection, so
-that no two key blocks of a query block have the same one, and the r least are a set without ties.
+The hash is that of ``compiler/seeded.py``, on any device. A round of it is a bijection, so that no two key blocks of a
+query block have the same one, and the r least are a set without ties.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...patterns_dsl.syntax import Drawn
+from ..hashed import mixed, seeded
 from .lists import Bounds, KeyLists
 
 _AT_ONCE, _ON_A_DEVICE = 1 << 18, 1 << 24
@@ -54,10 +55,10 @@ def draw(count: int, seed: int, first: int, tiles: int, totals: Tensor, most: in
     found = torch.empty(totals.shape[0], tiles, slots, dtype=torch.int64, device=device)
     keys = torch.arange(most, device=device)
     step = max(1, (_AT_ONCE if device.type == "cpu" else _ON_A_DEVICE) // max(1, most))
-    start = _mixed(torch.full((), _signed(seed), device=device))
+    start = seeded(seed, device)
     for low in range(0, tiles if slots else 0, step):
         rows = torch.arange(first + low, first + min(tiles, low + step), device=device)
-        hashes = _mixed(_mixed(start ^ rows)[:, None] ^ keys) ^ _LEAST  # as signed numbers, in the order of unsigned
+        hashes = mixed(mixed(start ^ rows)[:, None] ^ keys) ^ _LEAST  # as signed numbers, in the order of unsigned
         among = totals[:, None, None]
         if causal:
             among = torch.minimum(among, rows[:, None] + 1)
@@ -65,22 +66,3 @@ def draw(count: int, seed: int, first: int, tiles: int, totals: Tensor, most: in
         rising = drawn.indices.where(drawn.indices < among, most).sort(dim=-1).values
         found[:, low : low + step] = rising.where(rising < most, -1)
     return found
-
-
-def _mixed(x: Tensor) -> Tensor:
-    """One round of SplitMix64."""
-    z = x + _signed(0x9E3779B97F4A7C15)
-    z = (z ^ _shifted(z, 30)) * _signed(0xBF58476D1CE4E5B9)
-    z = (z ^ _shifted(z, 27)) * _signed(0x94D049BB133111EB)
-    return z ^ _shifted(z, 31)
-
-
-def _shifted(x: Tensor, places: int) -> Tensor:
-    """To the right, with zeros."""
-    return (x >> places) & ((1 << (64 - places)) - 1)
-
-
-def _signed(x: int) -> int:
-    """The 64 bits of a number, as torch has them."""
-    x %= 1 << 64
-    return x - (1 << 64) if x >> 63 else x

@@ -8,24 +8,23 @@ is the same on every machine and for every length, and chooses the same step by 
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...compiler.seeded import mixed
 from ...patterns_dsl.syntax import Direction
+from ..hashed import mixed, seeded, shifted
 from .granularity import costs
 from .inputs import NOTHING, Inputs
 
 
 def uniform(seed: int, *places: Tensor) -> Tensor:
     """float64 in (0, 1), a hash of the seed and of places (ints, which broadcast): SplitMix64, one round for each."""
-    state = mixed(np.asarray([seed % 2**64], dtype=np.uint64))
+    state = seeded(seed, places[0].device)
     for place in places:
-        state = mixed(state ^ place.cpu().numpy().astype(np.uint64))
-    fraction = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    return torch.from_numpy(fraction).to(places[0].device)
+        state = mixed(state ^ place)
+    return (shifted(state, 11).double() + 0.5) * 2.0**-53
 
 
 class RandomImportance(nn.Module):
@@ -110,8 +109,10 @@ class RandomLevels(nn.Module):
 
     def forward(self, inputs: Inputs, block: int, direction: Direction, first: int = 0) -> Tensor:
         drawn = _pairs(self.seed, self.groups, inputs, block, first)
-        rates = torch.tensor(level_rates(costs(self.levels, block), self.budget), device=drawn.device)
-        place = (drawn[..., None] > rates.cumsum(0)[:-1]).sum(-1)
+        *borders, _ = accumulate(level_rates(costs(self.levels, block), self.budget))
+        place = torch.zeros_like(drawn, dtype=torch.int64)
+        for border in borders:  # as numbers: a tensor of them would be copied to the device, and waited for
+            place += drawn > border
         return nn.functional.one_hot(place, len(self.levels)).float()
 
 

@@ -134,14 +134,29 @@ class Granularity(nn.Module):
         own = torch.zeros_like(present)
         if self.direction is not Direction.CROSS:
             own = present & diagonal(present, row)
-        numbers = torch.tensor([LEVELS.index(level) for level in self.levels], device=gates.device)
         place = gates.detach().argmax(-1, keepdim=True)
-        level = numbers[place[..., 0]].masked_fill(own, FINE).masked_fill(~present, SKIP)
+        level = self._numbers(place[..., 0]).masked_fill(own, FINE).masked_fill(~present, SKIP)
         gate = gates.gather(-1, place)[..., 0].masked_fill(own, 1.0)
-        cost = (gates * gates.new_tensor(costs(self.levels, self.block))).sum(-1).masked_fill(own, 1.0)
+        cost = self._cost(gates).masked_fill(own, 1.0)
         spent = (cost * sizes).sum((-1, -2)) / sizes.sum((-1, -2)).clamp_min(1)
         level = level.to(torch.uint8)
         return LevelSelection(self.direction, self.block, level, log_gate(level != SKIP, gate), spent, first)
+
+    # Level by level, as numbers: a tensor of them would be copied to the device at every call, and waited for.
+
+    def _numbers(self, place: Tensor) -> Tensor:
+        """Of places among the levels of this layer, those among all LEVELS."""
+        number = torch.zeros_like(place)
+        for own, level in enumerate(self.levels):
+            number = number.masked_fill(place == own, LEVELS.index(level))
+        return number
+
+    def _cost(self, gates: Tensor) -> Tensor:
+        """gates [..., levels] -> [...]"""
+        cost = torch.zeros_like(gates[..., 0])
+        for gate, price in zip(gates.unbind(-1), costs(self.levels, self.block), strict=True):
+            cost = cost + gate * price
+        return cost
 
 
 def costs(levels: tuple[str, ...], block: int) -> list[float]:

@@ -58,12 +58,16 @@ def hard_topk(scores: Tensor, k: int | Tensor, *, eligible: Tensor | None = None
     """bool [..., n]: the k greatest eligible scores of each row, all of them where there are fewer; of equal ones the
     first. -inf is never chosen. k: an int, or ints that broadcast to [...]. Raises as ``soft_topk`` does."""
     scores, live = _checked(scores.detach(), eligible)
-    rows = torch.as_tensor(k, device=scores.device).expand(scores.shape[:-1])
-    if readable(scores) and not bool((rows >= 0).all()):
+    if isinstance(k, Tensor):
+        rows: int | Tensor = k.to(scores.device).expand(scores.shape[:-1])[..., None]
+        negative = readable(scores) and not bool((k >= 0).all())
+    else:  # compared as it is: as a tensor it would be a copy to the device, which waits for it
+        rows, negative = k, k < 0
+    if negative:
         raise ArgumentError("k", "negative", "k counts what is chosen: give 0 or more")
     # NaN sorts as the greatest, and may not be chosen.
     ordered = scores.masked_fill(~live | scores.isnan(), -torch.inf).sort(dim=-1, descending=True, stable=True)
-    among = torch.arange(scores.shape[-1], device=scores.device) < rows[..., None]
+    among = torch.arange(scores.shape[-1], device=scores.device) < rows
     return torch.zeros_like(live).scatter(-1, ordered.indices, among & (ordered.values > -torch.inf))
 
 
@@ -146,10 +150,12 @@ def _checked(scores: Tensor, eligible: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def _per_row(name: str, value: float | Tensor, lead: torch.Size, scores: Tensor) -> Tensor:
+    if not isinstance(value, Tensor):  # filled in on the device: nothing is copied to it
+        return torch.full((), float(value), dtype=torch.float64, device=scores.device).expand(lead)
     try:
-        return torch.as_tensor(value, device=scores.device).double().expand(lead)
+        return value.to(scores.device).double().expand(lead)
     except RuntimeError:
-        found = f"shape {tuple(torch.as_tensor(value).shape)} for rows {tuple(lead)}"
+        found = f"shape {tuple(value.shape)} for rows {tuple(lead)}"
         raise ArgumentError(name, found, "give one number, or one for each row") from None
 
 

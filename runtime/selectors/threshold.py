@@ -19,6 +19,10 @@ ROUNDS = 200
 """Of the logistic threshold, at most. Scores are at most 1000 apart (``soft_topk.REACH``): halving the bracket of a
 million of them until float64 can tell no more takes about 80; Newton needs about five."""
 
+UNSEEN = 48
+"""Rounds of the logistic threshold where nobody looks whether it is found: on an accelerator a look stops the stream.
+Of rows of up to 4096 scores, equal ones and outliers by a million temperatures among them, none needs more."""
+
 
 def clip_threshold(x: Tensor, k: Tensor) -> Tensor:
     """The mass is piecewise linear in t: an entry starts to count at x and is whole from x - 1 on."""
@@ -59,7 +63,9 @@ def laplace_threshold(x: Tensor, k: Tensor) -> Tensor:
 
 
 def logistic_threshold(x: Tensor, k: Tensor) -> Tensor:
-    """Newton's steps within a bracket, which is halved where they leave it or do not become half as long each time."""
+    """Newton's steps within a bracket, which is halved where they leave it or do not become half as long each time. A
+    row that is done stays as it is, so that on a CPU, where a look is free, all of them done is the end."""
+    seen = x.device.type == "cpu"
     live = x.isfinite()
     count = live.sum(-1)
     least = x.masked_fill(~live, torch.inf).amin(-1)
@@ -71,11 +77,11 @@ def logistic_threshold(x: Tensor, k: Tensor) -> Tensor:
     nearest = x.gather(-1, k.long().clamp(max=x.shape[-1] - 1)[..., None])[..., 0]
     t = torch.minimum(torch.maximum(nearest, low), high)
     moved = high - low
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if seen else UNSEEN):
         p = torch.sigmoid(x - t[..., None])
         excess = p.sum(-1) - k
         done = (excess.abs() <= 4 * eps * count) | (high - low <= 4 * eps * t.abs()) | (count == 0)
-        if bool(done.all()):
+        if seen and bool(done.all()):
             break
         low, high = torch.where(excess > 0, t, low), torch.where(excess > 0, high, t)
         step = excess / (p * (1 - p)).sum(-1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from learned_layers import data, layer, pattern
 from stock import agree, compiled, error, name_of, results, subjects, tensors
 
 import patternc as pc
 from patternc.runtime.engines.dense import Flash
+from patternc.runtime.learned.bind import Tokens, bind_lists
+from patternc.runtime.selectors import Inputs
 
 pytestmark = [
     pytest.mark.gpu,
@@ -61,3 +64,37 @@ def test_auto_takes_dense_attention_where_the_pattern_is_everything(rows, group,
     assert Flash().takes(*given, causal=rows > 1)
     for mine, theirs in zip(*found, strict=True):
         assert mine.shape == theirs.shape and error(mine, theirs) <= 2**-6
+
+
+STEPS = {
+    "topk": ("local(3) | columns(s)", "learn s = topk(k = 3)"),
+    "topk_blocks": ("local(3) | select(s)", "learn s = topk_blocks(k = 3, block = 16)"),
+    "topk_keys": ("select(s)", "learn s = topk_keys(k = 4, tile = 16)"),
+    "importance": ("local(3) | columns(s)", "learn s = importance()"),
+    "granularity": ("refine(s)", "learn s = granularity(block = 16)"),
+    "gates, summaries and tables": ("self | gated local(3) | gated pooled(4) | random(2, 16)", ""),
+}
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+@pytest.mark.parametrize(("name", "random"), [*((name, None) for name in STEPS), ("topk_keys", 3), ("granularity", 3)])
+def test_selections_and_lists_do_not_stop_the_stream(name, random, training):
+    """CUDA itself raises where the host would wait. On any machine: selectors/test_no_look.py."""
+    step, learn = STEPS[name]
+    one = layer(pattern(step, "causal", learn), random=random).cuda().train(training)
+    given = data(100)
+    q, k, hidden = (x.detach().cuda().requires_grad_(training) for x in (given.q, given.k, given.hidden))
+    inputs = Inputs.self_attention(hidden, q, k, torch.tensor([100, 61]).cuda())
+    tokens = Tokens(k, k, inputs.query.counts(), inputs.key.counts())
+
+    def lists():
+        return bind_lists(one.program.parts, one.select(inputs, k, k), tokens, 0, 100)
+
+    lists()  # libraries that start at their first call may wait
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = lists()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert found and all(each.entries.is_cuda for each in found)

@@ -12,9 +12,17 @@ STEPS = ["select(s)", "local(5) | select(s)", "select(s) - strided(3) | self"]
 LEARN = "learn s = topk_blocks(k = 2, block = 4)"
 
 
-def loss_of(found, given):
+def losses(found, given):
+    """[B, H, N]: of each query."""
     lse = found.lse.masked_fill(found.lse.isneginf(), 0.0)
-    return (found.out * given).sum() + (lse * given.sum(-1)).sum()
+    return (found.out * given).sum(-1) + lse * given.sum(-1)
+
+
+def by_gate(losses, shape):
+    """[B, H, N] added up over the queries that one gate is of: [B, G, query blocks of 4]."""
+    batch, groups, blocks = shape
+    padded = torch.nn.functional.pad(losses, (0, 4 * blocks - losses.shape[-1]))
+    return padded.view(batch, groups, -1, blocks, 4).sum((2, 4))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -28,28 +36,31 @@ def test_the_gradient_of_a_gate_of_0(step: str, lengths) -> None:
     # Every block that is not read, one after the other.
     shape = (*selection.blocks.shape[:3], 1)
     reference = same_layer(one, "reference")
-    base = loss_of(reference(q, k, v, inputs=inputs, selections={"s": selection}, return_selections=True), given)
-    tried = 0
+
+    def opened(probed, factor):
+        """The losses with one more block for each block of queries, under that factor."""
+        gate = torch.full(shape, factor, dtype=torch.float64).log().masked_fill(probed < 0, -torch.inf)
+        more = replace(
+            selection,
+            blocks=torch.cat([selection.blocks, probed], -1),
+            log_gate=torch.cat([selection.log_gate.detach(), gate], -1),
+        )
+        found = reference(q, k, v, inputs=inputs, selections={"s": more}, return_selections=True)
+        return by_gate(losses(found, given), shape[:3])
+
+    tried, small = 0, 1e-5
     for block in range(selection.key_blocks):
         probed = torch.where((selection.blocks == block).any(-1, keepdim=True), -1, block).expand(shape)
         gate = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
         with_probe = replace(selection, probed=probed, probe_gate=gate)
-        found = one(q, k, v, inputs=inputs, selections={"s": with_probe}, return_selections=True)
-        torch.testing.assert_close(loss_of(found, given), base)  # a probe takes no part
-        [slope] = torch.autograd.grad(loss_of(found, given), gate)
-        for element, group, a in torch.cartesian_prod(*map(torch.arange, shape[:3])).tolist():
-            if probed[element, group, a, 0] < 0:
-                continue
-            small = 1e-6
-            opened = torch.full_like(selection.log_gate[..., :1], -torch.inf)
-            opened[element, group, a] = torch.log(torch.tensor(small, dtype=torch.float64))
-            more = replace(
-                selection, blocks=torch.cat([selection.blocks, probed], -1),
-                log_gate=torch.cat([selection.log_gate.detach(), opened], -1),
-            )  # fmt: skip
-            up = loss_of(reference(q, k, v, inputs=inputs, selections={"s": more}, return_selections=True), given)
-            torch.testing.assert_close(slope[element, group, a, 0], (up - base) / small, atol=1e-4, rtol=1e-4)
-            tried += int(slope[element, group, a, 0] != 0)
+        found = losses(one(q, k, v, inputs=inputs, selections={"s": with_probe}, return_selections=True), given)
+        base = opened(probed, 0.0)
+        torch.testing.assert_close(by_gate(found, shape[:3]), base)  # a probe takes no part
+        [slope] = torch.autograd.grad(found.sum(), gate)
+        # A factor below 0 has no logarithm: of the second order on the one side that there is.
+        wanted = (4 * opened(probed, small) - opened(probed, 2 * small) - 3 * base) / (2 * small)
+        torch.testing.assert_close(slope[..., 0], wanted.masked_fill(probed[..., 0] < 0, 0.0), atol=1e-6, rtol=1e-6)
+        tried += int((slope != 0).sum())
     assert tried > 10
 
 

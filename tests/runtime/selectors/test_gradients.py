@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from selector_layers import SHAPE, layer_inputs, learned
@@ -163,6 +165,45 @@ def test_importance_learns_from_attention_and_from_its_density(direction: str) -
     for loss in (out.square().sum(), selection.density.sum()):
         gradients = torch.autograd.grad(loss, [*layer.parameters()], retain_graph=True)
         assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("direction", ["causal", "bidirectional", "cross"])
+def test_importance_through_attention(direction: str, noise: float) -> None:
+    """What attention wants of an open gate, by central differences, times the slope of the sigmoid that it is drawn
+    from, noise included; of a closed one nothing."""
+    inputs = layer_inputs(7, 9 if direction == "cross" else None, batch=1)
+    selector = learned("importance()", direction).selectors["s"].train()
+    selector.temperature, selector.noise = 0.7, noise
+    logits = [torch.randn_like(x).requires_grad_() for x in selector.scorer(inputs) if x is not None]
+    selector.scorer = nn.Identity()
+    selector.scorer.forward = lambda inputs: (*logits, None)[:2]
+    selector.scorer.frozen = False
+    selection = selector(inputs, torch.Generator().manual_seed(4))
+    v = torch.randn_like(inputs.key.heads)
+    weight = torch.randn_like(inputs.query.heads)
+
+    def loss(selection) -> torch.Tensor:
+        terms, _ = written_out(selection, inputs, inputs.key.heads, v, SHAPE.query_heads)
+        out, lse = gated_attention(inputs.query.heads, inputs.key.heads, v, terms)
+        return (out * weight).sum() + (lse.masked_fill(lse.isneginf(), 0.0) * weight.sum(-1)).sum()
+
+    found = torch.autograd.grad(loss(selection), logits)
+    draw = torch.Generator().manual_seed(4)
+    for name, logit, slope in zip(("column_gate", "row_gate"), logits, found, strict=False):
+        if noise:  # the logistic distribution, as the difference of two Gumbel variables
+            first, second = (torch.empty_like(logit).exponential_(generator=draw).log() for _ in range(2))
+            logit = logit + (second - first)
+        y = torch.sigmoid(logit.detach() / 0.7)
+        gate, expected = getattr(selection, name).detach(), torch.zeros_like(slope)
+        assert torch.equal(gate > -torch.inf, logit > 0) and (logit > 0).any() and (logit < 0).any()
+        for token in (logit[0, 0] > 0).nonzero()[:, 0].tolist():
+            step = torch.zeros_like(gate)
+            step[..., token] = 1e-5
+            up, down = (loss(replace(selection, **{name: gate + sign * step})).detach() for sign in (1, -1))
+            expected[..., token] = (up - down) / 2e-5
+        torch.testing.assert_close(slope, expected * y * (1 - y) / 0.7, atol=1e-6, rtol=1e-6)
+        assert slope.abs().max() > 1e-3
 
 
 def test_the_density_of_importance_has_the_gradient_of_the_gates() -> None:
