@@ -110,7 +110,7 @@ def test_no_row_has_a_choice() -> None:
     assert all(parameter.grad.isfinite().all() for parameter in selector.parameters() if parameter.grad is not None)
 
 
-N = 512
+N = 256
 
 
 @pytest.mark.parametrize("direction", [Direction.CAUSAL, Direction.BIDIRECTIONAL])
