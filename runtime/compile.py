@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 import torch
 
+from ..compiler.gathering import dear_lists
 from ..compiler.lower_learned import LearnedProgram, lower_learned, lower_tables
 from ..compiler.passes.choices import readable
 from ..compiler.passes.program import Program
@@ -15,7 +17,7 @@ from ..compiler.runnable import refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, check_head_dim, choose_engine
-from .errors import ArgumentError, EngineError
+from .errors import ArgumentError, CostWarning, EngineError
 from .learned.attention import LearnedAttention
 from .selectors.layer import LayerShape
 
@@ -75,7 +77,8 @@ def compile(
 
     A pattern with learned terms (selections, gates, summaries) is compiled for one layer: ``heads`` of queries,
     ``kv_heads`` of keys (as many if None), hidden states of ``hidden_size`` (heads * head_dim if None). The result is a
-    module that holds what the layer learns; with ``random``, a frozen control of that seed.
+    module that holds what the layer learns; with ``random``, a frozen control of that seed. Warns (CostWarning) of
+    lists that so few queries share that dense attention would read fewer bytes.
 
     Raises EngineError for an engine that does not exist or cannot run this, ArgumentError for sizes that are missing or
     too many, IndexError for a step that is not there, PatternError for what is decided at run time in a way that
@@ -130,6 +133,8 @@ def compile_learned(
         program = None
     else:
         program = lower_learned(bound.union, bound.direction, bound.selectors, bound.name)
+    for sentence in dear_lists(bound):
+        warnings.warn(f"pattern {bound.name!r}: {sentence}", CostWarning, stacklevel=3)
     return LearnedAttention(pattern, program, shape, engine=engine, dtype=dtype, random=random)
 
 

@@ -39,3 +39,7 @@ class PlanError(AttachError):
 
 class UnsupportedCallError(AttachError):
     """A forward call that asks the attention for something that no engine implements."""
+
+
+class CostWarning(UserWarning):
+    """A pattern that runs, and is dear as it is written: the message has the number, and what would be cheaper."""

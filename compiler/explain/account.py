@@ -8,6 +8,7 @@ import numpy as np
 
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
+from ..gathering import dear_lists
 from ..pattern import Pattern
 from ..relations.membership import Ints, Member, membership
 from ..relations.settle import Extent
@@ -34,7 +35,8 @@ class Account:
     ``pairs`` attend whatever selections choose, ``possible`` under some choice; ``exact`` tells counted from sampled.
     ``cache`` is None where nothing is decoded, ``hops`` where keys are not queries. ``cost`` is None where no engine
     runs the pattern yet: ``no_cost`` says why. ``keys`` are those of ``query``, and ``possible_keys`` those it could
-    have, as closed intervals. ``advice`` is what was checked to repair reach or the cache.
+    have, as closed intervals. ``advice`` is what was checked to repair reach or the cache,
+    and what lists cost that few queries share.
     """
 
     pattern: str
@@ -103,6 +105,7 @@ def _advice(bound: BoundPattern, far: Hops | None) -> tuple[str, ...]:
     found = [reach_advice(bound)] if far is not None and far.proved is None else []
     if bound.direction is Direction.CAUSAL:
         found.append(cache_advice(bound))
+    found.extend(dear_lists(bound))
     return tuple(filter(None, found))
 
 

@@ -114,9 +114,12 @@ def _complaint(term: Expression, direction: Direction, kinds: Mapping[str, str],
         return found
     source, use = reading
     # The selectors themselves have no rows there: see runtime/selectors.
-    if isinstance(source, str) and use is Use.ROWS and (direction is Direction.CAUSAL or kinds[source] == "topk"):
-        pattern = "causal pattern" if direction is Direction.CAUSAL else "`topk` selection"
-        return refusal(term, f"the rows of `{source}`, in a {pattern},", f"write `columns({source})`")
+    if isinstance(source, str) and use is Use.ROWS and kinds[source] == "topk":
+        why = "`topk` has one score per token, for columns"
+        return refusal(term, f"the rows of `{source}`, a `topk` selection,", f"{why}: write `columns({source})`")
+    if isinstance(source, str) and use is Use.ROWS and direction is Direction.CAUSAL:
+        why = "there a row gathers few keys and is dear"
+        return refusal(term, f"the rows of `{source}`, in a causal pattern,", f"{why}: write `columns({source})`")
     return None
 
 

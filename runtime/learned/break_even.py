@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -15,32 +16,51 @@ from .speeds import these_speeds
 
 
 def break_even(pattern: Pattern, n: int, *, heads: int, head_dim: int) -> Iterator[BreakEven]:
-    """Of each selector of the pattern, were it alone, forward, in float32, on this machine's CPU."""
+    """Of each selector of the pattern, were it alone and read as it is, with as many key heads as query heads, forward,
+    in float32, on this machine's CPU. Of a causal pattern it is an estimate: lists of keys then hold such as only some
+    of their queries read, and how many depends on what is chosen."""
+    causal = pattern.bound.direction is Direction.CAUSAL
     for selector in pattern.bound.selectors:
-        tile, block = _blocking(selector)
-        causal = pattern.bound.direction is Direction.CAUSAL
-        yield BreakEven(selector.name, _density(n, tile, block, heads, head_dim, causal=causal))
+        yield BreakEven(selector.name, _density(_Kept.of(selector), n, heads, head_dim, causal=causal))
 
 
-def _blocking(selector: Selector) -> tuple[int, int]:
-    """(queries that share a list, 0: all of them; keys of an entry)."""
-    options = dict(selector.options)
-    block, tile = options.get("block"), options.get("tile")
-    if isinstance(block, int):
-        return block, block
-    return (tile, 1) if isinstance(tile, int) else (0, 1)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a selection is kept as: lists that ``tile`` queries share (0: all of them), of entries of ``block`` keys,
+    for each head or for all of them; ``own``: each query's own key beside them, in lists of their own."""
+
+    tile: int
+    block: int
+    for_all: bool
+    own: bool
+
+    @classmethod
+    def of(cls, selector: Selector) -> _Kept:
+        options = dict(selector.options)
+        block, tile, forced = (options.get(name) for name in ("block", "tile", "forced"))
+        if isinstance(block, int):
+            return cls(block, block, for_all=False, own=False)
+        if isinstance(tile, int):
+            return cls(tile, 1, for_all=True, own=isinstance(forced, tuple) and "diagonal" in forced)
+        return cls(0, 1, for_all=selector.kind == "importance" or options.get("per") == "layer", own=False)
 
 
-def _density(n: int, tile: int, block: int, heads: int, head_dim: int, *, causal: bool) -> float:
+def _density(kept: _Kept, n: int, heads: int, head_dim: int, *, causal: bool) -> float:
     """Seconds grow by a constant for each key that is read, so that two numbers of keys say all."""
     if heads * n * n > densely.MOST_SCORES:
         return 1.0  # a table of that size is not made
-    extent = Extent(1, heads, heads, head_dim, n, tile, -(-n // tile) if tile else 1, block, -(-n // block), heads)
     rates, threads = these_speeds(torch.float32).forward, torch.get_num_threads()
-    dense = seconds(rates.dense, DenseEffort(1, heads * n * n, heads * n * n * head_dim).among(threads))
+    tables, groups = 1 + kept.own, 1 if kept.for_all else heads
+    effort = DenseEffort(tables, tables * groups * n * n, heads * n * n * head_dim)
+    dense = seconds(rates.dense, effort.among(threads))
+    tiles = -(-n // kept.tile) if kept.tile else 1
+    lists = Extent(1, heads, heads, head_dim, n, kept.tile, tiles, kept.block, -(-n // kept.block), groups)
     least, whole = (
-        seconds(rates.lists, extent.effort(read).among(threads)) for read in (0.0, n / 2 if causal else float(n))
+        seconds(rates.lists, lists.effort(read).among(threads)) for read in (0.0, n / 2 if causal else float(n))
     )
+    if kept.own:
+        beside = Extent(1, heads, heads, head_dim, n, kept.tile, tiles, 1, kept.tile, 1)
+        dense -= seconds(rates.lists, beside.effort(float(kept.tile)).among(threads))
     if whole <= least:
         return 1.0 if dense > least else 0.0
     return min(1.0, max(0.0, (dense - least) / (whole - least)))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ArgumentError, in_a_line
 
-VERSION = 2  # since 2 an indexer turns its queries and keys
+VERSION = 3  # since 2 an indexer turns its queries and keys; since 3 a run knows its model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

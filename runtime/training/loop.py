@@ -93,7 +93,13 @@ class _Run:
         return {name: x for name, x in model.state_dict().items() if name in names}
 
     def depends_on(self) -> dict[str, Any]:
-        return {"pattern": self.pattern, "recipe": _plain(self.recipe), "batches": len(self.batches), "world": _world()}
+        return {
+            "model": _model(self.objective.handle),
+            "pattern": self.pattern,
+            "recipe": _plain(self.recipe),
+            "batches": len(self.batches),
+            "world": _world(),
+        }
 
     def batch(self, number: int) -> Batch:
         """The batch of a number, counted over all processes and passes."""
@@ -113,9 +119,11 @@ def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tupl
     assert run.file is not None
     state = disk.load(run.file, run.depends_on())
     own = run.learned()
-    if own.keys() != state.learned.keys():
-        remedy = "attach the pattern to the model that it was trained in"
-        raise ArgumentError("checkpoint", f"{run.file} holds other parameters than the model has", remedy)
+    shapes, kept = ({name: x.shape for name, x in tensors.items()} for tensors in (own, state.learned))
+    if shapes != kept:
+        name = min(name for name in shapes.keys() | kept.keys() if shapes.get(name) != kept.get(name))
+        found = f"{run.file} has {name} {_shown(kept.get(name))}, and the model {_shown(shapes.get(name))}"
+        raise ArgumentError("checkpoint", found, "attach the pattern to the model that it was trained in")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state.learned[name])
@@ -172,6 +180,20 @@ def _world() -> int:
 
 def _rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def _model(handle: Handle) -> str:
+    """What a model must have in common with another one for a run to go on in it, but for names and shapes of what is
+    trained: a checkpoint has these in its tensors."""
+    sizes = [
+        f"{shape.width} wide, {shape.query_heads} heads over {shape.key_heads} of {shape.head_dim}"
+        for shape in (layer.shape for layer in handle.learned.values())
+    ]
+    return f"{type(handle.model).__name__}, {len(handle.layers)} layers, {', '.join(dict.fromkeys(sizes))}"
+
+
+def _shown(shape: torch.Size | None) -> str:
+    return "not at all" if shape is None else f"of shape {list(shape)}"
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

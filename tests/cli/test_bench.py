@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from patternc.cli import app
+from patternc.runtime.learned.speeds import assume
+from patternc.testing.machines import PLAIN_SPEEDS
 
 SMALL = ["-n", "33", "--heads", "2", "--head-dim", "8", "--rounds", "1"]
 
@@ -50,6 +52,17 @@ def test_explain_of_what_no_engine_runs_has_no_time() -> None:
     found = CliRunner().invoke(app, ["explain", "library:moba", "-n", "512", "--output-format", "json"])
     assert found.exit_code == 0
     assert json.loads(found.stdout)["prediction"] is None
+
+
+def test_explain_says_up_to_which_density_lists_are_read() -> None:
+    arguments = ["explain", "library:block_sparse", "-n", "1024"]
+    with assume(PLAIN_SPEEDS):
+        text = CliRunner().invoke(app, arguments).stdout
+        found = json.loads(CliRunner().invoke(app, [*arguments, "--output-format", "json"]).stdout)["lists_up_to"]
+    [(name, density)] = found.items()
+    assert 0 < density < 1
+    assert f"  lists    `{name}` up to {density:.0%} of the pairs; beyond, dense under a mask\n" in text
+    assert "  lists " not in CliRunner().invoke(app, [*arguments, "--device", "h100"]).stdout  # nothing was measured
 
 
 def test_explain_of_a_gpu_is_arithmetic() -> None:

@@ -134,11 +134,21 @@ def test_all_that_is_refused_comes_together() -> None:
     assert [each.code for each in caught.value.diagnostics] == ["P403", "P403"]
 
 
-def test_a_topk_selection_has_columns_alone() -> None:
-    text = "pattern p bidirectional { learn kept = topk(k = 2) step self | rows(kept) }"
-    bound = pc.loads(text)["p"].bound
-    with pytest.raises(PatternError, match=r"the rows of `kept`, in a `topk` selection,"):
+@pytest.mark.parametrize(
+    ("direction", "learn", "what", "why"),
+    [
+        ("bidirectional", "topk(k = 2)", "a `topk` selection", "`topk` has one score per token, for columns"),
+        ("causal", "topk(k = 2)", "a `topk` selection", "`topk` has one score per token, for columns"),
+        ("causal", "importance()", "in a causal pattern", "there a row gathers few keys and is dear"),
+    ],
+)
+def test_rows_are_refused_with_the_reason(direction: str, learn: str, what: str, why: str) -> None:
+    bound = pc.loads(f"pattern p {direction} {{ learn kept = {learn} step self | rows(kept) }}")["p"].bound
+    with pytest.raises(PatternError) as caught:
         separate(bound.union, bound.direction, bound.selectors)
+    [found] = caught.value.diagnostics
+    assert found.message == f"no engine runs the rows of `kept`, {what}, yet"
+    assert found.help == (f"{why}: write `columns(kept)`",)
 
 
 def test_levels_are_refined_once() -> None:

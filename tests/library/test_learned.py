@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ import patternc as pc
 from patternc.compiler.relations.settle import opens, pooled
 from patternc.library import catalogue
 from patternc.patterns_dsl.syntax import Direction
+from patternc.runtime.errors import CostWarning
 from patternc.runtime.selectors.inputs import Inputs
 
 SMALL = {
@@ -52,6 +55,16 @@ def compiled(file: str, name: str, engine: str):
         for parameter in layer.parameters():
             parameter.normal_()
     return layer
+
+
+def test_a_list_for_each_query_is_warned_of() -> None:
+    module, sizes = pc.load("library:dsa"), {"heads": 2, "head_dim": 8}
+    with pytest.warns(CostWarning, match=r"pattern 'dsa': `indexer` gathers 2,048 keys .* only from n = 262,144 on"):
+        pc.compile(module["dsa"].bind(), **sizes)
+    with pytest.warns(CostWarning) as found:
+        pc.compile(module["dsa"].bind(), **sizes, engine="reference")
+    assert [Path(each.filename).name for each in found] == [Path(__file__).name]  # the line to change
+    pc.compile(module["dsa_tiles"].bind(), **sizes)  # warnings are errors here
 
 
 def test_there_are_some() -> None:

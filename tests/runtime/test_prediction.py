@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import patternc as pc
+from patternc.compiler.explain.prediction import BreakEven
 from patternc.compiler.report import prediction as report
 from patternc.runtime.engines.machine import assume
 from patternc.runtime.engines.masks import Tiles
@@ -53,6 +54,16 @@ def test_it_is_told_in_words_and_in_numbers() -> None:
     assert plain["forward"]["seconds"] == found.forward.chosen.seconds
     assert plain["backward"]["speedup"] == found.backward.speedup
     assert {way["name"] for way in plain["forward"]["ways"]} == {"arranged", "strips"}
+
+
+def test_up_to_which_density_lists_are_read_is_told() -> None:
+    found = [BreakEven("hot", 0.614), BreakEven("few", 0.0), BreakEven("most", 1.0)]
+    assert list(report.ways(found)) == [
+        "  lists    `hot` up to 61% of the pairs; beyond, dense under a mask",
+        "           `few` never: dense attention under a mask is predicted to be faster",
+        "           `most` whatever is selected",
+    ]
+    assert not list(report.ways([]))
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(2.0, "2 s"), (0.01234, "12.3 ms"), (4.5e-5, "45 us")])

@@ -92,6 +92,24 @@ def test_hops() -> None:
     assert found is not None and (found.proved, len(found.histogram)) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "each", "lists", "least"),
+    [
+        ("dsa", {}, "2,048", "a query has its own list of 2,048", "262,144 on; with tile = 64 from n = 4,096 on"),
+        ("dsa", {"k": 32}, "", "", ""),
+        ("dsa_tiles", {}, "", "", ""),
+        ("dsa_tiles", {"k": 4096}, "64", "64 queries share a list of 4,096", "8,192 on"),
+    ],
+)
+def test_lists_that_few_queries_share_are_advised_against(
+    name: str, options: dict[str, int], each: str, lists: str, least: str
+) -> None:
+    found = explain(pc.load("library:dsa")[name].bind(**options), 64)
+    text = f"`indexer` gathers {each} keys for each query, since {lists}: fewer bytes than dense attention reads only"
+    assert [line for line in found.advice if "gathers" in line] == ([f"{text} from n = {least}"] if each else [])
+    assert ("  advice   `indexer` gathers" in explanation.text(found, Paint(False))) == bool(each)
+
+
 def test_open_patterns_have_no_cost_yet() -> None:
     found = account("local(3) | select(hot)", n=40)
     assert found.cost is None and "a program cannot hold what `hot` decides" in found.no_cost

@@ -7,9 +7,11 @@ import pytest
 import torch
 from learned_layers import HEAD_DIM, HEADS, KEY_HEADS, data, layer, pattern
 
+import patternc as pc
 from patternc.runtime import measured
 from patternc.runtime.engines.probe import fit_rates
 from patternc.runtime.learned import speeds
+from patternc.runtime.learned.break_even import break_even
 from patternc.runtime.learned.dispatch import DENSE, LISTS
 from patternc.runtime.learned.effort import dense_effort, list_effort
 from patternc.runtime.learned.lists import Bounds, KeyLists
@@ -31,6 +33,51 @@ def test_few_blocks_of_many_are_read_as_lists_and_most_of_them_densely() -> None
         few, most = (ways("select(hot)", BLOCKS.format(k=k), 1024) for k in (2, 64))
     assert (few.way, most.way) == (LISTS, DENSE)
     assert few.lists < few.dense == most.dense < most.lists
+
+
+CHANGES = {
+    "blocks": ("topk_blocks(k = {k}, block = 16)", "select(s)"),
+    "keys": ("topk_keys(k = {k}, tile = 32)", "select(s)"),
+    "unforced keys": ("topk_keys(k = {k}, tile = 32, forced = [])", "select(s)"),
+    "columns": ("topk(k = {k})", "columns(s)"),
+    "columns of a layer": ("topk(k = {k}, per = layer)", "columns(s)"),
+}
+# In a causal pattern it is an estimate: a list of columns holds what some query reads, many more than each of them.
+DIRECTIONS = {"bidirectional": (1.1, list(CHANGES)), "causal": (1.4, ["blocks", "keys", "unforced keys"])}
+
+
+@pytest.mark.parametrize(
+    ("direction", "margin", "name"),
+    [(direction, margin, name) for direction, (margin, names) in DIRECTIONS.items() for name in names],
+)
+def test_the_way_changes_at_the_break_even_that_explain_shows(direction: str, margin: float, name: str) -> None:
+    learn, step = CHANGES[name]
+    n, block = 512, 16 if "block" in learn else 1
+    given = torch.randn(3, 1, HEADS, n, 16)
+    hidden = torch.randn(1, n, 8)
+
+    def subject(density: float) -> pc.Pattern:
+        keys = density * n if direction == "bidirectional" else n * (1 - (1 - density) ** 0.5)
+        return pattern(step, direction, f"learn s = {learn.format(k=max(2, round(keys / block)))}")
+
+    with assume(PLAIN_SPEEDS):
+        [even] = break_even(subject(0.1), n, heads=HEADS, head_dim=16)
+        assert even.selector == "s" and 0.1 < even.density < 0.95
+        for density, way in ((even.density / margin, LISTS), (min(1.0, even.density * margin), DENSE)):
+            each = pc.compile(subject(density), heads=HEADS, head_dim=16, hidden_size=8, engine="compose").eval()
+            with torch.no_grad():
+                found = each(*given, hidden=hidden, return_selections=True)
+            assert (float(found.selections["s"].density.mean()) < even.density) == (way == LISTS)
+            assert found.dispatch.way == way
+
+
+def test_a_table_that_is_not_made_leaves_lists_alone() -> None:
+    with assume(QUICK_DENSE):
+        near, far = (
+            break_even(pattern("select(hot)", learn=BLOCKS.format(k=2)), n, heads=2, head_dim=8) for n in (512, 1 << 14)
+        )
+        assert [each.density for each in near] == [0.0]
+        assert [each.density for each in far] == [1.0]
 
 
 def test_a_short_sequence_is_dense() -> None:

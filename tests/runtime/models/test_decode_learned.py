@@ -268,6 +268,7 @@ def stock():
 
 
 @torch.no_grad()
+@pytest.mark.filterwarnings("ignore:pattern 'dsa'. `indexer` gathers:patternc.runtime.errors.CostWarning")
 @pytest.mark.parametrize("subject", stock(), ids=lambda each: each.name)
 def test_stock_patterns_decode(subject):
     tokens = torch.randint(3, 97, (1, 90))

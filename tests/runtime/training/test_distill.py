@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from dense_layers import DIRECTIONS, case, whole_of
+from largest import Largest
 from selector_layers import layer_inputs, learned
 from torch.nn import functional as F
 
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import ArgumentError
+from patternc.runtime.selectors import granularity
+from patternc.runtime.selectors.indexer import Indexer
 from patternc.runtime.training import DenseAttention, block_attention, dense_maps, distillation_loss, tile_attention
 
 TIGHT = {"atol": 1e-12, "rtol": 1e-12}
@@ -105,6 +108,40 @@ def test_no_row_has_a_choice() -> None:
     assert loss == 0
     loss.backward()
     assert all(parameter.grad.isfinite().all() for parameter in selector.parameters() if parameter.grad is not None)
+
+
+N = 256
+
+
+@pytest.mark.parametrize("direction", [Direction.CAUSAL, Direction.BIDIRECTIONAL])
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "importance()",
+        "topk(k = 64)",
+        "topk_blocks(k = 4, block = 8)",
+        "topk_keys(k = 16, tile = 8)",
+        "topk_keys(k = 16, tile = 1)",
+        "granularity(block = 8)",
+    ],
+)
+def test_no_table_of_every_query_by_every_key_is_made(
+    monkeypatch: pytest.MonkeyPatch, declaration: str, direction: Direction
+) -> None:
+    """Forward and backward, and it is the limit that keeps it small: of 8 rows of 4 heads, of 2 elements."""
+    selector = learned(declaration, direction.value).selectors["s"]
+    if "keys" in declaration:
+        selector.scorer = Indexer(12, heads=2, head_dim=4).double()
+    dense = case(direction, n=N)
+    found = []
+    for limit in (8 * 4 * N, dense_maps.LARGEST_TABLE):
+        monkeypatch.setattr(dense_maps, "LARGEST_TABLE", limit)
+        monkeypatch.setattr(granularity, "LARGEST_TABLE", limit)
+        with Largest() as largest:
+            distillation_loss(selector, dense).backward()
+        found.append(largest.found)
+    assert N < found[0] <= N * N // 4
+    assert found[1] == 2 * 4 * N * N
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import copy
 import pytest
 import torch
 from learned_models import attached, build, pattern
+from runtime_models import make
 
 import patternc as pc
 from patternc.runtime.errors import ArgumentError
 from patternc.runtime.training import Mode, Objective, Recipe, train
+from patternc.runtime.training.checkpoint import VERSION
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-8}
 
@@ -174,6 +176,13 @@ def test_a_checkpoint_of_another_run_is_refused(batches, tmp_path):
         train(handle, batches, Recipe(steps=3), checkpoint=file, resume=True)
     with pytest.raises(ArgumentError, match="is of batches = 5, not 4"):
         train(handle, batches[:4], recipe, checkpoint=file, resume=True)
+    _other, others = attached("llama", "levels")
+    with pytest.raises(ArgumentError, match=r"is of pattern = 'blocks', not 'levels'"):
+        train(others, batches, recipe, checkpoint=file, resume=True)
+    content = torch.load(file, weights_only=True)
+    torch.save(content | {"version": VERSION - 1}, file)
+    with pytest.raises(ArgumentError, match="no checkpoint of this version"):
+        train(handle, batches, recipe, checkpoint=file, resume=True)
     file.write_bytes(b"nothing")
     with pytest.raises(ArgumentError, match="cannot be read"):
         train(handle, batches, recipe, checkpoint=file, resume=True)
@@ -181,6 +190,30 @@ def test_a_checkpoint_of_another_run_is_refused(batches, tmp_path):
         train(handle, batches, recipe, checkpoint=tmp_path / "absent", resume=True)
     with pytest.raises(ArgumentError, match="without a checkpoint"):
         train(handle, batches, recipe, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "words"),
+    [
+        ("qwen2", {}, "is of model = 'LlamaForCausalLM, 3 layers, .*not 'Qwen2ForCausalLM, 3 layers"),
+        ("llama", {"num_hidden_layers": 2}, "'LlamaForCausalLM, 3 layers, .*not 'LlamaForCausalLM, 2 layers"),
+        ("llama", {"num_key_value_heads": 3}, "6 heads over 2 of 8', not .*6 heads over 3 of 8'"),
+        # Nothing that the pattern learns has this size, but the mode trains the whole model.
+        (
+            "llama",
+            {"intermediate_size": 32},
+            r"mlp.down_proj.weight of shape \[48, 64\], and the model of .*\[48, 32\]",
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused(batches, tmp_path, kind, changes, words):
+    file, recipe = tmp_path / "training.pt", Recipe(steps=1, mode="end_to_end")
+    train(attached("llama", "blocks")[1], batches, recipe, checkpoint=file)
+    other = pc.attach(make(kind, **changes), pattern("blocks"))
+    before = numbers(other)
+    with pytest.raises(ArgumentError, match=words):
+        train(other, batches, recipe, checkpoint=file, resume=True)
+    same(before, numbers(other))
 
 
 def gradients(handle, batch, recipe, model=None):

@@ -85,6 +85,35 @@ def test_low_precision(name: str) -> None:
     check(ALONE[name], "causal", 19, dtype=torch.bfloat16, tolerance=3e-2)
 
 
+# More keys than queries; in the second element neither are all there.
+CROSS = {
+    "axis": ("axis(few)", 17, 23),
+    "levels": ("refine(level)", 19, 35),
+}
+
+
+@pytest.mark.parametrize("name", CROSS)
+def test_cross_attention(name: str) -> None:
+    torch.manual_seed(0)
+    step, n, nk = CROSS[name]
+    learn = """
+        learn few = importance(budget = 30%)  learn kept = topk(k = 3, per = head)
+        learn loose = topk_blocks(k = 2, block = 8)  learn level = granularity(block = 16)
+    """
+    plain = layer(pattern(step, "cross", learn), dtype=torch.float32)
+    kernels = layer(plain.pattern, "triton", dtype=torch.float32)
+    kernels.load_state_dict(plain.state_dict())
+    given = data(n, nk, dtype=torch.float32)
+    inputs = given.inputs([n, n - 4], [nk, nk - 5])
+    grad, found = torch.randn_like(given.q), []
+    for each in (plain, kernels):
+        result = each(given.q, given.k, given.v, inputs=inputs, return_selections=True)
+        found.append((result.out, result.lse, *slopes(result, grad, (*given.leaves, *each.parameters()))))
+    assert found[0][0].abs().amax() > 0
+    for mine, wanted in zip(*found, strict=True):
+        close(mine, wanted, 1e-5)
+
+
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The elements of each launch."""
