@@ -97,8 +97,7 @@ def test_cross_attention(name: str) -> None:
     torch.manual_seed(0)
     step, n, nk = CROSS[name]
     learn = """
-        learn few = importance(budget = 30%)  learn kept = topk(k = 3, per = head)
-        learn loose = topk_blocks(k = 2, block = 8)  learn level = granularity(block = 16)
+        learn few = importance(budget = 30%)  learn level = granularity(block = 16)
     """
     plain = layer(pattern(step, "cross", learn), dtype=torch.float32)
     kernels = layer(plain.pattern, "triton", dtype=torch.float32)
