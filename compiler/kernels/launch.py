@@ -214,14 +214,15 @@ def _shared_bytes(role: Role, still: int, swept: int, stages: int, row: int) -> 
     return (1 if role == "forward" else 2) * still * row + stages * swept * (2 * row + 8)
 
 
-def query_blocks(order: Order, block: int, rows: int, offset: int, n: int) -> int:
+def query_blocks(order: Order, block: int, rows: int, offset: int, n: int, *, packed: bool = False) -> int:
     """Axis 0 of a grid over query blocks: classes x an upper bound of the blocks of a class that have a row in q. Of
-    fewer rows than residues each is of another class, and so of one block.
+    fewer rows than residues each is of another class, and so of one block; not where they are the rows of one of the
+    ``packed`` documents, since a kernel only knows how many all of these have.
 
     Without an offset a window starts at rank 0. Elsewhere it starts anywhere, so that it may touch one block more.
     """
     length = min(rows, n)
-    classes = min(order.classes, rows) if order.residues else order.classes
+    classes = min(order.classes, rows) if order.residues and not packed else order.classes
     if offset == 0:
         return classes * -(-order.ranks(0, length) // block)
     if order.tiled:  # Ranks of all periods that the window touches.

@@ -86,7 +86,8 @@ class KernelRun:
             return max(launch.key_blocks(order, self.block, part.keys) for order in orders)
         orders = [member.program.forward[self.index].order for member in self.members]
         offset, n = part.call.query_offset, part.queries if self.members[0].program.cross else part.keys
-        return max(launch.query_blocks(order, self.ranks, part.queries, offset, n) for order in orders)
+        packed = part.call.documents is not None
+        return max(launch.query_blocks(order, self.ranks, part.queries, offset, n, packed=packed) for order in orders)
 
     def alone(self, q: Tensor) -> bool:
         """Whether key gradients are of key heads that one query head each reads."""

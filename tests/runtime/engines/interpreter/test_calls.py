@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -150,3 +151,14 @@ def test_offsets_beyond_32_bits() -> None:
         )
     for mine, theirs in zip(*results, strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_documents_that_are_shorter_than_a_stride() -> None:
+    """Each has fewer tokens than there are residues, and all together have more."""
+    case, edges = CASES["strided"](), [0, 5, 5, 12, 18, 19]
+    inputs = tensors(edges[-1], heads=2)
+    leaves = [x.double().requires_grad_() for x in inputs]
+    call = Call(0.25, documents=torch.tensor(edges, dtype=torch.int32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a grid that is too small divides by zero
+        agree(case.program, call, inputs, leaves, *documents_one_by_one(case, edges, *leaves))
