@@ -15,9 +15,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -44,9 +45,7 @@ def main() -> None:
     reader = Reader(sorted({post.group for post in train}), options.length)
     test = test[:: max(1, len(test) // options.examples)]
     held_out = list(reader.once(test, 16))
-    lengths = [
-        int(n) for batch in reader.once(train[:: len(train) // 100], 16) for n in batch["attention_mask"].sum(-1)
-    ]
+    lengths = [n for batch in reader.once(train[:: len(train) // 100], 16) for n in _lengths(batch)]
     window = fitting_window(lengths, options.density)
     print(f"{len(train)} posts to train on, {len(test)} to test on; fixed: local({window})", flush=True)
     settings = {name: value for name, value in vars(options).items() if name != "out"} | {"window": window}
@@ -77,7 +76,10 @@ def run(
     if handle is not None and learns(handle):
         calibrate(handle, list(itertools.islice(reader.forever(train, 16, seed), 16)))
     seconds = round(time.process_time() - begin)
-    return {"seed": seed, "subject": subject} | evaluate(model, handle, held_out) | {"cpu_seconds_of_training": seconds}
+    found = {"seed": seed, "subject": subject} | evaluate(model, handle, held_out)
+    if subject == "fixed":
+        found["density"] = mean_density((n for batch in held_out for n in _lengths(batch)), window)
+    return found | {"cpu_seconds_of_training": seconds}
 
 
 def _parse() -> argparse.Namespace:
@@ -113,11 +115,16 @@ def attached(model: Any, subject: str, seed: int, density: float, window: int) -
 
 def fitting_window(lengths: Sequence[int], density: float) -> int:
     """w of the fixed pattern whose mean density on sequences of these lengths is nearest to ``density``."""
+    return min(range(1, max(lengths)), key=lambda w: abs(mean_density(lengths, w) - density))
 
-    def found(w: int) -> float:
-        return sum(_fixed_density(n, w) for n in lengths) / len(lengths)
 
-    return min(range(1, max(lengths)), key=lambda w: abs(found(w) - density))
+def mean_density(lengths: Iterable[int], w: int) -> float:
+    """Of the fixed pattern, over sequences of these lengths."""
+    return fmean(_fixed_density(n, w) for n in lengths)
+
+
+def _lengths(batch: Batch) -> list[int]:
+    return list(map(int, batch["attention_mask"].sum(-1)))
 
 
 def _fixed_density(n: int, w: int) -> float:

@@ -133,7 +133,7 @@ def _read(n: int, k: int, w: int, block: int) -> float:
 def _seed(
     model: Any, training: list[Tensor], held_out: Tensor, seed: int, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Rows on the held-out text, the report of the training, and its seconds; None where it began in an earlier run."""
+    """Rows on the held-out text, and the report of the training with its seconds."""
     done = options.checkpoints / f"seed{seed}.json"
     if options.resume and done.exists():
         known: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
@@ -159,14 +159,13 @@ def _seed(
         file = options.checkpoints / f"seed{seed}.pt"
         resume = options.resume and file.exists()
         report = train(handle, training, recipe, checkpoint=file, resume=resume, every=5, on_step=on_step)
-        seconds = None if resume else time.perf_counter() - begin
 
         def say(step: str) -> None:
             bar.update(task, description=step)
 
         rows = compare(handle, held_out, window=options.length, seeds=[seed], say=say)
     found = {
-        "seed": seed, "settings": _settings(options), "seconds": seconds, "rows": [asdict(row) for row in rows],
+        "seed": seed, "settings": _settings(options), "seconds": report.seconds, "rows": [asdict(row) for row in rows],
         "training": asdict(report),
     }  # fmt: skip
     done.write_text(json.dumps(found), encoding="utf-8")
@@ -195,9 +194,8 @@ def _targets(seeds: Sequence[dict[str, Any]], density: float) -> list[Target]:
             Target(f"{name}: learned perplexity over streaming", 1.0, learned / positional, False),
             Target(f"{name}: learned perplexity over frozen random", 1.0, learned / chance, False),
             Target(f"{name}: density", density, each["rows"][1]["density"], False),
+            Target(f"{name}: minutes of training", 30.0, each["seconds"] / 60, False),
         ]
-        if each["seconds"] is not None:
-            found.append(Target(f"{name}: minutes of training", 30.0, each["seconds"] / 60, False))
     return found
 
 

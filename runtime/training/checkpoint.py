@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..errors import ArgumentError, in_a_line
 
-VERSION = 3  # since 2 an indexer turns its queries and keys; since 3 a run knows its model
+VERSION = 4  # since 2 an indexer turns its queries and keys; since 3 a run knows its model; since 4 its seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """After ``step`` steps: what learns by its name, the optimizer, torch's generators, and the records so far.
+    """After ``step`` steps: what learns by its name, the optimizer, torch's generators, the records and seconds so far.
     ``run``: what the numbers depend on; another run cannot go on from them."""
 
     step: int
@@ -26,6 +26,7 @@ class State:
     optimizer: Mapping[str, Any]
     random: Mapping[str, Tensor]
     records: list[dict[str, Any]]
+    seconds: float
 
 
 def generators() -> dict[str, Tensor]:

@@ -7,10 +7,12 @@ to beat on text: no result is told without both, at equal density.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -59,11 +61,11 @@ def compare(
     with handle.dense():
         rows = [run.row("dense", 1.0, 1.0)]
     density, coverage, seen = run.measured()
-    rows.append(run.row(f"learned: {names}", density, coverage))
+    rows.append(run.row(f"learned: {names}", density, coverage, ways(seen)))
     for seed in seeds:
         with frozen(handle, seed, seen):
-            same, covered, _ = run.measured()
-            rows.append(run.row(f"frozen random, seed {seed}", same, covered))
+            same, covered, drawn = run.measured()
+            rows.append(run.row(f"frozen random, seed {seed}", same, covered, ways(drawn)))
     layer = next(iter(handle.learned.values()))
     positional, share = at_density(layer.pattern.direction, density, min(window, len(ids)))
     with handle.removed(), attach(handle.model, positional):
@@ -75,12 +77,14 @@ class _Run:
     def __init__(self, handle: Handle, ids: Tensor, window: int, say: Callable[[str], None]) -> None:
         self.handle, self.ids, self.window, self.say = handle, ids, window, say
 
-    def row(self, name: str, density: float, coverage: float | None) -> ControlRow:
+    def row(
+        self, name: str, density: float, coverage: float | None, ran: Mapping[str, int] = MappingProxyType({})
+    ) -> ControlRow:
         found: Evaluation = perplexity(
             self.handle.model, self.ids, window=self.window,
             on_window=lambda done, total: self.say(f"{name}: window {done} of {total}"),
         )  # fmt: skip
-        return ControlRow(name, found.perplexity, density, coverage, found.tokens, self.window)
+        return ControlRow(name, found.perplexity, density, coverage, found.tokens, self.window, dict(ran))
 
     @torch.no_grad()
     def measured(self) -> tuple[float, float, dict[int, Watched]]:
@@ -99,6 +103,11 @@ class _Run:
         model.train(training)
         density, coverage = zip(*found, strict=True)
         return fmean(density), fmean(coverage), dict(seen)
+
+
+def ways(seen: Mapping[int, Watched]) -> dict[str, int]:
+    """How many layers' selections ran each way."""
+    return dict(Counter(watched.dispatch.way for watched in seen.values() if watched.dispatch is not None))
 
 
 @contextmanager

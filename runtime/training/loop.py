@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,8 +53,8 @@ def train(
     with torch.random.fork_rng(), run.objective.in_force():
         optimizer = torch.optim.AdamW(run.objective.groups())
         paces = [group["lr"] for group in optimizer.param_groups]
-        start, records = _begin(run, optimizer, resume=resume)
-        finished = start >= recipe.steps
+        start, records, spent = _begin(run, optimizer, resume=resume)
+        finished, begun = start >= recipe.steps, time.perf_counter() - spent
         for step in range(start, recipe.steps):
             for group, rate in zip(optimizer.param_groups, paces, strict=True):
                 group["lr"] = rate * recipe.pace(step)
@@ -62,10 +63,11 @@ def train(
             finished = step + 1 == recipe.steps
             ends = on_step is not None and bool(on_step(record))
             if run.file is not None and (ends or finished or (step + 1) % every == 0):
-                _keep(run, step + 1, optimizer, records)
+                _keep(run, step + 1, optimizer, records, time.perf_counter() - begun)
             if ends:
                 break
-    return TrainingReport(run.pattern, _plain(recipe), tuple(records), finished)
+        spent = time.perf_counter() - begun
+    return TrainingReport(run.pattern, _plain(recipe), tuple(records), finished, spent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,13 +111,14 @@ class _Run:
         return by_name(self.batches[place])
 
 
-def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tuple[int, list[StepRecord]]:
+def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tuple[int, list[StepRecord], float]:
+    """(the step to go on at, the records and the seconds of those before)."""
     torch.manual_seed(run.recipe.seed + _rank())
     if not resume:
         if run.file is not None and run.file.exists():
             remedy = "pass resume=True to go on from it, or remove it"
             raise ArgumentError("checkpoint", f"{run.file} exists", remedy)
-        return 0, []
+        return 0, [], 0.0
     assert run.file is not None
     state = disk.load(run.file, run.depends_on())
     own = run.learned()
@@ -132,14 +135,16 @@ def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tupl
         disk.set_generators(state.random)
     else:  # the noise of the other processes was not kept: it is drawn anew
         torch.manual_seed(run.recipe.seed + _rank() + state.step * _world())
-    return state.step, [StepRecord(**record) for record in state.records]
+    return state.step, [StepRecord(**record) for record in state.records], state.seconds
 
 
-def _keep(run: _Run, step: int, optimizer: torch.optim.Optimizer, records: list[StepRecord]) -> None:
+def _keep(run: _Run, step: int, optimizer: torch.optim.Optimizer, records: list[StepRecord], seconds: float) -> None:
     assert run.file is not None
     if _rank() == 0:  # every process has the same numbers, but for its noise
         plain = [asdict(record) for record in records]
-        state = disk.State(step, run.depends_on(), run.learned(), optimizer.state_dict(), disk.generators(), plain)
+        state = disk.State(
+            step, run.depends_on(), run.learned(), optimizer.state_dict(), disk.generators(), plain, seconds
+        )
         disk.save(run.file, state)
 
 

@@ -26,7 +26,8 @@ class StepRecord:
 @dataclass(frozen=True, slots=True)
 class ControlRow:
     """One way to run the model over a held-out text: ``density`` of all pairs, the mean over layers and windows;
-    ``coverage`` of dense attention, None where it was not measured."""
+    ``coverage`` of dense attention, None where it was not measured. ``ways``: in how many layers selections ran as
+    lists, and in how many as one dense attention, in the first window; empty where nothing selects."""
 
     name: str
     perplexity: float
@@ -34,16 +35,19 @@ class ControlRow:
     coverage: float | None
     tokens: int
     window: int
+    ways: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """``recipe`` as plain values; ``finished``: all of its steps were made."""
+    """``recipe`` as plain values; ``finished``: all of its steps were made. ``seconds``: what the steps took by the
+    clock, also those of earlier runs that this one went on from."""
 
     pattern: str
     recipe: Mapping[str, object]
     steps: tuple[StepRecord, ...]
     finished: bool
+    seconds: float = field(compare=False)
     controls: tuple[ControlRow, ...] = ()
 
     def as_json(self) -> str:
@@ -55,7 +59,7 @@ class TrainingReport:
         if self.steps:
             last = self.steps[-1]
             parts = ", ".join(f"{kind} {value:.4f}" for kind, value in last.loss.items())
-            lines.append(f"{self.pattern}: {last.step + 1} steps, {parts}")
+            lines.append(f"{self.pattern}: {last.step + 1} steps in {self.seconds:.0f} s, {parts}")
             measured = [step for step in self.steps if step.density]
             for step in measured[-1:]:
                 pairs, mass = fmean(step.density.values()), fmean(step.coverage.values())
@@ -65,5 +69,8 @@ class TrainingReport:
             lines.append(f"{'':{width}}  {'perplexity':>10}  {'density':>8}  {'coverage':>8}")
         for row in self.controls:
             covered = "" if row.coverage is None else f"{row.coverage:.1%}"
-            lines.append(f"{row.name:{width}}  {row.perplexity:10.3f}  {row.density:8.1%}  {covered:>8}")
+            ran = ", ".join(f"{count} layers as {way}" for way, count in row.ways.items())
+            lines.append(
+                f"{row.name:{width}}  {row.perplexity:10.3f}  {row.density:8.1%}  {covered:>8}  {ran}".rstrip()
+            )
         return "\n".join(lines)

@@ -11,9 +11,11 @@ from learned_models import attached, build
 import patternc as pc
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import ArgumentError
+from patternc.runtime.learned.speeds import assume
 from patternc.runtime.models.evaluate import perplexity
 from patternc.runtime.training import Recipe, compare, train
 from patternc.runtime.training.controls import at_density
+from patternc.testing.machines import QUICK_DENSE, QUICK_LISTS
 
 
 @pytest.mark.parametrize("name", ["axis", "tokens", "blocks", "keys", "levels"])
@@ -31,6 +33,8 @@ def test_rows_of_equal_density(name):
         assert 0 < control.coverage < 1
     assert one.perplexity != other.perplexity
     assert positional.density <= learned.density < positional.density + 0.06
+    assert all(sum(row.ways.values()) == len(handle.learned) for row in (learned, one, other))
+    assert dense.ways == positional.ways == {}
     plain = build("llama")
     sink, w = map(int, re.fullmatch(r"streaming\(sink = (\d+), w = (\d+)\)", positional.name).groups())
     with pc.attach(plain, pc.load("library:streaming")["streaming"].bind(sink=sink, w=w)):
@@ -40,6 +44,16 @@ def test_rows_of_equal_density(name):
     after = model.state_dict()
     assert before.keys() == after.keys() and all(torch.equal(before[key], x) for key, x in after.items())
     handle.verify()
+
+
+def test_rows_tell_which_way_selections_ran(monkeypatch):
+    """Where one way is made free, the other is not taken."""
+    ids = torch.randint(3, 97, (60,))
+    for rates, way in ((QUICK_LISTS, "lists"), (QUICK_DENSE, "dense")):
+        _model, handle = attached("llama", "blocks")
+        with assume(rates):
+            _, learned, _ = compare(handle, ids, window=30, seeds=())
+        assert learned.ways == {way: len(handle.learned)}
 
 
 def test_random_gates_are_as_many_and_elsewhere():

@@ -161,6 +161,7 @@ def test_a_resumed_run_has_the_same_numbers(batches, tmp_path, name, mode):
     torch.randn(7)
     resumed = train(again, batches, recipe, checkpoint=file, resume=True)
     assert resumed == whole
+    assert resumed.seconds >= torch.load(file, weights_only=True)["seconds"] > half.seconds / 2  # all of it counts
     same(numbers(handle), numbers(again))
     same(weights(model).values(), weights(other).values())
 
