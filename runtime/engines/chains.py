@@ -15,7 +15,7 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
 from .by_heads import ByHeads
 from .kernel_run import KernelRun, Member
-from .launching import Part, machine
+from .launching import Part, machine, specialised
 from .sharing import alike, is_few, shared, split_of
 from .tune import Tuning, worth_tuning
 
@@ -49,7 +49,7 @@ class Chains:
     def forward(self, arguments: dict[str, Any]) -> None:
         """Into (out, lse)."""
         q, k = arguments["q_ptr"], arguments["k_ptr"]
-        question = self._question(q, k) if is_few(self.part) else None
+        question = self._question(q, k, arguments) if is_few(self.part) else None
         if question in _KEPT:
             for one in _KEPT[question]:
                 one(arguments)
@@ -63,13 +63,20 @@ class Chains:
                 _KEPT.clear()
             _KEPT[question] = found
 
-    def _question(self, q: Tensor, k: Tensor) -> tuple[object, ...]:
+    def _question(self, q: Tensor, k: Tensor, arguments: dict[str, Any]) -> tuple[object, ...]:
         """All that the launches of a forward pass over few rows depend on."""
         part, call = self.part, self.part.call
         programs = tuple((Pinned(member.program), member.owner) for member in self.members)
         sizes = (part.sequences, part.queries, alike(part.keys), call.query_offset == 0, part.spans is None)
         rest = (q.dtype, q.device, machine(q.device), call.softcap, id(self.owners), self.mixed, self.tuning)
-        return (programs, *sizes, *q.shape[1:], k.shape[1], *rest)
+        return (
+            programs,
+            *sizes,
+            *q.shape[1:],
+            k.shape[1],
+            *rest,
+            *specialised(x for x in arguments.values() if isinstance(x, Tensor)),
+        )
 
     def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
         """Into the gradients, ``gradients`` by role. Launches one after the other, of which each stores a row of one

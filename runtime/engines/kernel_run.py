@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -121,19 +120,28 @@ class KernelRun:
         return Launch(self.kernel, size, constants, self.build)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Launch:
     """A kernel on its grid, with those of its arguments that are the same in every call like the first.
 
-    ``build``: calling it compiles, and launches nothing.
+    Whoever calls it again gives arguments that ``launching.specialised`` tells not from the first ones: it then starts
+    the binary that the first call led to, and Triton's look at each argument, which takes longer than a short kernel,
+    is saved. ``build``: calling it compiles, and launches nothing.
     """
 
     kernel: Any
-    grid: tuple[int, ...]
+    grid: tuple[int, int, int]
     constants: dict[str, Any]
     build: bool = False
+    _binary: Any = field(default=None, repr=False, compare=False)
 
     def __call__(self, arguments: dict[str, Any]) -> None:
-        if 0 not in self.grid:
-            start = partial(self.kernel.warmup, grid=self.grid) if self.build else self.kernel[self.grid]
-            start(**{**arguments, **self.constants})
+        if 0 in self.grid:
+            return
+        given = {**arguments, **self.constants}
+        if self.build:
+            self.kernel.warmup(grid=self.grid, **given)
+        elif self._binary is None:
+            self._binary = self.kernel[self.grid](**given)  # the interpreter has none
+        else:
+            self._binary[self.grid](*[given[name] for name in self.kernel.arg_names])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -64,6 +64,7 @@ class Part:
     """As many sequences as fit axis 1 of a grid: what of a batch they lie in, and what says where."""
 
     batch: slice
+    whole: bool  # all of the batch
     spans: Tensor | None
     sequences: int
     queries: int  # at most, in one sequence
@@ -71,6 +72,8 @@ class Part:
     call: Call
 
     def pick(self, **tensors: Tensor) -> dict[str, Tensor]:
+        if self.whole:
+            return tensors
         return {name: tensor[self.batch] for name, tensor in tensors.items()}
 
 
@@ -81,7 +84,7 @@ def parts(q: Tensor, k: Tensor, call: Call) -> Iterator[Part]:
         for start in range(0, batch, step):
             part = slice(start, min(start + step, batch))
             spans = None if call.spans is None else call.spans[part].contiguous()
-            yield Part(part, spans, part.stop - start, queries, keys, call)
+            yield Part(part, step >= batch, spans, part.stop - start, queries, keys, call)
         return
     edges = call.documents.contiguous()
     longest = keys if call.max_seqlen is None else min(keys, call.max_seqlen)
@@ -89,12 +92,14 @@ def parts(q: Tensor, k: Tensor, call: Call) -> Iterator[Part]:
         longest = max(edges.diff().tolist(), default=0)
     for start in range(0, len(edges) - 1, step):
         stop = min(start + step, len(edges) - 1)
-        yield Part(slice(0, 1), edges[start : stop + 1], stop - start, longest, longest, call)
+        yield Part(slice(0, 1), True, edges[start : stop + 1], stop - start, longest, longest, call)
 
 
 def arguments_of(pointers: dict[str, Tensor], strided: dict[str, Tensor], part: Part) -> dict[str, Any]:
     q, k = strided["q"], strided["k"]
-    strides = {f"{name}_{axis}": x.stride(at) for name, x in strided.items() for at, axis in enumerate("bhnd")}
+    strides = {
+        f"{name}_{axis}": step for name, x in strided.items() for axis, step in zip("bhnd", x.stride(), strict=True)
+    }
     sizes = {"heads": q.shape[1], "group": q.shape[1] // k.shape[1], "Nq": q.shape[2], "Nk": k.shape[2]}
     return {
         **pointers,
@@ -106,3 +111,24 @@ def arguments_of(pointers: dict[str, Tensor], strided: dict[str, Tensor], part: 
         "query_offset": part.call.query_offset,
         "scale": float(part.call.scale),
     }
+
+
+_MOST_ALIGNED = 64
+"""A finer distinction than any that Triton makes (16, and 1 for strides)."""
+
+
+def specialised(tensors: Iterable[Tensor]) -> tuple[int, ...]:
+    """What Triton may compile in of tensors and their strides, and more: two calls for which this is the same, on one
+    device and in one data type, run the same binary. The powers of two that divide pointers and strides, and of strides
+    also whether they are 1, 0 or beyond 32 bits."""
+    found = []
+    for x in tensors:
+        found.append(x.data_ptr() & (_MOST_ALIGNED - 1))
+        found += [_kind_of(step) for step in x.stride()]
+    return tuple(found)
+
+
+def _kind_of(step: int) -> int:
+    if step < 2:
+        return step
+    return -1 - (step & -step & (_MOST_ALIGNED - 1)) - 2 * _MOST_ALIGNED * (step >> 31 > 0)

@@ -120,10 +120,12 @@ def shared(run: KernelRun, q: Tensor, split: work.Split) -> SharedRows | SharedG
     common |= {"TILE": held, "num_warps": 4}
     if run.role == "forward":
         # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
-        joined = Launch(join, grid[:2], common | {"BLOCK_Q": run.block, "PACK": run.pack, "RESUME": run.index > 0})
+        joined = Launch(
+            join, (*grid[:2], 1), common | {"BLOCK_Q": run.block, "PACK": run.pack, "RESUME": run.index > 0}
+        )
         return SharedRows(run.launch(q, split, grid=grid), joined, rows)
     common |= {"BLOCK": run.block, "ADD": run.add, "KEYS": run.role == "backward_key", "MIXED": run.mixed}
-    added = Launch(add_up, grid[:2], common)
+    added = Launch(add_up, (*grid[:2], 1), common)
     return SharedGradients(replace(run, add=False).launch(q, split, grid=grid), added, rows, run.written)
 
 
