@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import pytest
 import torch
 from learned_layers import data, layer, pattern
@@ -98,3 +100,34 @@ def test_selections_and_lists_do_not_stop_the_stream(name, random, training):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert found and all(each.entries.is_cuda for each in found)
+
+
+def test_a_probe_takes_no_part():
+    """out and the gradients of q, k and v are those without it, to the last bit; that of its gate is compose's."""
+    subject = pattern("local(5) | select(s)", "causal", "learn s = topk_blocks(k = 2, block = 16)")
+    plain, kernels = (layer(subject, engine, dtype=torch.float32) for engine in ("compose", "triton"))
+    given = data(80, dtype=torch.float32)
+    grad = torch.randn_like(given.q)
+    [selection] = plain.select(given.inputs(), given.k, given.v).values()
+    shape = (*selection.blocks.shape[:3], 1)
+    probed = torch.where((selection.blocks == 1).any(-1, keepdim=True), -1, 1).expand(shape)
+
+    def run(each, device, probe):
+        q, k, v = (x.detach().to(device).requires_grad_() for x in (given.q, given.k, given.v))
+        gate = torch.zeros(shape, device=device, requires_grad=True)
+        held = {part.name: getattr(selection, part.name) for part in fields(selection)}
+        chosen = replace(
+            selection, **{name: x.detach().to(device) for name, x in held.items() if isinstance(x, torch.Tensor)}
+        )
+        if probe:
+            chosen = replace(chosen, probed=probed.to(device), probe_gate=gate)
+        inputs = Inputs.self_attention(given.hidden.to(device), q.detach(), k.detach(), None)
+        out = each.to(device)(q, k, v, inputs=inputs, selections={"s": chosen})
+        return [out, *torch.autograd.grad((out * grad.to(device)).sum(), (q, k, v, gate) if probe else (q, k, v))]
+
+    *found, slope = run(kernels, "cuda", probe=True)
+    for mine, wanted in zip(found, run(kernels, "cuda", probe=False), strict=True):
+        assert torch.equal(mine, wanted)
+    wanted = run(plain, "cpu", probe=True)[-1]
+    assert wanted.abs().max() > 0.1
+    torch.testing.assert_close(slope.cpu(), wanted, atol=1e-4, rtol=1e-4)
