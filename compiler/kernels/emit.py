@@ -57,6 +57,7 @@ _LIBRARY = (
     "query_window",
     "ranks",
     "resume",
+    "row_numbers",
     "sequence",
     "share",
     "store_gradient",

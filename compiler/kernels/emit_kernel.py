@@ -24,7 +24,10 @@ _CONSTANTS = (
 )
 _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),
-    "backward_query": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr", ("q", "k", "v", "do")),
+    "backward_query": (
+        "q_ptr, k_ptr, v_ptr, do_ptr, out_ptr, final_ptr, lse_ptr, delta_ptr, dq_ptr",
+        ("q", "k", "v", "do", "o"),
+    ),
     "backward_key": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr", ("q", "k", "v", "do")),
 }
 
@@ -68,8 +71,10 @@ def backward_query(program: Program, index: int) -> str:
     body = [
         *_stationary_query(program, kernel),
         "do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)",
-        "lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)",
-        "delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)",
+        "lse, delta = row_numbers(",
+        "    do, out_ptr, final_ptr, lse_ptr, delta_ptr, batch, head, heads, Nq, rows, live, o_b, o_h, o_n, o_d,",
+        "    HEAD_DIM, BLOCK_D,",
+        ")",
         "dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)",
         "score_scale = scale * LOG2_E",
         *swept_keys(program, index, f"dq = query_gradient_{{}}(dq, q, k, v, do, lse, delta,{{}} {STEP})"),

@@ -69,8 +69,9 @@ RESUME = "resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK
 FORWARD_END = "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
 GRADIENT_HEAD = """
 do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
-lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
-delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
+lse, delta = row_numbers(
+    do, out_ptr, final_ptr, lse_ptr, delta_ptr, batch, head, heads, Nq, rows, live, o_b, o_h, o_n, o_d,
+    HEAD_DIM, BLOCK_D)
 dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
 score_scale = scale * LOG2_E
 """

@@ -31,8 +31,8 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         _check_signature(function, "q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr", ("q", "k", "v", "o"))
         middle, end = forms.FORWARD_HEAD.format(start=forms.FRESH if first else forms.RESUME), forms.FORWARD_END
     else:
-        pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr"
-        _check_signature(function, pointers, ("q", "k", "v", "do"))
+        given = "q_ptr, k_ptr, v_ptr, do_ptr, out_ptr, final_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr"
+        _check_signature(function, given, ("q", "k", "v", "do", "o"))
         middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END
     statements = Statements(function, function.body)
     order, head, lengths = statements.take_head(forms.QUERY_HEAD, forms.TILED_QUERY_HEAD)

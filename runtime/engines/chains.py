@@ -15,7 +15,7 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
 from .by_heads import ByHeads
 from .kernel_run import KernelRun, Member
-from .launching import Part, machine
+from .launching import Part, machine, row_arguments
 from .sharing import alike, is_few, shared, split_of
 from .tune import Tuning, worth_tuning
 
@@ -71,11 +71,14 @@ class Chains:
         rest = (q.dtype, q.device, machine(q.device), call.softcap, id(self.owners), self.mixed, self.tuning)
         return (programs, *sizes, *q.shape[1:], k.shape[1], *rest)
 
-    def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
-        """Into the gradients, ``gradients`` by role. Launches one after the other, of which each stores a row of one
+    def backward(
+        self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]], found: dict[str, Tensor] | None
+    ) -> None:
+        """Into the gradients, ``gradients`` by role. ``found``: from what the first kernel finds lse and delta, which
+        are read by all others; None: they are there. Launches one after the other, of which each stores a row of one
         sum, or adds to it: no sum depends on which instance comes first, and the same call gives the same bits."""
         for index, members in self._steps("backward_query"):
-            given = arguments | gradients["backward_query"]
+            given = arguments | gradients["backward_query"] | row_arguments(found if index == 0 else None)
             runs = self._runs(members, "backward_query", index, given, 1)
             self._launch_all([replace(run, add=index > 0) for run in runs], given)
         fresh = True

@@ -24,6 +24,7 @@ from .memory import (
     load_queries,
     load_rows,
     matrix,
+    row_numbers,
     store_gradient,
     vector,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "query_window",
     "ranks",
     "resume",
+    "row_numbers",
     "sequence",
     "share",
     "store_gradient",

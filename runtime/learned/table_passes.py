@@ -62,8 +62,13 @@ def backward(
     known = None
     if engine.name == "triton":
         from ..engines.delta import row_delta  # triton is heavy
+        from ..engines.triton_engine import row_numbers
 
-        known = row_delta(grad_out, out, lse, grad_lse)
+        # Of a positional part its first kernel may find them, before any list is read.
+        if program.positional is None:
+            known = row_delta(grad_out, out, lse, grad_lse)
+        else:
+            known = row_numbers(program.positional, grad_out, out, lse, grad_lse, call)
     if program.positional is None:
         sums = _zeros((q, k, v), q.dtype)
     elif known is not None:
@@ -77,7 +82,7 @@ def backward(
     own = own_q, standing.tokens(k), standing.tokens(v)
     if known is not None:
         finite = own_lse.masked_fill(own_lse.isneginf(), 0.0).contiguous()[..., None]
-        whole = Rows(own_out, own_grad, standing.queries(known[1]).contiguous()[..., None], finite, None)
+        whole = Rows(own_out, own_grad, standing.queries(known.delta).contiguous()[..., None], finite, None)
     else:
         given = None if grad_lse is None else standing.queries(grad_lse)
         whole = Rows.of(own_grad, given, own_out, own_lse)
