@@ -128,6 +128,7 @@ def _signature(
     }
     signature: dict[str, str] = {}
     given = {"spans_ptr": variant.spans, "owner_ptr": variant.owned}
+    given |= {"blocks_ptr": variant.table, "starts_ptr": variant.table}
     if "final_ptr" in names:
         given |= {"out_ptr": variant.delta, "final_ptr": variant.delta}
     attributes: dict[tuple[int], list[list[Any]]] = {}
@@ -137,7 +138,7 @@ def _signature(
             signature[name] = "constexpr"
         elif not given.get(name, True):
             signature[name], constants[name] = "constexpr", None
-        elif name in ("spans_ptr", "owner_ptr"):
+        elif name in given and name not in ("out_ptr", "final_ptr"):
             signature[name] = "*i32"
         elif name.endswith("_ptr"):
             signature[name] = "*fp32" if name in ("final_ptr", "lse_ptr", "delta_ptr") else f"*{dtype}"

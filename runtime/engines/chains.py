@@ -42,7 +42,8 @@ class Chains:
     def of(program: Program | ByHeads[Program], q: Tensor, k: Tensor, part: Part, tuning: Tuning | None) -> Chains:
         if not isinstance(program, ByHeads):
             return Chains((Member(program, None),), None, False, part, tuning)
-        members = tuple(Member(one, at) for at, one in enumerate(program.programs))
+        # What lists they have is not of one launch.
+        members = tuple(Member(replace(one, table=0), at) for at, one in enumerate(program.programs))
         mixed = program.mixed(q.shape[1] // k.shape[1])
         return Chains(members, _owner_table(program.owners, q.device), mixed, part, tuning)
 
@@ -68,7 +69,16 @@ class Chains:
         part, call = self.part, self.part.call
         programs = tuple((Pinned(member.program), member.owner) for member in self.members)
         sizes = (part.sequences, part.queries, alike(part.keys), call.query_offset == 0, part.spans is None)
-        rest = (q.dtype, q.device, machine(q.device), call.softcap, id(self.owners), self.mixed, self.tuning)
+        rest = (
+            q.dtype,
+            q.device,
+            machine(q.device),
+            call.softcap,
+            call.listed,
+            id(self.owners),
+            self.mixed,
+            self.tuning,
+        )
         return (programs, *sizes, *q.shape[1:], k.shape[1], *rest)
 
     def backward(
