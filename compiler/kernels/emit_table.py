@@ -1,5 +1,9 @@
 """The text of the loops over blocks of a table, which a call may give to a program as lists: of each query block the
-key blocks that it reads, and the other way round. All of these exist whole, and every pair of them is kept."""
+key blocks that it reads, and the other way round. All of these exist whole, and every pair of them is kept.
+
+Which block is next is read a step ahead: read in its own step, Triton's pipeline would have a stage for that alone, and
+wait for every block of keys in full before it goes on.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,10 @@ def listed_keys(program: Program, step: str) -> Iterator[str]:
     """For a stationary query block."""
     load = "k, v = load_keys(k_at, v_at, j, c, first, n, k_n, k_d, v_n, v_d,"
     body = (
+        f"j = listed_block(blocks_ptr, lo, {program.table} // BLOCK_K)",
         "for t in range(lo, hi):",
-        f"    j = listed_block(blocks_ptr, t, {program.table} // BLOCK_K)",
         f"    {load} {_ORDER}, HEAD_DIM, BLOCK_D, BLOCK_K, True)",
+        f"    j = listed_block(blocks_ptr, t + 1, {program.table} // BLOCK_K)",
         f"    {step.format('full', '', PRODUCTS)}",
     )
     yield from _listed(program, "block * (BLOCK_Q // PACK)", "BLOCK_K", body)
@@ -41,12 +46,13 @@ def listed_keys(program: Program, step: str) -> Iterator[str]:
 def listed_queries(program: Program) -> Iterator[str]:
     """For a stationary key block, of all query heads of a group."""
     body = (
+        f"i = listed_block(blocks_ptr, lo, {program.table} // BLOCK_Q)",
         *query_head("t", program.lengths[0]),
-        f"    i = listed_block(blocks_ptr, t, {program.table} // BLOCK_Q)",
         "    q, do, lse, delta = load_queries(",
         "        q_at, do_at, lse_at, delta_at, i, c, first - query_offset, 0, there,",
         f"        q_n, q_d, do_n, do_d, {_ORDER}, HEAD_DIM, BLOCK_D, BLOCK_Q, True,",
         "    )",
+        f"    i = listed_block(blocks_ptr, lo + (turn + 1 - lo) % size, {program.table} // BLOCK_Q)",
         f"    dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, {STEP.format(PRODUCTS)})",
     )
     yield from _listed(program, "block * BLOCK_K", "BLOCK_Q", body)

@@ -17,18 +17,20 @@ if blocks_ptr is not None:
     lo, hi = share(lo, hi, SPLIT)
 """
 _KEYS = """
+j = listed_block(blocks_ptr, lo, HOLE_table // BLOCK_K)
 for t in range(lo, hi):
-    j = listed_block(blocks_ptr, t, HOLE_table // BLOCK_K)
     k, v = load_keys(
         k_at, v_at, j, c, first, n, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_K, True)
+    j = listed_block(blocks_ptr, t + 1, HOLE_table // BLOCK_K)
 """
 _QUERIES = (
-    HEADS.format(place="t").rstrip()
+    "\ni = listed_block(blocks_ptr, lo, HOLE_table // BLOCK_Q)"
+    + HEADS.format(place="t").rstrip()
     + """
-    i = listed_block(blocks_ptr, t, HOLE_table // BLOCK_Q)
     q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, c, first - query_offset, 0, there, q_n, q_d, do_n, do_d,
         1, 1, 0, HEAD_DIM, BLOCK_D, BLOCK_Q, True)
+    i = listed_block(blocks_ptr, lo + (turn + 1 - lo) % size, HOLE_table // BLOCK_Q)
     dk, dv = key_gradient_full(dk, dv, q, k, v, do, lse, delta, score_scale, SOFTCAP, PRECISION)
 """
 )

@@ -10,7 +10,8 @@ from torch import Tensor
 from ...compiler.kernels.launch import Role
 
 Lists = tuple[Tensor, Tensor]
-"""int32: blocks, one list after another; where each begins, and where the last ends."""
+"""int32: blocks, one list after another, and once more one, since kernels look a step ahead; where each list begins,
+and where the last ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,4 +39,5 @@ class Listed:
 
 def _lists(blocks: Tensor, sizes: Tensor, device: torch.device) -> Lists:
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    blocks = torch.cat([blocks, torch.zeros(1, dtype=torch.int64)])
     return blocks.int().to(device), starts.int().to(device)

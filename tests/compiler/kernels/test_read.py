@@ -144,8 +144,12 @@ def test_every_dropped_loop_is_seen(name: str) -> None:
 LISTED = [
     ("an order", "first, n, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD", "first, n, k_n, k_d, v_n, v_d, 16, 1, 0, HEAD"),
     ("a list of another block", "block * (BLOCK_Q // PACK) // 32", "block * (BLOCK_Q // PACK) // 16"),
-    ("blocks of another size", "listed_block(blocks_ptr, t, 32 // BLOCK_Q)", "listed_block(blocks_ptr, t, BLOCK_Q)"),
-    ("a share", "lo, hi = share(lo, hi, SPLIT)\n        for t in", "for t in"),
+    (
+        "blocks of another size",
+        "listed_block(blocks_ptr, t + 1, 32 // BLOCK_K)",
+        "listed_block(blocks_ptr, t + 1, BLOCK_K)",
+    ),
+    ("a share", "lo, hi = share(lo, hi, SPLIT)\n        j = ", "j = "),
     ("whose lists", "owner_ptr, blocks_ptr, starts_ptr", "owner_ptr, starts_ptr, blocks_ptr"),
     ("asked the other way", "if blocks_ptr is not None", "if blocks_ptr is None"),
 ]

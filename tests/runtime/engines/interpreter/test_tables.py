@@ -66,7 +66,7 @@ def lists_apart(*given: object) -> None:
     [
         ("behind", 64, (4, 2), None),  # readers of a key block: several heads of a group
         ("ends", 85, (1, 1), 2.0),  # the ragged block is read anyway, so that none is listed
-        ("ends", 96, (3, 1), None),
+        ("ends", 80, (2, 1), None),
     ],
 )
 def test_whole_blocks_are_taken_by_the_same_kernels(
