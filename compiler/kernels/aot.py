@@ -127,17 +127,21 @@ def _signature(
         "PRECISION": "ieee" if target.startswith("gfx") else "tf32x3",
     }
     signature: dict[str, str] = {}
+    given = {"spans_ptr": variant.spans, "owner_ptr": variant.owned}
+    given |= {"blocks_ptr": variant.table, "starts_ptr": variant.table}
+    if "final_ptr" in names:
+        given |= {"out_ptr": variant.delta, "final_ptr": variant.delta}
     attributes: dict[tuple[int], list[list[Any]]] = {}
     for at, name in enumerate(names):
         aligned = False
         if name in constants:
             signature[name] = "constexpr"
-        elif name in ("spans_ptr", "owner_ptr") and not {"spans_ptr": variant.spans, "owner_ptr": variant.owned}[name]:
+        elif not given.get(name, True):
             signature[name], constants[name] = "constexpr", None
-        elif name in ("spans_ptr", "owner_ptr"):
+        elif name in given and name not in ("out_ptr", "final_ptr"):
             signature[name] = "*i32"
         elif name.endswith("_ptr"):
-            signature[name] = "*fp32" if name in ("lse_ptr", "delta_ptr") else f"*{dtype}"
+            signature[name] = "*fp32" if name in ("final_ptr", "lse_ptr", "delta_ptr") else f"*{dtype}"
             aligned = True
         elif name.endswith("_d"):
             signature[name], constants[name] = "constexpr", 1

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from ..passes.program import NATURAL, Kernel, Program, Term, Tile
 from .emit_kernel import backward_key, backward_query, describe, forward
 from .emit_ranges import groups, loops
+from .emit_table import takes
 from .launch import ROLES, Role
 from .spell import one_line, sentence, spell
 from .spell_mask import spell_mask
@@ -42,6 +43,8 @@ _LIBRARY = (
     "key_gradient_kept",
     "key_head",
     "landing",
+    "listed",
+    "listed_block",
     "load_keys",
     "load_lse",
     "load_queries",
@@ -57,6 +60,7 @@ _LIBRARY = (
     "query_window",
     "ranks",
     "resume",
+    "row_numbers",
     "sequence",
     "share",
     "store_gradient",
@@ -97,6 +101,8 @@ def validate(program: Program) -> None:
             raise ValueError(f"term {index} of a cross pattern is in a tiled order")
         if term.tile is not None:
             _validate_narrow(program.tile, term.tile, index)
+    if program.table and not takes(program, program.table):
+        raise ValueError(f"the first kernels of {program.name} cannot take blocks of {program.table} tokens")
     for size in (program.tile.query, program.tile.key):
         if size < 16 or size & (size - 1):
             raise ValueError(f"a tile of {size} ranks: the matrix units take powers of two from 16")
@@ -151,6 +157,7 @@ def _header(program: Program, body: str) -> str:
             "",
             f"{lengths}; c class of the stationary side, kc and qc of the swept side; I, J query and key tile;",
             "a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, BLOCK_Q x BLOCK_K ranks.",
+            *([_TABLE.format(program.table)] if program.table else []),
             *(
                 ["A loop over x takes diagonals: of a block of queries, or of keys, the pairs with b - a = x."]
                 if any(sweep.diagonal for kernel in program.forward for sweep in kernel.sweeps)
@@ -164,6 +171,11 @@ def _header(program: Program, body: str) -> str:
             *_imports(used),
         ]
     )
+
+
+_TABLE = (
+    "The first kernel of each direction takes blocks of {} too, which a call may list (blocks_ptr): t, place in a list."
+)
 
 
 def _rows(program: Program, index: int) -> str:

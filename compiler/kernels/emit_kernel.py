@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ..passes.order import ALONE
 from ..passes.program import NATURAL, Kernel, Order, Program
 from .emit_sweeps import STEP, constants_of, exist_of, swept_keys, swept_queries
+from .emit_table import POINTERS, listed_keys, listed_queries
 from .launch import Role
 
 # Lengths are not specialised: no new binary for a new length.
@@ -24,7 +25,10 @@ _CONSTANTS = (
 )
 _ARGUMENTS: dict[Role, tuple[str, tuple[str, ...]]] = {
     "forward": ("q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr", ("q", "k", "v", "o")),
-    "backward_query": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr", ("q", "k", "v", "do")),
+    "backward_query": (
+        "q_ptr, k_ptr, v_ptr, do_ptr, out_ptr, final_ptr, lse_ptr, delta_ptr, dq_ptr",
+        ("q", "k", "v", "do", "o"),
+    ),
     "backward_key": ("q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr", ("q", "k", "v", "do")),
 }
 
@@ -50,34 +54,39 @@ def forward(program: Program, index: int) -> str:
     start = "acc, m, z = fresh(BLOCK_Q, BLOCK_D)"
     if index > 0:
         start = "acc, m, z = resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK_Q, SPLIT)"
+    step = f"acc, m, z = attend_{{}}(acc, m, z, q, k, v,{{}} {STEP})"
     body = [
         *_stationary_query(program, kernel),
         "out_at, lse_at, there = landing(out_ptr, lse_ptr, batch, head, rows, heads, Nq, o_b, o_h, BLOCK_Q, SPLIT)",
         start,
         "score_scale = scale * LOG2_E",
-        *swept_keys(program, index, f"acc, m, z = attend_{{}}(acc, m, z, q, k, v,{{}} {STEP})"),
+        *(listed_keys(program, step) if _has_table(program, index) else []),
+        *swept_keys(program, index, step),
         "",
         "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)",
     ]
-    return _kernel("forward", index, kernel.order, body)
+    return _kernel(program, "forward", index, kernel.order, body)
 
 
 def backward_query(program: Program, index: int) -> str:
     """The kernel that stores, or (ADD) adds to, the gradient of q over the keys of ``program.forward[index]``."""
-    kernel = program.forward[index]
+    kernel, step = program.forward[index], f"dq = query_gradient_{{}}(dq, q, k, v, do, lse, delta,{{}} {STEP})"
     body = [
         *_stationary_query(program, kernel),
         "do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)",
-        "lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)",
-        "delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)",
+        "lse, delta = row_numbers(",
+        "    do, out_ptr, final_ptr, lse_ptr, delta_ptr, batch, head, heads, Nq, rows, live, o_b, o_h, o_n, o_d,",
+        "    HEAD_DIM, BLOCK_D,",
+        ")",
         "dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)",
         "score_scale = scale * LOG2_E",
-        *swept_keys(program, index, f"dq = query_gradient_{{}}(dq, q, k, v, do, lse, delta,{{}} {STEP})"),
+        *(listed_keys(program, step) if _has_table(program, index) else []),
+        *swept_keys(program, index, step),
         "",
         "dq_at, there = gradient_landing(dq_ptr, batch, head, heads, Nq, rows, HEAD_DIM, BLOCK_Q, SPLIT)",
         "store_gradient(dq_at, there, dq * scale, live, ADD, HEAD_DIM, BLOCK_D)",
     ]
-    return _kernel("backward_query", index, kernel.order, body)
+    return _kernel(program, "backward_query", index, kernel.order, body)
 
 
 def backward_key(program: Program, index: int) -> str:
@@ -102,6 +111,7 @@ def backward_key(program: Program, index: int) -> str:
         "dk = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)",
         "dv = tl.zeros([BLOCK_K, BLOCK_D], dtype=tl.float32)",
         "score_scale = scale * LOG2_E",
+        *(listed_queries(program) if _has_table(program, index) else []),
         *swept_queries(program, index),
         "",
         "dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)",
@@ -109,17 +119,23 @@ def backward_key(program: Program, index: int) -> str:
         "dv_at, there = gradient_landing(dv_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)",
         "store_gradient(dv_at, there, dv, live, ADD, HEAD_DIM, BLOCK_D)",
     ]
-    return _kernel("backward_key", index, order, body)
+    return _kernel(program, "backward_key", index, order, body)
 
 
-def _kernel(role: Role, index: int, order: Order, body: Iterable[str]) -> str:
-    return function(role, index, [f"# stationary: {describe(order)}", *body])
+def _has_table(program: Program, index: int) -> bool:
+    """Whether a kernel takes the lists of a call too."""
+    return program.table > 0 and index == 0
 
 
-def function(role: Role, index: int, body: Iterable[str]) -> str:
-    """A kernel of a role, with the arguments that all of them take."""
+def _kernel(program: Program, role: Role, index: int, order: Order, body: Iterable[str]) -> str:
+    more = f" {POINTERS}," if _has_table(program, index) else ""
+    return function(role, index, [f"# stationary: {describe(order)}", *body], more)
+
+
+def function(role: Role, index: int, body: Iterable[str], more: str = "") -> str:
+    """A kernel of a role, with the arguments that all of them take, and ``more``."""
     pointers, tensors = _ARGUMENTS[role]
-    rows = [f"{pointers}, spans_ptr, owner_ptr,", *_strides(*tensors), _SIZES, *_CONSTANTS]
+    rows = [f"{pointers}, spans_ptr, owner_ptr,{more}", *_strides(*tensors), _SIZES, *_CONSTANTS]
     head = [f"@triton.jit(do_not_specialize={_LENGTHS})", f"def {role}_{index}(", *(f"    {row}" for row in rows), "):"]
     return "\n".join(head + [f"    {row}" if row else "" for row in body])
 

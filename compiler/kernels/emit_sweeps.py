@@ -15,7 +15,7 @@ from .emit_ranges import Group, Run, groups
 from .spell import one_line
 
 STEP = "score_scale, SOFTCAP{}"
-_PRODUCTS = ", PRECISION"
+PRODUCTS = ", PRECISION"
 """The last argument of a step that multiplies matrices."""
 
 
@@ -90,8 +90,8 @@ def _key_blocks(order: Order, run: Run, parts: str, block: str, step: str, lengt
     """The key blocks of one range: of a run, those that exist whole."""
     load, exist = partial(_load_keys, order, block), f"{exist_of(order, 'kc')}[None, :]"
     keep = f"keep{run.masked}(c, a[:, None], b[None, :], {lengths})"
-    kept = step.format("kept", " keep,", _PRODUCTS)
-    full = step.format("full", "", _PRODUCTS)
+    kept = step.format("kept", " keep,", PRODUCTS)
+    full = step.format("full", "", PRODUCTS)
     place = f"    b = j * {block} + tl.arange(0, {block})"
     yield f"lo = tl.maximum({run.call('lo', 'I', lengths)}, 0) * {parts}"
     yield f"hi = tl.minimum({run.call('hi', 'I', lengths)} * {parts}, tl.cdiv(count, {block}))"
@@ -105,7 +105,7 @@ def _key_blocks(order: Order, run: Run, parts: str, block: str, step: str, lengt
         yield "for j in range(lo, tl.minimum(hi, whole)):"
         yield from (f"    {load('j', True)}", f"    {full}")
         yield "for j in range(tl.maximum(lo, whole), hi):"
-        yield from (place, f"    {load('j', False)}", f"    {step.format('kept', f' {exist},', _PRODUCTS)}")
+        yield from (place, f"    {load('j', False)}", f"    {step.format('kept', f' {exist},', PRODUCTS)}")
     else:
         yield f"lo, hi, {run.flag} = whole_blocks(lo, hi, 0, whole, {run.flag})"
         yield "for j in range(lo, hi):"
@@ -123,7 +123,7 @@ def _last_keys(group: Group, block: str, step: str, lengths: str) -> Iterator[st
     yield f"    b = whole * {block} + tl.arange(0, {block})"
     yield f"    keep = {visited}({exist_of(group.order, 'kc')})[None, :]"
     yield f"    {_load_keys(group.order, block, 'whole', False)}"
-    yield f"    {step.format('kept', ' keep,', _PRODUCTS)}"
+    yield f"    {step.format('kept', ' keep,', PRODUCTS)}"
 
 
 def swept_queries(program: Program, index: int) -> Iterator[str]:
@@ -148,7 +148,7 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
             if run.diagonal:
                 lo, hi = (run.call(end, "J", lengths) for end in ("lo", "hi"))
                 mask = "" if run.masked is None else f"keep{run.masked}(qc, a, b, {lengths}) & "
-                body = query_diagonals(lo, hi, _query_head("x", program.lengths[0]), mask, place)
+                body = query_diagonals(lo, hi, query_head("x", program.lengths[0]), mask, place)
             else:
                 body = _query_blocks(group.order, run, f"({tile} // {block})", block, place, program.lengths)
             yield from run.repeat("J", lengths, body)
@@ -156,7 +156,7 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
             yield from _edge_queries(group, block, place, program.lengths)
 
 
-def _query_head(place: str, queries: str) -> tuple[str, ...]:
+def query_head(place: str, queries: str) -> tuple[str, ...]:
     """The head of a loop that takes the places lo..hi-1 of the first query head of a group, then of the next; without
     a division where a group has but one (ALONE)."""
     return (
@@ -185,7 +185,7 @@ def _query_blocks(order: Order, run: Run, parts: str, block: str, place: str, na
     yield "lo, hi = share(lo, hi, SPLIT)"
     if not order.tiled:
         yield f"lo, hi, {run.flag} = whole_blocks(lo, hi, low, high, {run.flag})"
-    yield from _query_head("i", names[0])
+    yield from query_head("i", names[0])
     keep = "" if run.masked is None else f"keep{run.masked}(qc, a[None, :], b[:, None], {lengths})"
     yield from _query_step(order, block, keep, place, "False" if order.tiled else "owner_ptr is None")
 
@@ -201,7 +201,7 @@ def _query_step(order: Order, block: str, keep: str, place: str, whole: str) -> 
     yield f"        q_n, q_d, do_n, do_d, {constants_of(order)}, HEAD_DIM, BLOCK_D, {block}, {whole},"
     yield "    )"
     kind, given = ("kept", " keep,") if keep else ("full", "")
-    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{given} {STEP.format(_PRODUCTS)})"
+    yield f"    dk, dv = key_gradient_{kind}(dk, dv, q, k, v, do, lse, delta,{given} {STEP.format(PRODUCTS)})"
 
 
 def _edge_queries(group: Group, block: str, place: str, names: tuple[str, ...]) -> Iterator[str]:

@@ -69,8 +69,9 @@ RESUME = "resume(out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D, BLOCK
 FORWARD_END = "finish(acc, m, z, out_at, lse_at, there, o_n, o_d, live, HEAD_DIM, BLOCK_D)"
 GRADIENT_HEAD = """
 do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
-lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
-delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
+lse, delta = row_numbers(
+    do, out_ptr, final_ptr, lse_ptr, delta_ptr, batch, head, heads, Nq, rows, live, o_b, o_h, o_n, o_d,
+    HEAD_DIM, BLOCK_D)
 dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
 score_scale = scale * LOG2_E
 """
@@ -176,7 +177,7 @@ _HEAD_OF_GROUP = """
     there = owned(<QUERIES>, owner_ptr, owner, head)
 """
 # Of every query head of the group the blocks, or diagonals, lo..hi-1.
-_HEADS = f"""
+HEADS = f"""
 size = tl.maximum(hi - lo, 0)
 for turn in range(lo, lo + group * size):
     head = kv_head if ALONE else kv_head * group + (turn - lo) // size
@@ -202,7 +203,7 @@ _ALL_QUERIES = f"""
 _QUERY_MASK = "HOLE_keep(qc, a[None, :], b[:, None], <LENGTHS>)"
 _SHARE = "lo, hi = share(lo, hi, SPLIT)"
 _WHOLE_QUERIES = f"""{_SHARE}
-lo, hi, HOLE_flag = whole_blocks(lo, hi, low, high, HOLE_before){_HEADS.format(place="i").rstrip()}"""
+lo, hi, HOLE_flag = whole_blocks(lo, hi, low, high, HOLE_before){HEADS.format(place="i").rstrip()}"""
 
 
 def _load(body: str, whole: str) -> str:
@@ -228,7 +229,7 @@ hi = tl.minimum(HOLE_hi(J, c, {fan}T, <LENGTHS>), (block + 1) * BLOCK_K - begin)
     lse = load_lse(lse_at, at, keep)
     delta = tl.load(delta_at + at, mask=keep, other=0.0)
     dk, dv = key_gradient_diagonal(dk, dv, q, k, v, do, lse, delta, keep, score_scale, SOFTCAP)
-""".replace("{share}", _SHARE).replace("{heads}", _HEADS.format(place="x").rstrip())
+""".replace("{share}", _SHARE).replace("{heads}", HEADS.format(place="x").rstrip())
 QUERY_MASK = "HOLE_keep(qc, a, b, <LENGTHS>) & "
 KEY_END = """
 dk_at, there = gradient_landing(dk_ptr, batch, kv_head, heads // group, Nk, rows, HEAD_DIM, BLOCK_K, SPLIT)
@@ -267,7 +268,7 @@ for j in range(tl.maximum(lo, whole), hi):
 """
 TILED_STEP_LAST = f"{_EXISTS.format('kc')}[None, :], "
 TILED_QUERIES_MASKED, TILED_QUERIES_FULL = (
-    (_SHARE + _HEADS.format(place="i").rstrip() + _load(body, "False")).replace(
+    (_SHARE + HEADS.format(place="i").rstrip() + _load(body, "False")).replace(
         "begin, tl.minimum(end, there), q_n", f"0, {_LAST_ROW.format('there')}, q_n"
     )
     for body in (_KEPT_QUERIES.replace("{mask}", _QUERY_MASK), _ALL_QUERIES)

@@ -28,7 +28,9 @@ class Variant:
     """What of a call is compiled into a kernel: whether it reads spans, of padding or (``packed``) of documents; where
     scores are capped, 0 is nowhere; ``pack`` lanes per rank; whether keys are shared out (``split``); whether other
     programs own some of the heads (``owned``); whether gradients of keys are added to what is there (``add``), and read
-    one query head for each key head (``alone``). See runtime/engines/lanes.py for ``pack``, ``split`` and ``owned``."""
+    one query head for each key head (``alone``); whether ``delta`` of its rows is found on the way to the gradient of
+    queries, and not read; whether the call lists blocks of a ``table``. See runtime/engines/lanes.py for ``pack``,
+    ``split`` and ``owned``."""
 
     spans: bool = False
     packed: bool = False
@@ -38,6 +40,8 @@ class Variant:
     owned: bool = False
     add: bool = False
     alone: bool = False
+    delta: bool = False
+    table: bool = False
 
 
 def form(program: Program, role: Role, index: int) -> tuple[Tile, bool]:

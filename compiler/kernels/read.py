@@ -116,6 +116,7 @@ class _Assembly:
             terms=tuple(self._term(index) for index in range(len(self.terms))),
             forward=chains[0],
             backward=chains[1],
+            table=_table(forward, backward),
         )
 
     def _term(self, index: int) -> Term:
@@ -241,6 +242,14 @@ class _Assembly:
         if decorators != ["triton.jit"] or not same_arguments(wanted, function):
             raise refuse(function, f"{name} is not a function of ({parameters})")
         return function
+
+
+def _table(*chains: list[ReadKernel]) -> int:
+    """The blocks that the first kernel of each chain takes beside its sweeps, and no other."""
+    found = {chain[0].table if chain else 0 for chain in chains}
+    if len(found) > 1 or any(kernel.table for chain in chains for kernel in chain[1:]):
+        raise ReadError("generated source: lists of blocks are not taken by the first kernel of each chain alone")
+    return found.pop()
 
 
 def _number(name: str) -> int:

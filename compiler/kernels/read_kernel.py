@@ -12,6 +12,7 @@ from .read_integer import refuse
 from .read_statements import Statements, integer
 from .read_sweeps import Forms, Loops, ReadSweep, read_sweeps
 from .source_template import same_arguments, template
+from .table_forms import POINTERS, take_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ReadKernel:
     order: Order
     sweeps: tuple[ReadSweep, ...]
     lengths: tuple[str, ...]
+    table: int = 0
 
 
 def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
@@ -31,12 +33,13 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         _check_signature(function, "q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr", ("q", "k", "v", "o"))
         middle, end = forms.FORWARD_HEAD.format(start=forms.FRESH if first else forms.RESUME), forms.FORWARD_END
     else:
-        pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr"
-        _check_signature(function, pointers, ("q", "k", "v", "do"))
+        given = "q_ptr, k_ptr, v_ptr, do_ptr, out_ptr, final_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr"
+        _check_signature(function, given, ("q", "k", "v", "do", "o"))
         middle, end = forms.GRADIENT_HEAD, forms.GRADIENT_END
     statements = Statements(function, function.body)
     order, head, lengths = statements.take_head(forms.QUERY_HEAD, forms.TILED_QUERY_HEAD)
     statements.take(middle)
+    table = take_table(statements, kind, order, lengths) if _has_table(function) else 0
     step = forms.STEPS[kind]
     plain, tiled = (
         Loops(
@@ -61,7 +64,7 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     diagonals = Loops(*(way.format(mask=each, step=taken, fan="{fan}") for each in (mask, "")))
     written = Forms("I", "BLOCK_K", "kc", fan, keys, edges, bounds, plain, tiled, diagonals)
     sweeps = read_sweeps(statements, order.classes, written, end)
-    return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)
+    return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names, table)
 
 
 def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
@@ -70,6 +73,7 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = Statements(function, function.body)
     order, head, lengths = statements.take_head(forms.KEY_HEAD, forms.TILED_KEY_HEAD)
+    table = take_table(statements, "backward_key", order, lengths) if _has_table(function) else 0
     plain, tiled = (
         Loops(lengths.write(masked), lengths.write(full))
         for masked, full in (
@@ -83,10 +87,16 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     edges = QUERY_EDGES.write(lengths)
     written = Forms("J", "BLOCK_Q", "qc", fan, queries, edges, bounds, plain, tiled, diagonals)
     sweeps = read_sweeps(statements, order.classes, written, forms.KEY_END)
-    return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names)
+    return ReadKernel(integer(head, "tile"), order, sweeps, lengths.names, table)
+
+
+def _has_table(function: ast.FunctionDef) -> bool:
+    """Whether it takes lists of blocks."""
+    return any(argument.arg == "blocks_ptr" for argument in function.args.args)
 
 
 def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:
+    pointers += f", {POINTERS}" if _has_table(function) else ""
     strides = ", ".join(f"{name}_{axis}" for name in tensors for axis in "bhnd")
     [wanted] = template(f"def f({forms.PARAMETERS.format(pointers=pointers, strides=strides)}): pass")
     assert isinstance(wanted, ast.FunctionDef)

@@ -166,7 +166,11 @@ class Program:
     """Forward kernels run in order, each resuming the softmax from the (out, lse) of the one before. The gradient of
     q uses the forward kernels again, that of k and v the backward kernels; all start from the final (out, lse).
 
-    ``tile``: of all terms that have none of their own, which is narrower."""
+    ``tile``: of all terms that have none of their own, which is narrower.
+
+    ``table``: the tokens of a block where a call may give lists of pairs of blocks beside the terms, which the first
+    kernel of each chain takes too: what a seeded table draws, which is data. The terms say nothing of them. 0: none.
+    """
 
     name: str
     causal: bool
@@ -175,6 +179,7 @@ class Program:
     forward: tuple[Kernel, ...]
     backward: tuple[Kernel, ...]
     cross: bool = False  # queries and keys are two sequences
+    table: int = 0
 
     @property
     def lengths(self) -> tuple[str, ...]:

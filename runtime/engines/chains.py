@@ -15,7 +15,7 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
 from .by_heads import ByHeads
 from .kernel_run import KernelRun, Member
-from .launching import Part, machine, specialised
+from .launching import Part, machine, row_arguments, specialised
 from .sharing import alike, is_few, shared, split_of
 from .tune import Tuning, worth_tuning
 
@@ -42,7 +42,8 @@ class Chains:
     def of(program: Program | ByHeads[Program], q: Tensor, k: Tensor, part: Part, tuning: Tuning | None) -> Chains:
         if not isinstance(program, ByHeads):
             return Chains((Member(program, None),), None, False, part, tuning)
-        members = tuple(Member(one, at) for at, one in enumerate(program.programs))
+        # What lists they have is not of one launch.
+        members = tuple(Member(replace(one, table=0), at) for at, one in enumerate(program.programs))
         mixed = program.mixed(q.shape[1] // k.shape[1])
         return Chains(members, _owner_table(program.owners, q.device), mixed, part, tuning)
 
@@ -68,21 +69,18 @@ class Chains:
         part, call = self.part, self.part.call
         programs = tuple((Pinned(member.program), member.owner) for member in self.members)
         sizes = (part.sequences, part.queries, alike(part.keys), call.query_offset == 0, part.spans is None)
-        rest = (q.dtype, q.device, machine(q.device), call.softcap, id(self.owners), self.mixed, self.tuning)
-        return (
-            programs,
-            *sizes,
-            *q.shape[1:],
-            k.shape[1],
-            *rest,
-            *specialised(x for x in arguments.values() if isinstance(x, Tensor)),
-        )
+        kinds = specialised(x for x in arguments.values() if isinstance(x, Tensor))
+        rest = (q.dtype, q.device, machine(q.device), call.softcap, call.listed, id(self.owners), self.mixed)
+        return (programs, *sizes, *q.shape[1:], k.shape[1], *rest, self.tuning, kinds)
 
-    def backward(self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]]) -> None:
-        """Into the gradients, ``gradients`` by role. Launches one after the other, of which each stores a row of one
+    def backward(
+        self, arguments: dict[str, Any], gradients: dict[str, dict[str, Tensor]], found: dict[str, Tensor] | None
+    ) -> None:
+        """Into the gradients, ``gradients`` by role. ``found``: from what the first kernel finds lse and delta, which
+        are read by all others; None: they are there. Launches one after the other, of which each stores a row of one
         sum, or adds to it: no sum depends on which instance comes first, and the same call gives the same bits."""
         for index, members in self._steps("backward_query"):
-            given = arguments | gradients["backward_query"]
+            given = arguments | gradients["backward_query"] | row_arguments(found if index == 0 else None)
             runs = self._runs(members, "backward_query", index, given, 1)
             self._launch_all([replace(run, add=index > 0) for run in runs], given)
         fresh = True

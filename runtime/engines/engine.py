@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...patterns_dsl.syntax import Direction, Expression
 from ..errors import EngineError
+from .listed import Listed
 
 ProgramT = TypeVar("ProgramT", contravariant=True)
 
@@ -40,6 +41,8 @@ class Call:
 
     With ``softcap`` a score s, scaled, becomes ``softcap * tanh(s / softcap)`` (Gemma 2). Without ``check_finite`` the
     numbers of q, k, v and of the gradients are finite, and an engine may multiply by 0 what a pattern leaves out.
+
+    ``listed``: for the engine triton, and a program with a table; within a whole sequence (``table_parts``).
     """
 
     scale: float
@@ -49,6 +52,7 @@ class Call:
     max_seqlen: int | None = None
     softcap: float | None = None
     check_finite: bool = True
+    listed: Listed | None = None
 
 
 class Engine(Protocol[ProgramT]):

@@ -98,6 +98,14 @@ class KernelRun:
         return {"owner_ptr": self.owners, "owner": self.members[0].owner or 0}
 
     @property
+    def listed(self) -> dict[str, Any]:
+        """Blocks that a kernel takes beside those of its program, where it has a table; or that there are none."""
+        if self.index > 0 or not self.members[0].program.table:
+            return {}
+        listed = self.part.call.listed
+        return {"blocks_ptr": None, "starts_ptr": None} if listed is None else listed.arguments(self.role)
+
+    @property
     def kernel(self) -> Any:
         # A kernel of keys by itself would store zeros for the key heads of other programs, where none is shared.
         alone = len(self.members) == 1 and (self.owners is None or self.role != "backward_key" or self.mixed)
@@ -111,7 +119,7 @@ class KernelRun:
         call, options = self.part.call, self.options
         turn = launch.turn(self.bundles, self.blocks, machine(q.device).processors) if grid is None else 1
         size = grid or (self.blocks * turn, self.bundles // turn, 1)
-        constants = self.ownership | {"split_lo": split.lo, "split_hi": split.hi, "turn": turn}
+        constants = self.ownership | self.listed | {"split_lo": split.lo, "split_hi": split.hi, "turn": turn}
         constants |= {"HEAD_DIM": q.shape[3], "BLOCK_D": launch.block_dim(q.shape[3])}
         constants |= {"BLOCK_Q": options.block_q, "BLOCK_K": options.block_k, "PRECISION": machine(q.device).precision}
         constants |= {"PACKED": call.documents is not None, "SOFTCAP": call.softcap or 0.0, "PACK": self.pack}

@@ -95,6 +95,14 @@ def parts(q: Tensor, k: Tensor, call: Call) -> Iterator[Part]:
         yield Part(slice(0, 1), True, edges[start : stop + 1], stop - start, longest, longest, call)
 
 
+def row_arguments(found: dict[str, Tensor] | None) -> dict[str, Any]:
+    """Where a kernel of the gradient of q finds out and the lse of forward, to find lse and delta from; None: these are
+    there already."""
+    if found is None:
+        return {"out_ptr": None, "final_ptr": None, **{f"o_{axis}": 0 for axis in "bhnd"}}
+    return {**found, **{f"o_{axis}": found["out_ptr"].stride(at) for at, axis in enumerate("bhnd")}}
+
+
 def arguments_of(pointers: dict[str, Tensor], strided: dict[str, Tensor], part: Part) -> dict[str, Any]:
     q, k = strided["q"], strided["k"]
     strides = {

@@ -158,6 +158,46 @@ def load_queries(
 
 
 @triton.jit
+def row_numbers(
+    do,
+    out_ptr,
+    final_ptr,
+    lse_ptr,
+    delta_ptr,
+    batch,
+    head,
+    heads,
+    Nq,
+    rows,
+    live,
+    o_b,
+    o_h,
+    o_n,
+    o_d,
+    HEAD_DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    """(lse, delta) of the rows whose dO is ``do``, as delta.py says. ``out_ptr``: None; or where out is, beside the lse
+    that forward left (``final_ptr``): then they are found here, and left for all later kernels."""
+    lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
+    if out_ptr is None:
+        return load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
+    else:
+        out = load_rows(matrix(out_ptr, batch, head, o_b, o_h), rows, o_n, o_d, live, HEAD_DIM, BLOCK_D)
+        final = tl.load(vector(final_ptr, batch, head, heads, Nq) + rows, mask=live, other=float("-inf"))
+        lse, delta = in_log2(final), tl.sum(do.to(tl.float32) * out.to(tl.float32), 1)
+        tl.store(lse_at + rows, lse, mask=live)
+        tl.store(delta_at + rows, delta, mask=live)
+        return lse, delta
+
+
+@triton.jit
+def in_log2(lse):
+    """In units of log2, and +inf for a row with no key: then every exp2(score - lse) is 0."""
+    return tl.where(lse == float("-inf"), float("inf"), lse * LOG2_E)
+
+
+@triton.jit
 def load_lse(pointer, rows, live):
     """Log-sum-exp as delta.py leaves it. Where there is no row, q and dO are 0, and so whatever is a product of them,
     for an lse of 0 too: another number would be selected when it is used, by masks that are kept until then."""

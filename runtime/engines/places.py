@@ -152,6 +152,18 @@ def key_block(
 
 
 @triton.jit
+def listed(starts_ptr, row, PARTS: tl.constexpr):
+    """The places [lo, hi) of a list, in each of which there are so many parts of a block."""
+    return tl.load(starts_ptr + row) * PARTS, tl.load(starts_ptr + row + 1) * PARTS
+
+
+@triton.jit
+def listed_block(blocks_ptr, place, PARTS: tl.constexpr):
+    """The part of a listed block that stands at a place."""
+    return tl.load(blocks_ptr + place // PARTS) * PARTS + place % PARTS
+
+
+@triton.jit
 def whole_window(begin, end, owner_ptr, BLOCK: tl.constexpr):
     """(low, high): the query blocks of which every rank has a row. Where another program may own a head that is known
     of none, and these are all that there are: they are loaded with masks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +17,9 @@ from .chains import Chains
 from .engine import Call, check_head_dim
 from .launching import arguments_of, check_device, parts
 from .tune import Tuning, tuning_for
+
+if TYPE_CHECKING:
+    from .delta import RowNumbers
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -74,9 +77,8 @@ class TritonEngine:
         _check(q, k, v, call.spans)
         grad_out = grad_out.to(q.dtype)
         if not call.check_finite:
-            from .delta import row_delta  # imports triton
-
-            return self.backward_of_rows(program, grad_out, row_delta(grad_out, out, lse, grad_lse), q, k, v, call)
+            rows = row_numbers(program, grad_out, out, lse, grad_lse, call)
+            return self.backward_of_rows(program, grad_out, rows, q, k, v, call)
         grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
         flipped, (q, call) = call.scale < 0, _positive_scale(q, call)
         dq, dk, dv = sums = _sums(program, q, k, v, call)
@@ -91,14 +93,14 @@ class TritonEngine:
         self,
         program: Program | ByHeads[Program],
         grad_out: Tensor,
-        rows: tuple[Tensor, Tensor],
+        rows: RowNumbers,
         q: Tensor,
         k: Tensor,
         v: Tensor,
         call: Call,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Likewise, of finite numbers, where ``delta.row_delta`` was already called: ``rows`` is what it returned;
-        ``grad_out`` has the dtype of q."""
+        """Likewise, of finite numbers, where ``row_numbers`` was already called: ``rows`` is what it returned, and is
+        filled after this; ``grad_out`` has the dtype of q."""
         flipped, (q, call) = call.scale < 0, _positive_scale(q, call)
         dq, dk, dv = sums = _sums(program, q, k, v, call)
         with _device(q):
@@ -125,6 +127,23 @@ def _forward(
         Chains.of(program, q, k, part, tuning).forward(arguments)
 
 
+def row_numbers(
+    program: Program | ByHeads[Program],
+    grad_out: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    grad_lse: Tensor | None,
+    call: Call,
+) -> RowNumbers:
+    """What the backward kernels of a program read of each row: for its first kernel to find on the way, where that one
+    stores every row, and lse has no gradient."""
+    from .delta import RowNumbers, row_delta  # imports triton
+
+    # d lse / d score is p, so that ds = p * (dp - delta + dlse).
+    later = grad_lse is None and _writes_all(program, "forward", call)
+    return RowNumbers.later(out, lse) if later else row_delta(grad_out, out, lse, grad_lse)
+
+
 def _backward(
     program: Program | ByHeads[Program],
     call: Call,
@@ -134,11 +153,8 @@ def _backward(
     keys: guard.Keys,
 ) -> None:
     """``queries``: the gradient of out, q, out, lse and dq; ``keys``: k, v, dk and dv."""
-    from .delta import row_delta  # imports triton
-
     grad_out, q, out, lse, dq = queries
-    # d lse / d score is p, so that ds = p * (dp - delta + dlse).
-    rows = row_delta(grad_out, out, lse, grad_lse)
+    rows = row_numbers(program, grad_out, out, lse, grad_lse, call)
     _backward_of_rows(program, call, tuning, rows, (grad_out, q, dq), keys)
 
 
@@ -146,17 +162,18 @@ def _backward_of_rows(
     program: Program | ByHeads[Program],
     call: Call,
     tuning: Tuning | None,
-    rows: tuple[Tensor, Tensor],
+    rows: RowNumbers,
     queries: tuple[Tensor, Tensor, Tensor],
     keys: guard.Keys,
 ) -> None:
     """``queries``: the gradient of out, q and dq."""
-    (lse, delta), (grad_out, q, dq), (k, v, dk, dv) = rows, queries, keys
+    (grad_out, q, dq), (k, v, dk, dv) = queries, keys
     for part in parts(q, k, call):
-        pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=lse, delta_ptr=delta)
+        pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, do_ptr=grad_out, lse_ptr=rows.lse, delta_ptr=rows.delta)
         common = arguments_of(pointers, part.pick(q=q, k=k, v=v, do=grad_out), part)
         gradients = {"backward_query": part.pick(dq_ptr=dq), "backward_key": part.pick(dk_ptr=dk, dv_ptr=dv)}
-        Chains.of(program, q, k, part, tuning).backward(common, gradients)
+        found = None if rows.sources is None else part.pick(**rows.sources)
+        Chains.of(program, q, k, part, tuning).backward(common, gradients, found)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, spans: Tensor | None) -> None:

@@ -98,6 +98,7 @@ class _Question:
             owned=run.owners is not None,
             add=run.add,
             alone=run.alone(q),
+            table=run.part.call.listed is not None,
         )
         device = torch.cuda.get_device_name(q.device) if q.is_cuda else q.device.type
         return _Question(f"{run.role}_{run.index}", q.shape[3], q.dtype, device, variant, run.options.block_q)

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.pinned import Pinned
+from ...compiler.relations.integer import TRUE
 from ...patterns_dsl.syntax import Direction
 from ..engines.engine import Call
+from ..engines.listed import Listed
 from .bind import Tokens, begin_of, bind_lists
 from .held import HeldBlocks
 from .lists import KeyLists
@@ -25,32 +27,58 @@ from .standing import Standing, stand
 from .trimmed import trimmed
 
 
-def parts_of(program: LearnedProgram, engine: str, q: Tensor, k: Tensor, call: Call) -> tuple[Parts, Standing]:
-    """``engine``: the name of the one that reads the lists. Positional parts are none of these."""
+def parts_of(
+    program: LearnedProgram, engine: str, q: Tensor, k: Tensor, call: Call
+) -> tuple[Parts, Standing, Listed | None]:
+    """``engine``: the name of the one that reads the lists. Positional parts are none of these. Last the same lists as
+    the kernels of the positional part take them, for the engine triton; None where they cannot."""
     queries, batch, device = q.shape[2], q.shape[0], q.device
     # A kernel is compiled for each size of a tile, so it has but one of other than the declared ones.
     narrow = engine == "compose" or queries == 1
     begin = partial(begin_of, program.parts, {}, narrow=narrow)
     standing = stand(queries, k.shape[2], call, begin, cross=program.parts.direction is Direction.CROSS)
     if standing.front is None:
-        lists = _standing_lists(Pinned(program), standing.first, standing.rows, k.shape[2], batch, device)
+        lists, listed = _standing_lists(Pinned(program), standing.first, standing.rows, k.shape[2], batch, device)
     else:
-        lists = _lists(program, standing, *standing.counts(batch, device))
-    return Parts((), lists, Scores(call.scale, call.softcap), engine), standing
+        lists, listed = _lists(program, standing, *standing.counts(batch, device)), None
+    if engine != "triton" or not standing.plain:
+        listed = None
+    return Parts((), lists, Scores(call.scale, call.softcap), engine), standing, listed
 
 
 @lru_cache(maxsize=64)
 def _standing_lists(
     pinned: Pinned[LearnedProgram], first: int, rows: int, keys: int, batch: int, device: torch.device
-) -> tuple[KeyLists, ...]:
+) -> tuple[tuple[KeyLists, ...], Listed | None]:
     """Of elements without padding."""
     cross = pinned.program.parts.direction is Direction.CROSS
     standing = Standing(first, rows, keys, first, rows, keys, None, cross)
     made = _lists(pinned.program, standing, *standing.counts(1, torch.device("cpu")))
     if not any(each.bounds.earlier for each in made):
         made = tuple(trimmed(each, rows) for each in made)
-    found = (_moved(each, batch, device) for each in made)
-    return tuple(each for each in found if each.entries.shape[-1])
+    made = tuple(each for each in made if each.entries.shape[-1])
+    table = 0 if pinned.program.positional is None else pinned.program.positional.table
+    listed = _listed(made, table, first, rows, keys, device) if table else None
+    return tuple(_moved(each, batch, device) for each in made), listed
+
+
+def _listed(
+    made: tuple[KeyLists, ...], table: int, first: int, rows: int, keys: int, device: torch.device
+) -> Listed | None:
+    """What the kernels of a program with blocks of ``table`` tokens take: all queries of one sequence, and of the lists
+    whole blocks alone, of which every pair is kept."""
+    if len(made) != 1 or first or rows != keys:
+        return None
+    [lists] = made
+    entries, bounds = lists.entries[0, 0], lists.bounds
+    if lists.groups != 1 or lists.tile != table or lists.block != table or lists.since is not None:
+        return None
+    if bounds.within != TRUE or bounds.causal or bounds.earlier:
+        return None
+    whole = keys // table  # the last block may be ragged
+    if bool((entries[whole:] >= 0).any()) or bool((entries >= whole).any()):
+        return None
+    return Listed.of(entries, device)
 
 
 def _lists(program: LearnedProgram, standing: Standing, queries: Tensor, keys: Tensor) -> tuple[KeyLists, ...]:

@@ -31,12 +31,12 @@ def forward(
     engine: Engine[Any], program: LearnedProgram, q: Tensor, k: Tensor, v: Tensor, call: Call
 ) -> tuple[Tensor, Tensor]:
     """As ``Engine.forward``, of finite numbers."""
+    parts, standing, listed = parts_of(program, engine.name, q, k, call)
     if program.positional is None:
         out, lse = nothing(q)
     else:
-        out, lse = engine.forward(program.positional, q, k, v, call)
-    parts, standing = parts_of(program, engine.name, q, k, call)
-    if not parts.lists:
+        out, lse = engine.forward(program.positional, q, k, v, replace(call, listed=listed))
+    if not parts.lists or listed is not None:
         return out, lse
     wide = out if engine.name == "triton" else out.to(lse.dtype)
     own_q, own_out, own_lse = (standing.queries(x) for x in (q, wide, lse))
@@ -59,25 +59,32 @@ def backward(
     call: Call,
 ) -> Three:
     """As ``Engine.backward``, of finite numbers."""
+    parts, standing, listed = parts_of(program, engine.name, q, k, call)
     known = None
     if engine.name == "triton":
         from ..engines.delta import row_delta  # triton is heavy
+        from ..engines.triton_engine import row_numbers
 
-        known = row_delta(grad_out, out, lse, grad_lse)
+        # Of a positional part its first kernel may find them, before any list is read.
+        if program.positional is None:
+            known = row_delta(grad_out, out, lse, grad_lse)
+        else:
+            known = row_numbers(program.positional, grad_out, out, lse, grad_lse, call)
     if program.positional is None:
         sums = _zeros((q, k, v), q.dtype)
     elif known is not None:
-        sums = cast("TritonEngine", engine).backward_of_rows(program.positional, grad_out, known, q, k, v, call)
+        sums = cast("TritonEngine", engine).backward_of_rows(
+            program.positional, grad_out, known, q, k, v, replace(call, listed=listed)
+        )
     else:
         sums = engine.backward(program.positional, grad_out, grad_lse, q, k, v, out, lse, call)
-    parts, standing = parts_of(program, engine.name, q, k, call)
-    if not parts.lists:
+    if not parts.lists or listed is not None:
         return sums
     own_q, own_grad, own_out, own_lse = (standing.queries(x) for x in (q, grad_out, out, lse))
     own = own_q, standing.tokens(k), standing.tokens(v)
     if known is not None:
         finite = own_lse.masked_fill(own_lse.isneginf(), 0.0).contiguous()[..., None]
-        whole = Rows(own_out, own_grad, standing.queries(known[1]).contiguous()[..., None], finite, None)
+        whole = Rows(own_out, own_grad, standing.queries(known.delta).contiguous()[..., None], finite, None)
     else:
         given = None if grad_lse is None else standing.queries(grad_lse)
         whole = Rows.of(own_grad, given, own_out, own_lse)

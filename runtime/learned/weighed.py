@@ -79,7 +79,7 @@ def _lists(program: LearnedProgram, n: int, nk: int, price: Price, dtype: torch.
     one = torch.zeros((), dtype=dtype)  # of tensors the shape counts
     q = one.expand(heads.batch, heads.keys * heads.group, n, heads.dim)
     k = one.expand(heads.batch, heads.keys, nk, heads.dim)
-    parts, _ = parts_of(program, "compose", q, k, Call(1.0))
+    parts, *_ = parts_of(program, "compose", q, k, Call(1.0))
     found = predicted(parts.lists, q, k, parts.scores, backward=price.backward)
     seconds = found.lists if found.way == LISTS else found.dense
     assert seconds is not None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...compiler import bruteforce
 from ...compiler.lower import lower
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lower_learned import LearnedProgram, with_table
 from ...compiler.passes.program import Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.stored import fresh
@@ -143,7 +143,7 @@ def tiled(program: Compiled, tile: Tile) -> Compiled:
         if lowered.parts.positional is None:
             return program
         own = lower(lowered.parts.positional, lowered.parts.direction, program.name, tile).program
-        return replace(program, program=replace(lowered, positional=own))
+        return replace(program, program=replace(lowered, positional=with_table(own, lowered.parts)))
     meaning = program.meaning
     return replace(program, program=lower(meaning.expression, meaning.direction, program.name, tile).program)
 

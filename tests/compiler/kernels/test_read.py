@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,46 @@ def test_every_dropped_loop_is_seen(name: str) -> None:
             end += 1
         with pytest.raises(ReadError):
             read("\n".join(lines[:at] + lines[end:]))
+
+
+LISTED = [
+    ("an order", "first, n, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD", "first, n, k_n, k_d, v_n, v_d, 16, 1, 0, HEAD"),
+    ("a list of another block", "block * (BLOCK_Q // PACK) // 32", "block * (BLOCK_Q // PACK) // 16"),
+    (
+        "blocks of another size",
+        "listed_block(blocks_ptr, t + 1, 32 // BLOCK_K)",
+        "listed_block(blocks_ptr, t + 1, BLOCK_K)",
+    ),
+    ("a share", "lo, hi = share(lo, hi, SPLIT)\n        j = ", "j = "),
+    ("whose lists", "owner_ptr, blocks_ptr, starts_ptr", "owner_ptr, starts_ptr, blocks_ptr"),
+    ("asked the other way", "if blocks_ptr is not None", "if blocks_ptr is None"),
+]
+
+
+@pytest.mark.parametrize("old, new", [pytest.param(old, new, id=name) for name, old, new in LISTED])
+def test_changed_lists_are_refused(old: str, new: str) -> None:
+    program = replace(CASES["dense_bidirectional"]().program, table=32)
+    text = emit(program)
+    assert read(text).table == 32 and old in text
+    for changed in (text.replace(old, new), text.replace(old, new, 1)):
+        with pytest.raises(ReadError):
+            read(changed)
+
+
+def test_lists_that_one_kernel_leaves_out_are_missed() -> None:
+    program = CASES["dense_bidirectional"]().program
+    listed, without = (emit(replace(program, table=size)) for size in (32, 0))
+    start = "def backward_key_0("
+    with pytest.raises(ReadError, match="lists of blocks"):
+        read(listed[: listed.index(start)] + without[without.index(start) :])
+
+
+def test_lists_are_for_kernels_in_natural_order() -> None:
+    """Of whole tiles; others say so."""
+    with pytest.raises(ValueError, match="cannot take blocks of 16"):
+        emit(replace(CASES["shifted"]().program, table=16))
+    with pytest.raises(ValueError, match="cannot take blocks of 24"):
+        emit(replace(CASES["dense_causal"]().program, table=24))
 
 
 def test_kernels_that_disagree_are_refused() -> None:

@@ -29,7 +29,6 @@ from patternc.runtime.engines.tiles import (
     key_head,
     landing,
     load_keys,
-    load_lse,
     load_queries,
     load_rows,
     matrix,
@@ -41,6 +40,7 @@ from patternc.runtime.engines.tiles import (
     query_window,
     ranks,
     resume,
+    row_numbers,
     sequence,
     share,
     store_gradient,
@@ -162,11 +162,12 @@ def forward_0(
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_query_0(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, out_ptr, final_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
+    o_b, o_h, o_n, o_d,
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
@@ -188,8 +189,10 @@ def backward_query_0(
     k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
     v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
     do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
-    lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
-    delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
+    lse, delta = row_numbers(
+        do, out_ptr, final_ptr, lse_ptr, delta_ptr, batch, head, heads, Nq, rows, live, o_b, o_h, o_n, o_d,
+        HEAD_DIM, BLOCK_D,
+    )
     dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
     score_scale = scale * LOG2_E
 
@@ -277,11 +280,12 @@ def forward_1(
 
 @triton.jit(do_not_specialize=["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"])
 def backward_query_1(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, out_ptr, final_ptr, lse_ptr, delta_ptr, dq_ptr, spans_ptr, owner_ptr,
     q_b, q_h, q_n, q_d,
     k_b, k_h, k_n, k_d,
     v_b, v_h, v_n, v_d,
     do_b, do_h, do_n, do_d,
+    o_b, o_h, o_n, o_d,
     heads, group, Nq, Nk, query_offset, scale, owner, split_lo, split_hi, turn,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
     PRECISION: tl.constexpr, PACKED: tl.constexpr, SOFTCAP: tl.constexpr,
@@ -303,8 +307,10 @@ def backward_query_1(
     k_at = matrix(k_ptr, batch, kv_head, k_b, k_h)
     v_at = matrix(v_ptr, batch, kv_head, v_b, v_h)
     do = load_rows(matrix(do_ptr, batch, head, do_b, do_h), rows, do_n, do_d, live, HEAD_DIM, BLOCK_D)
-    lse = load_lse(vector(lse_ptr, batch, head, heads, Nq), rows, live)
-    delta = tl.load(vector(delta_ptr, batch, head, heads, Nq) + rows, mask=live, other=0.0)
+    lse, delta = row_numbers(
+        do, out_ptr, final_ptr, lse_ptr, delta_ptr, batch, head, heads, Nq, rows, live, o_b, o_h, o_n, o_d,
+        HEAD_DIM, BLOCK_D,
+    )
     dq = tl.zeros([BLOCK_Q, BLOCK_D], dtype=tl.float32)
     score_scale = scale * LOG2_E
 

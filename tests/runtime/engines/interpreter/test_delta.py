@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import patternc as pc
+from patternc.runtime.engines import delta
 from patternc.runtime.engines.delta import row_delta
 
 
@@ -23,7 +24,8 @@ def test_delta(head_dim: int, with_lse: bool) -> None:
     want = (grad.double() * out.double()).sum(-1)
     if with_lse:
         want -= grad_lse.double().masked_fill(lse.isneginf(), 0.0)
-    known, found = row_delta(grad, out, lse, grad_lse if with_lse else None)
+    rows = row_delta(grad, out, lse, grad_lse if with_lse else None)
+    known, found = rows.lse, rows.delta
     assert known.dtype == found.dtype == torch.float32
     torch.testing.assert_close(found.double(), want, rtol=0, atol=1e-5)
     in_log2 = lse.double().div(math.log(2)).masked_fill(lse.isneginf(), torch.inf)
@@ -68,3 +70,29 @@ def test_every_row_is_written(text: str, rows: int) -> None:
         results.append([out, *torch.autograd.grad(out.square().sum(), leaves)])
     for found, want in zip(*results, strict=True):
         torch.testing.assert_close(found.double(), want.double(), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("pattern p() causal { step local(5) | strided(4) }", False),
+        ("pattern p() bidirectional { step blocks(local(2), 16) | random(1, 16) }", False),
+        ("pattern p() bidirectional { step columns({ j : j mod 4 = 1 }) }", False),
+        ("pattern p() bidirectional { step rows({ i : i mod 4 = 1 }) }", True),
+        ("pattern p() bidirectional { step random(1, 16) }", True),
+    ],
+)
+def test_who_finds_delta(text: str, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first kernel of the gradient of q, where it has every row; else a kernel of its own. Also where lse has a
+    gradient, or the batch is padded."""
+    found = []
+    monkeypatch.setattr(delta, "row_delta", lambda *given: found.append(given) or row_delta(*given))
+    attend = pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="triton")
+    q, k, v = (torch.randn(1, 2, 37, 16, requires_grad=True) for _ in range(3))
+    torch.autograd.grad(attend(q, k, v, check_finite=False).sum(), [q, k, v])
+    assert len(found) == own
+    out, lse = attend(q, k, v, check_finite=False, return_lse=True)
+    torch.autograd.grad(out.sum() + lse.sum(), [q, k, v])
+    spans = torch.tensor([[3, 37]], dtype=torch.int32)
+    torch.autograd.grad(attend(q, k, v, check_finite=False, spans=spans).sum(), [q, k, v])
+    assert len(found) == 2 + own

@@ -8,6 +8,7 @@ import torch
 import patternc as pc
 from patternc.compiler.passes.program import Tile
 from patternc.runtime.errors import EngineError
+from patternc.runtime.learned import table_passes
 from patternc.testing.agreement import Eager, agree, budgets, results
 from patternc.testing.verify.engines import tiled
 
@@ -16,6 +17,8 @@ pattern blocky bidirectional { step blocks(local(2) | global(first(1)), 16) | ra
 pattern ragged causal { step local(5) | random(3, 7, seed = 3) - columns({3, 11..20}) }
 pattern tokens causal { step self | random(3) }
 pattern alone bidirectional { step random(2, 16) }
+pattern behind causal { step blocks(local(2), 16) | random(2, 16) }
+pattern ends bidirectional { step blocks(local(2) | global(first(1) | last(1)), 16) | random(3, 16) }
 """)
 N = 37
 INT = torch.int32
@@ -51,6 +54,49 @@ def compiled(name: str, engine: str, dtype: torch.dtype = torch.float32):
 def test_as_the_reference(name: str, call: str) -> None:
     rows, arguments = CALLS[call]
     mine, theirs = (results(compiled(name, engine), tensors(rows), **arguments) for engine in ("triton", "reference"))
+    agree(mine, theirs, budget=2e-5)
+
+
+def lists_apart(*given: object) -> None:
+    raise AssertionError("these lists are taken by the kernels of the program")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "heads", "softcap"),
+    [
+        ("behind", 64, (4, 2), None),  # readers of a key block: several heads of a group
+        ("ends", 85, (1, 1), 2.0),  # the ragged block is read anyway, so that none is listed
+        ("ends", 80, (2, 1), None),
+    ],
+)
+def test_whole_blocks_are_taken_by_the_same_kernels(
+    name: str, rows: int, heads: tuple[int, int], softcap: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patternc.runtime.learned.table_passes.add_lists", lists_apart)
+    monkeypatch.setattr("patternc.runtime.learned.table_passes.add_gradients", lists_apart)
+    torch.manual_seed(0)
+    given = [torch.randn(1, count, rows, 16) for count in (heads[0], heads[1], heads[1])]
+    mine, theirs = (results(compiled(name, engine), given, softcap=softcap) for engine in ("triton", "reference"))
+    agree(mine, theirs, budget=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "arguments"),
+    [
+        (53, {}),  # a ragged block is drawn
+        (64, {"spans": torch.tensor([[0, 60]], dtype=INT)}),
+        (16, {"query_offset": 48}),
+    ],
+)
+def test_other_blocks_are_lists_apart(rows: int, arguments: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    own = table_passes.add_lists
+    monkeypatch.setattr(table_passes, "add_lists", lambda *given: asked.append(given) or own(*given))
+    torch.manual_seed(0)
+    keys = 53 if rows == 53 else 64
+    given = [torch.randn(1, 2, size, 16) for size in (rows, keys, keys)]
+    mine, theirs = (results(compiled("behind", engine), given, **arguments) for engine in ("triton", "reference"))
+    assert asked
     agree(mine, theirs, budget=2e-5)
 
 
