@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import assert_never
 
-from .passes.order import Order
 from .passes.pinned import Pinned
-from .passes.program import Program, Range
+from .passes.program import Program, Range, Term
 from .relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 
@@ -41,21 +40,19 @@ def largest(program: Program, n: int) -> int:
     """No intermediate value at up to n tokens is larger, signs apart."""
     found = 0
     for term in program.terms:
-        most = _ranks((term.query, term.key), n)
-        found = max(found, _of_predicate(term.keep, most))
+        found = max(found, _of_predicate(term.keep, _ranks(term, n)))
     for kernel in (*program.forward, *program.backward):
         for sweep in kernel.sweeps:
-            term = program.terms[sweep.term]
-            most = _ranks((term.query, term.key), n)
+            most = _ranks(program.terms[sweep.term], n)
             found = max(found, *(_of_range(span, most) for span in sweep.ranges))
     return found
 
 
-def _ranks(orders: tuple[Order, Order], n: int) -> dict[str, int]:
-    """How large the variables of a term can be: a block of ranks may be beyond the last that exists."""
-    ranks = n + max((order.count for order in orders if order.tiled), default=0) + 256
-    classes = max(order.classes for order in orders)
-    return dict.fromkeys(("n", "nq", "nk"), n) | dict.fromkeys(("a", "b", "I", "J", "T"), ranks) | {"c": classes}
+def _ranks(term: Term, n: int) -> dict[str, int]:
+    """How large the variables of a term can be. What a kernel finds of ranks that do not exist is used by nobody."""
+    query, key = (order.ranks(0, n) for order in (term.query, term.key))
+    lengths = dict.fromkeys(("n", "nq", "nk"), n)
+    return lengths | {"a": query, "I": query, "b": key, "J": key, "T": max(query, key), "c": term.query.classes}
 
 
 def _of_range(span: Range, most: Mapping[str, int]) -> int:

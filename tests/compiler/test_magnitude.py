@@ -75,7 +75,8 @@ def test_no_value_of_a_mask_is_larger(text):
     bound = largest(lowered, n)
     for term in lowered.terms:
         classes = range(term.query.classes)
-        for given in ({"n": n, "a": a, "b": b, "c": c} for a in (0, 7, n - 1) for b in (0, 5, n - 1) for c in classes):
+        last, end = (order.ranks(0, n) - 1 for order in (term.query, term.key))
+        for given in ({"n": n, "a": a, "b": b, "c": c} for a in (0, 7, last) for b in (0, 5, end) for c in classes):
             assert max(map(abs, values(term.keep, given))) <= bound
 
 
