@@ -39,6 +39,7 @@ def show(
 
 
 def explain(
+    context: typer.Context,
     file: One,
     length: Length = 4096,
     query: Annotated[int | None, typer.Option("--query", min=0, help="Also list the keys of this query.")] = None,
@@ -60,6 +61,7 @@ def explain(
     with failures(BudgetExceeded):
         plan = select_plan(file, parameter)
         if plan is not None:
+            _refuse_of_a_plan(context, "query", "head_dim", "heads", "device")
             whole = explain_plan(plan, length)
             print(plan_account.text(whole, paint(color)) if as_text else plan_account.as_json(whole))
             return
@@ -71,6 +73,18 @@ def explain(
         print(explanation.text(found, paint(color), predicted, lists))
     else:
         print(explanation.as_json(found, predicted, lists))
+
+
+def _refuse_of_a_plan(context: typer.Context, *names: str) -> None:
+    """Options that say something of one pattern."""
+    from ..compiler.selection import UsageError
+
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        option = name.replace("_", "-")
+        raise UsageError(f"--{option} is for a pattern: explain those that the plan names, each by itself")
 
 
 def _predict(pattern: Pattern, found: Account, heads: int, device: str) -> Prediction | None:

@@ -53,6 +53,8 @@ def check_placement(q: Tensor, k: Tensor, call: Call, *, cross: bool) -> None:
     elif call.max_seqlen is not None:
         remedy = "give `documents`, or leave it out"
         raise ArgumentError("max_seqlen", f"{call.max_seqlen} without documents", remedy)
+    if not math.isfinite(call.scale):
+        raise ArgumentError("scale", f"{call.scale}", "pass a finite number, or None for head_dim ** -0.5")
     if call.softcap is not None and not 0 < call.softcap < math.inf:
         raise ArgumentError("softcap", f"{call.softcap}", "pass a positive number, or None for scores as they are")
 

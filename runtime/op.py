@@ -6,6 +6,7 @@ by torch.compile never meets another program under the same name.
 """
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,8 @@ def run(key: str, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, 
     hold."""
     entry = _resolve(key)
     check_values(k, call)
-    out, lse = entry.engine.forward(entry.program, q, k, v, call)
+    with _as_given(q):
+        out, lse = entry.engine.forward(entry.program, q, k, v, call)
     return out.contiguous(), lse.contiguous()
 
 
@@ -88,9 +90,18 @@ def run_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dq, dk, dv), contiguous."""
     entry = _resolve(key)
-    gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
+    with _as_given(q):
+        gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
     dq, dk, dv = (gradient.contiguous() for gradient in gradients)
     return dq, dk, dv
+
+
+def _as_given(q: Tensor) -> AbstractContextManager[Any]:
+    """Within, an engine computes in the data types that it writes down: under autocast its matrix products would be
+    rounded to a lower precision, those of the reference engine too."""
+    kind = q.device.type
+    watched = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if watched else nullcontext()
 
 
 @torch.library.custom_op("patternc::attention", mutates_args=())

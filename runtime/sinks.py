@@ -28,6 +28,8 @@ def join_sinks(out: Tensor, lse: Tensor, sinks: Tensor) -> tuple[Tensor, Tensor]
     """(out [B, H, N, D], lse [B, H, N]) with sinks [H] in the softmax. A row without a key keeps out 0; its lse is the
     sink. A sink of -inf changes nothing."""
     logit = sinks.to(lse.dtype)[None, :, None]
-    # lse - s is -inf - -inf where a row has neither a key nor a sink.
-    share = torch.sigmoid((lse - logit).nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf))
-    return (out * share[..., None]).to(out.dtype), torch.logaddexp(lse, logit)
+    # lse - s is -inf - -inf where a row has neither a key nor a sink: the gradient of a logarithm of 0 would be NaN.
+    neither = (lse == -torch.inf) & (logit == -torch.inf)
+    share = torch.sigmoid((lse - logit).masked_fill(neither, 0.0))
+    total = torch.logaddexp(lse.masked_fill(neither, 0.0), logit).masked_fill(neither, -torch.inf)
+    return (out * share[..., None]).to(out.dtype), total

@@ -199,6 +199,17 @@ class TestExplain:
         assert found["keys"] == [[6, 9]]
         assert found["exact"] is True
 
+    @pytest.mark.parametrize("option", [["--query", "3"], ["--heads", "4"], ["--head-dim", "64"], ["--device", "h100"]])
+    def test_what_is_asked_of_a_pattern_is_refused_of_a_plan(self, option: list[str], tmp_path: Path) -> None:
+        path = tmp_path / "plan.pat"
+        path.write_text("pattern near causal { step local(4) }\nplan all { layers all : near }", encoding="utf-8")
+        assert run("explain", f"{path}::all", "-n", "64").exit_code == 0
+        done = run("explain", f"{path}::all", "-n", "64", *option)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert (
+            done.stderr == f"error: {option[0]} is for a pattern: explain those that the plan names, each by itself\n"
+        )
+
     def test_query_outside(self, file: Path) -> None:
         done = run("explain", f"{file}::good", "-n", "8", "--query", "8")
         assert (done.exit_code, done.stderr) == (2, "error: there is no query 8 at n = 8\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...patterns_dsl.syntax import BoundPattern, Direction, Drawn
 from ..lower import Lowered, lower
 from ..lower_learned import lower_tables
-from ..passes.arrange import describe
+from ..passes.arrange import Arrangement, describe
 from ..passes.count import count_visits
 from ..passes.placement import Placement
 from ..passes.program import TILE, Sweep, Tile
@@ -52,11 +52,25 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """Of a term, or of terms that became one: the ``orders`` of queries / keys that were taken, the tiles that they
+    touch at ``length``, and the other orders that were tried, each with its tiles, the fewest first. Of those that are
+    far behind an outline was counted."""
+
+    label: str
+    line: int
+    length: int
+    orders: str
+    tiles: int
+    rejected: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """One head at one length. ``tiles``: as many as would hold all scores, those on diagonals and in narrower tiles
     too. ``flops`` and ``bytes_moved`` are of the forward kernels, in 2-byte elements; the dense ones are those of a
     causal (or full) kernel with the same tiles. ``sizes``: what each tile that was tried would cost, the taken one
-    first."""
+    first; ``searches``: the orders that were tried in that."""
 
     length: int
     head_dim: int
@@ -65,6 +79,7 @@ class Cost:
     dense_tiles: int
     table_bytes: int
     sizes: tuple[Size, ...] = ()
+    searches: tuple[Search, ...] = ()
 
     @property
     def tiles(self) -> int:
@@ -116,7 +131,18 @@ def cost(pattern: BoundPattern, n: int, head_dim: int, tile: Tile | None = None)
     sizes = tuple(Size(one.tile, one.length, one.tiles, one.price) for one in tried)
     # Positional terms carry no tables, at any length.
     table_bytes = sum(4 * _drawn(each, n) for each in tables)
-    return Cost(n, head_dim, own, shares, dense, table_bytes=table_bytes, sizes=sizes)
+    searches = () if lowered is None else tuple(map(_search, lowered.arrangements))
+    return Cost(n, head_dim, own, shares, dense, table_bytes=table_bytes, sizes=sizes, searches=searches)
+
+
+def _search(found: Arrangement) -> Search:
+    first, taken = found.placements[0], describe(found.placements)
+    # Orders may be tried once for each of several ways to part the pairs: the fewest tiles are those of the best.
+    tried: dict[str, int] = {}
+    for orders, tiles in sorted(found.rejected, key=lambda each: each[1]):
+        if orders != taken:
+            tried.setdefault(orders, tiles)
+    return Search(first.label, first.line, found.length, taken, found.tiles, tuple(tried.items()))
 
 
 def _table(selected: Selected, kernel: int, tile: Tile, n: int) -> Share:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
+from ...patterns_dsl.diagnostics.diagnostic import PatternError
+from ...patterns_dsl.syntax import BoundPattern, Direction, Expression, Step
 from ..effort import TooLong, allowance
 from ..pattern import Plan
 from ..relations.context import BudgetExceeded, budget
@@ -13,6 +14,7 @@ from ..relations.settle import Extent
 from ..selection import title
 from ..verify.plan_oracle import hops as first_heard
 from ..verify.plan_subject import PlanSubject
+from .cost import cost
 from .counts import Bound, live_bound
 from .hops import LONGEST, Hops, summarise
 from .kind import Kind, terms, together
@@ -26,13 +28,17 @@ _OPERATIONS = 3_000_000
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Layers in a row that run the same; ``cache`` is of one of them, per key head, and None where nothing decodes."""
+    """Layers in a row that run the same; ``cache`` is of one of them, per key head, and None where nothing decodes.
+
+    ``scores``: for each of the patterns the share of a dense kernel's scores that a head computes; None where no engine
+    runs it as a program of its own."""
 
     first: int
     last: int
     patterns: tuple[str, ...]
     kind: Kind
     cache: Bound | None
+    scores: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,19 @@ def _layers(subject: PlanSubject, count: int, n: int) -> tuple[Layers, ...]:
         cache = None
         if subject.direction is Direction.CAUSAL and bodies:
             cache = live_bound(subject.layer(numbers[0], Extent.MAY), n)
-        titles = tuple(dict.fromkeys(title(pattern) for pattern, _ in bodies))
-        found.append(Layers(numbers[0], numbers[-1], titles, together(kinds), cache))
+        priced = {title(pattern): _scores(pattern, body, n) for pattern, body in bodies}
+        scores = tuple(priced.values())
+        found.append(Layers(numbers[0], numbers[-1], tuple(priced), together(kinds), cache, scores))
     return tuple(found)
+
+
+def _scores(pattern: BoundPattern, body: Expression, n: int) -> float | None:
+    """The share of a dense kernel's scores that are computed for ``body``, in the tiles of its program."""
+    try:
+        found = cost(replace(pattern, steps=(Step(None, body, span=body.span),)), n, head_dim=1)
+    except PatternError:
+        return None
+    return found.tiles / max(1, found.dense_tiles)
 
 
 def _total(layers: tuple[Layers, ...]) -> int | None:

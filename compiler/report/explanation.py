@@ -12,12 +12,13 @@ from .palette import Paint
 
 if TYPE_CHECKING:
     from ..explain import Account
-    from ..explain.cost import Share, Size
+    from ..explain.cost import Search, Share, Size
     from ..explain.counts import Bound
     from ..explain.hops import Hops
     from ..explain.prediction import BreakEven, Prediction
 
 _INTERVALS = 12  # of a query's keys, before the rest is only counted
+_ORDERS = 3  # of those that were rejected, before the rest is only counted
 _HOPS = 6  # of a histogram, before the rest is added up
 
 
@@ -106,6 +107,7 @@ def _cost(account: Account) -> Iterator[str]:
         f"{price.tile.query} x {price.tile.key}; waste {price.waste(account.pairs):.1%}"
     )
     yield from _sizes(price.sizes)
+    yield from _searches(price.searches)
     yield f"  FLOPs    {_si(price.flops(tiles))} beside {_si(price.flops(dense))} dense, forward"
     moved, dense_moved = price.bytes_moved(price.reads, price.kernels), price.dense_bytes
     yield (
@@ -120,6 +122,19 @@ def _sizes(sizes: Sequence[Size]) -> Iterator[str]:
         taken, *others = sizes
         rest = ", ".join(_size(one) for one in others)
         yield f"  tile     {_size(taken)}; rejected: {rest}; prices in tiles of 128 x 128 at n = {taken.length:,}"
+
+
+def _searches(searches: Sequence[Search]) -> Iterator[str]:
+    """Of each term the orders that were taken and those that were rejected, where some were."""
+    head = "  orders   "
+    for each in searches:
+        if each.rejected:
+            shown = [f"{orders} ({tiles:,})" for orders, tiles in each.rejected[:_ORDERS]]
+            more = len(each.rejected) - len(shown)
+            shown += [f"{more} more"] * (more > 0)
+            taken = f"`{each.label}` {each.orders} ({each.tiles:,} tiles at n = {each.length:,})"
+            yield f"{head}{taken}; rejected: {', '.join(shown)}"
+            head = " " * len(head)
 
 
 def _size(size: Size) -> str:

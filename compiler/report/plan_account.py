@@ -21,7 +21,7 @@ def as_json(account: PlanAccount) -> str:
 
 
 def text(account: PlanAccount, paint: Paint) -> str:
-    """The whole account; caches are counted per key head."""
+    """The whole account; caches are counted per key head, scores per query head."""
     return "\n".join(_lines(account, paint))
 
 
@@ -35,8 +35,8 @@ def _lines(account: PlanAccount, paint: Paint) -> Iterator[str]:
         words = "the paths are too many to follow" if phase.hops is None else hops_in_words(phase.hops)
         yield f"  {which:8} {words}"
     yield ""
-    rows = [(_span(each), _runs(each), str(each.kind), _cache(each)) for each in account.layers]
-    yield from table(("layers", "runs", "kind", "KV cache of each"), rows, paint)
+    rows = [(_span(each), _runs(each), str(each.kind), _scores(each), _cache(each)) for each in account.layers]
+    yield from table(("layers", "runs", "kind", "scores, of dense", "KV cache of each"), rows, paint)
 
 
 def _span(layers: Layers) -> str:
@@ -45,6 +45,10 @@ def _span(layers: Layers) -> str:
 
 def _runs(layers: Layers) -> str:
     return " + ".join(layers.patterns) or "the model's own"
+
+
+def _scores(layers: Layers) -> str:
+    return " + ".join("not counted" if share is None else f"{share:.1%}" for share in layers.scores)
 
 
 def _cache(layers: Layers) -> str:

@@ -14,6 +14,7 @@ from ...compiler.kernels import launch, work
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
 from .by_heads import ByHeads
+from .integers import KERNEL, require_fit
 from .kernel_run import KernelRun, Member
 from .launching import Part, machine, row_arguments, specialised
 from .sharing import alike, is_few, shared, split_of
@@ -40,6 +41,8 @@ class Chains:
 
     @staticmethod
     def of(program: Program | ByHeads[Program], q: Tensor, k: Tensor, part: Part, tuning: Tuning | None) -> Chains:
+        for one in program.programs if isinstance(program, ByHeads) else (program,):
+            require_fit(one, max(part.queries, part.keys), KERNEL)
         if not isinstance(program, ByHeads):
             return Chains((Member(program, None),), None, False, part, tuning)
         # What lists they have is not of one launch.

@@ -14,6 +14,7 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program
 from .arranged import arranged
 from .diagonals import Diagonals
+from .integers import HOST, require_fit
 from .machine import Effort
 from .masks import Mask
 from .pairs import PairTable, pairs_of
@@ -55,6 +56,7 @@ class Route:
 def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
     """Every way to run n queries against nk keys, as many as there are queries but for a cross program."""
     if isinstance(program, Program):
+        require_fit(program, max(n, nk), HOST)
         biases = Biases(dtype)
         yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
     if max(n, nk) <= LONGEST_STRIPS:

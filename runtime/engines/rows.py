@@ -23,6 +23,7 @@ from ...compiler.passes.program import Order, Program, Range, Sweep
 from ...compiler.relations.integer import evaluate
 from . import flash, guard
 from .engine import Call
+from .integers import HOST, require_fit
 from .sequences import Sequence
 
 Positions = NDArray[np.int64]
@@ -132,6 +133,7 @@ def _seen(program: Program, part: Sequence) -> Seen:
 
 def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
     """What the queries at positions first .. first + rows - 1 attend to in a sequence of length n."""
+    require_fit(program, n, HOST)
     positions = np.arange(first, first + rows, dtype=np.int64)
     pieces = [
         each for kernel in program.forward for sweep in kernel.sweeps for each in _swept(program, sweep, positions, n)

@@ -150,3 +150,22 @@ def test_spans_that_change_before_the_backward_pass_are_an_error(inputs, program
     spans[0, 1] = 5
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         out.sum().backward()
+
+
+@pytest.mark.parametrize("options", [{}, {"softcap": 1.5}])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("engine", ["reference", "compose"])
+def test_autocast_rounds_nothing(patterns, engine, dtype, options):
+    """An engine computes in the data type that it was compiled for: autocast would make its products bfloat16."""
+    compiled = pc.compile(patterns("factorized"), head_dim=8, dtype=dtype, engine=engine)
+    leaves = [torch.randn(1, heads, 21, 8).to(dtype).requires_grad_() for heads in (4, 2, 2)]
+
+    def run():
+        out = compiled(*leaves, **options)
+        return out, *torch.autograd.grad(out.float().square().sum(), leaves)
+
+    plain = run()
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = run()
+    for one, other in zip(plain, cast, strict=True):
+        assert torch.equal(one, other)

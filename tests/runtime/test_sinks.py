@@ -51,6 +51,19 @@ def test_a_sink_of_minus_infinity_changes_nothing(patterns):
         torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize("engine", ["reference", "compose"])
+def test_a_row_with_neither_a_key_nor_a_sink_has_no_gradient(patterns, engine):
+    """Its lse is the logarithm of 0, of which a loss of the other rows must not see the slope."""
+    program = pc.compile(patterns("gaps"), head_dim=8, engine=engine)
+    inputs = [torch.randn(1, 2, 9, 8).requires_grad_() for _ in range(3)]
+    inputs.append(torch.tensor([-math.inf, 0.5]).requires_grad_())
+    out, lse = program(*inputs[:3], sinks=inputs[3], return_lse=True)
+    assert (lse[0, 0, :3] == -math.inf).all() and (lse[0, 1, :3] == 0.5).all()
+    gradients = torch.autograd.grad(out.sum() + lse[lse.isfinite()].sum(), inputs)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert gradients[3][0] == 0 and gradients[3][1] != 0
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_the_data_type_of_out_stays(patterns, dtype):
     program = pc.compile(patterns("window"), head_dim=8, dtype=dtype, engine="compose")

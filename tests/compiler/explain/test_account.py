@@ -125,6 +125,24 @@ def test_a_seeded_table_costs_the_blocks_that_it_draws() -> None:
     assert account("random(2) | pooled(4)", n=40).cost is None
 
 
+def test_orders_that_were_rejected_are_shown_with_their_tiles() -> None:
+    """In natural order strided(128) touches the causal tiles, but for those one below the diagonal where they are no
+    larger than 64; in residues it touches the triangle of each class."""
+    found = account("strided(128)", n=16_384)
+    assert found.cost is not None
+    [search] = found.cost.searches
+    assert (search.orders, search.length) == ("residue 128 / residue 128", 16_384)
+    side = found.cost.tile.query
+    blocks, own = 16_384 // side, 128 // side
+    assert search.tiles == 128 * own * (own + 1) // 2
+    natural = dict(search.rejected)["natural / natural"]
+    assert blocks * (blocks - 1) // 2 < natural <= blocks * (blocks + 1) // 2
+    assert [tiles for _, tiles in search.rejected] == sorted(tiles for _, tiles in search.rejected)
+    shown = explanation.text(found, Paint(False))
+    assert f"`strided(128)` residue 128 / residue 128 ({search.tiles:,} tiles at n = 16,384); rejected: " in shown
+    assert f"natural / natural ({natural:,})" in shown
+
+
 def test_a_seeded_table_alone_has_no_tile_to_choose() -> None:
     found = explanation.text(account("random(2, block = 16)", n=256), lambda words, *_: words)
     assert "blocks of 16 / a table" in found and "rejected" not in found

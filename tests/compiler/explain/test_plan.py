@@ -38,6 +38,23 @@ def test_layers_caches_and_depth() -> None:
     assert json.loads(plan_account.as_json(found))["total_cache"] == found.total_cache
 
 
+def test_what_the_heads_of_each_layer_compute_of_dense_scores() -> None:
+    """Of 1,024 tokens, of which a dense causal kernel computes 36 tiles of 128 x 128, or 136 of 64 x 64: of both blocks
+    of a row 15, and of a block by itself three of four in smaller tiles."""
+    text = """
+    pattern wide causal { step { (i, j) : i div 128 - j div 128 <= 1 } step block(128) }
+    pattern blocks causal { step block(128) }
+    pattern hot causal { learn h = topk_blocks(k = 2, block = 64) step select(h) | self }
+    plan p { layers 0..1 : wide interleaved layers 2 heads 0 : blocks layers 2 heads 1 : wide layers 3 : hot }
+    """
+    found = explain_plan(pc.loads(text).plans["p"], 1024)
+    both, block = 15 / 36, 24 / 136
+    assert [layers.scores for layers in found.layers] == [(both,), (block,), (block, both), (None,)]
+    shown = plan_account.text(found, Paint(False))
+    assert "41.7%" in shown and "17.6% + 41.7%" in shown and "not counted" in shown
+    assert json.loads(plan_account.as_json(found))["layers"][2]["scores"] == [block, both]
+
+
 def test_a_phase_that_repeats_another_is_not_shown_twice() -> None:
     found = explain_plan(pc.loads(f"{TEXT} plan same {{ layers 0..5 : window }}").plans["same"], 16)
     assert len(found.phases) == 1
