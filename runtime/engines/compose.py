@@ -64,7 +64,7 @@ class ComposeEngine:
             if part.whole:
                 route = _route(one, query, key)
                 tensors = (query, own_out, own_lse), (key, value)
-                jobs.append(Job(route.seconds, *tensors, partial(_whole_forward, route, call)))
+                jobs.append(Job(route, *tensors, partial(_whole_forward, route, call)))
             else:
                 _clear(own_out, own_lse)
                 rows_forward(_lowered(one), part, query, key, value, own_out, own_lse, call)
@@ -133,7 +133,7 @@ def _sum_of_parts(
         keys = (tokens(k), tokens(v), tokens(dk), tokens(dv))
         if part.whole:
             route = _route(one, queries[1], keys[0], backward=True)
-            jobs.append(Job(route.seconds, queries, keys, partial(_whole_backward, one, route, call)))
+            jobs.append(Job(route, queries, keys, partial(_whole_backward, one, route, call)))
         else:
             rows_backward(_lowered(one), part, queries, keys, call)
     run_jobs(jobs, apart=apart)

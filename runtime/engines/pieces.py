@@ -9,11 +9,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
 from . import crew
+from .routes import Route
 
 Tensors: TypeAlias = tuple[Tensor, ...]
 
@@ -21,7 +22,7 @@ MOST_ELEMENTS = 1 << 20
 """Of the queries of a piece, unless one head has more: what is computed of a larger one leaves the cache before it is
 read again, and takes new pages of memory from the system."""
 
-WORTH_SHARING = 1e-3
+WORTH_SHARING = 2e-3
 """Predicted seconds. To share out what is shorter takes as long as it saves."""
 
 MOST_UNEVEN = 1.2
@@ -33,7 +34,7 @@ operation evenly."""
 class Job:
     """Some heads of a sequence: what ``run`` does with tensors [B, Hq, ...] and [B, Hkv, ...] it does head by head."""
 
-    seconds: float  # predicted, with the threads of torch
+    route: Route  # predicted with the threads of torch
     queries: Tensors
     keys: Tensors
     run: Callable[[Any, Any], None]
@@ -41,25 +42,34 @@ class Job:
 
 def run_jobs(jobs: Sequence[Job], *, apart: bool) -> None:
     """Run all jobs, by a crew where that is faster. ``apart``: no two of them write to the same place."""
-    threads, total = crew.size(), sum(job.seconds for job in jobs)
+    threads, total = crew.size(), sum(job.route.seconds for job in jobs)
     if apart and threads > 1 and total >= WORTH_SHARING:
-        parts = sorted(_parts(jobs, threads), key=lambda part: -part[0])
-        if busiest((seconds for seconds, _ in parts), threads) <= MOST_UNEVEN * total / threads:
-            crew.share_out([task for _, task in parts], threads)
+        parts = sorted(_parts(jobs, threads), key=lambda part: -part.seconds)
+        even = busiest((part.seconds for part in parts), threads) <= MOST_UNEVEN * total / threads
+        # Threads take turns in Python.
+        if even and sum(part.python for part in parts) <= total:
+            crew.share_out([part.task for part in parts], threads)
             return
     for job in jobs:
         job.run(job.queries, job.keys)
 
 
-def _parts(jobs: Sequence[Job], threads: int) -> Iterator[tuple[float, crew.Task]]:
-    """(predicted seconds, task): short jobs as they are, others in pieces."""
+class _Part(NamedTuple):
+    task: crew.Task
+    seconds: float  # its part of those of a job
+    python: float
+
+
+def _parts(jobs: Sequence[Job], threads: int) -> Iterator[_Part]:
+    """Short jobs as they are, others in pieces."""
     for job in jobs:
-        if job.seconds < WORTH_SHARING:
-            yield job.seconds, partial(job.run, job.queries, job.keys)
+        route = job.route
+        if route.seconds < WORTH_SHARING:
+            yield _Part(partial(job.run, job.queries, job.keys), route.seconds, route.python)
             continue
         for queries, keys in pieces(job.queries, job.keys, threads):
             share = queries[0].numel() / job.queries[0].numel()
-            yield job.seconds * share, partial(job.run, queries, keys)
+            yield _Part(partial(job.run, queries, keys), route.seconds * share, route.python)
 
 
 def pieces(queries: Tensors, keys: Tensors, threads: int) -> Iterator[tuple[Tensors, Tensors]]:

@@ -20,7 +20,7 @@ from patternc.runtime.engines.compose import ComposeEngine
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.machine import assume
 from patternc.runtime.engines.reference import ReferenceEngine
-from patternc.runtime.engines.routes import forget
+from patternc.runtime.engines.routes import Route, forget
 from patternc.testing.agreement import error
 from patternc.testing.machines import SLOW_TO_MULTIPLY
 
@@ -171,6 +171,22 @@ def test_numbers_that_are_not_finite_stay_where_they_are(shared: list[int]) -> N
     mine, exact = (program(*tensors) for program in programs)
     assert shared and torch.equal(mine.isnan(), exact.isnan()) and 0 < int(mine.isnan().sum()) < 400
     torch.testing.assert_close(mine, exact, equal_nan=True, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("heads", "python", "apart", "expected"),
+    [(4, 0.4, True, True), (4, 0.4, False, False), (4, 0.6, True, False), (3, 0.0, True, False), (9, 0.0, True, True)],
+)
+def test_what_is_shared_out(heads: int, python: float, apart: bool, expected: bool, shared: list[int]) -> None:
+    """Not what adds to one place, nor where half of the threads would wait for the other, or all for Python."""
+    done: list[tuple[Tensor, Tensor]] = []
+    query, key = torch.arange(2.0 * heads).view(1, 2 * heads, 1, 1), torch.arange(1.0 * heads).view(1, heads, 1, 1)
+    route = Route("a way", (), covers=True, alone=False, seconds=1.0, python=python, held=0)
+    job = pieces.Job(route, (query,), (key,), lambda q, k: done.append((*q, *k)))
+    pieces.run_jobs([job], apart=apart)
+    assert shared == ([2] if expected else []) and len(done) == (2 if expected else 1)
+    for place, x in enumerate((query, key)):
+        assert sorted(torch.cat([part[place].flatten() for part in done]).tolist()) == x.flatten().tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
