@@ -58,6 +58,19 @@ class Block:
             if keys > 0:
                 yield replace(self, tiles=replace(self.tiles.part(t, 1), keys=keys), growth=0)
 
+    def portions(self, size: int) -> Iterator[Block]:
+        """The batch, which has no growth, as batches of up to ``size`` blocks, where one class or tile has no more."""
+        tiles = self.tiles
+        if tiles.count >= self.classes:
+            step = max(1, size // self.classes)
+            for first in range(0, tiles.count, step):
+                yield replace(self, tiles=tiles.part(first, min(step, tiles.count - first)))
+            return
+        step = max(1, size // tiles.count)
+        for first in range(0, self.classes, step):
+            count = min(step, self.classes - first)
+            yield replace(self, first_class=self.first_class + first, key_class=self.key_class + first, classes=count)
+
 
 def blocks(program: Program, sweep: Sweep, n: int, nk: int, price: Price) -> tuple[Block, ...]:
     """The batches that cover one term for n queries and nk keys; together they hold each pair of the term once."""

@@ -22,6 +22,7 @@ from . import guard, single
 from .by_heads import NOBODY, ByHeads, Run, is_cross, runs
 from .engine import Call
 from .pairs import PairTable
+from .pieces import Job, Tensors, run_jobs
 from .price import Heads, Price
 from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
@@ -56,16 +57,18 @@ class ComposeEngine:
         out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
         if sum(part.queries(lse).numel() for part in parts) < lse.numel() or _leaves_heads(program):
             _clear(out, lse)
+        jobs = []
         for part, (one, run) in shares:
-            tensors = part.queries(q[:, run.query]), part.keys(k[:, run.key]), part.keys(v[:, run.key])
-            target = part.queries(out[:, run.query]), part.queries(lse[:, run.query])
-            if not part.whole:
-                _clear(*target)
-                rows_forward(_lowered(one), part, *tensors, *target, call)
-            elif call.check_finite:
-                guard.forward(partial(_whole_forward, one, call), *tensors, *target)
+            query, own_out, own_lse = (part.queries(x[:, run.query]) for x in (q, out, lse))
+            key, value = (part.keys(x[:, run.key]) for x in (k, v))
+            if part.whole:
+                route = _route(one, query, key)
+                tensors = (query, own_out, own_lse), (key, value)
+                jobs.append(Job(route, *tensors, partial(_whole_forward, route, call)))
             else:
-                _whole_forward(one, call, *tensors, *target)
+                _clear(own_out, own_lse)
+                rows_forward(_lowered(one), part, query, key, value, own_out, own_lse, call)
+        run_jobs(jobs, apart=True)
         return out.to(q.dtype), lse
 
     def backward(
@@ -91,7 +94,9 @@ class ComposeEngine:
         found = None
         if grad_lse is None and (batch := _alone(shares, q, k, backward=True)) is not None:
             found = single.backward(batch, (grad_out, q, k, v, out), lse, call)
-        dq, dk, dv = found or _sum_of_parts(shares, grad_out, grad_lse, q, k, v, out, lse, call)
+        # Programs that share a key head add to the same gradient.
+        apart = not (isinstance(program, ByHeads) and program.mixed(q.shape[1] // k.shape[1]))
+        dq, dk, dv = found or _sum_of_parts(shares, grad_out, grad_lse, q, k, v, out, lse, call, apart=apart)
         if factor != 1:
             dq.mul_(factor)
         return dq.to(dtype), dk.to(dtype), dv.to(dtype)
@@ -111,25 +116,27 @@ def _sum_of_parts(
     out: Tensor,
     lse: Tensor,
     call: Call,
+    *,
+    apart: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(dq, dk, dv), to which each share adds its own."""
+    """(dq, dk, dv), to which each share adds its own; ``apart``: none where another one does."""
     width = q.shape[-1]
     # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
     lse = lse.masked_fill(lse == -math.inf, 0.0)
     if grad_lse is not None:
         grad, q, k, v, out = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
     dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype) for x in (q, k, v))
+    jobs = []
     for part, (one, run) in shares:
         rows, tokens = partial(_part, part.queries, run.query), partial(_part, part.keys, run.key)
         queries = (rows(grad), rows(q), rows(out), rows(lse), rows(dq))
         keys = (tokens(k), tokens(v), tokens(dk), tokens(dv))
-        if not part.whole:
-            rows_backward(_lowered(one), part, queries, keys, call)
-        elif call.check_finite:
-            forward = partial(_whole_forward, one, call)
-            guard.backward(partial(_whole_backward, one, call), forward, queries, keys)
+        if part.whole:
+            route = _route(one, queries[1], keys[0], backward=True)
+            jobs.append(Job(route, queries, keys, partial(_whole_backward, one, route, call)))
         else:
-            _whole_backward(one, call, queries, keys)
+            rows_backward(_lowered(one), part, queries, keys, call)
+    run_jobs(jobs, apart=apart)
     return dq[..., :width], dk[..., :width], dv[..., :width]
 
 
@@ -149,18 +156,32 @@ def _part(place: Callable[[Tensor], Tensor], heads: slice, x: Tensor) -> Tensor:
     return place(x[:, heads])
 
 
-def _whole_forward(program: One, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
-    """Fill out and lse where all queries are there."""
-    route = _route(program, q, k)
+def _whole_forward(route: Route, call: Call, queries: Tensors, keys: Tensors) -> None:
+    """Fill the last two of (q, out, lse), where all queries are there, from (k, v)."""
+    (q, out, lse), (k, v) = queries, keys
+    if call.check_finite:
+        guard.forward(partial(_routed_forward, route, call), q, k, v, out, lse)
+    else:
+        _routed_forward(route, call, q, k, v, out, lse)
+
+
+def _routed_forward(route: Route, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
     if not route.covers:
         _clear(out, lse)
     stages_forward(route.stages, q, k, v, (out, lse), call)
 
 
-def _whole_backward(program: One, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
+def _whole_backward(program: One, route: Route, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
     """Add to dq, dk and dv, the last of each side."""
-    route = _route(program, queries[1], keys[0], backward=True)
-    stages_backward(route.stages, queries, keys, call)
+
+    if not call.check_finite:
+        stages_backward(route.stages, queries, keys, call)
+        return
+
+    def forward(*tensors: Tensor) -> None:
+        _routed_forward(_route(program, queries[1], keys[0]), call, *tensors)
+
+    guard.backward(partial(stages_backward, route.stages, call=call), forward, queries, keys)
 
 
 def _route(program: One, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:

@@ -120,19 +120,48 @@ def backward(
     """dq, dk, dv of one part of a softmax whose whole has the given out and lse; shapes as in ``forward``."""
     if call.softcap is not None:
         return capped.backward(grad, q, k, v, out, lse, mask, capped.Scores(call.scale, call.softcap, causal))
+    tensors = [grad, q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
+    if (swapped := _as_one(tensors)) is not None:  # what the kernel returns is the result, without a copy
+        [views] = _four_dimensional(tensors)
+        parts = _gradients(*views, causal=causal, call=call)
+        dq, dk, dv = (part.transpose(0, 1) if swapped else part for part in parts)
+        return dq.view(q.shape), dk.view(k.shape), dv.view(v.shape)
     dq, dk, dv = (torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (q, k, v))
-    tensors = [grad, q, k, v, out, lse.unsqueeze(-1), dq, dk, dv, *([mask] if mask is not None else [])]
-    for g4, q4, k4, v4, out4, lse4, dq4, dk4, dv4, *mask4 in _four_dimensional(tensors):
-        parts = _BACKWARD(
-            g4, q4, k4, v4, out4, lse4.squeeze(-1), 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale
-        )
-        for target, part in zip((dq4, dk4, dv4), parts, strict=True):
+    for dq4, dk4, dv4, *views in _four_dimensional([dq, dk, dv, *tensors]):
+        for target, part in zip((dq4, dk4, dv4), _gradients(*views, causal=causal, call=call), strict=True):
             target.copy_(part)
     return dq, dk, dv
 
 
+def _gradients(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    mask: Tensor | None = None,
+    *,
+    causal: bool,
+    call: Call,
+) -> tuple[Tensor, Tensor, Tensor]:
+    found: tuple[Tensor, Tensor, Tensor] = _BACKWARD(
+        grad, q, k, v, out, lse.squeeze(-1), 0.0, causal, attn_mask=mask, scale=call.scale
+    )
+    return found
+
+
+def _as_one(tensors: Sequence[Tensor]) -> bool | None:
+    """Where there is one four-dimensional view of the tensors: whether its batch dims are in the other order."""
+    if tensors[0].dim() == 4:
+        return False if tensors[0].numel() else None
+    sizes, _ = _merged(tensors)
+    return sizes[0] < sizes[1] if len(sizes) == 2 and all(sizes) else None
+
+
 def _four_dimensional(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """The tensors, all [batch dims..., rows, columns] with equal batch dims, as views [x, y, rows, columns]."""
+    """The tensors, all [batch dims..., rows, columns] with equal batch dims, as views [x, y, rows, columns]; of the
+    batch dims x is the longest, y the next one."""
     if tensors[0].dim() == 4:
         if tensors[0].numel():
             yield list(tensors)

@@ -33,7 +33,7 @@ from .price import Heads, Price
 from .stages import Batch, Biases, Stage, Stages, stages_backward, stages_forward
 from .views import Gathered, Side
 
-PROBE = 8
+PROBE = 9
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)

@@ -37,13 +37,14 @@ KEPT = 256 << 20
 @dataclass(frozen=True, slots=True)
 class Route:
     """Stages, and their predicted seconds. ``covers``: fresh batches write every row. ``alone``: one kernel call does
-    all of it. ``held``: bytes of masks."""
+    all of it. ``python``: of these seconds, what does not shrink with the heads of a call. ``held``: bytes of masks."""
 
     name: str
     stages: Stages
     covers: bool
     alone: bool
     seconds: float
+    python: float
     held: int
     masks_of: Route | None = None  # whose masks these are parts of
 
@@ -74,7 +75,13 @@ def _orders(program: Program | PairTable, n: int) -> list[Order]:
 
 def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases: Biases) -> Route:
     stages, effort = found
-    return Route(name, stages, *_covered(stages, n), price.seconds(effort), biases.held)
+    return Route(name, stages, *_covered(stages, n), price.seconds(effort), _python(stages, effort, price), biases.held)
+
+
+def _python(stages: Stages, effort: Effort, price: Price) -> float:
+    """Seconds around kernel calls. Diagonals take few heads at a time, and so more calls for more of them."""
+    batches = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    return price.seconds(Effort(batches=batches, launches=effort.launches))
 
 
 def _covered(stages: Stages, n: int) -> tuple[bool, bool]:
@@ -171,8 +178,9 @@ def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: t
 def shortened(route: Route, n: int, price: Price) -> Route:
     """A route for the first n tokens."""
     stages = trimmed(route.stages, n)
-    seconds = price.seconds(Effort.total(_efforts(stages, price)))
-    return Route(route.name, stages, *_covered(stages, n), seconds, held=0, masks_of=route)
+    effort = Effort.total(_efforts(stages, price))
+    seconds, python = price.seconds(effort), _python(stages, effort, price)
+    return Route(route.name, stages, *_covered(stages, n), seconds, python, held=0, masks_of=route)
 
 
 def _efforts(stages: Stages, price: Price) -> Iterator[Effort]:

@@ -54,6 +54,10 @@ class Stage:
 
 Stages: TypeAlias = tuple[Stage | Diagonals, ...]
 
+AT_ONCE = 1 << 20
+"""Elements of gradients that the kernel is asked for at a time, for each thread: few enough to be added up out of the
+cache. There are many, since each tile has some for every key that it reads."""
+
 
 class Biases:
     """Makes the biases of one plan; equal masks share one."""
@@ -146,25 +150,32 @@ def stages_backward(stages: Stages, queries: guard.Queries, keys: guard.Keys, ca
         ks, vs = stage.key.take(k), stage.key.take(v)
         dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)
         for batch in stage.batches:
-            views = BlockViews(stage.query, stage.key, batch.block, groups)
-            query = views.queries(qs)
-            parts = flash.backward(
-                views.queries(grads),
-                query,
-                views.keys(ks),
-                views.keys(vs),
-                views.queries(outs),
-                views.queries(lses).squeeze(-1),
-                _expanded(batch.bias, query),
-                causal=batch.block.triangle,
-                call=call,
-            )
-            views.queries(dqs).add_(parts[0])
-            views.add_to_keys(dks, parts[1])
-            views.add_to_keys(dvs, parts[2])
+            for block in batch.block.portions(_at_once(batch.block, q)):
+                views = BlockViews(stage.query, stage.key, block, groups)
+                query = views.queries(qs)
+                parts = flash.backward(
+                    views.queries(grads),
+                    query,
+                    views.keys(ks),
+                    views.keys(vs),
+                    views.queries(outs),
+                    views.queries(lses).squeeze(-1),
+                    _expanded(batch.bias, query),
+                    causal=block.triangle,
+                    call=call,
+                )
+                views.queries(dqs).add_(parts[0])
+                views.add_to_keys(dks, parts[1])
+                views.add_to_keys(dvs, parts[2])
         stage.query.put_back(dq, dqs)
         stage.key.put_back(dk, dks)
         stage.key.put_back(dv, dvs)
+
+
+def _at_once(block: Block, q: Tensor) -> int:
+    """How many blocks of each head, of q [B, H, N, D], the kernel is asked for at a time."""
+    gradients = q.shape[0] * q.shape[1] * (block.tiles.rows + 2 * block.tiles.keys) * q.shape[3]
+    return max(1, AT_ONCE * torch.get_num_threads() // gradients)
 
 
 def _expanded(bias: Bias | None, query: Tensor) -> Tensor | None:

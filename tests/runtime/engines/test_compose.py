@@ -9,20 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from largest import Largest
 
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
-from patternc.runtime.engines import compose
+from patternc.runtime.engines import compose, single, stages
 from patternc.runtime.engines.blocks import blocks
 from patternc.runtime.engines.compose import ComposeEngine
 from patternc.runtime.engines.engine import Call, Meaning
+from patternc.runtime.engines.machine import assume
 from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.runtime.engines.routes import Route, routes
 from patternc.runtime.errors import EngineError
-from patternc.testing.machines import PLAIN
+from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 
 ENGINE, REFERENCE = ComposeEngine(), ReferenceEngine()
@@ -122,6 +124,31 @@ def test_forward_and_backward_equal_the_reference(name: str, n: int, heads: int,
     exact = REFERENCE.backward(meaning, grad.double(), grad_lse.double(), *double, expected, expected_lse, where)
     for got, want in zip(grads, exact, strict=True):
         torch.testing.assert_close(got, want.float(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("heads", [2, 4])
+@pytest.mark.parametrize("name", ["window", "strided", "fixed", "odd block", "dilated", "both packed"])
+def test_gradients_of_a_block_at_a_time(name: str, heads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, where = _program(name, Tile(32, 16)), Call(0.3)
+    q, grad = torch.randn(2, 2, heads, 200, 8)
+    k, v = torch.randn(2, 2, 2, 200, 8)
+    out, lse = ENGINE.forward(program, q, k, v, where)
+    expected = ENGINE.backward(program, grad, None, q, k, v, out, lse, where)
+    monkeypatch.setattr(stages, "AT_ONCE", 1)
+    monkeypatch.setattr(single, "alone", lambda *_: None)
+    for got, want in zip(ENGINE.backward(program, grad, None, q, k, v, out, lse, where), expected, strict=True):
+        torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+
+
+def test_a_backward_pass_makes_no_large_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of a window have gradients of five times as many keys as there are queries: not of all tiles at once."""
+    monkeypatch.setattr(stages, "AT_ONCE", 1 << 14)
+    program, where = _program("window", Tile(32, 32)), Call(0.3, check_finite=False)
+    q, k, v, grad = (torch.randn(1, 1, 2048, 8) for _ in range(4))
+    out, lse = ENGINE.forward(program, q, k, v, where)
+    with assume(SLOW_TO_MULTIPLY), Largest() as largest:
+        ENGINE.backward(program, grad, None, q, k, v, out, lse, where)
+    assert largest.found == q.numel()
 
 
 def test_a_plan_does_not_grow_with_the_length() -> None:

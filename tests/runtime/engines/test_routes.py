@@ -186,7 +186,7 @@ def test_one_block_of_all_is_right_in_any_layout(layout: str) -> None:
 
 def test_a_single_call_is_taken_unless_another_way_is_surely_faster() -> None:
     def route(name: str, seconds: float, *, alone: bool) -> Route:
-        return Route(name, (), True, alone, seconds, 0)
+        return Route(name, (), True, alone, seconds, 0.0, 0)
 
     one = route("one call", 1.0, alone=True)
     assert [r.name for r in takeable([route("near", 0.95, alone=False), one])] == ["one call", "near"]
