@@ -6,6 +6,9 @@ Prints one line of JSON: per data type the share of its error budget that each r
 The budget is twice the error of eager attention in the same data type, computed as a model would on this device, and
 one more rounding (patternc.testing.agreement). Three calls: a ragged length, a padded batch, one row of decoding. Of
 patterns that learn, one call of a layer: learned_correctness.py.
+
+With --serve, and no pattern, each line of its input holds further arguments, and is answered by such a line. Whatever
+raises ends it: a device that has faulted answers nothing more.
 """
 
 from __future__ import annotations
@@ -13,6 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import learned_correctness
@@ -25,26 +31,35 @@ from patternc.runtime.compiled import Compiled
 from patternc.testing.agreement import NAMES, Eager, Mismatch, agree, budgets, error, results
 
 LENGTH = 1021  # eight tiles of 128, the last ragged
+CALLS = ("whole", "padded", "one row")
 HEAD_DIM = {torch.float32: 64, torch.bfloat16: 128, torch.float16: 128}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", help="of the library")
-    parser.add_argument("pattern")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--engine", choices=["compose", "triton", "auto"], default="compose")
-    parser.add_argument("--dtypes", default="bfloat16,float32")
-    parser.add_argument("-n", "--length", type=int, default=LENGTH)
-    options = parser.parse_args()
-    pattern = pc.load(f"library:{options.file}")[options.pattern].bind()
-    dtypes = [getattr(torch, name) for name in options.dtypes.split(",")]
-    found = {str(dtype).removeprefix("torch."): judge(pattern, options, dtype) for dtype in dtypes}
-    print(json.dumps(found), flush=True)
+    options = _parse(sys.argv[1:])
+    if options.serve:
+        serve(sys.argv[1:])
+    else:
+        print(json.dumps(judged(options)), flush=True)
     if options.device == "cuda":
         # With many of these processes side by side some abort while torch 2.11 ends its threads (seen on an H200:
         # "terminate called without an active exception"), long after the verdict: nothing is left to end.
         os._exit(0)
+
+
+def serve(fixed: Sequence[str]) -> None:
+    """Answer the lines of the input, one after the other."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        print(json.dumps(judged(_parse([*fixed, *shlex.split(line)]))), file=answers, flush=True)
+
+
+def judged(options: argparse.Namespace) -> dict[str, Any]:
+    """What ``judge`` says, by data type."""
+    pattern = pc.load(f"library:{options.file}")[options.pattern].bind()
+    dtypes = [getattr(torch, name) for name in options.dtypes.split(",")]
+    return {str(dtype).removeprefix("torch."): judge(pattern, options, dtype) for dtype in dtypes}
 
 
 def judge(pattern: pc.Pattern, options: argparse.Namespace, dtype: torch.dtype) -> dict[str, Any]:
@@ -67,7 +82,11 @@ def judge(pattern: pc.Pattern, options: argparse.Namespace, dtype: torch.dtype) 
         "padded": (torch.stack([mask, shorter]), {"spans": spans}),
         "one row": (mask[None, -1:], {"query_offset": n - 1}),
     }
-    found = {name: shares(mine, exact, visible.to(device), given) for name, (visible, given) in calls.items()}
+    found = {
+        name: shares(mine, exact, visible.to(device), given)
+        for name, (visible, given) in calls.items()
+        if name in options.calls
+    }
     return {"engine": mine.engine, "calls": found}
 
 
@@ -89,6 +108,25 @@ def shares(mine: Compiled, exact: Compiled, visible: Tensor, arguments: dict[str
     except Mismatch as wrong:
         row["wrong"] = str(wrong)
     return row
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", help="of the library")
+    parser.add_argument("pattern", nargs="?")
+    parser.add_argument("--serve", action="store_true", help="answer lines of further arguments")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--engine", choices=["compose", "triton", "auto"], default="compose")
+    parser.add_argument("--dtypes", default="bfloat16,float32")
+    parser.add_argument("--calls", default=",".join(CALLS), help="some of these, not of a pattern that learns")
+    parser.add_argument("-n", "--length", type=int, default=LENGTH)
+    options = parser.parse_args(arguments)
+    options.calls = options.calls.split(",")
+    if unknown := set(options.calls) - set(CALLS):
+        parser.error(f"no such calls: {', '.join(sorted(unknown))}; there are {', '.join(CALLS)}")
+    if not options.serve and options.pattern is None:
+        parser.error("a file of the library and a pattern of it, or --serve")
+    return options
 
 
 if __name__ == "__main__":

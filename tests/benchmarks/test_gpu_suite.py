@@ -71,6 +71,39 @@ def test_what_has_no_time_left_is_skipped_with_a_word(budget):
     assert subject.left() == 10.0
 
 
+SERVER = """
+import os, sys, time
+for line in sys.stdin:
+    if line == "hang\\n":
+        time.sleep(60)
+    if line == "fault\\n":
+        print("noise", file=sys.stderr)
+        raise SystemExit("the device faulted")
+    if line == "silent\\n":
+        os._exit(3)
+    print(line.strip(), os.getpid(), flush=True)
+"""
+
+
+def test_a_process_is_kept_until_an_item_ends_it(budget):
+    requests = ("first", "second", "fault", "third", "silent", "hang", "fourth")
+    items = [item(budget, each, SERVER, request=each, seconds=3.0 if each == "hang" else 60.0) for each in requests]
+    found = {each.item.name: each for each in budget.Budget.of(120).run(items)}
+    assert [found[each].status for each in requests] == [*["done"] * 2, "failed", "done", "failed", "failed", "done"]
+    assert [found[each].word for each in ("fault", "silent")] == ["the device faulted", "ended with 3"]
+    assert found["hang"].word == "ended after 3 s, before it was done"
+    answers = {each: found[each].text.split() for each in ("first", "second", "third", "fourth")}
+    assert all(answer[0] == name for name, answer in answers.items())
+    pids = [int(answer[1]) for answer in answers.values()]
+    assert pids[0] == pids[1] and len(set(pids)) == 3
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_what_is_asked_when_time_runs_out_is_skipped(budget):
+    [found] = budget.Budget.of(2.0).run([item(budget, "late", SERVER, request="hang")])
+    assert (found.status, found.text) == ("skipped", "") and "before it was done" in found.word
+
+
 def outcome(budget, name, text="", status="done", word=""):
     return budget.Outcome(budget.Item(name, (), 1.0), status, 1.0, text, word)
 
@@ -113,7 +146,7 @@ def measured(found):
 @pytest.mark.parametrize("found, wrong, status", [(4.0, None, 0), (6.0, None, 0), (4.0, "dq is off", 1)])
 def test_report(benchmark_modules, budget, tmp_path, capsys, found, wrong, status):
     gpu = benchmark_modules("gpu")
-    plan = replace(gpu.tiny("compose"), dtypes=("float32",))
+    plan = gpu.tiny("compose")
     correct = [checked(budget, "x", judged(wrong)), checked(budget, "y", {"refused": "P403: a table"})]
     timed = [outcome(budget, "p at 64", measured(found)), outcome(budget, "late", status="skipped", word="no time")]
     path = tmp_path / "gpu.json"
@@ -140,12 +173,14 @@ def test_the_plan_covers_the_library_and_the_targets(benchmark_modules):
     from patternc import library
 
     plan = gpu.full()
-    assert sorted(plan.files) == sorted(library.names()) and plan.dtypes == ("bfloat16", "float32")
+    assert sorted(plan.files) == sorted(library.names()) and list(plan.calls) == ["bfloat16", "float32"]
     wanted = [case.name for case in plan.cases if gpu.H100 in case.goals]
     assert [case.name for case in plan.cases][: len(wanted)] == wanted and len(wanted) == 4
     items = gpu.checks_of(replace(plan, files=("bigbird", "dense")))
-    patterns = [(name, dtype) for name in ("bigbird", "bigbird_causal", "dense") for dtype in plan.dtypes]
+    patterns = [(name, dtype) for dtype in plan.calls for name in ("bigbird", "bigbird_causal", "dense")]
     assert [tuple(each.name.split()) for each in items] == patterns
+    assert {call for calls in plan.calls.values() for call in calls} == {"whole", "padded", "one row"}
+    assert items[0].request == "bigbird bigbird --dtypes bfloat16 --calls 'whole,one row'"
 
 
 def tiny(engine, tmp_path, **environment):
@@ -166,6 +201,7 @@ def test_all_of_it_on_a_cpu(tmp_path, engine):
     document, printed = tiny(engine, tmp_path, **environment)
     verdicts = {row["pattern"]: row["verdict"] for row in document["correctness"]}
     assert verdicts["sliding_window"] == "ok" and verdicts["bigbird"] == "ok"
+    assert {call for row in document["correctness"] for call in row["calls"]} == {"whole", "padded", "one row"}
     timed = {(row["pass"], row["contestant"]) for result in document["results"] for row in result["seconds"]}
     assert {("forward+backward", f"ours, {engine}"), ("forward+backward", "dense")} <= timed
     assert "patterns are right" in printed and not document["left_out"]
