@@ -8,8 +8,9 @@ touched tiles come as at most three ranges, masked before the full ones, full, m
     full     = touched - image of the complement
     before   = partial tiles below some full tile;  after = the other partial tiles
 
-Where the touched or the full tiles of a row are no interval, the hull is taken and masked: never wrong, only work.
-Where even that has too many cases, the outline of the term is (``coarse.py``).
+Where all touched tiles are full they are one range. Where the touched or the full tiles of a row are no interval, the
+hull is taken and masked: never wrong, only work. Where even that has too many cases, the outline of the term is
+(``coarse.py``).
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def _exact_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
     outside = tiles_of(placement.domain - pairs, tile)
     full = touched - outside
     context = known_of(placement, still)
+    if touched <= full and _is_interval(full, swept):
+        return _hull(full, swept, context, masked=False)
     if full.empty or not _is_interval(full, swept) or _within_one(touched, tile, swept):
         return _hull(touched, swept, context, masked=True)
     dims = ("c", still, swept, "K")

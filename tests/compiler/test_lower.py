@@ -150,6 +150,15 @@ def test_terms_of_one_query_order_share_a_kernel() -> None:
     assert [kernel.order.classes for kernel in strided.forward] == [1, 128]
 
 
+@pytest.mark.parametrize("block", [64, 16])
+def test_blocks_that_are_whole_tiles_have_no_mask(block: int) -> None:
+    """Also where few tiles are touched, which would be masked all together."""
+    bound = pc.loads(f"pattern p bidirectional {{ step blocks(local(2), {block}) }}")["p"].bind().bound
+    program = lower(bound.union, bound.direction, "p", Tile(block, block)).program
+    ranges = [span for k in (*program.forward, *program.backward) for sweep in k.sweeps for span in sweep.ranges]
+    assert [span.masked for span in ranges] == [False, False]
+
+
 def test_nearby_diagonals_become_one_term() -> None:
     diagonals = "{ (i, j) : i = j or exists k in 0..11 : i - j = 2^k }"
     lowered = lower(pattern(diagonals).bound.union, Direction.CAUSAL, "logs", Tile(128, 128))
