@@ -19,16 +19,18 @@ from .relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predica
 def fits(program: Program, n: int, bits: int) -> bool:
     """Whether everything at up to n tokens, of either side, fits signed integers of so many bits."""
     # Asked of powers of two: a sequence that grows token by token asks once more each time that it has doubled.
-    return _fits(Pinned(program), 1 << max(0, n - 1).bit_length(), bits) or n <= longest(program, n, bits)
+    return n <= _longest(Pinned(program), 1 << max(0, n - 1).bit_length(), bits)
 
 
 @lru_cache(maxsize=1024)
-def _fits(pinned: Pinned[Program], n: int, bits: int) -> bool:
-    return largest(pinned.program, n) < 1 << (bits - 1)
+def _longest(pinned: Pinned[Program], most: int, bits: int) -> int:
+    return longest(pinned.program, most, bits)
 
 
 def longest(program: Program, most: int, bits: int) -> int:
     """The most tokens, no more than ``most``, up to which everything fits; -1 where no length does."""
+    if largest(program, most) < 1 << (bits - 1):
+        return most
     low, high = -1, most
     while low < high:
         middle = (low + high + 1) // 2

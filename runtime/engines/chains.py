@@ -46,7 +46,7 @@ class Chains:
         if not isinstance(program, ByHeads):
             return Chains((Member(program, None),), None, False, part, tuning)
         # What lists they have is not of one launch.
-        members = tuple(Member(replace(one, table=0), at) for at, one in enumerate(program.programs))
+        members = tuple(Member(_without_table(Pinned(one)), at) for at, one in enumerate(program.programs))
         mixed = program.mixed(q.shape[1] // k.shape[1])
         return Chains(members, _owner_table(program.owners, q.device), mixed, part, tuning)
 
@@ -180,6 +180,12 @@ def _launches(run: KernelRun, q: Tensor) -> Launches:
     split = split_of(run, q) if len(run.members) == 1 else work.WHOLE
     found: Launches = (shared(run, q, split),) if split != work.WHOLE else ()
     return found if split.hi == work.ALL else (*found, run.launch(q, split))
+
+
+@lru_cache(maxsize=256)
+def _without_table(pinned: Pinned[Program]) -> Program:
+    """The same object at every call: what is kept of a program is kept by its identity."""
+    return replace(pinned.program, table=0) if pinned.program.table else pinned.program
 
 
 @lru_cache(maxsize=64)
