@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from .engines.engine import Call
+from .errors import ArgumentError
 from .op import attention, attention_backward, run, run_backward
 
 
@@ -22,10 +24,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, key: str, call: Call) -> tuple[Tenso
         rest = (call.scale, call.query_offset, call.max_seqlen, call.softcap, call.check_finite)
         found: tuple[Tensor, Tensor] = attention(q, k, v, call.spans, call.documents, key, *rest)
         return found
+    _refuse_tangents(q=q, k=k, v=v)
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
         out, lse = _Attention.apply(q, k, v, call.spans, call.documents, key, call)  # type: ignore[no-untyped-call]
         return out, lse
     return run(key, q, k, v, call)
+
+
+def _refuse_tangents(**tensors: Tensor) -> None:
+    """No engine has a forward-mode derivative, and a kernel would pass its tangent over in silence."""
+    if forward_ad._current_level < 0:
+        return
+    for name, tensor in tensors.items():
+        if forward_ad.unpack_dual(tensor).tangent is not None:  # type: ignore[no-untyped-call]
+            raise ArgumentError(name, "a dual tensor (forward-mode differentiation)", "use torch.autograd.grad")
 
 
 def _unwatched(*tensors: Tensor) -> bool:

@@ -22,6 +22,11 @@ _FORWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
 
 
+LANES = 64
+"""Of fewer keys than a vector register holds, at most, the kernel takes a row whose scores are all NaN for one without
+keys: its out is 0."""
+
+
 def bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where the mask is True, -inf elsewhere."""
     return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -math.inf)

@@ -59,7 +59,8 @@ def rows_forward(
     if seen.count == 0:
         return
     run, inside = partial(_attend, seen.mask, call), (q, seen.take(k), seen.take(v), out, lse)
-    if call.check_finite and seen.mask is not None:  # else every row attends to all of these keys
+    # Without a mask every row attends to all of these keys, and what is not finite shows in it.
+    if call.check_finite and (seen.mask is not None or seen.count < flash.LANES):
         guard.forward(run, *inside)
     else:
         run(*inside)

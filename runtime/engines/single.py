@@ -34,7 +34,8 @@ def forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[
     query, key, value = rows_contiguous(q), rows_contiguous(key), rows_contiguous(value)
     found = flash.forward_alone(query, key, value, _added(batch), causal=batch.block.triangle, call=call)
     # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
-    if found is None or (call.check_finite and not guard.finite(k, *found)):
+    hidden = (q, k) if tiles.keys < flash.LANES else (k,)
+    if found is None or (call.check_finite and not guard.finite(*hidden, *found)):
         return None
     return found
 

@@ -94,8 +94,34 @@ def test_nobody_looks_where_that_is_not_asked_for(patterns, monkeypatch):
     unlooked = program(q, k, v, check_finite=False)
     torch.testing.assert_close(unlooked, whole)
     unlooked.sum().backward()
-    # A row of a decoding step attends to all keys that it reads: there is nothing to look for.
-    torch.testing.assert_close(program(q[:, :, 29:], k, v, query_offset=29), whole[:, :, 29:])
+
+
+def test_nobody_looks_at_a_row_of_a_decoding_step(patterns, monkeypatch):
+    """It attends to all keys that it reads: there is nothing to look for."""
+    from patternc.runtime.engines import guard
+
+    program = pc.compile(patterns("dense"), head_dim=8, engine="compose")
+    q, k, v = (torch.randn(1, 2, 70, 8) for _ in range(3))
+    whole = program(q, k, v)
+    monkeypatch.setattr(guard, "finite", lambda *_: pytest.fail("the numbers were summed up"))
+    torch.testing.assert_close(program(q[:, :, 69:], k, v, query_offset=69), whole[:, :, 69:])
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 15, 16, 17, 33, 70])
+@pytest.mark.parametrize("name", ["dense", "both", "window"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_query_of_nan_is_seen_whatever_the_length(patterns, name, n, dtype):
+    """Of fewer keys than a vector register holds torch's kernel takes such a row for one without keys, and gives 0."""
+    program = pc.compile(patterns(name), head_dim=8, dtype=dtype, engine="compose")
+    q, k, v = (torch.randn(1, 1, n, 8).to(dtype) for _ in range(3))
+    for at in {0, n // 2, n - 1}:
+        spoiled = q.clone()
+        spoiled[0, 0, at, 2] = math.nan
+        expected = torch.arange(n) == at
+        for rows, options in ((slice(0, n), {}), (slice(at, at + 1), {"query_offset": at})):
+            out, lse = program(spoiled[:, :, rows], k, v, return_lse=True, **options)
+            assert torch.equal(out[0, 0].isnan().all(-1), expected[rows])
+            assert torch.equal(lse[0, 0].isnan(), expected[rows])
 
 
 @engines

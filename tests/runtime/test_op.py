@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import patternc as pc
 from patternc.runtime import eager, op
+from patternc.runtime.errors import ArgumentError
 
 
 @pytest.fixture
@@ -136,6 +137,17 @@ def test_who_must_see_the_operator_sees_it(inputs, program, operated, watch):
         found = torch.jit.trace(lambda q: program(q, k, v), (q,), check_trace=False)(q)
     assert len(operated) >= 1
     assert torch.equal(torch.Tensor(found), expected)
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_there_is_no_forward_mode(inputs, program, at):
+    """A kernel does not see a tangent: it was lost in silence under triton, and in part under compose."""
+    given = [x.detach() for x in inputs]
+    with torch.autograd.forward_ad.dual_level(), torch.no_grad():
+        assert program(*given).isfinite().all()
+        given[at] = torch.autograd.forward_ad.make_dual(given[at], torch.ones_like(given[at]))
+        with pytest.raises(ArgumentError, match=f"argument '{'qkv'[at]}': a dual tensor .*; use torch.autograd.grad"):
+            program(*given)
 
 
 def test_a_gradient_is_not_differentiated_again(inputs, program):

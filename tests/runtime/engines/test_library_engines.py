@@ -8,6 +8,9 @@ import pytest
 import torch
 from stock import agree, compiled, error, head_dim_of, name_of, pattern_of, results, subjects, tensors
 
+from patternc.compiler.magnitude import fits
+from patternc.compiler.passes.program import Program
+from patternc.runtime.engines.integers import KERNEL
 from patternc.testing.agreement import Eager
 
 N = 133  # two tiles, the last ragged
@@ -33,6 +36,13 @@ def test_compose_equals_the_reference(subject, place):
     inputs = tensors(n, head_dim=head_dim, batch=batch, rows=rows)
     mine, theirs = (compiled(subject, engine, head_dim=head_dim) for engine in ("compose", "reference"))
     agree(results(mine, inputs, **arguments), results(theirs, inputs, **arguments), budget=2e-5)
+
+
+@pytest.mark.parametrize("subject", subjects(), ids=name_of)
+def test_a_million_tokens_fit_the_integers_of_kernels(subject):
+    program = compiled(subject, "compose", head_dim=head_dim_of(subject)).program
+    positional = program if isinstance(program, Program) else program.positional
+    assert positional is None or fits(positional, 1 << 20, KERNEL)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
