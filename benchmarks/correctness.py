@@ -51,6 +51,7 @@ def serve(fixed: Sequence[str]) -> None:
     """Answer the lines of the input, one after the other."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
+    torch.set_num_threads(1)  # there is a process of this kind for each core
     for line in sys.stdin:
         print(json.dumps(judged(_parse([*fixed, *shlex.split(line)]))), file=answers, flush=True)
 
@@ -73,21 +74,23 @@ def judge(pattern: pc.Pattern, options: argparse.Namespace, dtype: torch.dtype) 
         first = refused.diagnostics[0]
         return {"refused": f"{first.code}: {first.message}"}
     exact = pc.compile(pattern, head_dim=head_dim, dtype=torch.float64, engine="reference")
-    padding = min(37, n // 2)
-    mask, shorter = pattern.mask(n), torch.zeros(n, n, dtype=torch.bool)
-    shorter[padding:, padding:] = pattern.mask(n - padding)
-    spans = torch.tensor([[0, n], [padding, n]], dtype=torch.int32, device=device)
-    calls: dict[str, tuple[Tensor, dict[str, Any]]] = {
-        "whole": (mask[None], {}),
-        "padded": (torch.stack([mask, shorter]), {"spans": spans}),
-        "one row": (mask[None, -1:], {"query_offset": n - 1}),
-    }
-    found = {
-        name: shares(mine, exact, visible.to(device), given)
-        for name, (visible, given) in calls.items()
-        if name in options.calls
-    }
+    mask = pattern.mask(n).to(device)
+    found = {name: shares(mine, exact, *_call(name, pattern, mask)) for name in options.calls}
     return {"engine": mine.engine, "calls": found}
+
+
+def _call(name: str, pattern: pc.Pattern, mask: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """Which query sees which key, [1 or B, rows, n], and what a call is given beside q, k and v."""
+    n = len(mask)
+    if name == "whole":
+        return mask[None], {}
+    if name == "one row":
+        return mask[None, -1:], {"query_offset": n - 1}
+    padding = min(37, n // 2)
+    shorter = torch.zeros_like(mask)
+    shorter[padding:, padding:] = pattern.mask(n - padding)
+    spans = torch.tensor([[0, n], [padding, n]], dtype=torch.int32, device=mask.device)
+    return torch.stack([mask, shorter]), {"spans": spans}
 
 
 def shares(mine: Compiled, exact: Compiled, visible: Tensor, arguments: dict[str, Any]) -> dict[str, Any]:
