@@ -38,6 +38,15 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
         raise ArgumentError("q", f"{q.shape[1]} heads, but k has {k.shape[1]}", remedy)
 
 
+def number_of(scale: float | Tensor | None, head_dim: int) -> float:
+    """The scale of a call. Raises ArgumentError where it would be given no gradient."""
+    if scale is None:
+        return head_dim**-0.5
+    if isinstance(scale, Tensor) and scale.requires_grad:
+        raise ArgumentError("scale", "a tensor that needs a gradient", "multiply q by it, and pass scale=1.0")
+    return float(scale)
+
+
 def check_placement(q: Tensor, k: Tensor, call: Call, *, cross: bool) -> None:
     """Where the queries and keys of a call lie, as far as shapes tell. Raises ArgumentError."""
     nq, nk = q.shape[2], k.shape[2]

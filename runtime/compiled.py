@@ -12,7 +12,7 @@ from torch import Tensor
 from ..compiler.lower_learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
-from .arguments import check_placement, check_tensors
+from .arguments import check_placement, check_tensors, number_of
 from .eager import attend
 from .engines.engine import Call, Meaning, check_dtype
 from .engines.or_dense import OrDense
@@ -146,7 +146,7 @@ class Compiled:
         finite unless ``check_finite`` is True, and nowhere looked at if it is False. Raises ArgumentError.
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
-        scale = self.head_dim**-0.5 if scale is None else float(scale)
+        scale = number_of(scale, self.head_dim)
         check = q.device.type == "cpu" if check_finite is None else check_finite
         call = Call(scale, spans, query_offset, documents, max_seqlen, softcap, check)
         check_placement(q, k, call, cross=self.meaning.direction is Direction.CROSS)

@@ -47,6 +47,7 @@ def k_(*shape, **kwargs):
         (q_(2, 4, 6, 8), k_(), k_(), {}, "argument 'query_offset': 0 with 6 queries and 5 keys"),
         (q_(), k_(), k_(), {"query_offset": -1}, "argument 'query_offset': -1"),
         (q_(), k_(), k_(), {"query_offset": 1}, "argument 'query_offset': 1 with 5 queries .* for decode pass Nk - Nq"),
+        (q_(), k_(), k_(), {"scale": torch.ones(1, requires_grad=True)}, "needs a gradient; multiply q by it"),
         (q_(), k_(), k_(), {"scale": float("nan")}, "argument 'scale': nan; pass a finite number"),
         (q_(), k_(), k_(), {"scale": float("-inf")}, "argument 'scale': -inf; pass a finite number"),
         (q_(), k_(), k_(), {"spans": [(0, 5)] * 2}, r"argument 'spans': a list; pass int32 \[2, 2\]"),
