@@ -41,7 +41,7 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
 def number_of(scale: float | Tensor | None, head_dim: int) -> float:
     """The scale of a call. Raises ArgumentError where it would be given no gradient."""
     if scale is None:
-        return head_dim**-0.5
+        return float(head_dim**-0.5)
     if isinstance(scale, Tensor) and scale.requires_grad:
         raise ArgumentError("scale", "a tensor that needs a gradient", "multiply q by it, and pass scale=1.0")
     return float(scale)
