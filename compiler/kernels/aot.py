@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -23,7 +23,6 @@ Target: TypeAlias = Literal["sm_80", "sm_90", "sm_100", "gfx942"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 _ITEMSIZE: Mapping[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
-PLAIN = launch.Variant()
 
 
 class BuildError(RuntimeError):
@@ -58,27 +57,33 @@ def build(
     head_dim: int,
     dtype: Dtype,
     target: Target,
-    variant: launch.Variant = PLAIN,
+    variant: launch.Variant | None = None,
     roles: tuple[launch.Role, ...] = launch.ROLES,
     options: launch.Options | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Per kernel name: ``ttir``, ``ttgir``, ``llir``, ``ptx`` and ``cubin`` (``amdgcn`` and ``hsaco`` on AMD) as text
-    or bytes, and ``report``, a Report. No GPU is needed.
+    or bytes, and ``report``, a Report. No GPU is needed. ``variant``: by default that of ``plain``.
 
     Raises BuildError; ValueError for an unknown target or dtype.
     """
     if target not in TARGETS or dtype not in _ITEMSIZE:
         raise ValueError(f"unknown target {target!r} or dtype {dtype!r}; targets: {', '.join(TARGETS)}")
+    variant = plain(program) if variant is None else variant
     built: dict[str, dict[str, Any]] = {}
     for role in roles:
         for index in range(len(program.backward if role == "backward_key" else program.forward)):
             name, shared = f"{role}_{index}", launch.SHARED_MEMORY[target]
             tile, vector = launch.form(program, role, index)
+            own = replace(variant, delta=variant.delta and index == 0)
             chosen = options or launch.options(role, tile, head_dim, _ITEMSIZE[dtype], shared, vector=vector)
-            built[name] = _compile(
-                getattr(kernels(program, role), name), name, head_dim, dtype, target, variant, chosen
-            )
+            built[name] = _compile(getattr(kernels(program, role), name), name, head_dim, dtype, target, own, chosen)
     return built
+
+
+def plain(program: Program) -> launch.Variant:
+    """What a call on one whole sequence compiles: the first kernel finds delta where it has every row, and takes what a
+    table draws."""
+    return launch.Variant(delta=bool(program.forward) and program.forward[0].order.covers_all, table=program.table > 0)
 
 
 def _compile(

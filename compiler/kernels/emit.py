@@ -24,9 +24,11 @@ from .spell_mask import spell_mask
 
 _LIBRARY = (
     "LOG2_E",
+    "and_then",
     "attend_diagonal",
     "attend_full",
     "attend_kept",
+    "block_at",
     "bundles",
     "complete",
     "edge_block",
@@ -66,6 +68,7 @@ _LIBRARY = (
     "store_gradient",
     "token",
     "vector",
+    "walk_length",
     "whole_blocks",
     "whole_window",
     "within",

@@ -1,9 +1,10 @@
 """The ranges of a kernel: which are walked in one loop, and the functions that bound them.
 
 Compiling a loop takes long, so a kernel has few. Sweeps in a row that read in one order form a *group*. Where a group
-has many unmasked ranges, or many under the mask of one term, these are one *run*: the same loop takes them one after
-the other, as the steps r of a loop around it. Unmasked ranges come first: where one begins at the end of a masked range
-that was just walked, ptxas (CUDA 12.8) mixes up the two loops and waits for every single product of matrices.
+has many unmasked ranges, or many under the mask of one term, these are one *run*: one loop walks them one after the
+other, so that it waits for its first block but once; fans are the steps r of a loop around it. Unmasked ranges come
+first: where one begins at the end of a masked range that was just walked, ptxas (CUDA 12.8) mixes up the two loops and
+waits for every single product of matrices.
 """
 
 from __future__ import annotations
@@ -76,6 +77,18 @@ class Run:
         if len(self.loops) == 1:
             return f"{self.loops[0].name.format(end)}({given})"
         return f"{self.name.format(end)}(r, {given})"
+
+    @property
+    def walk(self) -> bool:
+        """Whether it is several plain ranges."""
+        return len(self.loops) > 1 and not self.fan
+
+    def walked(self, bounds: Iterable[str]) -> Iterator[str]:
+        """The walk over its ranges, which ``bounds`` takes one by one."""
+        yield "walk = ()"
+        yield f"for r in tl.static_range(0, {len(self.loops)}):"
+        yield from (f"    {row}" for row in bounds)
+        yield "    walk = and_then(walk, lo, hi)"
 
     def repeat(self, still: str, lengths: str, body: Iterable[str]) -> Iterator[str]:
         """The body of a range, once for each range and each step of its fan."""

@@ -45,6 +45,11 @@ def _ragged(group: Group) -> bool:
     return not group.order.tiled and any(not run.diagonal for run in group.runs)
 
 
+def _walked(group: Group, run: Run) -> bool:
+    """Whether the ranges of a run are one walk, by one loop."""
+    return run.walk and not group.order.tiled
+
+
 def _visited(group: Group, flags: str, mask: str) -> str:
     """The pairs of a ragged block that are kept; empty where all are. ``flags``: of one range, whether it has the
     block; ``mask``: of one term."""
@@ -75,7 +80,7 @@ def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
                 body = key_diagonals(lo, hi, mask, step)
             else:
                 body = _key_blocks(group.order, run, f"({tile} // {block})", block, step, lengths)
-            yield from run.repeat("I", lengths, body)
+            yield from body if _walked(group, run) else run.repeat("I", lengths, body)
         if _ragged(group):
             yield from _last_keys(group, block, step, lengths)
 
@@ -93,9 +98,14 @@ def _key_blocks(order: Order, run: Run, parts: str, block: str, step: str, lengt
     kept = step.format("kept", " keep,", PRODUCTS)
     full = step.format("full", "", PRODUCTS)
     place = f"    b = j * {block} + tl.arange(0, {block})"
-    yield f"lo = tl.maximum({run.call('lo', 'I', lengths)}, 0) * {parts}"
-    yield f"hi = tl.minimum({run.call('hi', 'I', lengths)} * {parts}, tl.cdiv(count, {block}))"
-    yield "lo, hi = share(lo, hi, SPLIT)"
+    bounds = (
+        f"lo = tl.maximum({run.call('lo', 'I', lengths)}, 0) * {parts}",
+        f"hi = tl.minimum({run.call('hi', 'I', lengths)} * {parts}, tl.cdiv(count, {block}))",
+        "lo, hi = share(lo, hi, SPLIT)",
+    )
+    cut = f"lo, hi, {run.flag} = whole_blocks(lo, hi, 0, whole, {run.flag})"
+    if order.tiled:
+        yield from bounds
     if order.tiled and run.masked is not None:
         yield "for j in range(lo, hi):"
         yield from (place, f"    keep = {keep} & {exist}", f"    {load('j', False)}", f"    {kept}")
@@ -107,8 +117,11 @@ def _key_blocks(order: Order, run: Run, parts: str, block: str, step: str, lengt
         yield "for j in range(tl.maximum(lo, whole), hi):"
         yield from (place, f"    {load('j', False)}", f"    {step.format('kept', f' {exist},', PRODUCTS)}")
     else:
-        yield f"lo, hi, {run.flag} = whole_blocks(lo, hi, 0, whole, {run.flag})"
-        yield "for j in range(lo, hi):"
+        if run.walk:
+            yield from run.walked((*bounds, cut))
+            yield from ("for t in range(0, walk_length(walk)):", "    j = block_at(walk, t)")
+        else:
+            yield from (*bounds, cut, "for j in range(lo, hi):")
         yield from () if run.masked is None else (place, f"    keep = {keep}")
         yield from (f"    {load('j', True)}", f"    {full if run.masked is None else kept}")
 
@@ -151,7 +164,7 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
                 body = query_diagonals(lo, hi, query_head("x", program.lengths[0]), mask, place)
             else:
                 body = _query_blocks(group.order, run, f"({tile} // {block})", block, place, program.lengths)
-            yield from run.repeat("J", lengths, body)
+            yield from body if _walked(group, run) else run.repeat("J", lengths, body)
         if _ragged(group):
             yield from _edge_queries(group, block, place, program.lengths)
 
@@ -168,6 +181,17 @@ def query_head(place: str, queries: str) -> tuple[str, ...]:
     )
 
 
+def _walk_head(queries: str) -> tuple[str, ...]:
+    """The same, over the blocks i of a walk."""
+    return (
+        "size = walk_length(walk)",
+        "for turn in range(0, group * size):",
+        "    head = kv_head if ALONE else kv_head * group + turn // size",
+        "    i = block_at(walk, turn if ALONE else turn % size)",
+        *_head_of_group(queries),
+    )
+
+
 def _head_of_group(queries: str) -> tuple[str, ...]:
     return (
         "    q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)",
@@ -180,12 +204,18 @@ def _query_blocks(order: Order, run: Run, parts: str, block: str, place: str, na
     """The query blocks of one range, of a run those of which every rank has a row. What exists of an order with digits
     is told from rows, so that its blocks are not told apart."""
     lengths = ", ".join(names)
-    yield f"lo = tl.maximum({run.call('lo', 'J', lengths)} * {parts}, begin // {block})"
-    yield f"hi = tl.minimum({run.call('hi', 'J', lengths)} * {parts}, tl.cdiv(end, {block}))"
-    yield "lo, hi = share(lo, hi, SPLIT)"
-    if not order.tiled:
-        yield f"lo, hi, {run.flag} = whole_blocks(lo, hi, low, high, {run.flag})"
-    yield from query_head("i", names[0])
+    bounds = (
+        f"lo = tl.maximum({run.call('lo', 'J', lengths)} * {parts}, begin // {block})",
+        f"hi = tl.minimum({run.call('hi', 'J', lengths)} * {parts}, tl.cdiv(end, {block}))",
+        "lo, hi = share(lo, hi, SPLIT)",
+        *([] if order.tiled else [f"lo, hi, {run.flag} = whole_blocks(lo, hi, low, high, {run.flag})"]),
+    )
+    if run.walk and not order.tiled:
+        yield from run.walked(bounds)
+        yield from _walk_head(names[0])
+    else:
+        yield from bounds
+        yield from query_head("i", names[0])
     keep = "" if run.masked is None else f"keep{run.masked}(qc, a[None, :], b[:, None], {lengths})"
     yield from _query_step(order, block, keep, place, "False" if order.tiled else "owner_ptr is None")
 

@@ -171,7 +171,7 @@ hi = tl.minimum(HOLE_hi({turn}J, c, {step}T, <LENGTHS>) * (HOLE_tile // BLOCK_Q)
 LOAD_QUERIES = """q, do, lse, delta = load_queries(
         q_at, do_at, lse_at, delta_at, i, qc, <FIRST_ROW>, begin, tl.minimum(end, there), q_n, q_d, do_n, do_d,
         HOLE_period, HOLE_count, HOLE_start, HEAD_DIM, BLOCK_D, BLOCK_Q, {})"""
-_HEAD_OF_GROUP = """
+HEAD_OF_GROUP = """
     q_at, do_at = matrix(q_ptr, batch, head, q_b, q_h), matrix(do_ptr, batch, head, do_b, do_h)
     lse_at, delta_at = vector(lse_ptr, batch, head, heads, Nq), vector(delta_ptr, batch, head, heads, Nq)
     there = owned(<QUERIES>, owner_ptr, owner, head)
@@ -181,7 +181,7 @@ HEADS = f"""
 size = tl.maximum(hi - lo, 0)
 for turn in range(lo, lo + group * size):
     head = kv_head if ALONE else kv_head * group + (turn - lo) // size
-    {{place}} = turn if ALONE else lo + (turn - lo) % size{_HEAD_OF_GROUP}"""
+    {{place}} = turn if ALONE else lo + (turn - lo) % size{HEAD_OF_GROUP}"""
 # Likewise, the first and the last block.
 _EDGE_HEADS = f"""
 if owner_ptr is None:
@@ -189,7 +189,7 @@ if owner_ptr is None:
     size = edge_count(edges)
     for turn in tl.range(0, group * size, num_stages=1):
         head = kv_head if ALONE else kv_head * group + turn // size
-        edge, i = edge_block(turn if ALONE else turn % size, edges, low, high){indent(_HEAD_OF_GROUP, "    ")}"""
+        edge, i = edge_block(turn if ALONE else turn % size, edges, low, high){indent(HEAD_OF_GROUP, "    ")}"""
 _KEPT_QUERIES = f"""
     a = i * BLOCK_Q + tl.arange(0, BLOCK_Q)
     keep = {{mask}}

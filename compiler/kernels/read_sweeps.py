@@ -11,6 +11,7 @@ from .edge_forms import Edges
 from .read_integer import ReadError, refuse
 from .read_statements import Statements, integer, name_of, order_of
 from .source_template import Holes, template
+from .walk_forms import WALK, WALKED, of_walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ _Ways: TypeAlias = tuple[Forms, ...]
 def _read_loop(statements: Statements, order: Order, classes: int, ways: _Ways) -> _Found | None:
     """The tile of the swept side and the next loop, over one range or several in turn; None where there is none.
     Diagonals have no tile."""
+    if statements.accept(WALK) is not None:
+        return _read_walk(statements, order, classes, ways)
     several = statements.accept_loop(forms.RANGES)
     if several is None:
         return _read_fan(statements, order, classes, ways, "")
@@ -151,6 +154,34 @@ def _read_loop(statements: Statements, order: Order, classes: int, ways: _Ways) 
     if found is None or body.rest or integer(holes, "ranges") < 1:
         raise refuse(body.owner, "a loop over ranges holds one of each in turn")
     return found[0], replace(found[1], ranges=integer(holes, "ranges"))
+
+
+def _read_walk(statements: Statements, order: Order, classes: int, ways: _Ways) -> _Found:
+    """The loop that walks several ranges one after the other."""
+    several = statements.accept_loop(WALKED)
+    if several is None or order.tiled:
+        raise refuse(statements.owner, "a walk is over several ranges, in an order without digits")
+    holes, each = several
+    for written in ways:
+        if (bounds := each.accept(written.bounds.format(turn=forms.TURN, step=""))) is None:
+            continue
+        head, masked = of_walk(written.plain.masked)
+        cut = each.take(head)
+        body, keep = statements.accept(masked), None
+        if body is not None:
+            keep = name_of(body, "keep")
+        else:
+            body = statements.take(of_walk(written.plain.full)[1])
+        if order_of(body, classes) != order:
+            raise ReadError("generated source: a loop loads in another order than it counts")
+        if name_of(cut, "before") != name_of(cut, "flag"):
+            raise refuse(cut["before"], f"{name_of(cut, 'flag')} is not added to")
+        if each.rest or integer(holes, "ranges") < 1:
+            raise refuse(each.owner, "a walk over ranges takes one of each in turn")
+        loop = ReadLoop(name_of(bounds, "lo"), name_of(bounds, "hi"), keep, flag=name_of(cut, "flag"))
+        whole = written is not ways[0]
+        return integer(bounds, "tile"), replace(loop, whole=whole, ranges=integer(holes, "ranges"))
+    raise refuse(each.owner, "a walk over ranges without bounds")
 
 
 def _read_fan(statements: Statements, order: Order, classes: int, ways: _Ways, turn: str) -> _Found | None:

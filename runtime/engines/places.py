@@ -183,6 +183,32 @@ def whole_blocks(lo, hi, low, high, edges):
 
 
 @triton.jit
+def and_then(walk, lo, hi):
+    """A walk over blocks of several ranges, one after the other, and then over lo..hi-1. Of each range it has what is
+    added to a place of the walk, and the place behind its last."""
+    if len(walk) == 0:
+        return ((lo, tl.maximum(hi - lo, 0)),)
+    else:
+        end = walk[-1][1]
+        return walk + ((lo - end, end + tl.maximum(hi - lo, 0)),)  # noqa: RUF005 - Triton has no stars
+
+
+@triton.jit
+def walk_length(walk):
+    """How many blocks a walk takes."""
+    return walk[-1][1]
+
+
+@triton.jit
+def block_at(walk, at):
+    """The block at a place of a walk."""
+    block = at + walk[0][0]
+    for r in tl.static_range(1, len(walk)):
+        block = tl.where(at < walk[r - 1][1], block, at + walk[r][0])
+    return block
+
+
+@triton.jit
 def edge_count(edges):
     """How many blocks these edges are."""
     return (edges + 1) // 2

@@ -30,6 +30,8 @@ from .memory import (
 )
 from .orders import complete, exists, floordiv, floormod, ranks, token, within
 from .places import (
+    and_then,
+    block_at,
     edge_block,
     edge_count,
     key_block,
@@ -38,6 +40,7 @@ from .places import (
     query_block,
     query_window,
     sequence,
+    walk_length,
     whole_blocks,
     whole_window,
 )
@@ -45,9 +48,11 @@ from .places import (
 __all__ = [
     "LOG2_E",
     "add_product",
+    "and_then",
     "attend_diagonal",
     "attend_full",
     "attend_kept",
+    "block_at",
     "bundles",
     "complete",
     "edge_block",
@@ -88,6 +93,7 @@ __all__ = [
     "store_gradient",
     "token",
     "vector",
+    "walk_length",
     "whole_blocks",
     "whole_window",
     "within",

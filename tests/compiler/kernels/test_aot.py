@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("triton")
 
 import patternc as pc
-from patternc.compiler.kernels.aot import TARGETS, BuildError, build
+from patternc.compiler.kernels.aot import TARGETS, BuildError, build, plain
 from patternc.compiler.kernels.launch import Options, Variant
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
@@ -70,6 +71,19 @@ def test_packed_documents_and_capped_scores() -> None:
     for name, stages in built.items():
         # tanh takes one exp2 of its own for each score.
         assert stages["ptx"].count("ex2.approx") > plain[name]["ptx"].count("ex2.approx")
+
+
+def test_lists_of_blocks() -> None:
+    """What a plain call compiles, with what a table draws and without."""
+    program = replace(CASES["dense_bidirectional"]().program, table=32)
+    assert plain(program) == Variant(delta=True, table=True)
+    listed, without = (
+        build(program, head_dim=16, dtype="bf16", target="sm_80", variant=variant, options=Options(16, 16, 1, 1))
+        for variant in (None, Variant())
+    )
+    assert sorted(listed) == ["backward_key_0", "backward_query_0", "forward_0"]
+    for name, stages in listed.items():
+        assert stages["ptx"].count("mma.sync") > without[name]["ptx"].count("mma.sync")
 
 
 def test_rows_and_columns_are_not_multiplied_as_matrices() -> None:

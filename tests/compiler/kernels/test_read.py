@@ -141,6 +141,25 @@ def test_every_dropped_loop_is_seen(name: str) -> None:
             read("\n".join(lines[:at] + lines[end:]))
 
 
+WALKS = [
+    ("a range left out", "static_range(0, 3)", "static_range(0, 2)"),
+    ("no range added", "        walk = and_then(walk, lo, hi)\n", ""),
+    ("a walk that goes on", "    walk = ()\n", ""),
+    ("another place", "block_at(walk, t)", "block_at(walk, t + 1)"),
+    ("another head", "block_at(walk, turn if ALONE else turn % size)", "block_at(walk, turn)"),
+    ("another length", "for t in range(0, walk_length(walk))", "for t in range(1, walk_length(walk))"),
+    ("a ragged block not noted", "lo, hi, full = whole_blocks(lo, hi, 0, whole, full)", "lo, hi, full = lo, hi, full"),
+]
+
+
+@pytest.mark.parametrize("old, new", [pytest.param(old, new, id=name) for name, old, new in WALKS])
+def test_a_changed_walk_is_refused(old: str, new: str) -> None:
+    text = emit(CASES["pieces"]().program)
+    assert old in text
+    with pytest.raises(ReadError):
+        read(text.replace(old, new))
+
+
 LISTED = [
     ("an order", "first, n, k_n, k_d, v_n, v_d, 1, 1, 0, HEAD", "first, n, k_n, k_d, v_n, v_d, 16, 1, 0, HEAD"),
     ("a list of another block", "block * (BLOCK_Q // PACK) // 32", "block * (BLOCK_Q // PACK) // 16"),
