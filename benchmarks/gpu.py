@@ -33,7 +33,7 @@ import patternc as pc
 from patternc import library
 
 HERE = Path(__file__).parent
-SLOW = ("logsparse", "longnet")
+SLOW = ("logsparse", "radial", "longnet")
 """Files that take long to compile: they begin first, so that nothing waits for them at the end."""
 
 OK, WRONG, REFUSED = "ok", "WRONG", "refused"
