@@ -43,7 +43,7 @@ def tiled(COUNT):
 @triton.constexpr_function
 def residues(PERIOD, COUNT, CLASSES):
     """Whether the classes of an order are the residues of all tokens, of which neighbours have different ones."""
-    return COUNT == 1 and CLASSES == PERIOD and CLASSES > 1
+    return isinstance(COUNT, int) and COUNT == 1 and CLASSES == PERIOD and CLASSES > 1
 
 
 @triton.constexpr_function

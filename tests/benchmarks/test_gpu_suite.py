@@ -176,11 +176,13 @@ def test_the_plan_covers_the_library_and_the_targets(benchmark_modules):
     assert sorted(plan.files) == sorted(library.names()) and list(plan.calls) == ["bfloat16", "float32"]
     wanted = [case.name for case in plan.cases if gpu.H100 in case.goals]
     assert [case.name for case in plan.cases][: len(wanted)] == wanted and len(wanted) == 4
-    items = gpu.checks_of(replace(plan, files=("bigbird", "dense")))
-    patterns = [(name, dtype) for dtype in plan.calls for name in ("bigbird", "bigbird_causal", "dense")]
+    items = gpu.checks_of(replace(plan, files=("bigbird", "dense", "logsparse")))
+    slow = ("logsparse", "logsparse_local", "logsparse_restart")
+    patterns = [(name, dtype) for dtype in plan.calls for name in slow]
+    patterns += [(name, dtype) for dtype in plan.calls for name in ("bigbird", "bigbird_causal", "dense")]
     assert [tuple(each.name.split()) for each in items] == patterns
     assert {call for calls in plan.calls.values() for call in calls} == {"whole", "padded", "one row"}
-    assert items[0].request == "bigbird bigbird --dtypes bfloat16 --calls 'whole,one row'"
+    assert items[6].request == "bigbird bigbird --dtypes bfloat16 --calls 'whole,one row'"
 
 
 def tiny(engine, tmp_path, **environment):

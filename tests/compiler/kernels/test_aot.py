@@ -53,6 +53,17 @@ def test_every_program_compiles(name: str) -> None:
     )
 
 
+def test_an_order_with_digits_compiles() -> None:
+    """Its count is a tuple, which Triton compares otherwise than Python does."""
+    window = "{ (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }"
+    bound = pc.loads(f"pattern boxes causal grid(y, x = 64) {{ step {window} }}")["boxes"].bind().bound
+    program = lower(bound.union, bound.direction, bound.name, Tile(32, 32)).program
+    assert any(kernel.order.tiled for kernel in program.forward)
+    options = Options(32, 32, 2, 1)
+    for variant in (Variant(), Variant(spans=True, split=True, pack=2)):
+        assert build(program, head_dim=16, dtype="bf16", target="sm_80", variant=variant, options=options)
+
+
 def test_one_kernel() -> None:
     """Also a head dimension that is no power of two, padded batches and fp32."""
     program = CASES["dense_causal"]().program
