@@ -1,7 +1,8 @@
 """The compose engine: a program as views and gathered tokens through torch's flash attention, merged by LSE.
 
 It needs no compiler and no GPU, and trains on a CPU. Of the ways to run a whole sequence (``routes.py``), the one that
-is predicted to be fastest on this machine is taken; queries of a part of a sequence run by ``rows.py``.
+is predicted to be fastest on this machine is taken, for some heads on each thread (``pieces.py``); queries of a part of
+a sequence run by ``rows.py``.
 """
 
 from __future__ import annotations

@@ -76,9 +76,8 @@ def one_thread() -> Iterator[None]:
     """torch's operations on this thread, and on no other, take one thread. Only where ``size`` is above 1."""
     library = _library()
     assert library is not None
-    before = (
-        torch.get_num_threads()
-    )  # asked first: a thread takes over the setting of the process when it is first asked
+    # Asked before it is set: a thread takes over the number of the process when it is first asked.
+    before = torch.get_num_threads()
     library.omp_set_num_threads(1)
     mkl = library.MKL_Set_Num_Threads_Local(1)
     try:

@@ -29,6 +29,9 @@ MOST_UNEVEN = 1.2
 """Where the busiest thread has more than so many times its part, torch's own threads are as fast: they share out each
 operation evenly."""
 
+MOST_PYTHON = 0.75
+"""Of the predicted seconds. In Python threads take turns: beyond this they mostly wait for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -46,8 +49,7 @@ def run_jobs(jobs: Sequence[Job], *, apart: bool) -> None:
     if apart and threads > 1 and total >= WORTH_SHARING:
         parts = sorted(_parts(jobs, threads), key=lambda part: -part.seconds)
         even = busiest((part.seconds for part in parts), threads) <= MOST_UNEVEN * total / threads
-        # Threads take turns in Python.
-        if even and sum(part.python for part in parts) <= total:
+        if even and sum(part.python for part in parts) <= MOST_PYTHON * total:
             crew.share_out([part.task for part in parts], threads)
             return
     for job in jobs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -79,9 +79,13 @@ def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
-    """Seconds around kernel calls. Diagonals take few heads at a time, and so more calls for more of them."""
-    batches = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
-    return price.seconds(Effort(batches=batches, launches=effort.launches))
+    """Seconds around the calls of blocks, and around the operations of a diagonal for one key head: more of these are
+    taken together as far as they are few elements."""
+    one = replace(price, heads=replace(price.heads, batch=1, keys=1))
+    diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
+    blocks = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
+    return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
 
 def _covered(stages: Stages, n: int) -> tuple[bool, bool]:

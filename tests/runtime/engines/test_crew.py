@@ -124,6 +124,24 @@ def test_modes_are_those_of_the_caller(inference: bool) -> None:
     assert seen == [(inference, torch.bfloat16)] * THREADS + [(inference, torch.float32)] * THREADS
 
 
+def test_calls_from_several_threads() -> None:
+    """Each is done when it returns, whichever helpers it had."""
+    done: list[list[int]] = [[] for _ in range(6)]
+    ends: list[int] = []
+
+    def call(mine: list[int]) -> None:
+        torch.set_num_threads(THREADS)
+        crew.share_out([lambda number=number: mine.append(number) for number in range(50)], THREADS)  # type: ignore[misc]
+        ends.append(len(mine))
+
+    threads = [threading.Thread(target=call, args=(mine,)) for mine in done]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert ends == [50] * 6 and all(sorted(mine) == list(range(50)) for mine in done)
+
+
 def test_where_torch_obeys_nobody_there_is_no_crew(monkeypatch: pytest.MonkeyPatch) -> None:
     crew._library.cache_clear()
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
