@@ -28,6 +28,10 @@ from .full import seem_full
 from .placement import SPACE, Placement
 from .program import NATURAL, Fan, Range, Tile
 
+MOST_STRIDES = 2
+"""Rows, and planes of them: of rows in planes in a space few would be in a window of all that lie between the first and
+the last, and each is a step of a loop."""
+
 _OPERATIONS = 200_000
 """For the intervals along all axes."""
 
@@ -104,7 +108,7 @@ def _grains(placement: Placement, tile: Tile) -> Iterator[int]:
 def _by_rows(placement: Placement, tile: Tile, still: str, grain: int) -> Iterator[Range]:
     row = placement.row
     strides = [row, *(m for m in placement.pairs.moduli if m > row)]  # of a row, a plane, ...
-    if Digits.of([*placement.pairs.moduli, *strides]) is None:
+    if len(strides) > MOST_STRIDES or Digits.of([*placement.pairs.moduli, *strides]) is None:
         return
     size, swept = (tile.query, tile.key) if still == "I" else (tile.key, tile.query)
     found = _intervals(placement, placement.pairs, _axes(strides, grain, size, still))
@@ -159,13 +163,15 @@ def _coordinates(axis: _Axis) -> str:
 
 
 def _intervals(placement: Placement, pairs: IntegerSet, axes: Sequence[_Axis]) -> list[_Interval] | None:
-    """Of all pairs that exist the intervals along each axis; None where one has no ends or is hard to find."""
+    """The intervals along each axis of pairs in natural order; None where one has no ends or is hard to find."""
     queries, keys = quote(placement.lengths[0]), quote(placement.lengths[-1])
     there = IntegerSet.parse(SPACE, f"0 <= v_a < {queries} and 0 <= v_b < {keys}", placement.lengths)
     found = []
     try:
         with budget(_OPERATIONS):
-            pairs = pairs & there if any(map(pairs.involves, placement.lengths)) else pairs
+            # What boxes touch beyond the end are boxes that are there; rows of tokens are not.
+            if pairs is placement.tokens or any(map(pairs.involves, placement.lengths)):
+                pairs = pairs & there
             for axis in axes:
                 seen = pairs.image(("x", "y"), _coordinates(axis))
                 known = there.image(("x",), f"v_x = {axis.own} and v_x >= 0")

@@ -97,8 +97,7 @@ def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     if _within_reach(lambda: few_differences(natural)):
         yield (replace(natural, diagonal=True),)
     existing = natural.pairs & natural.existing
-    # The longest first: of equal prices a fan over fewer rows is taken.
-    rows = [modulus for modulus in reversed(formula.moduli) if tile.key < modulus <= LONGEST_PERIOD]
+    rows = [modulus for modulus in formula.moduli if tile.key < modulus <= LONGEST_PERIOD]
     for row in rows:
         yield (replace(natural, row=row),)
         for outer in (other for other in rows if other > row and other % row == 0):
