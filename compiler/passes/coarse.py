@@ -63,7 +63,7 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
         return ()
     length = max(LENGTH, *(PERIODS * m for m in (0, *placement.pairs.moduli) if m <= LENGTH))
     count = partial(count_range, placement=placement, tile=tile, n=length, still=still)
-    along = by_axes(placement, tile, still)
+    along = _along(placement, tile, still, count)
     if along is not None and _suffices(along, placement, tile, still, swept, count):
         found = [along]
     else:
@@ -71,7 +71,9 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
         found = [_fewest(ways, view, count) for ways in _ways(view, placement, tile, still, swept)]
         if along is not None and count(along) < sum(map(count, found)):
             found = [along]
-    return tuple(replace(span, masked=not only_full(span, placement, tile, still, length)) for span in found)
+    return tuple(
+        replace(span, masked=span.masked and not only_full(span, placement, tile, still, length)) for span in found
+    )
 
 
 def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
@@ -79,10 +81,22 @@ def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     if (placement.pairs & placement.existing).empty:
         return ()
     count = partial(count_range, placement=placement, tile=tile, n=LENGTH, still="I")
-    along = by_axes(placement, tile, "I")
+    along = _along(placement, tile, "I", count)
     if along is not None and _suffices(along, placement, tile, "I", "J", count):
         return (along,)
     return tuple(_at_a_glance(placement, tile, "I", "J"))
+
+
+def _along(placement: Placement, tile: Tile, still: str, count: Callable[[Range], int]) -> Range | None:
+    """Of the ways to write the tiles along the axes of a grid the first that needs no mask, or that of the fewest."""
+    best: tuple[int, Range] | None = None
+    for way in by_axes(placement, tile, still):
+        if not way.masked:
+            return way
+        tiles = count(way)
+        if best is None or tiles < best[0]:
+            best = tiles, way
+    return None if best is None else best[1]
 
 
 def _suffices(
@@ -90,7 +104,7 @@ def _suffices(
 ) -> bool:
     """Whether tiles along the axes of a grid need no outline beside them: of many pieces it is long to find, and never
     much better than at a glance."""
-    if len(placement.pairs.disjuncts()) > MOST_PIECES:
+    if not along.masked or (placement.tokens is not None and len(placement.pairs.disjuncts()) > MOST_PIECES):
         return True
     return 2 * count(along) <= sum(map(count, _at_a_glance(placement, tile, still, swept)))
 

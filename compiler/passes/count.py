@@ -15,6 +15,9 @@ from .program import Order, Range, Tile, range_variables
 
 Ends: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
+_AT_ONCE = 1 << 17
+"""So many tiles of the steps of a fan are evaluated together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visits:
@@ -70,15 +73,18 @@ def bounds(
     """
     values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **length_values(n, nk)}
     if span.fan is None:
-        return {0: _clipped(span, values, tiles, other_tiles)}
+        return {0: _clipped(span, values, (tiles,), other_tiles)}
     first, last = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.fan.first, span.fan.last))
+    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)))
     found: dict[int, Ends] = {}
-    for step in range(int(first.min(initial=0)), int(last.max(initial=0))):
-        lo, hi = _clipped(span, values | {"d": step}, tiles, other_tiles)
-        found[step] = lo, np.where((first <= step) & (step < last), hi, lo)
+    for some in np.array_split(steps, -(-len(steps) * tiles // _AT_ONCE) or 1):
+        at = some[:, None]
+        lo, hi = _clipped(span, values | {"d": at}, (len(some), tiles), other_tiles)
+        hi = np.where((first <= at) & (at < last), hi, lo)
+        found |= {int(step): (lo[place], hi[place]) for place, step in enumerate(some)}
     return found
 
 
-def _clipped(span: Range, values: dict[str, Any], tiles: int, most: int) -> Ends:
-    lo, hi = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.lo, span.hi))
+def _clipped(span: Range, values: dict[str, Any], shape: tuple[int, ...], most: int) -> Ends:
+    lo, hi = (np.broadcast_to(evaluate(end, values, np), shape) for end in (span.lo, span.hi))
     return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, most))

@@ -27,12 +27,12 @@ def only_full(span: Range, placement: Placement, tile: Tile, still: str, n: int)
     """Whether each pair of existing ranks in the tiles of the range belongs to the placement, at every length."""
     try:
         with budget(_OPERATIONS):
-            return _seem_full(span, placement, tile, still, n) and _are_full(span, placement, tile, still)
+            return seem_full(span, placement, tile, still, n) and _are_full(span, placement, tile, still)
     except BudgetExceeded:
         return False
 
 
-def _seem_full(span: Range, placement: Placement, tile: Tile, still: str, n: int) -> bool:
+def seem_full(span: Range, placement: Placement, tile: Tile, still: str, n: int) -> bool:
     """Whether some whole tiles of the first class, at length n, are full."""
     a, b = np.arange(tile.query)[:, None], np.arange(tile.key)[None, :]
     for query_tile, key_tile in _some_tiles(span, placement, tile, still, n):

@@ -104,7 +104,7 @@ class Range:
     diagonal: bool = False
 
 
-def on_diagonals(span: Range) -> Predicate:
+def on_diagonals(span: Range) -> All:
     """The pairs that a range of diagonals holds, at some step of its fan: over a and b and the names of its ends."""
     difference = Binary("-", Var("b"), Var("a"))
     parts = (Compare("<=", span.lo, difference), Compare("<", difference, span.hi))

@@ -183,6 +183,36 @@ def substitute(node: Node, values: Mapping[str, Expr]) -> Node:
     return found
 
 
+def joined(node: Node) -> Node:
+    """The same with divisions of quotients as one: floor(floor(x / p) / q) is floor(x / (p * q))."""
+
+    def go(node: Any) -> Any:
+        match node:
+            case Const() | Var():
+                return node
+            case Binary(operator, left, right):
+                left, right = go(left), go(right)
+                match operator, left, right:
+                    case "//", Binary("//", inner, Const(p)), Const(q):
+                        return Binary("//", inner, Const(p * q))
+                    case "%", Binary("//", inner, Const(p)), Const(q):
+                        return Binary("-", left, Binary("*", right, Binary("//", inner, Const(p * q))))
+                return Binary(operator, left, right)
+            case Select(condition, then, otherwise):
+                return Select(go(condition), go(then), go(otherwise))
+            case Compare(operator, left, right):
+                return Compare(operator, go(left), go(right))
+            case All(parts):
+                return All(tuple(go(part) for part in parts))
+            case AnyOf(parts):
+                return AnyOf(tuple(go(part) for part in parts))
+            case _:
+                assert_never(node)
+
+    found: Node = go(node)
+    return found
+
+
 def variables(expr: Expr | Predicate) -> frozenset[str]:
     """The names that occur."""
     match expr:

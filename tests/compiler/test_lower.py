@@ -29,8 +29,8 @@ def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) ->
             for cls in range(term.query.classes):
                 key_class = (cls + term.shift) % term.key.classes
                 sides = {
-                    "I": (term.query, cls, program.tile.query),
-                    "J": (term.key, key_class, program.tile.key),
+                    "I": (term.query, cls, (term.tile or program.tile).query),
+                    "J": (term.key, key_class, (term.tile or program.tile).key),
                 }
                 tiles = {name: tile_count(order, c, n, size) for name, (order, c, size) in sides.items()}
                 swept = "J" if still == "I" else "I"
@@ -51,8 +51,9 @@ def _count(
 ) -> None:
     term, n = program.terms[index], len(counts)
     key_class = (cls + term.shift) % term.key.classes
-    for a in range(query_tile * program.tile.query, (query_tile + 1) * program.tile.query):
-        for b in range(key_tile * program.tile.key, (key_tile + 1) * program.tile.key):
+    tile = term.tile or program.tile
+    for a in range(query_tile * tile.query, (query_tile + 1) * tile.query):
+        for b in range(key_tile * tile.key, (key_tile + 1) * tile.key):
             i, j = term.query.token(cls, a), term.key.token(key_class, b)
             keep = not masked or evaluate(term.keep, {"a": a, "b": b, "c": cls, "n": n})
             if i < n and j < n and keep:
