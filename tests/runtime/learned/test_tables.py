@@ -155,7 +155,7 @@ def test_sinks_and_a_captured_graph() -> None:
 def test_lists_are_made_once_and_hold_nothing_in_vain() -> None:
     program = both("blocky")[0].program
     q, k, _ = tensors(N)
-    (first, _), (again, _) = (table_parts.parts_of(program, "compose", q, k, Call(1.0)) for _ in range(2))
+    (first, *_), (again, *_) = (table_parts.parts_of(program, "compose", q, k, Call(1.0)) for _ in range(2))
     assert first.lists[0] is again.lists[0]
     pairs = seeded.drawn(np.arange(N)[:, None], np.arange(N)[None], N, 2, 8, 0, causal=False)
     a, b = (x // 8 for x in np.mgrid[:N, :N])
