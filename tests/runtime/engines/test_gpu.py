@@ -1,4 +1,4 @@
-"""Every stock pattern, scaled down, on a GPU against the reference. Run by `make gpu`; not yet run on any card."""
+"""Every stock pattern, scaled down, on a GPU against the reference. docs/gpu.md says how."""
 
 from __future__ import annotations
 
