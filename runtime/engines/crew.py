@@ -3,9 +3,11 @@
 torch shares every operation out among its threads by itself, and waits for the last of them at its end. Of many small
 operations two threads then save little, where one half of the tasks on each core saves half of the time.
 
-How many threads torch takes is set for the whole process by ``torch.set_num_threads``, which new threads read. OpenMP
-and MKL have a count for each thread besides, which is what torch reads at every operation, and that alone is set here:
-nobody else is touched. Where torch runs on something else (macOS, Windows, builds without MKL), there is no crew.
+The threads are those of OpenMP, which are torch's own: after each operation they wait in a loop for the next one, for
+milliseconds, and threads beside them would find every core taken. How many of them torch takes for an operation is set
+for the whole process by ``torch.set_num_threads``, which new threads read. OpenMP and MKL have a count for each thread
+besides, which is what torch reads at every operation, and that alone is set here: nobody else is touched. Where torch
+runs on something else (macOS, Windows, builds without MKL), there is no crew.
 """
 
 from __future__ import annotations
@@ -14,8 +16,7 @@ import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -23,6 +24,12 @@ from typing import TypeAlias
 import torch
 
 Task: TypeAlias = Callable[[], None]
+
+_BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+"""What every thread of a parallel region runs."""
+
+_forked: list[bool] = []
+"""Not empty in a forked child, which has none of OpenMP's threads, and where OpenMP would wait for them for ever."""
 
 
 def size() -> int:
@@ -38,37 +45,30 @@ def share_out(tasks: Iterable[Task], threads: int) -> None:
     The first exception ends it: no further task begins, and it is raised when those that have begun are done.
     """
     todo, modes = deque(tasks), _Modes.here()
+    failed: list[BaseException] = []
 
-    def work() -> None:
-        with one_thread():
-            try:
+    def work(_: object) -> None:
+        try:
+            with modes.entered(), one_thread():
                 while True:
                     try:
                         task = todo.popleft()
                     except IndexError:
                         return
                     task()
-            except BaseException:
-                todo.clear()
-                raise
+        except BaseException as error:  # noqa: BLE001 - nothing may pass through the frames of OpenMP
+            todo.clear()
+            failed.append(error)
 
-    def help_out() -> None:
-        with modes.entered():
-            work()
-
-    helpers: list[Future[None]] = []
-    try:
-        # Where no thread can be started (the interpreter ends), all is done here.
-        with suppress(RuntimeError):
-            helpers += (_pool().submit(help_out) for _ in range(min(threads, len(todo)) - 1))
-        work()
-    finally:
-        todo.clear()
-        # Helpers that have not come to it have nothing left to do, and are not waited for.
-        helpers = [helper for helper in helpers if not helper.cancel()]
-        wait(helpers)
-    for helper in helpers:
-        helper.result()
+    library = _library()
+    if library is None or len(todo) < 2:
+        for task in todo:
+            task()
+        return
+    body = _BODY(work)
+    library.GOMP_parallel(body, None, min(threads, len(todo)), 0)
+    if failed:
+        raise failed[0]
 
 
 @contextmanager
@@ -90,11 +90,11 @@ def one_thread() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
     """What sets the counts of a thread, found where torch itself finds it; None unless torch obeys."""
-    if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]  # another BLAS has its own threads
+    if _forked or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]  # another BLAS has its own
         return None
     library, before = ctypes.CDLL(torch._C.__file__), torch.get_num_threads()
     try:
-        omp, _ = library.omp_set_num_threads, library.MKL_Set_Num_Threads_Local
+        omp, _, _ = library.omp_set_num_threads, library.MKL_Set_Num_Threads_Local, library.GOMP_parallel
     except AttributeError:
         return None
     omp(1)
@@ -103,15 +103,13 @@ def _library() -> ctypes.CDLL | None:
     return library if obeyed else None
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    """Its threads start as they are needed, and wait for the next call."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="patternc")
+def _in_a_child() -> None:
+    _library.cache_clear()
+    _forked.append(True)
 
 
 if hasattr(os, "register_at_fork"):
-    # A child has none of these threads.
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_in_a_child)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ MOST_ELEMENTS = 1 << 20
 """Of the queries of a piece, unless one head has more: what is computed of a larger one leaves the cache before it is
 read again, and takes new pages of memory from the system."""
 
-WORTH_SHARING = 2e-3
+WORTH_SHARING = 8e-3
 """Predicted seconds. To share out what is shorter takes as long as it saves."""
 
 MOST_UNEVEN = 1.2

@@ -175,8 +175,9 @@ assert torch.get_num_threads() == elsewhere() == 3
 child = os.fork()
 if child == 0:
     try:
-        meet()
-        os._exit(0 if torch.get_num_threads() == 3 else 3)
+        done = []
+        crew.share_out([lambda: done.append(1)] * 3, 3)
+        os._exit(0 if crew.size() == 1 and len(done) == 3 and torch.get_num_threads() == 3 else 3)
     finally:
         os._exit(4)
 _, status = os.waitpid(child, 0)
@@ -187,7 +188,7 @@ assert torch.get_num_threads() == elsewhere() == 3
 
 
 def test_where_nobody_set_a_number_and_in_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child has a crew of its own. The number comes from the environment, and was never set."""
+    """A child has none of OpenMP's threads, and no crew. The number comes from the environment, and was never set."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "3")
     monkeypatch.setenv("MKL_DYNAMIC", "FALSE")  # else no more than there are cores
