@@ -34,7 +34,7 @@ from .passes.program import Program, Tile
 
 _FORMAT = "patternc program 1"
 _ROOMS = ("kernels", "passes", "relations")
-_FILES = ("cache.py", "ceiling.py", "confirm.py", "lower.py", "runnable.py", "stored.py")
+_FILES = ("cache.py", "ceiling.py", "confirm.py", "lower.py", "ranks.py", "runnable.py", "stored.py")
 _FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
 
 

@@ -47,17 +47,23 @@ def share_out(tasks: Iterable[Task], threads: int) -> None:
     todo, modes = deque(tasks), _Modes.here()
     failed: list[BaseException] = []
 
-    def work(_: object) -> None:
+    def work() -> None:
+        while True:
+            try:
+                task = todo.popleft()
+            except IndexError:
+                return
+            task()
+
+    def body(_: object) -> None:
         try:
             with modes.entered(), one_thread():
-                while True:
-                    try:
-                        task = todo.popleft()
-                    except IndexError:
-                        return
-                    task()
+                try:
+                    work()
+                except BaseException:
+                    todo.clear()  # at once: the others go on meanwhile
+                    raise
         except BaseException as error:  # noqa: BLE001 - nothing may pass through the frames of OpenMP
-            todo.clear()
             failed.append(error)
 
     library = _library()
@@ -65,8 +71,7 @@ def share_out(tasks: Iterable[Task], threads: int) -> None:
         for task in todo:
             task()
         return
-    body = _BODY(work)
-    library.GOMP_parallel(body, None, min(threads, len(todo)), 0)
+    library.GOMP_parallel(_BODY(body), None, min(threads, len(todo)), 0)
     if failed:
         raise failed[0]
 
