@@ -46,7 +46,7 @@ KIND = "launch"
 LEAST_KEYS = 1024
 """Shorter sequences are over before a clock tells candidates apart: they run as the table says."""
 
-_LIBRARY = ("joining.py", "lanes.py", "memory.py", "orders.py", "places.py", "tiles.py")
+_LIBRARY = ("block_math.py", "joining.py", "lanes.py", "memory.py", "orders.py", "places.py", "tiles.py")
 
 
 @dataclass(eq=False)
