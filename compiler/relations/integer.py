@@ -7,7 +7,7 @@ infinity, as in Python; a generated kernel may print C's operators only where no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, assert_never
 
@@ -161,23 +161,7 @@ def substitute(node: Node, values: Mapping[str, Expr]) -> Node:
     """The expression or predicate with others in place of some variables."""
 
     def go(node: Any) -> Any:
-        match node:
-            case Const():
-                return node
-            case Var(name):
-                return values.get(name, node)
-            case Binary(operator, left, right):
-                return Binary(operator, go(left), go(right))
-            case Select(condition, then, otherwise):
-                return Select(go(condition), go(then), go(otherwise))
-            case Compare(operator, left, right):
-                return Compare(operator, go(left), go(right))
-            case All(parts):
-                return All(tuple(go(part) for part in parts))
-            case AnyOf(parts):
-                return AnyOf(tuple(go(part) for part in parts))
-            case _:
-                assert_never(node)
+        return values.get(node.name, node) if isinstance(node, Var) else _rebuilt(node, go)
 
     found: Node = go(node)
     return found
@@ -187,30 +171,34 @@ def joined(node: Node) -> Node:
     """The same with divisions of quotients as one: floor(floor(x / p) / q) is floor(x / (p * q))."""
 
     def go(node: Any) -> Any:
-        match node:
-            case Const() | Var():
-                return node
-            case Binary(operator, left, right):
-                left, right = go(left), go(right)
-                match operator, left, right:
-                    case "//", Binary("//", inner, Const(p)), Const(q):
-                        return Binary("//", inner, Const(p * q))
-                    case "%", Binary("//", inner, Const(p)), Const(q):
-                        return Binary("-", left, Binary("*", right, Binary("//", inner, Const(p * q))))
-                return Binary(operator, left, right)
-            case Select(condition, then, otherwise):
-                return Select(go(condition), go(then), go(otherwise))
-            case Compare(operator, left, right):
-                return Compare(operator, go(left), go(right))
-            case All(parts):
-                return All(tuple(go(part) for part in parts))
-            case AnyOf(parts):
-                return AnyOf(tuple(go(part) for part in parts))
-            case _:
-                assert_never(node)
+        match found := _rebuilt(node, go):
+            case Binary("//", Binary("//", inner, Const(p)), Const(q)):
+                return Binary("//", inner, Const(p * q))
+            case Binary("%", Binary("//", inner, Const(p)) as quotient, Const(q) as by):
+                return Binary("-", quotient, Binary("*", by, Binary("//", inner, Const(p * q))))
+        return found
 
     found: Node = go(node)
     return found
+
+
+def _rebuilt(node: Any, go: Callable[[Any], Any]) -> Any:
+    """The node with ``go`` of each of its parts."""
+    match node:
+        case Const() | Var():
+            return node
+        case Binary(operator, left, right):
+            return Binary(operator, go(left), go(right))
+        case Select(condition, then, otherwise):
+            return Select(go(condition), go(then), go(otherwise))
+        case Compare(operator, left, right):
+            return Compare(operator, go(left), go(right))
+        case All(parts):
+            return All(tuple(go(part) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(go(part) for part in parts))
+        case _:
+            assert_never(node)
 
 
 def variables(expr: Expr | Predicate) -> frozenset[str]:
