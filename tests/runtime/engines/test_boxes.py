@@ -8,15 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from beside_reference import agrees
 from boxed_grid import pattern, program
-from torch import Tensor
 
 from patternc.compiler import bruteforce
 from patternc.runtime.engines.compose import ComposeEngine
-from patternc.runtime.engines.engine import Call, Meaning
+from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.machine import assume
 from patternc.runtime.engines.price import Heads, Price
-from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.runtime.engines.routes import forget, routes
 from patternc.runtime.engines.trim import milestone
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
@@ -51,23 +50,7 @@ def test_each_length_is_planned() -> None:
 @pytest.mark.parametrize(("rows", "offset"), [(300, 0), (1, 299), (70, 130)])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_outputs_and_gradients_are_those_of_the_reference(direction: str, rows: int, offset: int) -> None:
-    n, bound = 300, pattern(direction).bound
-    draw = torch.Generator().manual_seed(rows)
-    q, grad = torch.randn(2, 1, 4, rows, 16, generator=draw).double()
-    k, v = torch.randn(2, 1, 2, n, 16, generator=draw).double()
-    slope = torch.randn(1, 4, rows, generator=draw)
-    call = Call(SCALE, query_offset=offset)
-
-    def run(engine: ComposeEngine | ReferenceEngine, subject: object, dtype: torch.dtype) -> list[Tensor]:
-        tensors = [x.to(dtype) for x in (q, k, v)]
-        out, lse = engine.forward(subject, *tensors, call)  # type: ignore[arg-type]
-        more = engine.backward(subject, grad.to(dtype), slope.to(lse.dtype), *tensors, out, lse, call)  # type: ignore[arg-type]
-        return [out, lse, *more]
-
-    found = run(ComposeEngine(), program(direction), torch.float32)
-    expected = run(ReferenceEngine(), Meaning(bound.union, bound.direction), torch.float64)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one.double(), other.double(), rtol=0, atol=2e-5)
+    agrees(pattern(direction), program(direction), 300, rows, Call(SCALE, query_offset=offset))
 
 
 def test_a_bad_number_in_a_box_stays_with_its_window() -> None:
