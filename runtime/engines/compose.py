@@ -174,7 +174,6 @@ def _routed_forward(route: Route, call: Call, q: Tensor, k: Tensor, v: Tensor, o
 
 def _whole_backward(program: One, route: Route, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
     """Add to dq, dk and dv, the last of each side."""
-
     if not call.check_finite:
         stages_backward(route.stages, queries, keys, call)
         return

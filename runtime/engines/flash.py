@@ -128,30 +128,22 @@ def backward(
     tensors = [grad, q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     if (swapped := _as_one(tensors)) is not None:  # what the kernel returns is the result, without a copy
         [views] = _four_dimensional(tensors)
-        parts = _gradients(*views, causal=causal, call=call)
+        parts = _gradients(views, causal=causal, call=call)
         dq, dk, dv = (part.transpose(0, 1) if swapped else part for part in parts)
         return dq.view(q.shape), dk.view(k.shape), dv.view(v.shape)
     dq, dk, dv = (torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (q, k, v))
     for dq4, dk4, dv4, *views in _four_dimensional([dq, dk, dv, *tensors]):
-        for target, part in zip((dq4, dk4, dv4), _gradients(*views, causal=causal, call=call), strict=True):
+        for target, part in zip((dq4, dk4, dv4), _gradients(views, causal=causal, call=call), strict=True):
             target.copy_(part)
     return dq, dk, dv
 
 
-def _gradients(
-    grad: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    out: Tensor,
-    lse: Tensor,
-    mask: Tensor | None = None,
-    *,
-    causal: bool,
-    call: Call,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _gradients(views: Sequence[Tensor], *, causal: bool, call: Call) -> tuple[Tensor, Tensor, Tensor]:
+    """Of grad, q, k, v, out, lse as a column, and perhaps a mask."""
+    *tensors, lse = views[:6]
+    mask = views[6] if len(views) > 6 else None
     found: tuple[Tensor, Tensor, Tensor] = _BACKWARD(
-        grad, q, k, v, out, lse.squeeze(-1), 0.0, causal, attn_mask=mask, scale=call.scale
+        *tensors, lse.squeeze(-1), 0.0, causal, attn_mask=mask, scale=call.scale
     )
     return found
 

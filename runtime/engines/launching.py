@@ -64,7 +64,6 @@ class Part:
     """As many sequences as fit axis 1 of a grid: what of a batch they lie in, and what says where."""
 
     batch: slice
-    whole: bool  # all of the batch
     spans: Tensor | None
     sequences: int
     queries: int  # at most, in one sequence
@@ -72,9 +71,9 @@ class Part:
     call: Call
 
     def pick(self, **tensors: Tensor) -> dict[str, Tensor]:
-        if self.whole:
-            return tensors
-        return {name: tensor[self.batch] for name, tensor in tensors.items()}
+        # A slice of all of it takes longer than to ask.
+        size = self.batch.stop - self.batch.start
+        return {name: x if x.shape[0] == size else x[self.batch] for name, x in tensors.items()}
 
 
 def parts(q: Tensor, k: Tensor, call: Call) -> Iterator[Part]:
@@ -84,7 +83,7 @@ def parts(q: Tensor, k: Tensor, call: Call) -> Iterator[Part]:
         for start in range(0, batch, step):
             part = slice(start, min(start + step, batch))
             spans = None if call.spans is None else call.spans[part].contiguous()
-            yield Part(part, step >= batch, spans, part.stop - start, queries, keys, call)
+            yield Part(part, spans, part.stop - start, queries, keys, call)
         return
     edges = call.documents.contiguous()
     longest = keys if call.max_seqlen is None else min(keys, call.max_seqlen)
@@ -92,7 +91,7 @@ def parts(q: Tensor, k: Tensor, call: Call) -> Iterator[Part]:
         longest = max(edges.diff().tolist(), default=0)
     for start in range(0, len(edges) - 1, step):
         stop = min(start + step, len(edges) - 1)
-        yield Part(slice(0, 1), True, edges[start : stop + 1], stop - start, longest, longest, call)
+        yield Part(slice(0, 1), edges[start : stop + 1], stop - start, longest, longest, call)
 
 
 def row_arguments(found: dict[str, Tensor] | None) -> dict[str, Any]:
@@ -100,18 +99,15 @@ def row_arguments(found: dict[str, Tensor] | None) -> dict[str, Any]:
     there already."""
     if found is None:
         return {"out_ptr": None, "final_ptr": None, **{f"o_{axis}": 0 for axis in "bhnd"}}
-    return {**found, **{f"o_{axis}": found["out_ptr"].stride(at) for at, axis in enumerate("bhnd")}}
+    return {**found, **_strides(o=found["out_ptr"])}
 
 
 def arguments_of(pointers: dict[str, Tensor], strided: dict[str, Tensor], part: Part) -> dict[str, Any]:
     q, k = strided["q"], strided["k"]
-    strides = {
-        f"{name}_{axis}": step for name, x in strided.items() for axis, step in zip("bhnd", x.stride(), strict=True)
-    }
     sizes = {"heads": q.shape[1], "group": q.shape[1] // k.shape[1], "Nq": q.shape[2], "Nk": k.shape[2]}
     return {
         **pointers,
-        **strides,
+        **_strides(**strided),
         **sizes,
         "spans_ptr": part.spans,
         "owner_ptr": None,
@@ -119,6 +115,10 @@ def arguments_of(pointers: dict[str, Tensor], strided: dict[str, Tensor], part: 
         "query_offset": part.call.query_offset,
         "scale": float(part.call.scale),
     }
+
+
+def _strides(**tensors: Tensor) -> dict[str, int]:
+    return {f"{name}_{axis}": x.stride(at) for name, x in tensors.items() for at, axis in enumerate("bhnd")}
 
 
 _MOST_ALIGNED = 64

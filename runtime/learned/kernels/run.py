@@ -133,7 +133,8 @@ class Slopes:
     def run(self, by_key: bool, by_row: bool) -> tuple[Tensor | None, Tensor | None]:
         """The sums of dS, where they are asked for: by entry [B, bundles, tiles, slots], by row [B, Hq, R]."""
         run, shape = self.run_of, self.run_of.shape
-        held = shape.held or run.lists.probe  # a probe, which is of blocks, adds to no key
+        probe = run.lists.probe  # which is of blocks, and adds to no key
+        dk, dv = (None, None) if shape.held or probe else (self.dk, self.dv)
         parts = max(1, shape.padded // shape.block_k)
         tiles, slots = run.lists.entries.shape[2:]
         batch, bundles = run.q.shape[0], run.bundles
@@ -145,12 +146,11 @@ class Slopes:
         strides = strides_of(q=run.q, k=run.k, v=run.v, o=common[3])
         with run.device:
             list_backward_rows[run.grid](
-                *common, self.dq, None if held else self.dk, None if held else self.dv, entries, rows,
+                *common, self.dq, dk, dv, entries, rows,
                 *run.list_arguments(run.tables.ends), *strides, *run.sizes(), run.blocks,
                 *run.list_sizes(), **run.constants(), **run.options("rows"),
             )  # fmt: skip
-            keys_too = held and not run.lists.probe
-            shared = self._keys(common, strides, by_key and not shape.tile) if keys_too else None
+            shared = self._keys(common, strides, by_key and not shape.tile) if shape.held and not probe else None
         if entries is not None:
             per = shape.blocks_of_tile
             return entries.view(batch, bundles, tiles, per, slots, parts).sum((3, 5)), rows
