@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .combs import few_combs
 from .machine import Effort
 from .masks import Mask, Tiles
 from .price import Price
-from .views import few_runs
 
 Columns = NDArray[np.int64]
 
@@ -101,7 +101,7 @@ def effort_of(rows: int, cut: Cut, price: Price) -> Effort:
     block = price.tiles(tiles, masked=cut.masked, fresh=cut.fresh)
     if not cut.gathered:
         return block
-    return Effort.total([block, price.gathered(0, cut.keys, in_runs=few_runs(cut.columns) is not None)])
+    return Effort.total([block, price.gathered(0, cut.keys, in_runs=few_combs(cut.columns) is not None)])
 
 
 def mask_of(pairs: Mask, cut: Cut, every: Sequence[int] | Columns) -> Mask | None:

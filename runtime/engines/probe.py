@@ -31,9 +31,9 @@ from .machine import Effort, Machine, Rates
 from .masks import Tiles
 from .price import Heads, Price
 from .stages import Batch, Biases, Stage, Stages, stages_backward, stages_forward
-from .views import Gathered, Side
+from .views import Gathered, Place, Side
 
-PROBE = 9
+PROBE = 10
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)
@@ -45,6 +45,9 @@ not good, more rounds follow."""
 
 GOOD = 0.4
 """An error of the fit that will do."""
+
+APART = 4
+"""Of so many tokens one is gathered."""
 
 FAR = 1 << 21
 """Numbers that are rewritten before a sample: as many bytes as a core's own cache holds, and more."""
@@ -164,7 +167,7 @@ def fit_rates(efforts: Matrix, seconds: Matrix) -> tuple[list[float], float]:
 
 def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> tuple[Callable[[], object], Effort]:
     """Something to run, and what it asks for."""
-    n = max(sample.rows, sample.keys) * sample.tiles
+    n = max(sample.rows, sample.keys) * (APART if sample.gathered else sample.tiles)
     heads = _HEADS // sample.group
     draw = torch.Generator().manual_seed(0)
     q, grad, out = (torch.randn(1, _HEADS, n, dim, generator=draw).to(dtype) for _ in range(3))
@@ -181,9 +184,10 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
             diagonals
         )
     block = Block(0, 0, 1, tiles, mask, sample.triangle)
-    place = (
-        Gathered(torch.arange(0, n, max(1, n // sample.keys))[: sample.keys]) if sample.gathered else Side(NATURAL, n)
-    )
+    place: Place = Side(NATURAL, n)
+    if sample.gathered:  # by no rule, so that no runs of them are copied
+        within = torch.randint(APART, (sample.keys,), generator=draw)
+        place = Gathered(torch.arange(0, APART * sample.keys, APART) + within)
     batch = Batch(block, sample.fresh, Biases(dtype).of(mask))
     stages = (Stage(Side(NATURAL, n), place, (batch,)),)
     effort = price.block(block, fresh=sample.fresh)

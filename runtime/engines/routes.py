@@ -193,7 +193,7 @@ def _efforts(stages: Stages, price: Price) -> Iterator[Effort]:
             yield price.diagonals(stage)
             continue
         yield from (price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)
-        in_runs = isinstance(stage.key, Gathered) and stage.key.runs is not None
+        in_runs = isinstance(stage.key, Gathered) and stage.key.combs is not None
         yield price.gathered(_taken(stage.query), _taken(stage.key), in_runs=in_runs)
 
 

@@ -22,9 +22,11 @@ from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program, Range, Sweep
 from ...compiler.relations.integer import evaluate
 from . import flash, guard
+from .combs import evenly
 from .engine import Call
 from .integers import HOST, require_fit
 from .sequences import Sequence
+from .views import Gathered
 
 Positions = NDArray[np.int64]
 
@@ -33,22 +35,27 @@ Positions = NDArray[np.int64]
 class Seen:
     """The keys that some of the rows attend to, ascending, and bool [rows, keys]; no mask: every row, every key."""
 
-    keys: slice | Tensor
+    keys: slice | Gathered
     count: int
     mask: Tensor | None
 
-    def take(self, x: Tensor) -> Tensor:
-        """[B, H, count, D] of [B, H, n, D]; a run of keys is not copied."""
+    def take(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of k and v, [B, H, count, D] of [B, H, n, D]; evenly spaced keys are not copied."""
         if isinstance(self.keys, slice):
-            return x[:, :, self.keys]
-        return x.index_select(2, self.keys)
+            return k[:, :, self.keys], v[:, :, self.keys]
+        # In one piece of memory: of two like pieces, glibc gives what is freed back to the system, call by call, whose
+        # new pages take longer than one row of attention.
+        taken = k.new_empty(2, *k.shape[:2], self.count, k.shape[3])
+        for mine, x in zip(taken, (k, v), strict=True):
+            self.keys.take_into(mine, x)
+        return taken[0], taken[1]
 
     def add(self, target: Tensor, gradient: Tensor) -> None:
         """Add [B, H, count, D] to those keys of [B, H, n, D]."""
         if isinstance(self.keys, slice):
             target[:, :, self.keys].add_(gradient)
         else:
-            target.index_add_(2, self.keys, gradient.to(target.dtype))
+            self.keys.add(target, gradient)
 
 
 def rows_forward(
@@ -58,7 +65,7 @@ def rows_forward(
     seen = _seen(program, part)
     if seen.count == 0:
         return
-    run, inside = partial(_attend, seen.mask, call), (q, seen.take(k), seen.take(v), out, lse)
+    run, inside = partial(_attend, seen.mask, call), (q, *seen.take(k, v), out, lse)
     # Without a mask every row attends to all of these keys, and what is not finite shows in it.
     if call.check_finite and (seen.mask is not None or seen.count < flash.LANES):
         guard.forward(run, *inside)
@@ -83,7 +90,7 @@ def rows_backward(program: Program, part: Sequence, queries: guard.Queries, keys
     seen = _seen(program, part)
     if seen.count == 0:
         return
-    some = seen.take(k), seen.take(v)
+    some = seen.take(k, v)
     taken = (*some, torch.zeros_like(some[0]), torch.zeros_like(some[1]))
     run = partial(_add_gradients, seen.mask, call)
     if call.check_finite and seen.mask is not None:
@@ -148,11 +155,9 @@ def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
         mask[np.ix_(piece.rows, np.searchsorted(near, piece.keys))] |= piece.kept
     used = mask.any(axis=0)
     keys, mask = near[used], mask[:, used]
-    count = len(keys)
-    run = count > 0 and int(keys[-1]) - int(keys[0]) + 1 == count
     return Seen(
-        slice(int(keys[0]), int(keys[-1]) + 1) if run else torch.from_numpy(keys),
-        count,
+        evenly(keys) or Gathered(torch.from_numpy(keys)),
+        len(keys),
         None if mask.all() else torch.from_numpy(np.ascontiguousarray(mask)),
     )
 

@@ -16,12 +16,13 @@ import torch
 
 from ...compiler.passes.program import NATURAL, Order
 from .blocks import Block
+from .combs import few_combs
 from .cuts import Columns, Reached, cuts, mask_of
 from .machine import Effort
 from .masks import Mask, Tiles, equal
 from .price import Price
 from .stages import Batch, Biases, Stage, Stages
-from .views import Gathered, Side, few_runs
+from .views import Gathered, Side
 
 SIZES = (32, 64, 128, 192, 256, 512, 768)
 """Queries of a strip: of these, and of all queries of a class in one, the cheapest is taken."""
@@ -90,7 +91,7 @@ def _triangle(pairs: Mask) -> int:
 
 def _effort(found: Sequence[Strip], price: Price) -> Effort:
     gathered = (
-        price.gathered(0, len(strip.index), in_runs=few_runs(strip.index) is not None)
+        price.gathered(0, len(strip.index), in_runs=few_combs(strip.index) is not None)
         for strip in found
         if strip.index is not None
     )

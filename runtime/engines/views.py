@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.passes.program import Order
 from .blocks import Block
+from .combs import Comb, few_combs
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,6 @@ class Side:
         return (self.order.start, 1, self.order.period) if self.order.count == 1 else (0, 0, 1)
 
 
-MOST_RUNS = 8
-"""Tokens in no more runs than this are copied run by run, which is several times as fast as one by one."""
-
-
 @dataclass(frozen=True, eq=False)
 class Gathered:
     """Any tokens, taken together."""
@@ -85,36 +80,50 @@ class Gathered:
     index: Tensor  # int64, ascending
 
     def take(self, x: Tensor) -> Tensor:
-        if self.runs is None:
-            return x.index_select(2, self.index)
-        return torch.cat([x[:, :, run] for run in self.runs], dim=2)
+        """[B, H, len(index), ...] of a tensor [B, H, N, ...], copied."""
+        taken = x.new_empty(*x.shape[:2], len(self.index), *x.shape[3:])
+        self.take_into(taken, x)
+        return taken
+
+    def take_into(self, taken: Tensor, x: Tensor) -> None:
+        """Fill what ``take`` returns."""
+        if self.combs is None:
+            torch.index_select(x, 2, self.index, out=taken)
+        else:
+            for own, gathered in self._pieces(x, taken):
+                gathered.copy_(own)
 
     def put_back(self, x: Tensor, taken: Tensor) -> None:
-        if self.runs is None:
+        """Write [B, H, len(index), ...] to these tokens."""
+        if self.combs is None:
             x.index_copy_(2, self.index, taken)
-            return
-        first = 0
-        for run in self.runs:
-            last = first + run.stop - run.start
-            x[:, :, run] = taken[:, :, first:last]
-            first = last
+        else:
+            for own, gathered in self._pieces(x, taken):
+                own.copy_(gathered)
+
+    def add(self, x: Tensor, taken: Tensor) -> None:
+        """Add [B, H, len(index), ...] to these tokens."""
+        if self.combs is None:
+            x.index_add_(2, self.index, taken.to(x.dtype))
+        else:
+            for own, gathered in self._pieces(x, taken):
+                own.add_(gathered)
 
     @cached_property
-    def runs(self) -> tuple[slice, ...] | None:
-        """The runs of neighbours, where they are few."""
-        return few_runs(self.index.numpy())
+    def combs(self) -> tuple[Comb, ...] | None:
+        """The tokens as combs, where these are few."""
+        return few_combs(self.index.numpy())
 
     def spacing(self) -> tuple[int, int, int]:
         return (0, 0, 1)
 
-
-def few_runs(tokens: NDArray[np.int64]) -> tuple[slice, ...] | None:
-    """Ascending tokens as runs of neighbours; None where these are many, or there is none."""
-    gaps = np.flatnonzero(np.diff(tokens) > 1)
-    if len(gaps) >= MOST_RUNS or not len(tokens):
-        return None
-    starts, stops = tokens[[0, *(gaps + 1)]], tokens[[*gaps, -1]] + 1
-    return tuple(slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
+    def _pieces(self, x: Tensor, taken: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views of x and of what is taken that correspond, comb by comb."""
+        first = 0
+        for comb in self.combs or ():
+            own, last = comb.view(x), first + comb.count * comb.size
+            yield own, taken[:, :, first:last].view(own.shape)
+            first = last
 
 
 Place: TypeAlias = Side | Gathered

@@ -14,12 +14,13 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines import routes as rooms
+from patternc.runtime.engines.combs import MOST_COMBS, evenly
 from patternc.runtime.engines.machine import Machine, assume
 from patternc.runtime.engines.masks import Tiles
 from patternc.runtime.engines.pairs import pairs_of
 from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.routes import Route, find_route, forget, routes, takeable
-from patternc.runtime.engines.views import MOST_RUNS, Gathered, Side
+from patternc.runtime.engines.views import Gathered, Side
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 
 HEADS = Heads(batch=1, keys=2, group=2, dim=16)
@@ -240,21 +241,38 @@ def test_masks_lie_row_by_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "runs"),
+    ("tokens", "combs"),
     [
         ([3], 1),
         ([0, 1, 2, 9, 10, 30], 3),
-        (list(range(0, 2 * MOST_RUNS, 2)), MOST_RUNS),
-        (list(range(0, 2 * MOST_RUNS + 2, 2)), None),
+        ([1, 2, 11, 12, 21, 22, 30, 31, 32], 2),
+        (list(range(0, 40, 3)), 1),
+        ([first * first for first in range(2 * MOST_COMBS)], MOST_COMBS),
+        ([first * first for first in range(2 * MOST_COMBS + 1)], None),
         ([], None),
     ],
 )
-def test_tokens_are_taken_and_put_back_run_by_run(tokens: list[int], runs: int | None) -> None:
-    place, x = Gathered(torch.tensor(tokens, dtype=torch.int64)), torch.randn(2, 3, 40, 4)
-    assert runs == (None if place.runs is None else len(place.runs))
+@pytest.mark.parametrize("turned", [False, True])
+def test_tokens_are_taken_put_back_and_added_to_comb_by_comb(
+    tokens: list[int], combs: int | None, turned: bool
+) -> None:
+    place, x = Gathered(torch.tensor(tokens, dtype=torch.int64)), torch.randn(2, 3, 300, 4)
+    if turned:  # tokens before heads
+        x = x.transpose(1, 2).contiguous().transpose(1, 2)
+    assert combs == (None if place.combs is None else len(place.combs))
     taken = place.take(x)
     assert torch.equal(taken, x[:, :, tokens])
-    changed, expected = x.clone(), x.clone()
-    place.put_back(changed, taken + 1)
+    expected = x.clone()
     expected[:, :, tokens] += 1
-    assert torch.equal(changed, expected)
+    written, added = x.clone(), x.clone()
+    place.put_back(written, taken + 1)
+    place.add(added, torch.ones_like(taken))
+    assert torch.equal(written, expected) and torch.equal(added, expected)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "even"),
+    [([5], slice(5, 6, 1)), ([2, 3, 4], slice(2, 5, 1)), ([1, 8, 15], slice(1, 16, 7)), ([1, 2, 4], None), ([], None)],
+)
+def test_evenly_spaced_tokens_are_a_slice(tokens: list[int], even: slice | None) -> None:
+    assert evenly(np.array(tokens, dtype=np.int64)) == even

@@ -1,0 +1,63 @@
+"""Tokens as combs: runs of neighbours, equally long and evenly spaced, which are a view of a tensor.
+
+What is copied comb by comb is copied several times as fast as token by token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .shapes import even_runs
+
+MOST_COMBS = 8
+"""More than these are no faster than tokens one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comb:
+    """``count`` runs of ``size`` tokens, each ``step`` tokens behind the one before."""
+
+    first: int
+    size: int
+    count: int
+    step: int
+
+    def view(self, x: Tensor) -> Tensor:
+        """[B, H, count, size, ...] of a tensor [B, H, N, ...]."""
+        (batch, head, token), rest = x.stride()[:3], x.stride()[3:]
+        shape = (*x.shape[:2], self.count, self.size, *x.shape[3:])
+        strides = (batch, head, token * self.step, token, *rest)
+        return x.as_strided(shape, strides, x.storage_offset() + token * self.first)
+
+
+def few_combs(tokens: NDArray[np.int64]) -> tuple[Comb, ...] | None:
+    """Ascending tokens as combs; None where these are many, or there is none."""
+    if not len(tokens):
+        return None
+    ends = np.flatnonzero(np.diff(tokens) > 1)
+    starts, stops = tokens[np.append(0, ends + 1)], tokens[np.append(ends, len(tokens) - 1)] + 1
+    found = list(islice(even_runs(starts, stops), MOST_COMBS + 1))
+    if len(found) > MOST_COMBS:
+        return None
+    return tuple(
+        Comb(
+            first=int(starts[at]),
+            size=int(stops[at] - starts[at]),
+            count=count,
+            step=int(starts[at + 1] - starts[at]) if count > 1 else 0,
+        )
+        for at, count in found
+    )
+
+
+def evenly(tokens: NDArray[np.int64]) -> slice | None:
+    """Ascending tokens as a slice; None where some are farther from the next than others, or there is none."""
+    steps = np.diff(tokens)
+    if not len(tokens) or (steps != steps[:1]).any():
+        return None
+    return slice(int(tokens[0]), int(tokens[-1]) + 1, int(steps[0]) if len(steps) else 1)
