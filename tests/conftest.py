@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patternc", deadline=None)  # no test depends on how fast the machine is
+settings.load_profile("patternc")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-golden", action="store_true", help="write what is printed into the pages of docs/errors, then pass"
+        "--update-golden", action="store_true", help="write what is made into the files that it is compared with"
     )
 
 

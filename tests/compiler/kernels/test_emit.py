@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -25,22 +24,22 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.mark.parametrize("name", ["diagonals", "fixed", "strided"])
-def test_golden(name: str) -> None:
-    """Set UPDATE_GOLDEN=1 to write the files anew; read the difference before it is committed."""
-    path, text = GOLDEN / f"{name}_kernels.py", emit(CASES[name]().program)
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+def test_golden(name: str, update_golden: bool) -> None:
+    """--update-golden writes the files anew; read the difference before it is committed."""
+    _compare(f"{name}_kernels.py", emit(CASES[name]().program), update_golden)
 
 
-def test_golden_of_boxes() -> None:
+def test_golden_of_boxes(update_golden: bool) -> None:
     """As above, of a window on a grid, which runs box by box."""
     window = "{ (i, j) : -2 <= i.x - j.x <= 2 and -2 <= i.y - j.y <= 2 }"
     bound = pc.loads(f"pattern boxes causal grid(y, x = 64) {{ step {window} }}")["boxes"].bind().bound
-    path, text = GOLDEN / "boxes_kernels.py", lower(bound.union, bound.direction, bound.name, Tile(32, 32)).source
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    _compare("boxes_kernels.py", lower(bound.union, bound.direction, bound.name, Tile(32, 32)).source, update_golden)
+
+
+def _compare(name: str, text: str, update_golden: bool) -> None:
+    if update_golden:
+        (GOLDEN / name).write_text(text, encoding="utf-8")
+    assert text == (GOLDEN / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", CASES)
