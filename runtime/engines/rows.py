@@ -106,28 +106,30 @@ def _add_gradients(mask: Tensor | None, call: Call, queries: guard.Queries, keys
     grad, q, out, lse, dq = queries
     k, v, dk, dv = keys
     query, key, value, bias = _batch(mask, q, k, v)
-    grad, out, lse = (_grouped(x, query.shape[1:3]) for x in (grad, out, lse))
+    grad, out, lse = (_grouped(x, query.shape[1:-2]) for x in (grad, out, lse))
     parts = flash.backward(grad, query, key, value, out, lse, bias, causal=False, call=call)
     dq.add_(parts[0].reshape(dq.shape))
-    dk.add_(parts[1].sum(dim=2))
-    dv.add_(parts[2].sum(dim=2))
+    for target, part in zip((dk, dv), parts[1:], strict=True):
+        target.add_(part.sum(dim=2) if part.dim() > target.dim() else part)
 
 
 def _batch(mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """q [B, Hkv, G, rows, D]; k and v [B, Hkv, G, keys, D], expanded; the additive mask, expanded.
 
-    Without a mask the query heads of a group are rows of one head: its keys are then read once, and G is 1.
+    Without a mask the query heads of a group are rows of one head, whose keys are then read once. Where G is 1 there is
+    no such dim.
     """
     group = 1 if mask is None else q.shape[1] // k.shape[1]
-    query = _grouped(q, (k.shape[1], group))
-    key, value = (x.unsqueeze(2).expand(-1, -1, group, -1, -1) for x in (k, v))
-    key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (key, value))
-    bias = None if mask is None else flash.bias(mask, q.dtype).expand(*query.shape[:3], -1, -1)
+    query = _grouped(q, (k.shape[1], *([group] if group > 1 else [])))
+    key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (k, v))
+    if group > 1:
+        key, value = (x.unsqueeze(2).expand(-1, -1, group, -1, -1) for x in (key, value))
+    bias = None if mask is None else flash.bias(mask, q.dtype).expand(*query.shape[:-2], -1, -1)
     return query, key, value, bias
 
 
 def _grouped(x: Tensor, groups: tuple[int, ...]) -> Tensor:
-    """[B, Hq, rows, ...] as [B, Hkv, G, Hq / (Hkv G) * rows, ...], contiguous."""
+    """[B, Hq, rows, ...] as [B, *groups, all that is left of heads and rows, ...], contiguous."""
     return x.reshape(x.shape[0], *groups, -1, *x.shape[3:]).contiguous()
 
 
@@ -146,20 +148,23 @@ def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:
     pieces = [
         each for kernel in program.forward for sweep in kernel.sweeps for each in _swept(program, sweep, positions, n)
     ]
+    keys, mask = _united(pieces, rows, n)
+    return Seen(evenly(keys) or Gathered(torch.from_numpy(keys)), len(keys), mask)
+
+
+def _united(pieces: list[_Piece], rows: int, n: int) -> tuple[Positions, Tensor | None]:
+    """The keys of all pieces, ascending, and the mask of ``Seen``."""
+    used = [piece.kept.any(axis=0) for piece in pieces]
     found = np.zeros(n, dtype=np.bool_)
-    for piece in pieces:
-        found[piece.keys] = True
-    near = np.flatnonzero(found)
-    mask = np.zeros((rows, len(near)), dtype=np.bool_)
-    for piece in pieces:
-        mask[np.ix_(piece.rows, np.searchsorted(near, piece.keys))] |= piece.kept
-    used = mask.any(axis=0)
-    keys, mask = near[used], mask[:, used]
-    return Seen(
-        evenly(keys) or Gathered(torch.from_numpy(keys)),
-        len(keys),
-        None if mask.all() else torch.from_numpy(np.ascontiguousarray(mask)),
-    )
+    for piece, some in zip(pieces, used, strict=True):
+        found[piece.keys[some]] = True
+    keys = np.flatnonzero(found)
+    if rows == 1:
+        return keys, None
+    mask = np.zeros((rows, len(keys)), dtype=np.bool_)
+    for piece, some in zip(pieces, used, strict=True):
+        mask[np.ix_(piece.rows, np.searchsorted(keys, piece.keys[some]))] |= piece.kept[:, some]
+    return keys, None if mask.all() else torch.from_numpy(mask)
 
 
 def _find_pinned(pinned: Pinned[Program], first: int, rows: int, n: int) -> Seen:
@@ -184,7 +189,7 @@ def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iter
     """What the ranges of a sweep give to the tiles of these queries, tile by tile."""
     term, tile = program.terms[sweep.term], program.tile_of(sweep)
     classes, ranks, there = _locate(term.query, positions)
-    for cls, at in np.unique(np.stack([classes, ranks // tile.query], axis=1)[there], axis=0).tolist():
+    for cls, at in sorted(set(zip(classes[there].tolist(), (ranks[there] // tile.query).tolist(), strict=True))):
         rows = np.flatnonzero(there & (classes == cls) & (ranks // tile.query == at))
         key_class, a = (cls + term.shift) % term.key.classes, ranks[rows, None]
         values = {"I": at, "c": cls, "T": tile_count(term.key, key_class, n, tile.key), "n": n}
