@@ -45,7 +45,7 @@ def _unwatched(*tensors: Tensor) -> bool:
     """Whether the operator would be of no use to anyone."""
     return (
         not torch.compiler.is_compiling()
-        and all(type(x) in (Tensor, torch.nn.Parameter) for x in tensors)
+        and all(type(x) in (Tensor, torch.nn.Parameter) and not x.is_meta for x in tensors)
         and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and not torch._C._are_functorch_transforms_active()

@@ -19,7 +19,7 @@ from .op import attention, attention_backward
 TWICE = "a gradient of attention is not differentiated again: no engine has a second derivative"
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def transformed(*arguments: Any) -> tuple[Tensor, Tensor]:
     """The operator ``attention`` inside of transforms. torch.compile, which cannot look into them, runs it eagerly."""
     out, lse = _Attention.apply(*arguments)  # type: ignore[no-untyped-call]

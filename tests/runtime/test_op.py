@@ -155,6 +155,17 @@ def test_there_is_no_forward_mode(inputs, program, at):
             torch.compile(program.__call__, backend="aot_eager")(*given)
 
 
+def test_numbers_of_a_call_may_change_under_a_whole_graph(inputs, program):
+    torch.compiler.reset()
+
+    def run(offset, number):
+        return program(inputs[0][:, :, :3], *inputs[1:], query_offset=offset, scale=number, softcap=2 * number)
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    for offset in (0, 2, 5):
+        torch.testing.assert_close(compiled(offset, 0.5 + offset), run(offset, 0.5 + offset))
+
+
 def test_a_gradient_is_not_differentiated_again(inputs, program):
     [first] = torch.autograd.grad(program(*inputs).sum(), inputs[:1], create_graph=True)
     with pytest.raises(RuntimeError, match="no autograd formula was registered"):
