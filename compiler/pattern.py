@@ -103,6 +103,8 @@ class Module(Mapping[str, "Pattern"]):
         return self.tree.documentation
 
     def __getitem__(self, name: str) -> Pattern:
+        if name not in self.patterns:
+            raise KeyError(f"{self.source.name} has no pattern {name!r}; it has {', '.join(self.patterns) or 'none'}")
         return self.patterns[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -10,12 +12,18 @@ from torch import Tensor
 from .engines.engine import Call
 from .errors import ArgumentError
 
+if TYPE_CHECKING:
+    from ..compiler.pattern import Pattern
+
 
 def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torch.dtype) -> None:
     """q [B, Hq, Nq, D]; k, v [B, Hkv, Nk, D]; one dtype and device; Hq a multiple of Hkv. Raises ArgumentError."""
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if not isinstance(tensor, Tensor):
             raise ArgumentError(name, f"a {type(tensor).__name__}", "pass a torch.Tensor")
+        if tensor.is_nested or tensor.layout != torch.strided:
+            found = "a nested tensor" if tensor.is_nested else f"a tensor of layout {tensor.layout}"
+            raise ArgumentError(name, found, "pass a dense tensor: sequences of unlike lengths as spans or documents")
         if tensor.dim() != 4:
             raise ArgumentError(
                 name, f"shape {_shape(tensor)}", "pass four dimensions [batch, heads, tokens, head_dim]"
@@ -38,13 +46,49 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
         raise ArgumentError("q", f"{q.shape[1]} heads, but k has {k.shape[1]}", remedy)
 
 
-def number_of(scale: float | Tensor | None, head_dim: int) -> float:
-    """The scale of a call. Raises ArgumentError where it would be given no gradient."""
+def number_of(name: str, value: object, remedy: str) -> float:
+    """A number, or a tensor that holds one. Raises ArgumentError, also where it would be given no gradient: ``remedy``
+    says how it gets one."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise ArgumentError(name, "a tensor that needs a gradient", remedy)
+    if isinstance(value, Tensor) and (value.numel() != 1 or value.is_complex()):
+        raise ArgumentError(name, f"a tensor {_shape(value)} of {value.dtype}", "pass one real number")
+    if not isinstance(value, SupportsFloat):
+        raise ArgumentError(name, f"{value!r}", "pass a number")
+    return float(value)
+
+
+def scale_of(scale: float | Tensor | None, head_dim: int) -> float:
+    """The scale of a call, by default head_dim ** -0.5. Raises ArgumentError."""
     if scale is None:
         return float(head_dim**-0.5)
-    if isinstance(scale, Tensor) and scale.requires_grad:
-        raise ArgumentError("scale", "a tensor that needs a gradient", "multiply q by it, and pass scale=1.0")
-    return float(scale)
+    return number_of("scale", scale, "multiply q by it, and pass scale=1.0")
+
+
+def softcap_of(softcap: float | Tensor | None) -> float | None:
+    """The cap of a call's scores. Raises ArgumentError."""
+    return None if softcap is None else number_of("softcap", softcap, "no engine has that gradient: pass a number")
+
+
+def count_of(name: str, value: Any) -> int:
+    """A number of tokens. Raises ArgumentError."""
+    if isinstance(value, int):  # also what stands for one in a graph
+        return value
+    try:
+        return index(value)
+    except TypeError:
+        raise ArgumentError(name, f"{value!r}", "pass an integer") from None
+
+
+def pattern_of(subject: object) -> Pattern:
+    """What is to be compiled. Raises ArgumentError for what is no pattern."""
+    from ..compiler.pattern import Pattern  # isl, which the reference engine does without
+
+    if not isinstance(subject, Pattern):
+        raise ArgumentError("pattern", f"a {type(subject).__name__}", 'name one: pc.load("FILE")["NAME"]')
+    return subject
 
 
 def check_placement(q: Tensor, k: Tensor, call: Call, *, cross: bool) -> None:
@@ -62,7 +106,7 @@ def check_placement(q: Tensor, k: Tensor, call: Call, *, cross: bool) -> None:
     elif call.max_seqlen is not None:
         remedy = "give `documents`, or leave it out"
         raise ArgumentError("max_seqlen", f"{call.max_seqlen} without documents", remedy)
-    if not math.isfinite(call.scale):
+    if not -math.inf < call.scale < math.inf:  # math.isfinite ends a graph to which the scale is an input
         raise ArgumentError("scale", f"{call.scale}", "pass a finite number, or None for head_dim ** -0.5")
     if call.softcap is not None and not 0 < call.softcap < math.inf:
         raise ArgumentError("softcap", f"{call.softcap}", "pass a positive number, or None for scores as they are")

@@ -15,6 +15,7 @@ from ..compiler.passes.program import Program
 from ..compiler.relations.settle import opens, pooled
 from ..compiler.runnable import refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
+from .arguments import pattern_of
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, check_head_dim, choose_engine
 from .errors import ArgumentError, CostWarning, EngineError
@@ -84,8 +85,9 @@ def compile(
     too many, IndexError for a step that is not there, PatternError for what is decided at run time in a way that
     no engine runs (P403).
     """
-    if head_dim < 1:
-        raise EngineError(f"head_dim {head_dim} is not positive")
+    pattern = pattern_of(pattern)
+    if not isinstance(head_dim, int) or head_dim < 1:
+        raise EngineError(f"head_dim {head_dim} is not a positive integer")
     chosen = choose_engine(engine, device)
     check_dtype(chosen, dtype)
     check_head_dim(chosen, head_dim)
@@ -108,8 +110,8 @@ def _positional(
     pattern: Pattern, step: int | None, head_dim: int, dtype: torch.dtype, engine: str, *, or_dense: bool
 ) -> Compiled:
     bound = pattern.bound
-    if step is not None and not 0 <= step < len(bound.steps):
-        raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step}")
+    if step is not None and not (isinstance(step, int) and 0 <= step < len(bound.steps)):
+        raise IndexError(f"pattern {bound.name!r} has steps 0..{len(bound.steps) - 1}, not {step!r}")
     expression = bound.union if step is None else bound.steps[step].body
     refuse_open(expression)
     name = bound.name if step is None else f"{bound.name}.{bound.steps[step].name or step}"

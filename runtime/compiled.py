@@ -12,7 +12,7 @@ from torch import Tensor
 from ..compiler.lower_learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
-from .arguments import check_placement, check_tensors, number_of
+from .arguments import check_placement, check_tensors, count_of, scale_of, softcap_of
 from .eager import attend
 from .engines.engine import Call, Meaning, check_dtype
 from .engines.or_dense import OrDense
@@ -93,7 +93,9 @@ class Compiled:
             remedy = "only engine 'compose' is; of a GPU `patternc explain --device` tells"
             raise EngineError(f"what engine {self.engine!r} takes is not predicted; {remedy}")
         keys = heads if key_heads is None else key_heads
-        if keys < 1 or heads % keys:
+        if batch < 1:
+            raise EngineError(f"a batch of {batch}; give at least 1")
+        if keys < 1 or heads < 1 or heads % keys:
             raise EngineError(f"{heads} query heads are not a multiple of {keys} key heads")
         return predict(self.program, n, Heads(batch, keys, heads // keys, self.head_dim), self.dtype)
 
@@ -146,9 +148,12 @@ class Compiled:
         finite unless ``check_finite`` is True, and nowhere looked at if it is False. Raises ArgumentError.
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
-        scale = number_of(scale, self.head_dim)
-        check = q.device.type == "cpu" if check_finite is None else check_finite
-        call = Call(scale, spans, query_offset, documents, max_seqlen, softcap, check)
+        check = q.device.type == "cpu" if check_finite is None else bool(check_finite)
+        offset, longest = count_of("query_offset", query_offset), max_seqlen
+        if longest is not None:
+            longest = count_of("max_seqlen", longest)
+        scale = scale_of(scale, self.head_dim)
+        call = Call(scale, spans, offset, documents, longest, softcap_of(softcap), check)
         check_placement(q, k, call, cross=self.meaning.direction is Direction.CROSS)
         out, lse = attend(q, k, v, self.key, call)
         if sinks is not None:

@@ -95,7 +95,8 @@ def join_heads(groups: Iterable[tuple[Sequence[int], Compiled]], heads: int) -> 
         parts += [compiled] if at == len(parts) else []
         for head in mine:
             if not 0 <= head < heads:
-                raise ArgumentError("groups", f"head {head}", f"the heads are 0..{heads - 1}")
+                remedy = f"the heads are 0..{heads - 1}" if heads else "heads count from 0"
+                raise ArgumentError("groups", f"head {head}", remedy)
             if owners[head] != NOBODY:
                 raise ArgumentError("groups", f"head {head} twice", "name each head once")
             owners[head] = at
@@ -122,10 +123,17 @@ def compile_heads(
     have out 0. The rest is as in :func:`~patternc.runtime.compile.compile`. Raises what it raises, and ArgumentError
     for heads that do not exist or are named twice.
     """
-    named = [(sorted(mine), pattern) for mine, pattern in groups]
+    named = [(_heads(mine), pattern) for mine, pattern in groups]
     count = 1 + max((head for mine, _ in named for head in mine), default=-1) if heads is None else heads
     each = (
         (mine, compile(pattern, head_dim=head_dim, dtype=dtype, engine=engine, device=device))
         for mine, pattern in named
     )
     return join_heads(each, count)
+
+
+def _heads(mine: Iterable[int]) -> list[int]:
+    heads = list(mine) if isinstance(mine, Iterable) else [mine]
+    if not isinstance(mine, Iterable) or not all(isinstance(head, int) for head in heads):
+        raise ArgumentError("groups", f"heads {mine!r}", "give pairs of head numbers and a pattern: ([0, 1], pattern)")
+    return sorted(heads)

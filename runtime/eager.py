@@ -11,43 +11,46 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import TransformType
+from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch.autograd import forward_ad
 
 from .engines.engine import Call
-from .errors import ArgumentError
 from .op import attention, attention_backward, run, run_backward
+from .transforms import transformed
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, key: str, call: Call) -> tuple[Tensor, Tensor]:
     """(out, lse) of a registered program, as the operator gives them. Differentiable."""
     if not _unwatched(q, k, v):
         rest = (call.scale, call.query_offset, call.max_seqlen, call.softcap, call.check_finite)
-        found: tuple[Tensor, Tensor] = attention(q, k, v, call.spans, call.documents, key, *rest)
+        operator = transformed if _differentiated_otherwise() else attention
+        found: tuple[Tensor, Tensor] = operator(q, k, v, call.spans, call.documents, key, *rest)
         return found
-    _refuse_tangents(q=q, k=k, v=v)
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
         out, lse = _Attention.apply(q, k, v, call.spans, call.documents, key, call)  # type: ignore[no-untyped-call]
         return out, lse
     return run(key, q, k, v, call)
 
 
-def _refuse_tangents(**tensors: Tensor) -> None:
-    """No engine has a forward-mode derivative, and a kernel would pass its tangent over in silence."""
-    if forward_ad._current_level < 0:
-        return
-    for name, tensor in tensors.items():
-        if forward_ad.unpack_dual(tensor).tangent is not None:  # type: ignore[no-untyped-call]
-            raise ArgumentError(name, "a dual tensor (forward-mode differentiation)", "use torch.autograd.grad")
+def _differentiated_otherwise() -> bool:
+    """Whether there may be tangents, or the next transform of ``torch.func`` differentiates or maps: all but the one
+    that looks for writes, of which there are none."""
+    if not torch._C._are_functorch_transforms_active():
+        return forward_ad._current_level >= 0
+    return retrieve_current_functorch_interpreter().key() != TransformType.Functionalize
 
 
 def _unwatched(*tensors: Tensor) -> bool:
     """Whether the operator would be of no use to anyone."""
     return (
         not torch.compiler.is_compiling()
-        and all(type(x) in (Tensor, torch.nn.Parameter) for x in tensors)
+        and all(type(x) in (Tensor, torch.nn.Parameter) and not x.is_meta for x in tensors)
         and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+        and not any(map(torch._C._functorch.is_legacy_batchedtensor, tensors))  # torch.autograd's own vmap
     )
 
 
@@ -79,7 +82,7 @@ class _Attention(torch.autograd.Function):
             return (None,) * 7
         given = torch.zeros_like(out) if grad_out is None else grad_out
         tensors, call = (given, grad_lse, q, k, v, out, lse), ctx.call
-        if torch.is_grad_enabled():  # the operator refuses to be differentiated again
+        if torch.is_grad_enabled() or not _unwatched(given):  # the operator refuses to be differentiated again
             rest = (call.scale, call.query_offset, call.max_seqlen, call.softcap, call.check_finite)
             gradients = attention_backward(*tensors, spans, documents, ctx.key, *rest)
         else:

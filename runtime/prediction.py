@@ -21,8 +21,8 @@ MEASURED = "from rates that a short probe measured"
 def predict(program: Program | LearnedProgram, n: int, heads: Heads, dtype: torch.dtype) -> Prediction:
     """Of the compose engine, for a whole sequence of length n: every route is planned, none is run. The lists of seeded
     tables come on top of each, beside which all pairs as one table are a way of their own."""
-    if n < 1:
-        raise EngineError(f"a prediction needs a length of at least 1, not {n}")
+    if not isinstance(n, int) or n < 1:
+        raise EngineError(f"a prediction needs a length of at least 1, an integer, not {n}")
     # The backward pass of a low precision runs in float32.
     forward, backward = (
         _choice(program, n, Price.here(heads, kind, backward=back), kind)

@@ -12,5 +12,8 @@ if TYPE_CHECKING:
 
 
 def check(subject: Pattern | Plan) -> tuple[Result, ...]:
-    """The verdicts in the order in which the claims are written. Raises PatternError where it cannot be bound."""
+    """The verdicts in the order in which the claims are written. Raises PatternError where it cannot be bound, and
+    TypeError for what is neither a pattern nor a plan."""
+    if not hasattr(subject, "bound"):
+        raise TypeError(f'a {type(subject).__name__} has no claims: give a pattern, pc.load("FILE")["NAME"], or a plan')
     return check_within(subject.bound)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from numbers import Integral, Real
+from typing import TypeAlias, cast
 
 from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic, PatternError
 from ..diagnostics.source import Source, Span
 from ..parsing.parse import parse_value
 from ..syntax import Argument, Expression, Integer, Pattern, Ratio, Value
+from ..syntax.node import Node
 from ..syntax.terms import LARGEST
 
 Given: TypeAlias = int | float | str | Expression
-"""A float is a ratio in [0, 1]. Text is read as in a file: ``64``, ``10%``, ``first(2) | {7}``."""
+"""A float is a ratio in [0, 1]; numbers of other types are read as these. Text is read as in a file: ``64``, ``10%``,
+``first(2) | {7}``."""
 
 
 def from_outside(pattern: Pattern, arguments: Mapping[str, Given]) -> tuple[Argument, ...]:
@@ -30,14 +33,23 @@ def from_outside(pattern: Pattern, arguments: Mapping[str, Given]) -> tuple[Argu
     return tuple(given)
 
 
-def _read(name: str, value: Given) -> Value:
+def _read(name: str, value: object) -> Value:
     match value:
         case str():
             return parse_value(Source(f"argument {name}", value))
         case bool() | int() | float():
             return _number(name, value)
+        case Integral():
+            return _number(name, int(value))
+        case Real():
+            return _number(name, float(value))
+        case Node():
+            return cast("Expression", value)
         case _:
-            return value
+            text = f"{value!r}"
+            span = Span(Source(f"argument {name}", text), 0, len(text))
+            message = f"a {type(value).__name__} is no value for a parameter: give a number, or text as in a file"
+            raise PatternError([Diagnostic(codes.ARGUMENT_TYPE, message, span)])
 
 
 def _number(name: str, value: int | float) -> Value:

@@ -130,7 +130,7 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 def check_dtype(engine: str, dtype: torch.dtype) -> None:
     """Raise EngineError unless the engine computes in the dtype; float64 is for the CPU engines alone."""
     if dtype not in _DTYPES and not (dtype == torch.float64 and engine != "triton"):
-        choices = ", ".join(map(str, _DTYPES))
+        choices = ", ".join(map(str, (*_DTYPES, torch.float64)[: 3 if engine == "triton" else 4]))
         raise EngineError(f"engine {engine!r} does not compute in {dtype}; use one of {choices}")
 
 

@@ -91,9 +91,10 @@ def _python(stages: Stages, effort: Effort, price: Price) -> float:
 def _covered(stages: Stages, n: int) -> tuple[bool, bool]:
     """(whether what is fresh writes every one of n rows, whether one kernel call does all of it)."""
     if any(isinstance(stage, Diagonals) for stage in stages):
-        # Diagonals are fresh where they come first, and write all rows.
+        # Fresh diagonals write all rows. Those that come first in a plan that was cut need not be: what came before
+        # them had no row in the shorter sequence.
         first = stages[0]
-        return isinstance(first, Diagonals), False
+        return isinstance(first, Diagonals) and first.fresh, False
     batches = [batch for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches]
     written = sum(
         batch.block.tiles.rows * batch.block.tiles.count * batch.block.classes for batch in batches if batch.fresh

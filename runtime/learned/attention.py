@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.pattern import Pattern
 from ...patterns_dsl.syntax import Direction
-from ..arguments import check_placement, check_tensors, check_values, number_of
+from ..arguments import check_placement, check_tensors, check_values, count_of, scale_of, softcap_of
 from ..engines.engine import Call, check_dtype, find_engine
 from ..errors import ArgumentError
 from ..selectors.front import Front
@@ -133,7 +133,8 @@ class LearnedAttention(nn.Module):
 
         A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
         """
-        scale = number_of(scale, self.shape.head_dim)
+        scale, softcap = scale_of(scale, self.shape.head_dim), softcap_of(softcap)
+        query_offset = count_of("query_offset", query_offset)
         self._check(q, k, v, inputs, Call(scale, spans, query_offset, softcap=softcap))
         front = None if spans is None else Front(spans)
         if front is not None:

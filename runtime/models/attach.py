@@ -32,6 +32,10 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
     reached. Raises AttachError for a model that cannot be attached, PlanError for a plan that does not fit it.
     """
     check_model(model)
+    subject: object = pattern
+    if not isinstance(subject, Pattern | Plan):
+        kind = type(subject).__name__
+        raise AttachError(f'a {kind} cannot be attached: give a pattern, pc.load("FILE")["NAME"], or a plan')
     layers = discover(model)
     shapes = [Shape(layer.call.query_heads, layer.causal) for layer in layers]
     shares = share_plan(pattern, shapes) if isinstance(pattern, Plan) else share_all(pattern, shapes)

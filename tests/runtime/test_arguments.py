@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -50,6 +51,16 @@ def k_(*shape, **kwargs):
         (q_(), k_(), k_(), {"scale": torch.ones(1, requires_grad=True)}, "needs a gradient; multiply q by it"),
         (q_(), k_(), k_(), {"scale": float("nan")}, "argument 'scale': nan; pass a finite number"),
         (q_(), k_(), k_(), {"scale": float("-inf")}, "argument 'scale': -inf; pass a finite number"),
+        (q_(), k_(), k_(), {"scale": "0.1"}, "argument 'scale': '0.1'; pass a number"),
+        (q_(), k_(), k_(), {"scale": torch.ones(2)}, r"argument 'scale': a tensor \(2,\) .*; pass one real number"),
+        (q_(), k_(), k_(), {"softcap": torch.ones(1, requires_grad=True)}, "argument 'softcap': .* needs a gradient"),
+        (q_(), k_(), k_(), {"softcap": "x"}, "argument 'softcap': 'x'; pass a number"),
+        (q_(), k_(), k_(), {"query_offset": None}, "argument 'query_offset': None; pass an integer"),
+        (q_(), k_(), k_(), {"query_offset": 0.5}, "argument 'query_offset': 0.5; pass an integer"),
+        (q_(), k_(), k_(), {"max_seqlen": "x"}, "argument 'max_seqlen': 'x'; pass an integer"),
+        (q_().to_sparse(), k_(), k_(), {}, "argument 'q': a tensor of layout torch.sparse_coo; pass a dense tensor"),
+        (q_(), k_(), k_().to_mkldnn(), {}, "argument 'v': a tensor of layout torch._mkldnn"),
+        (torch.nested.nested_tensor([q_()[0]]), k_(), k_(), {}, "argument 'q': a nested tensor; .* spans or documents"),
         (q_(), k_(), k_(), {"spans": [(0, 5)] * 2}, r"argument 'spans': a list; pass int32 \[2, 2\]"),
         (q_(), k_(), k_(), {"spans": torch.tensor([[0, 5]] * 2)}, "argument 'spans': torch.int64"),
         (q_(), k_(), k_(), {"spans": torch.zeros(1, 2, dtype=INT)}, r"argument 'spans': torch.int32 \(1, 2\)"),
@@ -129,7 +140,9 @@ def test_the_parts_of_the_message_are_fields(program):
             "does not compute in torch.int8; use one of torch.float32, torch.bfloat16",
         ),
         ({"dtype": torch.float64, "engine": "triton"}, EngineError, "does not compute in torch.float64"),
-        ({"head_dim": 0}, EngineError, "head_dim 0 is not positive"),
+        ({"head_dim": 0}, EngineError, "head_dim 0 is not a positive integer"),
+        ({"head_dim": 8.0}, EngineError, "head_dim 8.0 is not a positive integer"),
+        ({"step": "first"}, IndexError, "has steps 0..0, not 'first'"),
         ({"step": 1}, IndexError, "has steps 0..0, not 1"),
         ({"step": -1}, IndexError, "has steps 0..0, not -1"),
     ],
@@ -137,6 +150,31 @@ def test_the_parts_of_the_message_are_fields(program):
 def test_a_wrong_compilation(patterns, kwargs, error, message):
     with pytest.raises(error, match=message):
         pc.compile(patterns("window"), **{"head_dim": 8, "engine": "reference"} | kwargs)
+
+
+@pytest.mark.parametrize("subject", ["library:fixed_factorized", pc.load("library:fixed_factorized")])
+def test_what_is_no_pattern(subject):
+    with pytest.raises(ArgumentError, match=r"argument 'pattern': a \w+; name one: pc.load\(\"FILE\"\)\[\"NAME\"\]"):
+        pc.compile(subject)
+    with pytest.raises(TypeError, match=r"has no claims: give a pattern, pc.load"):
+        pc.check(subject)
+    with pytest.raises(KeyError, match="library:fixed_factorized has no pattern 'fixed'; it has fixed_factorized"):
+        pc.load("library:fixed_factorized")["fixed"]
+
+
+def test_tensors_without_values_have_the_shapes_of_a_result(program):
+    q, k = q_(device=META, requires_grad=True), k_(device=META)
+    out, lse = program(q, k, k, return_lse=True)
+    assert (out.shape, lse.shape, out.device, lse.dtype) == (q.shape, q.shape[:3], META, torch.float32)
+    [gradient] = torch.autograd.grad(out.sum(), q)
+    assert gradient.shape == q.shape and gradient.is_meta
+
+
+def test_numbers_of_other_types(program, patterns):
+    q, k = torch.randn(1, 1, 3, 8), torch.randn(1, 1, 5, 8)
+    plain = program(q, k, k, query_offset=2, scale=0.5, softcap=2.0)
+    other = program(q, k, k, query_offset=np.int64(2), scale=np.float32(0.5), softcap=torch.tensor(2.0))
+    assert torch.equal(plain, other)
 
 
 def test_auto_follows_the_device():

@@ -89,6 +89,11 @@ def test_heads_that_do_not_fit():
         pc.compile_heads([((0, 1), NEAR), ((1,), FIXED)], engine="compose")
     with pytest.raises(ArgumentError, match=r"head 4; the heads are 0\.\.3"):
         pc.compile_heads([((4,), NEAR)], heads=4, engine="compose")
+    for heads in (["x"], 3, [0.5]):
+        with pytest.raises(ArgumentError, match=r"argument 'groups': heads .*; give pairs of head numbers"):
+            pc.compile_heads([(heads, NEAR)], engine="compose")
+    with pytest.raises(ArgumentError, match="head -1; heads count from 0"):
+        pc.compile_heads([((-1,), NEAR)], engine="compose")
     with pytest.raises(ArgumentError, match="no group"):
         pc.compile_heads([], heads=4)
     program = pc.compile_heads(GROUPS, head_dim=16, engine="compose")

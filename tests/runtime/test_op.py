@@ -121,7 +121,7 @@ def test_a_call_that_nobody_watches_is_the_operator_without_its_way(inputs, prog
     assert operated == [1]
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*batching rule:UserWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("watch", ["subclass", "transform", "trace"])
 def test_who_must_see_the_operator_sees_it(inputs, program, operated, watch):
     class Labelled(torch.Tensor):
@@ -132,7 +132,7 @@ def test_who_must_see_the_operator_sees_it(inputs, program, operated, watch):
     if watch == "subclass":
         found = program(q.as_subclass(Labelled), k, v)
     elif watch == "transform":
-        found = torch.vmap(lambda q: program(q, k, v))(q[None])[0]
+        found = torch.func.functionalize(lambda q: program(q, k, v))(q)
     else:
         found = torch.jit.trace(lambda q: program(q, k, v), (q,), check_trace=False)(q)
     assert len(operated) >= 1
@@ -148,6 +148,22 @@ def test_there_is_no_forward_mode(inputs, program, at):
         given[at] = torch.autograd.forward_ad.make_dual(given[at], torch.ones_like(given[at]))
         with pytest.raises(ArgumentError, match=f"argument '{'qkv'[at]}': a dual tensor .*; use torch.autograd.grad"):
             program(*given)
+        with FlopCounterMode(display=False), pytest.raises(ArgumentError, match="a dual tensor"):
+            program(*given)
+        torch.compiler.reset()
+        with pytest.raises(ArgumentError, match="a dual tensor"):
+            torch.compile(program.__call__, backend="aot_eager")(*given)
+
+
+def test_numbers_of_a_call_may_change_under_a_whole_graph(inputs, program):
+    torch.compiler.reset()
+
+    def run(offset, number):
+        return program(inputs[0][:, :, :3], *inputs[1:], query_offset=offset, scale=number, softcap=2 * number)
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    for offset in (0, 2, 5):
+        torch.testing.assert_close(compiled(offset, 0.5 + offset), run(offset, 0.5 + offset))
 
 
 def test_a_gradient_is_not_differentiated_again(inputs, program):

@@ -76,5 +76,8 @@ def test_what_cannot_be_predicted_is_refused() -> None:
         compiled("dense", engine="reference").predict(10)
     with pytest.raises(EngineError, match="3 query heads are not a multiple of 2 key heads"):
         compiled("dense").predict(10, heads=3, key_heads=2)
-    with pytest.raises(EngineError, match="a length of at least 1, not 0"):
-        compiled("dense").predict(0)
+    for n in (0, 128.0):
+        with pytest.raises(EngineError, match=f"a length of at least 1, an integer, not {n}"):
+            compiled("dense").predict(n)  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="a batch of 0; give at least 1"):
+        compiled("dense").predict(10, batch=0)

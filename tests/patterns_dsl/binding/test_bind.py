@@ -217,3 +217,12 @@ def test_rules_that_blow_up_are_refused() -> None:
     chain = "rule r0 = self " + " ".join(f"rule r{k} = not r{k - 1}" for k in range(1, 900))
     with pytest.raises(PatternError, match="P104"):
         bound(f"{chain} pattern p causal {{ step r899 }}")
+
+
+def test_numbers_of_any_type_and_nothing_else_from_python() -> None:
+    text = "pattern p(w: int, d: ratio = 10%) causal { learn a = importance(budget = d) step local(w) | columns(a) }"
+    pattern = bound(text, w=np.int64(3), d=np.float32(0.25))  # type: ignore[arg-type]
+    assert (dict(pattern.arguments)["w"], dict(pattern.arguments)["d"]) == (3, 0.25)
+    for value in ([3], None, np.arange(2), 1j):
+        with pytest.raises(PatternError, match=r"P206.*is no value for a parameter: give a number, or text"):
+            bound(text, w=value)  # type: ignore[arg-type]

@@ -54,6 +54,11 @@ def test_a_model_that_cannot_be_attached(patterns, build_model, message):
         attach(build_model(), patterns("window"))
 
 
+def test_what_is_no_pattern():
+    with pytest.raises(AttachError, match=r"a str cannot be attached: give a pattern, pc.load\("):
+        attach(make("llama"), "library:fixed_factorized")
+
+
 def test_attaching_twice(attached, patterns):
     with pytest.raises(AttachError, match=r"already has a pattern attached; call detach\(\)"):
         attach(attached, patterns("window"))
