@@ -87,7 +87,8 @@ def profiled(run: Any, rounds: int) -> list[dict[str, Any]]:
 
 
 def tuned() -> list[dict[str, Any]]:
-    """What the records of tuning in the cache hold: (block of queries, of keys, warps, stages), seconds."""
+    """What the records of tuning in the cache hold: (block of queries, of keys, warps, stages, registers at
+    most or null), seconds."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(cache_directory().glob("launch_*.json"))]
     return [
         {"kernel": each["subject"]["kernel"], "seconds": sorted(each["value"]["seconds"], key=lambda one: one[1])}

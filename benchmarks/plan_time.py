@@ -30,7 +30,7 @@ from budget import Item, execute
 from record import RESULTS, Spread, Target, machine, write
 from stock_patterns import named
 
-from patternc.compiler.kernels import launch, work
+from patternc.compiler.kernels import grids, work
 from patternc.compiler.kernels.kernel_file import kernels
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program
@@ -127,7 +127,7 @@ def new_length(program: Program, n: int) -> float:
     begin = time.perf_counter()
     for index, kernel in enumerate(program.forward):
         work.split(work.swept_tiles(program, "forward", index, n, n), 0, 32, 1, 132)
-        launch.query_blocks(kernel.order, 128, n, 0, n)
+        grids.query_blocks(kernel.order, 128, n, 0, n)
     return time.perf_counter() - begin
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from ..passes.program import Program
 from . import launch
 from .kernel_file import kernels
+from .occupancy import REGISTERS, instances
 
 Dtype: TypeAlias = Literal["fp32", "bf16", "fp16"]
 Target: TypeAlias = Literal["sm_80", "sm_90", "sm_100", "gfx942"]
@@ -32,7 +33,8 @@ class BuildError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a compiled kernel needs. ``shared`` is in bytes per program instance, ``spills`` in bytes per thread of
-    local memory (NVIDIA) or in spilled vector registers (AMD)."""
+    local memory (NVIDIA) or in spilled vector registers (AMD). ``limit``: of registers, that the compiler was told.
+    ``instances``: that a processor holds at once, by registers and shared memory; None on AMD."""
 
     kernel: str
     target: str
@@ -42,12 +44,16 @@ class Report:
     num_warps: int
     num_stages: int
     tensor_cores: tuple[str, ...]  # the matrix instructions that occur: wgmma, mma, tcgen05, mfma
+    limit: int | None = None
+    instances: int | None = None
 
     def __str__(self) -> str:
         units = ", ".join(self.tensor_cores) or "no matrix instructions"
+        limit = "" if self.limit is None else f" of at most {self.limit}"
+        held = "" if self.instances is None else f", {self.instances} instances to a processor"
         return (
-            f"{self.kernel} {self.target}: {self.registers} registers, {self.spills} spilled, {self.shared} bytes "
-            f"shared, {self.num_warps} warps, {self.num_stages} stages, {units}"
+            f"{self.kernel} {self.target}: {self.registers} registers{limit}, {self.spills} spilled, {self.shared} "
+            f"bytes shared, {self.num_warps} warps, {self.num_stages} stages{held}, {units}"
         )
 
 
@@ -75,7 +81,9 @@ def build(
             name, shared = f"{role}_{index}", launch.SHARED_MEMORY[target]
             tile, vector = launch.form(program, role, index)
             own = replace(variant, delta=variant.delta and index == 0)
-            chosen = options or launch.options(role, tile, head_dim, _ITEMSIZE[dtype], shared, vector=vector)
+            registers = launch.limitable(program, role, index, REGISTERS.get(target, 0))
+            size = _ITEMSIZE[dtype]
+            chosen = options or launch.options(role, tile, head_dim, size, shared, vector=vector, registers=registers)
             built[name] = _compile(getattr(kernels(program, role), name), name, head_dim, dtype, target, own, chosen)
     return built
 
@@ -96,9 +104,8 @@ def _compile(
         raise BuildError(f"{name} cannot be compiled while TRITON_INTERPRET is set: unset it and start anew")
     signature, constants, attributes = _signature(kernel.arg_names, head_dim, dtype, target, variant, chosen)
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
-    settings = {"num_warps": chosen.num_warps, "num_stages": chosen.num_stages}
     try:
-        compiled = triton.compile(source, target=_gpu_target(target), options=settings)
+        compiled = triton.compile(source, target=_gpu_target(target), options=chosen.settings)
     except Exception as error:
         raise BuildError(f"{name} does not compile for {target}: {error}") from error
     stages: dict[str, Any] = dict(compiled.asm)
@@ -170,6 +177,7 @@ def _report(name: str, target: Target, shared: int, chosen: launch.Options, stag
         text = stages["amdgcn"]
         registers, spills = _number(r"\.vgpr_count:\s+(\d+)", text), _number(r"\.vgpr_spill_count:\s+(\d+)", text)
         units: tuple[str, ...] = ("mfma",) if "v_mfma" in text else ()
+        held = None
     else:
         text = _resource_usage(stages["cubin"])
         registers, spills = _number(r"REG:(\d+)", text), _number(r"LOCAL:(\d+)", text)
@@ -178,7 +186,9 @@ def _report(name: str, target: Target, shared: int, chosen: launch.Options, stag
         ptx = stages["ptx"]
         known = {"wgmma": "wgmma.mma_async", "mma": "\tmma.sync", "tcgen05": "tcgen05.mma"}
         units = tuple(unit for unit, text in known.items() if text in ptx)
-    return Report(name, target, registers, spills, shared, chosen.num_warps, chosen.num_stages, units)
+        held = instances(registers, chosen.num_warps, shared, launch.SHARED_MEMORY[target])
+    warps, stages_of = chosen.num_warps, chosen.num_stages
+    return Report(name, target, registers, spills, shared, warps, stages_of, units, chosen.registers, held)
 
 
 def _resource_usage(cubin: bytes) -> str:

@@ -1,13 +1,13 @@
-"""How kernels are launched: grids, padding of the head dimension, warps and pipeline stages."""
+"""How kernels are launched: blocks, padding of the head dimension, warps, pipeline stages and registers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import gcd
 from typing import Literal, TypeAlias, get_args
 
-from ..passes.program import Order, Program, Tile
+from ..passes.program import Program, Tile
+from .occupancy import instances, is_one_loop
 
 Role: TypeAlias = Literal["forward", "backward_query", "backward_key"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -15,12 +15,20 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ranks per block of either side (they divide the program's tiles) and Triton's compile options."""
+    """Ranks per block of either side (they divide the program's tiles) and Triton's compile options. ``registers``: at
+    most, for each thread, so that a processor holds more instances; None: as many as the compiler likes."""
 
     block_q: int
     block_k: int
     num_warps: int
     num_stages: int
+    registers: int | None = None
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What Triton's compiler is told. Its compiler for AMD knows no limit of registers."""
+        limit = {} if self.registers is None else {"maxnreg": self.registers}
+        return {"num_warps": self.num_warps, "num_stages": self.num_stages, **limit}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +107,21 @@ def options(
     lanes: int | None = None,
     *,
     vector: bool = False,
+    registers: int = 0,
 ) -> Options:
     """Blocks that divide ``tile`` and a pipeline of three stages, reduced until they fit ``shared`` bytes.
 
     ``lanes``: rows that a query block of the forward pass can have at most; with few, memory is what counts, and more
-    keys are under way at once. ``vector``: of a kernel that multiplies no matrices."""
+    keys are under way at once. ``vector``: of a kernel that multiplies no matrices. ``registers``: as ``limitable``
+    has them."""
     if vector:
         still, swept = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
         still, swept, warps = _vector_blocks(still, swept, head_dim, lanes)
         return Options(*((swept, still) if role == "backward_key" else (still, swept)), warps, 1)
     width, stages = block_dim(head_dim), 1 if itemsize > 2 else 3
+    many = lanes is None or lanes > _FEW[-1]
+    if registers and many and (width, itemsize) == (128, 2) and _is_limited(tile, shared, registers):
+        return _LIMITED
     most, swept, warps = _BLOCKS[role, max(64, width), itemsize > 2]
     still_limit, swept_limit = (tile.key, tile.query) if role == "backward_key" else (tile.query, tile.key)
     still = min(most, still_limit)
@@ -129,6 +142,24 @@ def options(
             break  # Triton may still find room: it keeps part of this in registers.
     query, key = (swept, still) if role == "backward_key" else (still, swept)
     return Options(query, key, warps, stages)
+
+
+_LIMITED = Options(64, 32, 4, 3, registers=168)
+"""Of a forward kernel whose rows are 128 numbers of 16 bits. A processor of an H100 holds three instances for two, and
+the window of ``local(128) | strided(128)`` takes 0.82 ms for 0.94 (65,536 tokens of 32 heads, bfloat16)."""
+
+
+def _is_limited(tile: Tile, shared: int, registers: int) -> bool:
+    """Whether ``_LIMITED`` divides the tile, and shared memory holds as many instances as so few registers allow."""
+    one, most = _LIMITED, _LIMITED.registers or 0
+    need = _shared_bytes("forward", one.block_q, one.block_k, one.num_stages, 256)
+    divides = tile.query == one.block_q and tile.key % one.block_k == 0
+    return divides and instances(most, one.num_warps, need, shared) == registers // (32 * one.num_warps * most)
+
+
+def limitable(program: Program, role: Role, index: int, registers: int) -> int:
+    """``registers``, those of a processor, where a limit for each thread spills nothing of this kernel; else 0."""
+    return registers if role == "forward" and is_one_loop(program, index) else 0
 
 
 _ELEMENTS = 2048
@@ -195,13 +226,6 @@ def pack(rows: int, group: int) -> int:
     return lanes if group > 1 and rows * lanes <= _FEW[-1] else 1
 
 
-def turn(bundles: int, blocks: int, processors: int) -> int:
-    """How many heads take turns in the order in which instances start (runtime/engines/places.py). Where the blocks of
-    one do not occupy the device, two to a processor, the longest of several start before its shorter ones, so that no
-    long one is left for the end. Elsewhere the less is under way at once, the more of it stays in the cache."""
-    return gcd(bundles, 8) if blocks < 2 * processors else 1
-
-
 def together(count: int, role: Role, options: Options, head_dim: int, itemsize: int, shared: int) -> int:
     """Of so many programs with heads of their own, how many run in one launch. Their kernels are branches of one: it
     needs the registers of the largest, but Triton gives each branch shared memory of its own. Beyond that they are
@@ -216,25 +240,3 @@ def together(count: int, role: Role, options: Options, head_dim: int, itemsize: 
 def _shared_bytes(role: Role, still: int, swept: int, stages: int, row: int) -> int:
     """Stationary matrices (q; or q and dO; or k and v), and two swept ones per stage, with their lse and delta."""
     return (1 if role == "forward" else 2) * still * row + stages * swept * (2 * row + 8)
-
-
-def query_blocks(order: Order, block: int, rows: int, offset: int, n: int, *, packed: bool = False) -> int:
-    """Axis 0 of a grid over query blocks: classes x an upper bound of the blocks of a class that have a row in q. Of
-    fewer rows than residues each is of another class, and so of one block; not where they are the rows of one of the
-    ``packed`` documents, since a kernel only knows how many all of these have.
-
-    Without an offset a window starts at rank 0. Elsewhere it starts anywhere, so that it may touch one block more.
-    """
-    length = min(rows, n)
-    classes = min(order.classes, rows) if order.residues and not packed else order.classes
-    if offset == 0:
-        return classes * -(-order.ranks(0, length) // block)
-    if order.tiled:  # Ranks of all periods that the window touches.
-        return classes * -(-order.count * (-(-length // order.period) + 1) // block)
-    held = min(length, order.count * -(-length // order.period))
-    return classes * (-(-(held - 1) // block) + 1) if held else 0
-
-
-def key_blocks(order: Order, block: int, n: int) -> int:
-    """Axis 0 of a grid over key blocks."""
-    return order.classes * -(-order.ranks(0, n) // block)

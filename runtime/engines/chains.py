@@ -85,7 +85,8 @@ class Chains:
         for index, members in self._steps("backward_query"):
             given = arguments | gradients["backward_query"] | row_arguments(found if index == 0 else None)
             runs = self._runs(members, "backward_query", index, given, 1)
-            self._launch_all([replace(run, add=index > 0) for run in runs], given)
+            finds_delta = index == 0 and found is not None
+            self._launch_all([replace(run, add=index > 0, delta=finds_delta) for run in runs], given)
         fresh = True
         for index, members in self._steps("backward_key"):
             given = arguments | gradients["backward_key"]
@@ -136,8 +137,11 @@ class Chains:
         q, k = arguments["q_ptr"], arguments["k_ptr"]
         tile, vector = members[0].form(role, index)
         lanes = self.part.queries * pack if role == "forward" else None
-        room, size = machine(q.device).shared, q.element_size()
-        options = launch.options(role, tile, q.shape[3], size, room, lanes, vector=vector)
+        device, size = machine(q.device), q.element_size()
+        # Branches of one kernel have shared memory of their own each: no limit of registers makes room for more of it.
+        alone = members[0].program if len(members) == 1 else None
+        registers = 0 if alone is None else launch.limitable(alone, role, index, device.registers)
+        options = launch.options(role, tile, q.shape[3], size, device.shared, lanes, vector=vector, registers=registers)
         if options.block_q < pack:
             return self._runs(members, role, index, arguments, 1)
         bundles = self.part.sequences * (k.shape[1] if role == "backward_key" or pack > 1 else q.shape[1])

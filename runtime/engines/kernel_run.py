@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...compiler.kernels import launch, work
+from ...compiler.kernels import grids, launch, work
 from ...compiler.kernels.kernel_file import kernel_for_heads, kernels
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Kernel, Program, Tile
@@ -41,8 +41,8 @@ _WRITTEN: dict[launch.Role, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class KernelRun:
-    """A kernel, whose heads it serves, and what is compiled into it. ``build``: calling it compiles, and launches
-    nothing."""
+    """A kernel, whose heads it serves, and what is compiled into it. ``delta``: it finds lse and delta of its rows.
+    ``build``: calling it compiles, and launches nothing."""
 
     members: tuple[Member, ...]
     owners: Tensor | None
@@ -54,6 +54,7 @@ class KernelRun:
     part: Part
     bundles: int
     mixed: bool
+    delta: bool = False
     build: bool = False
 
     @property
@@ -82,11 +83,11 @@ class KernelRun:
         part = self.part
         if self.role == "backward_key":
             orders = [member.program.backward[self.index].order for member in self.members]
-            return max(launch.key_blocks(order, self.block, part.keys) for order in orders)
+            return max(grids.key_blocks(order, self.block, part.keys) for order in orders)
         orders = [member.program.forward[self.index].order for member in self.members]
         offset, n = part.call.query_offset, part.queries if self.members[0].program.cross else part.keys
         packed = part.call.documents is not None
-        return max(launch.query_blocks(order, self.ranks, part.queries, offset, n, packed=packed) for order in orders)
+        return max(grids.query_blocks(order, self.ranks, part.queries, offset, n, packed=packed) for order in orders)
 
     def alone(self, q: Tensor) -> bool:
         """Whether key gradients are of key heads that one query head each reads."""
@@ -117,15 +118,14 @@ class KernelRun:
     def launch(self, q: Tensor, split: work.Split = work.WHOLE, *, grid: tuple[int, int, int] | None = None) -> Launch:
         """The launch for tensors like ``q``."""
         call, options = self.part.call, self.options
-        turn = launch.turn(self.bundles, self.blocks, machine(q.device).processors) if grid is None else 1
+        turn = grids.turn(self.bundles, self.blocks, machine(q.device).processors) if grid is None else 1
         size = grid or (self.blocks * turn, self.bundles // turn, 1)
         constants = self.ownership | self.listed | {"split_lo": split.lo, "split_hi": split.hi, "turn": turn}
         constants |= {"HEAD_DIM": q.shape[3], "BLOCK_D": launch.block_dim(q.shape[3])}
         constants |= {"BLOCK_Q": options.block_q, "BLOCK_K": options.block_k, "PRECISION": machine(q.device).precision}
         constants |= {"PACKED": call.documents is not None, "SOFTCAP": call.softcap or 0.0, "PACK": self.pack}
         constants |= {"SPLIT": grid is not None, "ADD": self.add, "ALONE": self.alone(q)}
-        constants |= {"num_warps": options.num_warps, "num_stages": options.num_stages}
-        return Launch(self.kernel, size, constants, self.build)
+        return Launch(self.kernel, size, constants | options.settings, self.build)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.kernels import launch
+from ...compiler.kernels.occupancy import REGISTERS
 from ..errors import EngineUnavailable
 from .engine import Call
 
@@ -34,11 +35,13 @@ def check_device(device: torch.device) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``shared``: bytes of shared memory that a program instance may use. ``processors``: how many run side by side."""
+    """``shared``: bytes of shared memory that a program instance may use. ``processors``: how many run side by side.
+    ``registers``: of a processor, where a limit for each thread is worth it; 0: none is set."""
 
     backend: str
     shared: int
     processors: int
+    registers: int = 0
 
     @property
     def precision(self) -> str:
@@ -52,11 +55,13 @@ class Machine:
 def machine(device: torch.device) -> Machine:
     """What a device is, as far as launches ask."""
     if device.type == "cpu" or interpreted():
-        return Machine("interpreter", 1 << 30, 8)
+        return Machine("interpreter", 1 << 30, 8, REGISTERS["sm_90"])
     properties: Any = torch.cuda.get_device_properties(device)  # torch's stub lacks an attribute
     if torch.version.hip:
         return Machine("hip", launch.SHARED_MEMORY["gfx942"], properties.multi_processor_count)
-    return Machine("cuda", int(properties.shared_memory_per_block_optin), properties.multi_processor_count)
+    registers = REGISTERS.get(f"sm_{properties.major}{properties.minor}", 0)
+    shared = int(properties.shared_memory_per_block_optin)
+    return Machine("cuda", shared, properties.multi_processor_count, registers)
 
 
 @dataclass(frozen=True, slots=True)

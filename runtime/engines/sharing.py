@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...compiler.kernels import launch, work
+from ...compiler.kernels import grids, launch, work
 from ...compiler.passes.count import tile_count
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Program
@@ -53,7 +53,7 @@ def split_of(run: KernelRun, q: Tensor) -> work.Split:
         first, last = work.window(kernel.order, held, part.queries, offset, n)
         swept, classes, limit = swept[first:last], min(classes, part.queries), min(part.queries, held)
     per_head, processors = classes * -(-limit // run.ranks), machine(q.device).processors
-    turn = launch.turn(run.bundles, run.blocks, processors)
+    turn = grids.turn(run.bundles, run.blocks, processors)
     split = work.split(swept, first, per_head * run.bundles, per_head * turn, processors)
     return work.Split(0, work.ALL, split.shares) if few and split != work.WHOLE else split
 

@@ -1,4 +1,4 @@
-"""tune: which blocks, warps and stages of a launch are fastest on this device, timed once and kept on disk.
+"""tune: which blocks, warps, stages and registers of a launch are fastest on this device, timed once and kept on disk.
 
 The choice changes which sums are made in which order, and so the last bits of a result; PATTERNC_TUNE=0 keeps to the
 table of compiler/kernels/launch.py, which is the same everywhere.
@@ -98,6 +98,7 @@ class _Question:
             owned=run.owners is not None,
             add=run.add,
             alone=run.alone(q),
+            delta=run.delta,
             table=run.part.call.listed is not None,
         )
         device = torch.cuda.get_device_name(q.device) if q.is_cuda else q.device.type

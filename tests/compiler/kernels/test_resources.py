@@ -57,6 +57,22 @@ def test_kernels_fit_the_registers_and_use_the_tensor_cores(
 
 
 @pytest.mark.parametrize(
+    ("name", "spans"),
+    [
+        ("strided_factorized", False),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("strided_factorized", True), ("axial", False)]),
+    ],
+)
+def test_a_limit_of_registers_makes_room_for_an_instance_more(name: str, spans: bool) -> None:
+    """Of the first of two kernels. The second would spill under it, and has none."""
+    limited, other = (each["report"] for each in built(name, "bf16", 128, ("forward",), spans=spans).values())
+    assert limited.limit == 168 and limited.registers <= 168 and limited.spills == 0
+    assert other.limit is None and other.spills == 0
+    assert (limited.instances, other.instances) == (3, 2)
+    assert "of at most 168" in str(limited) and "3 instances to a processor" in str(limited)
+
+
+@pytest.mark.parametrize(
     ("name", "head_dim"),
     [
         ("logsparse", 128),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.runtime.jit import native_specialize_impl
 
+from patternc.compiler.kernels.launch import Options
 from patternc.runtime.engines.kernel_run import Launch
 from patternc.runtime.engines.launching import specialised
 
@@ -58,10 +59,12 @@ def test_the_binary_is_started_with_arguments_in_their_order():
         def __getitem__(self, grid: tuple[int, int, int]) -> Any:
             return lambda **given: started.append((grid, given)) or Binary()
 
-    launch = Launch(Kernel(), (2, 3, 1), {"WIDE": 5, "num_warps": 4})
+    given = {"WIDE": 5, **Options(64, 32, 4, 3, 168).settings}
+    launch = Launch(Kernel(), (2, 3, 1), given)
     launch({"n": 1, "x_ptr": "x"})
     launch({"n": 2, "x_ptr": "y"})
-    assert started == [((2, 3, 1), {"n": 1, "x_ptr": "x", "WIDE": 5, "num_warps": 4}), ((2, 3, 1), "y", 2, 5)]
+    assert given["maxnreg"] == 168
+    assert started == [((2, 3, 1), {"n": 1, "x_ptr": "x", **given}), ((2, 3, 1), "y", 2, 5)]
 
 
 def test_an_empty_grid_launches_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from patternc.compiler.kernels import launch
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.compiler.pattern import loads
-from patternc.runtime.cache import CacheWarning
+from patternc.runtime.cache import CacheWarning, write_record
 from patternc.runtime.engines import chains, kernel_run, tune
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.triton_engine import TritonEngine
@@ -43,6 +44,7 @@ class Clock:
 
 
 LAUNCHED: list[tuple[str, launch.Options]] = []
+SETTINGS: list[dict[str, Any]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def seen(run: Any, *arguments: Any, **named: Any) -> Any:
         LAUNCHED.append((run.role, run.options))
-        return right(run, *arguments, **named)
+        found = right(run, *arguments, **named)
+        SETTINGS.append(found.constants)
+        return found
 
     monkeypatch.setattr(kernel_run.KernelRun, "launch", seen)
 
@@ -115,6 +119,57 @@ def test_a_spoiled_record_is_timed_again(tmp_path: Path, spoil: Callable[[str], 
         attend(TritonEngine(Tuning(clock, tmp_path)))
     assert clock.asked
     assert {path: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_a_record_without_a_limit_of_registers_is_stale(tmp_path: Path) -> None:
+    """As earlier versions wrote them: four numbers for each candidate."""
+    attend(TritonEngine(Tuning(Clock(smallest), tmp_path)))
+    before = {path: path.read_text() for path in tmp_path.glob("launch_*.json")}
+    for text in before.values():
+        record = json.loads(text)
+        assert len(record["value"]["fastest"]) == 5
+        record["value"]["fastest"].pop()
+        record["circumstances"]["candidates"] = record["circumstances"]["candidates"].replace(", None)", ")")
+        write_record(tune.KIND, record["subject"], record["circumstances"], record["value"], tmp_path)
+    assert all(path.read_text() != text for path, text in before.items())
+    clock = Clock(smallest)
+    with pytest.warns(CacheWarning, match="other versions or settings"):
+        attend(TritonEngine(Tuning(clock, tmp_path)))
+    assert {role for role, _ in clock.asked} == set(launch.ROLES)
+    assert {path: path.read_text() for path in before} == before
+
+
+def test_a_limit_of_registers_is_kept_and_launched(tmp_path: Path) -> None:
+    """Of a kernel that has one; the record knows it, and the next process takes it from there."""
+    bound = loads("pattern p causal { step local(20) }")["p"].bound
+    window = lower(bound.union, bound.direction, "p", Tile(64, 64)).program
+    q, k, v = (x.half() for x in tensors(150, dim=128))
+    clock, never = Clock(lambda options: 1.0 if options.registers else 2.0), Clock(smallest)
+    for engine in (TritonEngine(), TritonEngine(Tuning(clock, tmp_path)), TritonEngine(Tuning(never, tmp_path))):
+        LAUNCHED.clear()
+        SETTINGS.clear()
+        out, _ = engine.forward(window, q, k, v, Call(0.1))
+        assert LAUNCHED[-1] == ("forward", launch.Options(64, 32, 4, 3, 168))
+        assert SETTINGS[-1]["maxnreg"] == 168
+        related = type("Case", (), {"related": staticmethod(lambda i, j: (j <= i) & (i - j < 20))})
+        close(out, dense(related, *(x.double() for x in (q, k, v)), 0.1, None, 0)[0], 2e-3, "out")  # type: ignore[arg-type]
+    assert {options.registers for _, options in clock.asked} == {168, None} and never.asked == []
+    [record] = [json.loads(path.read_text()) for path in tmp_path.glob("launch_*.json")]
+    assert record["value"]["fastest"] == [64, 32, 4, 3, 168]
+
+
+def test_a_kernel_that_finds_delta_is_another_kernel(tmp_path: Path) -> None:
+    """It does not where lse has a gradient: then another kernel has found it."""
+    q, k, v = tensors(40)
+    clock = Clock(smallest)
+    engine = TritonEngine(Tuning(clock, tmp_path))
+    out, lse = engine.forward(program(), q, k, v, Call(0.25))
+    asked = []
+    for slope in (None, torch.ones_like(lse), None, torch.ones_like(lse)):
+        clock.asked.clear()
+        engine.backward(program(), torch.ones_like(out), slope, q, k, v, out, lse, Call(0.25))
+        asked.append({role for role, _ in clock.asked})
+    assert asked == [{"backward_query", "backward_key"}, {"backward_query"}, set(), set()]
 
 
 @pytest.mark.slow
