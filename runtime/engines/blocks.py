@@ -8,10 +8,10 @@ stack the cheaper is taken, by its predicted time; where there is neither, every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +22,7 @@ from ...compiler.relations.integer import TRUE, All, Compare, Const, Predicate, 
 from .machine import Effort
 from .masks import Mask, Tiles, in_lanes, masked, runs
 from .price import KEYS_AT_ONCE, Price
-from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles
+from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest, reaches
 from .slices import ROWS, slices
 from .stacks import stack
 
@@ -128,33 +128,56 @@ def _kept(term: Term) -> Predicate:
     return All((term.keep, Compare("<", term.key.expression(Const(0), Var("b")), Var("n"))))
 
 
+_Masked: TypeAlias = tuple[list[Shape], Predicate]
+
 _Piece: TypeAlias = tuple[Tiles, Predicate, int]
 """A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
 
 
 def _best(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price) -> list[_Piece]:
-    """The shape of a reach that is predicted to be fastest. Beyond the tiles, where the mask of a term says nothing, it
-    is asked which are visited: by a stack, and by blocks of several tiles."""
+    """The shape of a reach that is predicted to be fastest, of those that do not fall into very many pieces; where each
+    does, the first of them. Beyond the tiles, where the mask of a term says nothing, it is asked which are visited: by
+    a stack, and by blocks of several tiles."""
     beyond = restrict(All((keep, reach.visited)), box)
-    sizes = [tiles for tiles in (2, 4, 8) if tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows]
-    shapes = [(bands(reach, group), keep), (stack(reach, group, beyond, box), beyond)]
-    shapes += [(bands(coarser(reach, tiles), group), beyond) for tiles in sizes]
-    found = _candidates([(shape, each) for shape, each in shapes if shape], keep, partial(singles, reach, group), known)
-    return found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
+    first: _Masked | None = None
+    best: list[_Piece] | None = None
+    least = math.inf
+    for shape, mask in _shapes(keep, beyond, reach, group, box):
+        first = first or (shape, mask)
+        found = _cheaper(_pieces(mask, shape, known), group, price, least)
+        if found is not None:
+            best, least = found
+    if best is not None:
+        return best
+    shape, mask = first or (fewest(alike(reach) if keep == TRUE else reach, group), keep)
+    return list(_pieces(mask, shape, known))
 
 
-def _candidates(
-    shapes: list[tuple[list[Shape], Predicate]], keep: Predicate, last: Callable[[], list[Shape]], known: dict[str, int]
-) -> list[list[_Piece]]:
-    """The shapes, each under its mask, that do not fall into very many pieces; where each does, the first of them; of
-    no shape, the last."""
-    few = [
-        pieces
-        for shape, mask in shapes
-        if len(pieces := list(islice(_pieces(mask, shape, known), MOST_PIECES + 1))) <= MOST_PIECES
-    ]
-    shape, mask = shapes[0] if shapes else (last(), keep)
-    return few or [list(_pieces(mask, shape, known))]
+def _shapes(keep: Predicate, beyond: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_Masked]:
+    """The shapes that a reach has, each under its mask."""
+    if (shape := bands(reach, group)) is not None:
+        yield shape, keep
+    if shape := stack(reach, group, beyond, box, exact=keep == TRUE):
+        yield shape, beyond
+    for tiles in (2, 4, 8):
+        fits = tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows
+        if fits and (shape := bands(coarser(reach, tiles), group)) is not None:
+            yield shape, beyond
+
+
+def _cheaper(
+    pieces: Iterator[_Piece], group: Group, price: Price, least: float
+) -> tuple[list[_Piece], float] | None:
+    """The pieces, and seconds that they are predicted to take, unless these are ``least`` or more, or they are many. To
+    look for pieces takes longer than to add up what they take."""
+    found: list[_Piece] = []
+    seconds = 0.0
+    for piece in pieces:
+        found.append(piece)
+        seconds += _seconds(group, price, [piece])
+        if seconds >= least or len(found) > MOST_PIECES:
+            return None
+    return found, seconds
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:
