@@ -40,8 +40,8 @@ def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) ->
 
 
 def _batches(parts: Sequence[Block], biases: Biases, written: NDArray[np.bool_] | None) -> Iterator[Batch]:
-    """Without growth. ``written``: the rows, in natural order, that earlier ones have written; blocks none of whose rows
-    are among these are fresh. None: nothing is."""
+    """Without growth. ``written``: the rows, in natural order, that earlier ones have written; a batch none of whose
+    rows is among these is fresh. None: no batch is."""
     for part in parts:
         fresh = written is not None and not _marked(part, written)
         for block in part.even():

@@ -47,6 +47,17 @@ class Tiles:
         row, key = self.row + start * self.row_step, self.key + start * self.key_step
         return replace(self, row=row, key=key, count=count)
 
+    def even(self, growth: int) -> Iterator[Tiles]:
+        """Tiles of which each has ``growth`` keys more than the one before: one by one; one that has no key is left
+        out."""
+        if not growth:
+            yield self
+            return
+        for t in range(self.count):
+            keys = self.keys + t * growth
+            if keys > 0:
+                yield replace(self.part(t, 1), keys=keys)
+
     def spread(self, every: int) -> Tiles:
         """As many tiles, of which each is so many steps after the one before."""
         return replace(self, row_step=every * self.row_step, key_step=every * self.key_step)
