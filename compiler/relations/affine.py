@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply, variables
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each variable."""
@@ -62,6 +62,23 @@ def _combined(operator: str, left: int | None, right: int | None) -> int | None:
             return 0
         case _:
             return None
+
+
+def periods(node: Expr | Predicate) -> frozenset[int]:
+    """After how many ranks what is divided by may begin anew: ``a // 10 % 6`` comes again after 60, ``a // 10`` is one
+    more after 10."""
+    match node:
+        case Binary("//" | "%", left, Const(by)) if {"a", "b"} & variables(left):
+            within = periods(left)
+            return within | {by * ranks for ranks in within} | {by}
+        case Binary(_, left, right) | Compare(_, left, right):
+            return periods(left) | periods(right)
+        case Select(condition, then, otherwise):
+            return periods(condition) | periods(then) | periods(otherwise)
+        case All(parts) | AnyOf(parts):
+            return frozenset().union(*map(periods, parts))
+        case _:
+            return frozenset()
 
 
 def staircase(predicate: Predicate, known: Mapping[str, int]) -> int | None:

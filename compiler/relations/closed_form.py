@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, negated
 
 _ARITHMETIC = {
     "add": "+",
@@ -60,18 +60,5 @@ def predicate(node: Any) -> Predicate:
         return AnyOf(tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, AnyOf) else (part,))))
     if kind in _CHOICES:
         test, then, otherwise = (predicate(operand) for operand in operands)
-        return AnyOf((All((test, then)), All((_negate(test), otherwise))))
+        return AnyOf((All((test, then)), All((negated(test), otherwise))))
     return Compare(_COMPARISONS[kind], expression(operands[0]), expression(operands[1]))
-
-
-_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
-
-
-def _negate(predicate: Predicate) -> Predicate:
-    match predicate:
-        case Compare(operator, left, right):
-            return Compare(_OPPOSITE[operator], left, right)
-        case All(parts):
-            return AnyOf(tuple(_negate(part) for part in parts))
-        case AnyOf(parts):
-            return All(tuple(_negate(part) for part in parts))

@@ -201,6 +201,20 @@ def _rebuilt(node: Any, go: Callable[[Any], Any]) -> Any:
             assert_never(node)
 
 
+_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+def negated(predicate: Predicate) -> Predicate:
+    """The predicate that holds where the given one does not."""
+    match predicate:
+        case Compare(operator, left, right):
+            return Compare(_OPPOSITE[operator], left, right)
+        case All(parts):
+            return AnyOf(tuple(map(negated, parts)))
+        case AnyOf(parts):
+            return All(tuple(map(negated, parts)))
+
+
 def variables(expr: Expr | Predicate) -> frozenset[str]:
     """The names that occur."""
     match expr:

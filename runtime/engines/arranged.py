@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
 from ...compiler.passes.program import NATURAL, Program, Term
 from . import diagonals
 from .blocks import Block, blocks
@@ -27,31 +31,30 @@ def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) ->
                 efforts.append(price.diagonals(found))
                 continue
             parts = blocks(program, sweep, n, nk, price)
-            batches = tuple(_batches(parts, biases, first=not stages and term.query == NATURAL))
+            written = np.zeros(n, dtype=np.bool_) if not stages and term.query == NATURAL else None
+            batches = tuple(_batches(parts, biases, written))
             stages.append(Stage(Side(term.query, n), Side(term.key, nk), batches))
             efforts.append(_moves(term, n, nk, price))
             efforts += (price.block(batch.block, fresh=batch.fresh) for batch in batches)
     return tuple(stages), Effort.total(efforts)
 
 
-def _batches(parts: Sequence[Block], biases: Biases, *, first: bool) -> Iterator[Batch]:
-    """Without growth. Of the ``first`` stage, blocks that share no row with an earlier one are fresh."""
-    for number, part in enumerate(parts):
-        fresh = first and not any(_meet(part, other) for other in parts[:number])
+def _batches(parts: Sequence[Block], biases: Biases, written: NDArray[np.bool_] | None) -> Iterator[Batch]:
+    """Without growth. ``written``: the rows, in natural order, that earlier ones have written; a batch none of whose
+    rows is among these is fresh. None: no batch is."""
+    for part in parts:
+        fresh = written is not None and not _marked(part, written)
         for block in part.even():
             yield Batch(block, fresh, biases.of(block.mask))
 
 
-def _meet(one: Block, two: Block) -> bool:
-    """Whether two batches of blocks in natural order may share a row."""
-    (first, last), (other_first, other_last) = one.tiles.box()["a"], two.tiles.box()["a"]
-    if last < other_first or other_last < first:
-        return False
-    step = one.tiles.row_step
-    if step != two.tiles.row_step or not step:
-        return True
-    behind = (two.tiles.row - one.tiles.row) % step  # those of one lie between those of the other, or they meet
-    return behind < one.tiles.rows or behind + two.tiles.rows > step
+def _marked(block: Block, written: NDArray[np.bool_]) -> bool:
+    """Whether a row of a batch of blocks is written; afterwards all are."""
+    tiles = block.tiles
+    rows = as_strided(written[tiles.row :], (tiles.count, tiles.rows), (tiles.row_step, 1))
+    found = bool(rows.any())
+    rows[:] = True
+    return found
 
 
 def _moves(term: Term, n: int, nk: int, price: Price) -> Effort:

@@ -2,35 +2,26 @@
 
 A *triangle* is the whole term when its mask is ``b <= a - s``. *Bands* are runs of query tiles, every p-th of them,
 whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of tiles: the keys that
-all of a group sees in full are one unmasked block, what is left on either side is a band over the groups. Of bands and
-stack the cheaper is taken, by its predicted time; where there is neither, every tile stands alone.
+all of a group sees in full are one unmasked block, what is left on either side is a band over the groups. The fastest
+is taken (ways.py); where there is none, tiles stand alone, or in as few runs as there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
-from typing import TypeAlias
 
 import numpy as np
 
 from ...compiler.passes.program import Program, Sweep, Term
-from ...compiler.relations.affine import Box, restrict, staircase
-from ...compiler.relations.integer import TRUE, All, Compare, Const, Predicate, Var, length_values, variables
+from ...compiler.relations.affine import restrict, staircase
+from ...compiler.relations.integer import All, Compare, Const, Predicate, Var, length_values, variables
 from .machine import Effort
-from .masks import Mask, Tiles, in_lanes, masked, runs
+from .masks import Mask, Tiles, in_lanes, masked
 from .price import KEYS_AT_ONCE, Price
-from .shapes import Group, Reach, Shape, bands, coarser, reaches, singles
+from .shapes import Group, reaches
 from .slices import ROWS, slices
-from .stacks import stack
-
-MOST_PIECES = 256
-"""A shape of more batches is given up, unless it is the only one."""
-
-LARGEST_TILE = 128
-"""Small tiles are taken together as far as blocks of so many queries."""
+from .ways import fastest_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +41,7 @@ class Block:
 
     def even(self) -> Iterator[Block]:
         """The batch as batches without growth; a tile that has no key is left out."""
-        if not self.growth:
-            yield self
-            return
-        for t in range(self.tiles.count):
-            keys = self.tiles.keys + t * self.growth
-            if keys > 0:
-                yield replace(self, tiles=replace(self.tiles.part(t, 1), keys=keys), growth=0)
+        yield from (replace(self, tiles=tiles, growth=0) for tiles in self.tiles.even(self.growth))
 
     def portions(self, size: int) -> Iterator[Block]:
         """The batch, which has no growth, as batches of up to ``size`` blocks, where one class or tile has no more."""
@@ -113,9 +98,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
         yield from _triangle(group, shift, price)
         return
     for ways in reaches(program, term, sweep, group, n, nk):
-        found = [[piece for reach in way for piece in _best(keep, reach, group, box, known, price)] for way in ways]
-        pieces = found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
-        for tiles, local, growth in pieces:
+        for tiles, local, growth in fastest_way(ways, keep, group, box, known, price):
             block = masked(tiles, local, known)
             if block is not None:
                 yield from _sliced(_block(group, *block, growth=growth), price)
@@ -126,53 +109,6 @@ def _kept(term: Term) -> Predicate:
     if not term.key.tiled:
         return term.keep
     return All((term.keep, Compare("<", term.key.expression(Const(0), Var("b")), Var("n"))))
-
-
-_Piece: TypeAlias = tuple[Tiles, Predicate, int]
-"""A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
-
-
-def _best(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price) -> list[_Piece]:
-    """The shape of a reach that is predicted to be fastest. Beyond the tiles, where the mask of a term says nothing, it
-    is asked which are visited: by a stack, and by blocks of several tiles."""
-    beyond = restrict(All((keep, reach.visited)), box)
-    sizes = [tiles for tiles in (2, 4, 8) if tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows]
-    shapes = [(bands(reach, group), keep), (stack(reach, group, beyond, box), beyond)]
-    shapes += [(bands(coarser(reach, tiles), group), beyond) for tiles in sizes]
-    found = _candidates([(shape, each) for shape, each in shapes if shape], keep, partial(singles, reach, group), known)
-    return found[0] if len(found) == 1 else min(found, key=partial(_seconds, group, price))
-
-
-def _candidates(
-    shapes: list[tuple[list[Shape], Predicate]], keep: Predicate, last: Callable[[], list[Shape]], known: dict[str, int]
-) -> list[list[_Piece]]:
-    """The shapes, each under its mask, that do not fall into very many pieces; where each does, the first of them; of
-    no shape, the last."""
-    few = [
-        pieces
-        for shape, mask in shapes
-        if len(pieces := list(islice(_pieces(mask, shape, known), MOST_PIECES + 1))) <= MOST_PIECES
-    ]
-    shape, mask = shapes[0] if shapes else (last(), keep)
-    return few or [list(_pieces(mask, shape, known))]
-
-
-def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:
-    for tiles, full, growth in shape:
-        if full:
-            yield tiles, TRUE, growth
-        else:
-            yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
-
-
-def _seconds(group: Group, price: Price, pieces: list[_Piece]) -> float:
-    """What the pieces are predicted to take; tiles that grow run one by one."""
-    efforts = (
-        price.tiles(even.tiles, group.count, masked=local != TRUE)
-        for tiles, local, growth in pieces
-        for even in _block(group, tiles, growth=growth).even()
-    )
-    return price.seconds(Effort.total(efforts))
 
 
 def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False, growth: int = 0) -> Block:

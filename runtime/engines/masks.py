@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.relations.affine import Box, invariant, restrict
+from ...compiler.relations.affine import Box, invariant, periods, restrict
 from ...compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
 
 Mask = NDArray[np.bool_]
@@ -20,6 +21,9 @@ LARGEST_MASK = 1 << 16
 
 FEWEST_TILES = 4
 """A run is halved in search of a common mask until it is this short."""
+
+MOST_REPEATED = 32
+"""Tiles after which a mask may come again."""
 
 LANES = 16
 """Keys under a mask are a multiple of this, where that many are there: of the scores of a row torch's kernel takes what
@@ -42,6 +46,21 @@ class Tiles:
         """``count`` tiles from tile ``start``."""
         row, key = self.row + start * self.row_step, self.key + start * self.key_step
         return replace(self, row=row, key=key, count=count)
+
+    def even(self, growth: int) -> Iterator[Tiles]:
+        """Tiles of which each has ``growth`` keys more than the one before: one by one; one that has no key is left
+        out."""
+        if not growth:
+            yield self
+            return
+        for t in range(self.count):
+            keys = self.keys + t * growth
+            if keys > 0:
+                yield replace(self.part(t, 1), keys=keys)
+
+    def spread(self, every: int) -> Tiles:
+        """As many tiles, of which each is so many steps after the one before."""
+        return replace(self, row_step=every * self.row_step, key_step=every * self.key_step)
 
     @property
     def pairs(self) -> int:
@@ -118,8 +137,19 @@ def _halved(keep: Predicate, tiles: Tiles, known: Box) -> Iterator[tuple[Tiles, 
     if keep == TRUE or (small if tiles.count == 1 else invariant(keep, tiles.row_step, tiles.key_step)):
         yield tiles, keep
         return
-    for part in _quartered(keep, tiles, known) if tiles.count == 1 else _parts(tiles):
+    for part in _quartered(keep, tiles, known) if tiles.count == 1 else _repeated(keep, tiles) or _parts(tiles):
         yield from _halved(keep, part, known)
+
+
+def _repeated(keep: Predicate, tiles: Tiles) -> list[Tiles] | None:
+    """Every p-th tile from each of the first p, where the predicate is proved to come again after p."""
+    ranks = math.lcm(*periods(keep))
+    every = math.lcm(*(ranks // math.gcd(ranks, step) for step in (tiles.row_step, tiles.key_step)))
+    if every > min(MOST_REPEATED, tiles.count // 2) or not invariant(
+        keep, every * tiles.row_step, every * tiles.key_step
+    ):
+        return None
+    return [tiles.part(start, -(-(tiles.count - start) // every)).spread(every) for start in range(every)]
 
 
 def _parts(tiles: Tiles) -> Iterator[Tiles]:

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.passes.count import Ends, bounds, tile_count
-from ...compiler.passes.program import Program, Range, Sweep, Term, Tile
-from ...compiler.relations.integer import TRUE, All, AnyOf, Binary, Compare, Const, Predicate, Var, substitute
+from ...compiler.passes.program import Program, Sweep, Term, Tile
+from ...compiler.relations.affine import periods
+from ...compiler.relations.integer import TRUE, AnyOf, Predicate
 from .masks import Tiles
+from .visited import visited
 
 MOST_BANDS = 64
 """A term that falls into more runs of tiles than this, for every period, has no bands."""
@@ -62,7 +64,7 @@ def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk
     for span in sweep.ranges:
         for step, ends in bounds(span, tiles, group.first, key_tiles, n, "I", nk).items():
             if (ends[1] > ends[0]).any():
-                reach = _reach(tile, ends, span.masked, group, whole, _visited(span, tile, key_tiles, step))
+                reach = _reach(tile, ends, span.masked, group, whole, visited(span, tile, key_tiles, step))
                 if span.fan is None:
                     plain.append(reach)
                 else:
@@ -74,17 +76,6 @@ def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk
         if exact:
             together = replace(together, visited=TRUE)
         yield [[together], plain] if _gaps(plain) else [[together]]
-
-
-def _visited(span: Range, tile: Tile, key_tiles: int, step: int) -> Predicate:
-    """Whether a range visits the tile of ranks a and b, in step d of its fan."""
-    row, column = (Binary("//", Var(name), Const(size)) for name, size in (("a", tile.query), ("b", tile.key)))
-    lo, hi = (substitute(end, {"I": row, "T": Const(key_tiles), "d": Const(step)}) for end in (span.lo, span.hi))
-    inside = (Compare("<=", lo, column), Compare("<", column, hi))
-    if span.fan is None:
-        return All(inside)
-    first, last = (substitute(end, {"I": row, "T": Const(key_tiles)}) for end in (span.fan.first, span.fan.last))
-    return All((*inside, Compare("<=", first, Const(step)), Compare("<", Const(step), last)))
 
 
 def _reach(tile: Tile, ends: Ends, masked: bool, group: Group, whole: int, visited: Predicate) -> Reach:
@@ -194,9 +185,30 @@ def band(reach: Reach, group: Group, first: int, count: int, period: int) -> Ite
         yield Tiles(first * size, size, period * size, lo, hi - lo, advance, count)
 
 
-def singles(reach: Reach, group: Group) -> list[Shape]:
-    """Every tile by itself: what is left where nothing is even."""
-    tiles = range(len(reach.lo))
+def alike(reach: Reach) -> Reach:
+    """The same by groups of tiles that reach the same keys, the largest that all tiles fall into. Of a masked reach the
+    mask may tell them apart."""
+    changes = np.flatnonzero((np.diff(reach.lo) != 0) | (np.diff(reach.hi) != 0)) + 1
+    size = int(np.gcd.reduce(changes)) if len(changes) else len(reach.lo)
+    return coarser(reach, size) if size > 1 else reach
+
+
+def fewest(reach: Reach, group: Group) -> list[Shape]:
+    """Runs among every p-th tile, for the p that needs fewest of them: what is left where no period needs few. Tiles of
+    a grid come again after a row, a plane, ...: what is divided by in the reach says after how many."""
+    steps = {1, *(ranks // reach.size for ranks in periods(reach.visited) if ranks % reach.size == 0)}
+    period = min(sorted(step for step in steps if step <= len(reach.lo)), key=lambda step: _starts(reach, step))
     return [
-        (each, False, 0) for tile in tiles if reach.hi[tile] > reach.lo[tile] for each in band(reach, group, tile, 1, 1)
+        (tiles, False, 0)
+        for start in range(period)
+        for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
+        for tiles in band(reach, group, start + period * first, count, period)
     ]
+
+
+def _starts(reach: Reach, period: int) -> int:
+    """About how many runs of every p-th tile begin."""
+    used, width = reach.hi > reach.lo, reach.hi - reach.lo
+    joined, advance = used[period:] & (width[period:] == width[:-period]), reach.lo[period:] - reach.lo[:-period]
+    uneven = joined[period:] & joined[:-period] & (advance[period:] != advance[:-period])
+    return int(np.count_nonzero(used) - np.count_nonzero(joined) + np.count_nonzero(uneven) // 2)

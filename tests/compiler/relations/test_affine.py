@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patternc.compiler.relations.affine import invariant, restrict, staircase
+from patternc.compiler.relations.decided import decided
 from patternc.compiler.relations.integer import (
+    FALSE,
+    TRUE,
     All,
     AnyOf,
     Binary,
@@ -20,6 +24,7 @@ from patternc.compiler.relations.integer import (
     Select,
     Var,
     evaluate,
+    negated,
 )
 
 _constants = st.builds(Const, st.integers(-6, 6))
@@ -94,3 +99,29 @@ def test_staircase_is_a_shifted_triangle(predicate: Predicate, c: int) -> None:
 )
 def test_staircase_is_found(predicate: Predicate, shift: int | None) -> None:
     assert staircase(predicate, {"c": 7}) == shift
+
+
+_spans = st.tuples(st.integers(-9, 9), st.integers(0, 6))
+
+
+@given(_predicates, st.lists(st.tuples(_spans, _spans), min_size=1, max_size=4), st.integers(0, 3))
+def test_decided_agrees_with_every_point(
+    predicate: Predicate, spans: list[tuple[tuple[int, int], tuple[int, int]]], c: int
+) -> None:
+    low = np.array([[start for start, _ in span] for span in spans])
+    high = low + np.array([[more for _, more in span] for span in spans])
+    boxes = {"a": (low[:, 0], high[:, 0]), "b": (low[:, 1], high[:, 1]), "c": (c, c)}
+    found = np.broadcast_to(decided(predicate, boxes), len(spans))
+    for verdict, (a, b), (last_a, last_b) in zip(found, low.tolist(), high.tolist(), strict=True):
+        points = itertools.product(range(a, last_a + 1), range(b, last_b + 1))
+        values = {bool(evaluate(predicate, {"a": x, "b": y, "c": c})) for x, y in points}
+        assert verdict == 0 or values == {verdict > 0}
+        # What the walk over one box decides is decided here.
+        alone = restrict(predicate, {"a": (a, last_a), "b": (b, last_b), "c": (c, c)})
+        assert verdict == {TRUE: 1, FALSE: -1}.get(alone, verdict)
+
+
+@given(_predicates, st.integers(-9, 9), st.integers(-9, 9))
+def test_negated_holds_where_the_predicate_does_not(predicate: Predicate, a: int, b: int) -> None:
+    values = {"a": a, "b": b, "c": 1}
+    assert bool(evaluate(negated(predicate), values)) != bool(evaluate(predicate, values))
