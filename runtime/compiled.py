@@ -147,7 +147,7 @@ class Compiled:
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
         scale = number_of(scale, self.head_dim)
-        check = q.device.type == "cpu" if check_finite is None else check_finite
+        check = q.is_cpu if check_finite is None else check_finite
         call = Call(scale, spans, query_offset, documents, max_seqlen, softcap, check)
         check_placement(q, k, call, cross=self.meaning.direction is Direction.CROSS)
         out, lse = attend(q, k, v, self.key, call)

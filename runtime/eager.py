@@ -24,7 +24,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, key: str, call: Call) -> tuple[Tenso
         rest = (call.scale, call.query_offset, call.max_seqlen, call.softcap, call.check_finite)
         found: tuple[Tensor, Tensor] = attention(q, k, v, call.spans, call.documents, key, *rest)
         return found
-    _refuse_tangents(q=q, k=k, v=v)
+    if forward_ad._current_level >= 0:
+        _refuse_tangents(q=q, k=k, v=v)
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
         out, lse = _Attention.apply(q, k, v, call.spans, call.documents, key, call)  # type: ignore[no-untyped-call]
         return out, lse
@@ -33,18 +34,19 @@ def attend(q: Tensor, k: Tensor, v: Tensor, key: str, call: Call) -> tuple[Tenso
 
 def _refuse_tangents(**tensors: Tensor) -> None:
     """No engine has a forward-mode derivative, and a kernel would pass its tangent over in silence."""
-    if forward_ad._current_level < 0:
-        return
     for name, tensor in tensors.items():
         if forward_ad.unpack_dual(tensor).tangent is not None:  # type: ignore[no-untyped-call]
             raise ArgumentError(name, "a dual tensor (forward-mode differentiation)", "use torch.autograd.grad")
 
 
-def _unwatched(*tensors: Tensor) -> bool:
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def _unwatched(q: Tensor, k: Tensor, v: Tensor) -> bool:
     """Whether the operator would be of no use to anyone."""
     return (
         not torch.compiler.is_compiling()
-        and all(type(x) in (Tensor, torch.nn.Parameter) for x in tensors)
+        and (type(q) in _PLAIN and type(k) in _PLAIN and type(v) in _PLAIN)
         and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and not torch._C._are_functorch_transforms_active()
