@@ -148,7 +148,7 @@ class Compiled:
         finite unless ``check_finite`` is True, and nowhere looked at if it is False. Raises ArgumentError.
         """
         check_tensors(q, k, v, head_dim=self.head_dim, dtype=self.dtype)
-        check = q.device.type == "cpu" if check_finite is None else bool(check_finite)
+        check = q.is_cpu if check_finite is None else bool(check_finite)
         offset, longest = count_of("query_offset", query_offset), max_seqlen
         if longest is not None:
             longest = count_of("max_seqlen", longest)

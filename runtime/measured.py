@@ -6,6 +6,7 @@ is used, and measured again by the next process that finds the machine calm.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from .cache import read_record, write_record
+from .cache import CacheWarning, read_record, record_path, write_record
 
 RatesT = TypeVar("RatesT")
 Circumstances = dict[str, str]
@@ -34,8 +35,9 @@ class Measured(Generic[RatesT]):
     """Rates by data type (``float32``).
 
     ``kind``: of the record, one word. ``about`` gives what the record is about, by data type, and what it depends on.
-    ``measure`` gives plain data with an ``error``, the largest of the fit; ``read`` makes rates of it. ``remark``: of
-    rates that were measured badly, with the error as {error}.
+    ``measure`` gives plain data with an ``error``, the largest of the fit; ``read`` makes rates of it, or raises
+    LookupError, TypeError or ValueError (``rate``). ``remark``: of rates that were measured badly, with the error as
+    {error}.
     """
 
     kind: str
@@ -66,14 +68,37 @@ class Measured(Generic[RatesT]):
 
     def _find(self, dtype: str) -> RatesT:
         subject, circumstances = self.about(dtype)
-        value, load = read_record(self.kind, subject, circumstances), others()
-        if value is None or (value.get("load", BUSY) >= BUSY > load):
-            value = self.measure(dtype) | {"load": load}
-            if value["error"] <= MOST_ERROR:
-                write_record(self.kind, subject, circumstances, value)
-            else:
-                warnings.warn(self.remark.format(error=f"{value['error']:.0%}"), MachineWarning, stacklevel=4)
-        return self.read(f"{subject['processor']}, {dtype}", value)
+        name, load = f"{subject['processor']}, {dtype}", others()
+        kept = self._kept(name, subject, circumstances)
+        if kept is not None and not kept[1] >= BUSY > load:
+            return kept[0]
+        value = self.measure(dtype) | {"load": load}
+        if value["error"] <= MOST_ERROR:
+            write_record(self.kind, subject, circumstances, value)
+        else:
+            warnings.warn(self.remark.format(error=f"{value['error']:.0%}"), MachineWarning, stacklevel=4)
+        return self.read(name, value)
+
+    def _kept(self, name: str, subject: Circumstances, circumstances: Circumstances) -> tuple[RatesT, float] | None:
+        """The rates on disk, and the load under which they were measured."""
+        value = read_record(self.kind, subject, circumstances)
+        if value is None:
+            return None
+        try:
+            return self.read(name, value), rate(value["load"])
+        except (LookupError, TypeError, ValueError) as error:
+            path, found = record_path(self.kind, subject), f"{type(error).__name__}: {error}"
+            warnings.warn(f"{path} is ignored: it holds no rates ({found})", CacheWarning, stacklevel=5)
+            return None
+
+
+def rate(value: object) -> float:
+    """Seconds of something, or another number from 0 on. Raises TypeError or ValueError where it is none."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{value} is not a finite number from 0 on")
+    return float(value)
 
 
 def others() -> float:

@@ -8,6 +8,7 @@ by torch.compile never meets another program under the same name.
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -100,8 +101,12 @@ def _as_given(q: Tensor) -> AbstractContextManager[Any]:
     """Within, an engine computes in the data types that it writes down: under autocast its matrix products would be
     rounded to a lower precision, those of the reference engine too."""
     kind = q.device.type
-    watched = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    return torch.autocast(kind, enabled=False) if watched else nullcontext()
+    watched = _has_autocast(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if watched else _UNCHANGED
+
+
+_has_autocast = lru_cache(torch.amp.is_autocast_available)
+_UNCHANGED = nullcontext()
 
 
 @torch.library.custom_op("patternc::attention", mutates_args=())

@@ -19,20 +19,22 @@ from .views import Side
 
 
 def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) -> tuple[Stages, Effort]:
-    """The stages for n queries and nk keys, term by term, and what they ask for."""
+    """The stages for n queries and nk keys, term by term, and what they ask for; terms without a pair have none."""
     stages: list[Stage | Diagonals] = []
     efforts: list[Effort] = []
     for kernel in program.forward:
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
             if sweep.diagonal:
-                found = diagonals.find(program, sweep, n, nk, fresh=not stages)
-                stages.append(found)
-                efforts.append(price.diagonals(found))
+                if (found := diagonals.find(program, sweep, n, nk, fresh=not stages)).each:
+                    stages.append(found)
+                    efforts.append(price.diagonals(found))
                 continue
             parts = blocks(program, sweep, n, nk, price)
             written = np.zeros(n, dtype=np.bool_) if not stages and term.query == NATURAL else None
             batches = tuple(_batches(parts, biases, written))
+            if not batches:
+                continue
             stages.append(Stage(Side(term.query, n), Side(term.key, nk), batches))
             efforts.append(_moves(term, n, nk, price))
             efforts += (price.block(batch.block, fresh=batch.fresh) for batch in batches)

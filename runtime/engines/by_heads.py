@@ -8,10 +8,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+from torch import Tensor
+
 from ...compiler.passes.program import Program
 from .pairs import PairTable
 
 ProgramT = TypeVar("ProgramT")
+
+ALL = slice(None)
 
 NOBODY = -1
 """The owner of a head that no program runs: its out is 0, its lse -inf, and it has no gradient."""
@@ -45,6 +49,17 @@ class Run:
 
     query: slice
     key: slice
+
+    def queries(self, x: Tensor) -> Tensor:
+        """The slice of a [B, Hq, ...] tensor."""
+        return x if self.query == ALL else x[:, self.query]
+
+    def keys(self, x: Tensor) -> Tensor:
+        """The slice of a [B, Hkv, ...] tensor."""
+        return x if self.key == ALL else x[:, self.key]
+
+
+ALL_HEADS = Run(ALL, ALL)
 
 
 @lru_cache(maxsize=256)

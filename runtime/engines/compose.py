@@ -8,11 +8,9 @@ a sequence run by ``rows.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import product
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,15 +18,15 @@ from torch import Tensor
 from ...compiler.passes.program import Program
 from ..errors import EngineError
 from . import guard, single
-from .by_heads import NOBODY, ByHeads, Run, is_cross, runs
+from .by_heads import ALL_HEADS, ByHeads, Run, is_cross, runs
 from .engine import Call
 from .pairs import PairTable
 from .pieces import Job, Tensors, run_jobs
-from .price import Heads, Price
+from .price import Price
 from .routes import Route, find_route
 from .rows import rows_backward, rows_forward
-from .sequences import Sequence, sequences
-from .stages import Batch, stages_backward, stages_forward
+from .sequences import EVERY, Sequence, sequences
+from .stages import stages_backward, stages_forward
 
 One: TypeAlias = Program | PairTable
 
@@ -45,30 +43,27 @@ class ComposeEngine:
         """(out, lse). Programs of some heads write into their slice of one output."""
         _require_cpu(q)
         q, call, _ = _positive_scale(q, call)
-        batch = _plain(program, q, k, call)
-        if batch is not None and (found := single.forward(batch, q, k, v, call)) is not None:
-            return found
-        parts = list(sequences(q, k, call, cross=is_cross(program)))
-        shares = list(product(parts, _shares(program, q, k)))
-        if batch is None and (batch := _alone(shares, q, k)) is not None:
-            own = shares[0][0].keys
-            if (found := single.forward(batch, q, own(k), own(v), call)) is not None:
+        shares = _shares(program, q, k, call)
+        every = _route_of_all(shares, q, k)
+        if every is not None and every.single is not None:
+            keys = shares[0].part.keys
+            if (found := single.forward(every.single, q, keys(k), keys(v), call)) is not None:
                 return found
         wide = torch.promote_types(q.dtype, torch.float32)
         out, lse = torch.empty(q.shape, dtype=wide), torch.empty(q.shape[:-1], dtype=wide)
-        if sum(part.queries(lse).numel() for part in parts) < lse.numel() or _leaves_heads(program):
+        if every is None and sum(share.queries(lse).numel() for share in shares) < lse.numel():
             _clear(out, lse)
         jobs = []
-        for part, (one, run) in shares:
-            query, own_out, own_lse = (part.queries(x[:, run.query]) for x in (q, out, lse))
-            key, value = (part.keys(x[:, run.key]) for x in (k, v))
-            if part.whole:
-                route = _route(one, query, key)
+        for share in shares:
+            query, own_out, own_lse = map(share.queries, (q, out, lse))
+            key, value = map(share.keys, (k, v))
+            if share.part.whole:
+                route = every or _route(share.program, query, key)
                 tensors = (query, own_out, own_lse), (key, value)
                 jobs.append(Job(route, *tensors, partial(_whole_forward, route, call)))
             else:
                 _clear(own_out, own_lse)
-                rows_forward(_lowered(one), part, query, key, value, own_out, own_lse, call)
+                rows_forward(_lowered(share.program), share.part, query, key, value, own_out, own_lse, call)
         run_jobs(jobs, apart=True)
         return out.to(q.dtype), lse
 
@@ -87,28 +82,43 @@ class ComposeEngine:
         """(dq, dk, dv)."""
         _require_cpu(q)
         dtype, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
-        # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum of 148 rows was a third
-        # off.
-        q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
+        if dtype != wide:
+            # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum of 148 rows was a
+            # third off.
+            q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
         q, call, factor = _positive_scale(q, call)
-        shares = list(product(sequences(q, k, call, cross=is_cross(program)), _shares(program, q, k)))
-        found = None
-        if grad_lse is None and (batch := _alone(shares, q, k, backward=True)) is not None:
-            found = single.backward(batch, (grad_out, q, k, v, out), lse, call)
+        shares = _shares(program, q, k, call)
+        every, found = _route_of_all(shares, q, k, backward=True), None
+        # A key of which no query is there has a gradient too.
+        if every is not None and every.single is not None and grad_lse is None and shares[0].part.length == k.shape[2]:
+            found = single.backward(every.single, (grad_out, q, k, v, out), lse, call)
         # Programs that share a key head add to the same gradient.
         apart = not (isinstance(program, ByHeads) and program.mixed(q.shape[1] // k.shape[1]))
-        dq, dk, dv = found or _sum_of_parts(shares, grad_out, grad_lse, q, k, v, out, lse, call, apart=apart)
+        dq, dk, dv = found or _sum_of_parts(shares, every, grad_out, grad_lse, q, k, v, out, lse, call, apart=apart)
         if factor != 1:
             dq.mul_(factor)
         return dq.to(dtype), dk.to(dtype), dv.to(dtype)
 
 
-Share: TypeAlias = tuple[Sequence, tuple[One, Run]]
-"""A program, and the heads of a sequence that it runs."""
+class _Share(NamedTuple):
+    """A program, and the heads of a sequence that it runs."""
+
+    part: Sequence
+    program: One
+    run: Run
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Of a tensor [B, Hq, Nq, ...]."""
+        return self.part.queries(self.run.queries(x))
+
+    def keys(self, x: Tensor) -> Tensor:
+        """Of a tensor [B, Hkv, Nk, ...]."""
+        return self.part.keys(self.run.keys(x))
 
 
 def _sum_of_parts(
-    shares: list[Share],
+    shares: list[_Share],
+    every: Route | None,
     grad: Tensor,
     grad_lse: Tensor | None,
     q: Tensor,
@@ -128,33 +138,35 @@ def _sum_of_parts(
         grad, q, k, v, out = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
     dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype) for x in (q, k, v))
     jobs = []
-    for part, (one, run) in shares:
-        rows, tokens = partial(_part, part.queries, run.query), partial(_part, part.keys, run.key)
+    for share in shares:
+        rows, tokens = share.queries, share.keys
         queries = (rows(grad), rows(q), rows(out), rows(lse), rows(dq))
         keys = (tokens(k), tokens(v), tokens(dk), tokens(dv))
-        if part.whole:
-            route = _route(one, queries[1], keys[0], backward=True)
-            jobs.append(Job(route, queries, keys, partial(_whole_backward, one, route, call)))
+        if share.part.whole:
+            route = every or _route(share.program, queries[1], keys[0], backward=True)
+            jobs.append(Job(route, queries, keys, partial(_whole_backward, share.program, route, call)))
         else:
-            rows_backward(_lowered(one), part, queries, keys, call)
+            rows_backward(_lowered(share.program), share.part, queries, keys, call)
     run_jobs(jobs, apart=apart)
     return dq[..., :width], dk[..., :width], dv[..., :width]
 
 
-def _shares(program: One | ByHeads[Program], q: Tensor, k: Tensor) -> tuple[tuple[One, Run], ...]:
-    """Each program with heads of its own, as slices."""
+def _shares(program: One | ByHeads[Program], q: Tensor, k: Tensor, call: Call) -> list[_Share]:
+    """Each sequence of a call with each program."""
     if not isinstance(program, ByHeads):
-        return ((program, Run(slice(None), slice(None))),)
+        return [_Share(part, program, ALL_HEADS) for part in sequences(q, k, call, cross=program.cross)]
     group = q.shape[1] // k.shape[1]
-    return tuple((one, run) for at, one in enumerate(program.programs) for run in runs(program.heads(at), group))
+    each = [(one, run) for at, one in enumerate(program.programs) for run in runs(program.heads(at), group)]
+    return [_Share(part, *own) for part in sequences(q, k, call, cross=is_cross(program)) for own in each]
 
 
-def _leaves_heads(program: One | ByHeads[Program]) -> bool:
-    return isinstance(program, ByHeads) and NOBODY in program.owners
-
-
-def _part(place: Callable[[Tensor], Tensor], heads: slice, x: Tensor) -> Tensor:
-    return place(x[:, heads])
+def _route_of_all(shares: list[_Share], q: Tensor, k: Tensor, *, backward: bool = False) -> Route | None:
+    """The route of a call that is one program for all queries, those of whole sequences; None where it is more."""
+    if len(shares) != 1:
+        return None
+    [(part, program, run)] = shares
+    every = part.whole and part.batch == EVERY and part.rows == q.shape[2] and run is ALL_HEADS
+    return _route(program, q, part.keys(k), backward=backward) if every else None
 
 
 def _whole_forward(route: Route, call: Call, queries: Tensors, keys: Tensors) -> None:
@@ -185,30 +197,7 @@ def _whole_backward(program: One, route: Route, call: Call, queries: guard.Queri
 
 
 def _route(program: One, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
-    price = Price.here(Heads.of(q, k), q.dtype, backward=backward)
-    return find_route(program, q.shape[2], k.shape[2], price, q.dtype)
-
-
-def _plain(program: One | ByHeads[Program], q: Tensor, k: Tensor, call: Call) -> Batch | None:
-    """As ``_alone``, told at a glance: of all heads of whole sequences without padding. A thousand tokens take a few
-    milliseconds, of which a look at every sequence would be felt."""
-    if isinstance(program, ByHeads) or call.spans is not None or call.documents is not None:
-        return None
-    empty = q.numel() == 0 or k.numel() == 0
-    if empty or (not program.cross and q.shape[2] != k.shape[2]):
-        return None
-    return single.alone(_route(program, q, k).stages, q.shape[2])
-
-
-def _alone(shares: list[Share], q: Tensor, k: Tensor, *, backward: bool = False) -> Batch | None:
-    """The block of a call that a single kernel call computes; None where there is more to do."""
-    if len(shares) != 1:
-        return None
-    part, (program, run) = shares[0]
-    query, key = part.queries(q[:, run.query]), part.keys(k[:, run.key])
-    if not part.whole or query.shape != q.shape or (backward and key.shape != k.shape):
-        return None
-    return single.alone(_route(program, query, key, backward=backward).stages, q.shape[2])
+    return find_route(program, q.shape[2], k.shape[2], Price.of(q, k, q.dtype, backward=backward), q.dtype)
 
 
 def _lowered(program: One) -> Program:
@@ -223,7 +212,7 @@ def _clear(out: Tensor, lse: Tensor) -> None:
 
 
 def _require_cpu(q: Tensor) -> None:
-    if q.device.type != "cpu":
+    if not q.is_cpu:
         raise EngineError(f"engine 'compose' runs on cpu tensors, not on {q.device}; use engine='triton' there")
 
 

@@ -18,8 +18,14 @@ from torch import Tensor
 from . import capped
 from .engine import Call
 
-_FORWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+# Bound to Python as torch's other functions are: a call by ``torch.ops`` takes a third longer to begin.
+_FORWARD = torch._scaled_dot_product_flash_attention_for_cpu
 _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+
+
+def rows_contiguous(x: Tensor) -> Tensor:
+    """The kernel reads whole rows: the features of a token must be adjacent."""
+    return x if x.stride(-1) == 1 else x.contiguous()
 
 
 LANES = 64
@@ -78,7 +84,8 @@ def forward_alone(
     where there must be one."""
     if call.softcap is not None or (one := one_head_each(q, k, v)) is None:
         return None
-    out, lse = _FORWARD(*one, 0.0, causal, attn_mask=_for_each(mask, one[0]), scale=call.scale)
+    query, key, value = one
+    out, lse = _FORWARD(query, key, value, 0.0, causal, attn_mask=_for_each(mask, query), scale=call.scale)
     return out.view(q.shape), lse.view(q.shape[:-1])
 
 
@@ -97,13 +104,22 @@ def backward_alone(
 
 def one_head_each(*tensors: Tensor) -> list[Tensor] | None:
     """The tensors [B, H, rows, D] as [B * H, 1, rows, D], of which the kernel's results are contiguous: it lays heads
-    behind tokens. None where heads are not alike, or that would be a copy."""
-    batch, heads = tensors[0].shape[:2]
-    if all(x.shape[1] == heads and x.is_contiguous() for x in tensors):
-        return [x.view(batch * heads, 1, *x.shape[2:]) for x in tensors]
-    if any(x.shape[1] != heads or (batch > 1 and x.stride(0) != heads * x.stride(1)) for x in tensors):
-        return None
-    return [x.as_strided((batch * heads, 1, *x.shape[2:]), (x.stride(1), 0, *x.stride()[2:])) for x in tensors]
+    behind tokens. None where heads are not alike, or are not evenly spaced."""
+    found = []
+    batch, heads, *_ = tensors[0].shape
+    for x in tensors:
+        _, own, rows, dim = x.shape
+        if own != heads:
+            return None
+        if x.is_contiguous():
+            found.append(x.view(batch * heads, 1, rows, dim))
+            continue
+        x = rows_contiguous(x)
+        element, head, *rest = x.stride()
+        if batch > 1 and heads > 1 and element != heads * head:
+            return None
+        found.append(x.as_strided((batch * heads, 1, rows, dim), (head if heads > 1 else element, 0, *rest)))
+    return found
 
 
 def _for_each(mask: Tensor | None, q: Tensor) -> Tensor | None:

@@ -73,8 +73,14 @@ def in_one(grad_out: Tensor, grad_lse: Tensor | None) -> tuple[Tensor, Tensor | 
 
 def finite(*tensors: Tensor) -> bool:
     """Whether all numbers are; False also where a sum of finite ones overflows. Each is read once."""
-    wide = (torch.promote_types(x.dtype, torch.float32) for x in tensors)
-    return math.isfinite(sum(float(x.sum(dtype=dtype)) for x, dtype in zip(tensors, wide, strict=True)))
+    total = 0.0
+    for x in tensors:
+        total += x.sum(dtype=_SUMMED_IN.get(x.dtype)).item()
+    return math.isfinite(total)
+
+
+_SUMMED_IN = {torch.bfloat16: torch.float32, torch.float16: torch.float32}
+"""Others are summed in their own data type."""
 
 
 def _spoiled(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..measured import Measured
+from ..measured import Measured, rate
 
 
 class Effort(NamedTuple):
@@ -102,7 +102,8 @@ def _measure(dtype: str) -> dict[str, Any]:
 
 
 def _read(name: str, value: dict[str, Any]) -> Machine:
-    return Machine(name, Rates(**value["forward"]), Rates(**value["backward"]), value["error"])
+    forward, backward = (Rates(*(rate(value[way][of]) for of in Rates._fields)) for way in ("forward", "backward"))
+    return Machine(name, forward, backward, rate(value["error"]))
 
 
 MEASURED = Measured(

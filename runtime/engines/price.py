@@ -9,8 +9,8 @@ Copying and merging use one thread for few elements.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,8 +34,7 @@ def queries_at_once(rows: int) -> int:
     return 32 if rows < 192 else 64 if rows < 768 else 256
 
 
-@dataclass(frozen=True, slots=True)
-class Heads:
+class Heads(NamedTuple):
     """The heads of a call, all alike: ``group`` query heads read each of the ``keys`` key heads of a batch element."""
 
     batch: int
@@ -43,20 +42,15 @@ class Heads:
     group: int
     dim: int
 
-    @classmethod
-    def of(cls, q: Tensor, k: Tensor) -> Heads:
-        """Those of q [B, Hq, N, D] and k [B, Hkv, N, D]."""
-        return cls(q.shape[0], k.shape[1], q.shape[1] // k.shape[1], q.shape[3])
-
     @property
     def units(self) -> int:
         """Query heads, of all batch elements."""
         return self.batch * self.keys * self.group
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Predicts seconds on a machine, forward or backward, with so many threads."""
+class Price(NamedTuple):
+    """Predicts seconds on a machine, forward or backward, with so many threads. A tuple, for a route is looked up by it
+    at every call."""
 
     machine: Machine
     heads: Heads
@@ -66,7 +60,14 @@ class Price:
     @classmethod
     def here(cls, heads: Heads, dtype: torch.dtype, *, backward: bool) -> Price:
         """On this machine, with the threads that torch has."""
-        return cls(this_machine(str(dtype).removeprefix("torch.")), heads, torch.get_num_threads(), backward)
+        return cls(this_machine(_NAMES[dtype]), heads, torch.get_num_threads(), backward)
+
+    @classmethod
+    def of(cls, q: Tensor, k: Tensor, dtype: torch.dtype, *, backward: bool) -> Price:
+        """As ``here``, for q [B, Hq, N, D] and k [B, Hkv, N, D]. Asked at every call, and so looked up by their shapes
+        at once: beside a kernel of a few milliseconds Python is out of the caches, and each function that runs counts.
+        """
+        return _price(this_machine(_NAMES[dtype]), q.shape, k.shape, torch.get_num_threads(), backward)
 
     def seconds(self, effort: Effort) -> float:
         return self.machine.rates(backward=self.backward).seconds(effort)
@@ -127,6 +128,15 @@ class Price:
 
     def _spread(self, elements: int) -> float:
         return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements
+
+
+_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16", torch.float64: "float64"}
+
+
+@lru_cache(maxsize=1024)
+def _price(machine: Machine, q: torch.Size, k: torch.Size, threads: int, backward: bool) -> Price:
+    batch, heads, _, dim = q
+    return Price(machine, Heads(batch, k[1], heads // k[1], dim), threads, backward)
 
 
 def _launches(sizes: tuple[int, ...]) -> int:

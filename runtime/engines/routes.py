@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.program import Order, Program
+from . import single
 from .arranged import arranged
 from .diagonals import Diagonals
 from .integers import HOST, require_fit
@@ -19,7 +20,7 @@ from .machine import Effort
 from .masks import Mask
 from .pairs import PairTable, pairs_of
 from .price import Price
-from .stages import Biases, Stages
+from .stages import Batch, Biases, Stages
 from .strips import CERTAIN, strips
 from .trim import milestone, trimmed
 from .views import Gathered, Place
@@ -46,6 +47,7 @@ class Route:
     seconds: float
     python: float
     held: int
+    single: Batch | None = None  # see ``single.py``
     masks_of: Route | None = None  # whose masks these are parts of
 
     @property
@@ -75,13 +77,14 @@ def _orders(program: Program | PairTable, n: int) -> list[Order]:
 
 def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases: Biases) -> Route:
     stages, effort = found
-    return Route(name, stages, *_covered(stages, n), price.seconds(effort), _python(stages, effort, price), biases.held)
+    seconds, python = price.seconds(effort), _python(stages, effort, price)
+    return Route(name, stages, *_covered(stages, n), seconds, python, biases.held, single.alone(stages, n))
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
     """Seconds around the calls of blocks, and around the operations of a diagonal for one key head: more of these are
     taken together as far as they are few elements."""
-    one = replace(price, heads=replace(price.heads, batch=1, keys=1))
+    one = price._replace(heads=price.heads._replace(batch=1, keys=1))
     diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
     blocks = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
     batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
@@ -137,24 +140,26 @@ class _Kept:
     """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
 
     def __init__(self) -> None:
-        self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
+        self._routes: OrderedDict[tuple[object, ...], tuple[Route, object]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
+    def find(self, subject: object, rest: tuple[object, ...], make: Callable[[], Route]) -> Route:
+        """The route of a subject, by identity, which is kept alive with it, and of the rest, by value."""
+        key = (id(subject), rest)
         with self._lock:
-            if key in self._routes:
+            if (found := self._routes.get(key)) is not None:
                 self._routes.move_to_end(key)
-                return self._routes[key]
+                return found[0]
         made = make()
         with self._lock:
-            self._routes.setdefault(key, made)
+            self._routes.setdefault(key, (made, subject))
             while len(self._routes) > 1 and (self._held() > KEPT or len(self._routes) > 256):
                 self._routes.popitem(last=False)
         return made
 
     def _held(self) -> int:
         """Bytes of masks, of which those that routes share count once."""
-        owners = (route.masks_of or route for route in self._routes.values())
+        owners = (route.masks_of or route for route, _ in self._routes.values())
         return sum({id(owner): owner.held for owner in owners}.values())
 
     def clear(self) -> None:
@@ -169,8 +174,7 @@ def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtyp
     """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
 
     It is the plan of a milestone, cut to the length, or where the pattern depends on the length, the plan for it."""
-    key = (Pinned(program), n, nk, price, dtype)
-    return _kept.find(key, lambda: _found(program, n, nk, price, dtype))
+    return _kept.find(program, (n, nk, price, dtype), lambda: _found(program, n, nk, price, dtype))
 
 
 def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
@@ -185,7 +189,8 @@ def shortened(route: Route, n: int, price: Price) -> Route:
     stages = trimmed(route.stages, n)
     effort = Effort.total(_efforts(stages, price))
     seconds, python = price.seconds(effort), _python(stages, effort, price)
-    return Route(route.name, stages, *_covered(stages, n), seconds, python, held=0, masks_of=route)
+    one = single.alone(stages, n)
+    return Route(route.name, stages, *_covered(stages, n), seconds, python, held=0, single=one, masks_of=route)
 
 
 def _efforts(stages: Stages, price: Price) -> Iterator[Effort]:

@@ -6,17 +6,19 @@ length that follow each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from torch import Tensor
 
 from .engine import Call
 
+EVERY = slice(None)
+"""Of batch elements."""
 
-@dataclass(frozen=True)
-class Sequence:
+
+class Sequence(NamedTuple):
     """Batch elements that hold keys at physical [start, end), and which query rows see them. Of packed documents,
     ``copies`` follow each other from there on, and are a batch."""
 
@@ -47,38 +49,44 @@ class Sequence:
         return self._view(x, self.first_row, self.rows)
 
     def _view(self, x: Tensor, first: int, size: int) -> Tensor:
+        if size == x.shape[2] and self.batch == EVERY:
+            return x
         part = x[self.batch, :, first : first + self.copies * size]
         if self.copies == 1:
             return part
         return part[0].view(part.shape[1], self.copies, size, *part.shape[3:]).transpose(0, 1)
 
 
-def sequences(q: Tensor, k: Tensor, call: Call, *, cross: bool = False) -> Iterator[Sequence]:
+def sequences(q: Tensor, k: Tensor, call: Call, *, cross: bool = False) -> Iterable[Sequence]:
     """The sequences of a call. Empty sequences and rows outside every span are left out."""
     if call.documents is not None:
-        yield from _documents(call.documents.tolist())
-        return
-    batch, rows, keys = q.shape[0], q.shape[2], k.shape[2]
-    ranges = [(0, keys)] * batch if call.spans is None else [(int(lo), int(hi)) for lo, hi in call.spans.tolist()]
-    first = 0
-    while first < batch:
-        last = first
-        while last + 1 < batch and ranges[last + 1] == ranges[first]:
-            last += 1
-        (start, end), elements = ranges[first], slice(first, last + 1)
-        first = last + 1
-        if cross:
-            if rows and end > start:
-                yield Sequence(elements, start, end, 0, 0, rows, cross=True)
-            continue
-        row = max(0, start - call.query_offset)
-        stop = min(rows, end - call.query_offset)
-        if stop > row and end > start:
-            yield Sequence(elements, start, end, row, row + call.query_offset - start, stop - row)
+        return _documents(call.documents.tolist())
+    batch, _, rows, _ = q.shape
+    if not batch or not rows:
+        return ()
+    if call.spans is None:
+        return _of(EVERY, 0, k.shape[2], rows, 0 if cross else call.query_offset, cross)
+    return _spans(call.spans.tolist(), rows, call.query_offset, cross=cross)
+
+
+def _of(elements: slice, start: int, end: int, rows: int, offset: int, cross: bool) -> tuple[Sequence, ...]:
+    if cross:
+        return (Sequence(elements, start, end, 0, 0, rows, cross=True),) if end > start else ()
+    row, stop = max(0, start - offset), min(rows, end - offset)
+    if stop > row and end > start:
+        return (Sequence(elements, start, end, row, row + offset - start, stop - row),)
+    return ()
+
+
+def _spans(spans: list[list[int]], rows: int, offset: int, *, cross: bool) -> Iterator[Sequence]:
+    last = 0
+    for (start, end), alike in groupby(spans):
+        first, last = last, last + len(list(alike))
+        yield from _of(EVERY if last - first == len(spans) else slice(first, last), start, end, rows, offset, cross)
 
 
 def _documents(edges: list[int]) -> Iterator[Sequence]:
     for length, alike in groupby(pairwise(edges), key=lambda pair: pair[1] - pair[0]):
         (start, end), *others = alike
         if length:
-            yield Sequence(slice(0, 1), start, end, start, 0, length, 1 + len(others))
+            yield Sequence(EVERY, start, end, start, 0, length, 1 + len(others))

@@ -12,7 +12,7 @@ from ...compiler.passes.program import NATURAL
 from . import flash, guard
 from .diagonals import Diagonals
 from .engine import Call
-from .stages import Batch, Stages, rows_contiguous
+from .stages import Batch, Stages
 from .views import Side
 
 
@@ -31,8 +31,7 @@ def forward(batch: Batch, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[
     tiles, key, value = batch.block.tiles, k, v
     if tiles.keys < k.shape[2]:
         key, value = (x[:, :, tiles.key : tiles.key + tiles.keys] for x in (k, v))
-    query, key, value = rows_contiguous(q), rows_contiguous(key), rows_contiguous(value)
-    found = flash.forward_alone(query, key, value, _added(batch), causal=batch.block.triangle, call=call)
+    found = flash.forward_alone(q, key, value, _added(batch), causal=batch.block.triangle, call=call)
     # A query or a value that is not finite shows in the result, a key does unless all its scores are -inf.
     hidden = (q, k) if tiles.keys < flash.LANES else (k,)
     if found is None or (call.check_finite and not guard.finite(*hidden, *found)):
@@ -47,8 +46,7 @@ def backward(
     tiles = batch.block.tiles
     if (tiles.key, tiles.keys) != (0, tensors[2].shape[2]):
         return None
-    whole = tuple(rows_contiguous(x) for x in tensors)
-    found = flash.backward_alone(whole, lse, _added(batch), causal=batch.block.triangle, call=call)
+    found = flash.backward_alone(tensors, lse, _added(batch), causal=batch.block.triangle, call=call)
     # dS = P (dO V - D) is not finite where one of its factors is not, and dq and dk are products of it; dO is in dv.
     if found is None or (call.check_finite and not guard.finite(*found)):
         return None

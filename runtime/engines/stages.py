@@ -22,6 +22,7 @@ from . import diagonals, flash, guard
 from .blocks import Block
 from .diagonals import Diagonals
 from .engine import Call
+from .flash import rows_contiguous
 from .masks import Mask
 from .views import BlockViews, Place
 
@@ -181,8 +182,3 @@ def _at_once(block: Block, q: Tensor) -> int:
 def _expanded(bias: Bias | None, query: Tensor) -> Tensor | None:
     """The additive mask, expanded to the batch of ``query`` [..., rows, D]."""
     return None if bias is None else bias.added.expand(*query.shape[:-2], -1, -1)
-
-
-def rows_contiguous(x: Tensor) -> Tensor:
-    """Flash reads whole rows: the features of a token must be adjacent."""
-    return x if x.stride(-1) == 1 else x.contiguous()

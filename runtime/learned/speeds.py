@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..engines.probe import fit_rates, processor, versions
-from ..measured import Measured
+from ..measured import Measured, rate
 from . import densely, gathered
 from .effort import DenseEffort, ListEffort, ListRates, Speeds, dense_effort, list_effort
 from .gathered import Rows
@@ -71,9 +71,10 @@ def _measure(dtype: str) -> dict[str, Any]:
 
 def _read(name: str, value: dict[str, Any]) -> Speeds:
     forward, backward = (
-        ListRates(ListEffort(*value[way]["lists"]), DenseEffort(*value[way]["dense"])) for way in _WAYS
+        ListRates(ListEffort(*map(rate, value[way]["lists"])), DenseEffort(*map(rate, value[way]["dense"])))
+        for way in _WAYS
     )
-    return Speeds(name, forward, backward, value["error"])
+    return Speeds(name, forward, backward, rate(value["error"]))
 
 
 MEASURED = Measured("lists", _about, _measure, _read, "lists were measured badly on this machine, off by up to {error}")

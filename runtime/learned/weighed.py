@@ -15,7 +15,7 @@ from ...compiler.passes.pinned import Pinned
 from ..engines import routes
 from ..engines.engine import Call
 from ..engines.pairs import PairTable
-from ..engines.price import Heads, Price
+from ..engines.price import Price
 from ..engines.routes import Route, find_route, weight
 from .dispatch import LISTS, predicted
 from .effort import Speeds
@@ -44,7 +44,7 @@ def taken(program: LearnedProgram, q: Tensor, k: Tensor, call: Call, *, backward
         return None
     # In a low precision compose computes gradients in a wide one.
     dtype = torch.promote_types(q.dtype, torch.float32) if backward else q.dtype
-    price = Price.here(Heads.of(q, k), dtype, backward=backward)
+    price = Price.of(q, k, dtype, backward=backward)
     return table if weigh(program, n, nk, price, dtype).faster else None
 
 

@@ -126,7 +126,7 @@ def test_plans_are_cut_to_shorter_lengths(step: str) -> None:
     price = Price(PLAIN, Heads(batch=1, keys=2, group=1, dim=8), 1)
     for n in (500, 300, 45, 3, 1):
         route = find_route(program, n, n, price, torch.float32)
-        if route.name == "arranged":
+        if route.name == "arranged" and (step == LOG or n > 200):  # a stage without a pair is left out
             assert any(isinstance(stage, Diagonals) for stage in route.stages)
         wanted = bruteforce.mask(meaning.expression, meaning.direction, n)
         assert np.array_equal(batch_counts(route.stages, n, n), wanted)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from patternc.runtime import measured as measuring
-from patternc.runtime.cache import CacheWarning
+from patternc.runtime.cache import CacheWarning, write_record
 from patternc.runtime.engines import machine, probe
 from patternc.runtime.engines.machine import Effort, Rates, this_machine
 from patternc.runtime.engines.masks import Tiles
@@ -97,6 +97,35 @@ def test_a_spoiled_record_is_measured_anew_with_a_remark(measured: Callable[...,
         warnings.simplefilter("error")
         this_machine("float32")
     assert calls == ["float32"] * 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        "rates",
+        VALUE | {"load": "much"},
+        VALUE,  # no load
+        VALUE | {"load": 0.0, "forward": {}},
+        VALUE | {"load": 0.0, "forward": list(RATES)},
+        VALUE | {"load": 0.0, "backward": RATES._asdict() | {"rows": math.nan}},
+        VALUE | {"load": 0.0, "backward": RATES._asdict() | {"rows": -1.0}},
+        VALUE | {"load": 0.0, "error": None},
+        {"load": 0.0, "forward": RATES._asdict(), "error": 0.0},
+    ],
+)
+def test_a_record_that_holds_no_rates_is_measured_anew_with_a_remark(
+    measured: Callable[..., list[str]], value: object
+) -> None:
+    calls = measured()
+    write_record("machine", *machine.MEASURED.about("float32"), value)
+    with pytest.warns(CacheWarning, match="is ignored: it holds no rates"):
+        assert this_machine("float32").forward == RATES
+    measured()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        this_machine("float32")
+    assert calls == ["float32"]
 
 
 def test_bad_rates_are_used_with_a_remark_and_not_kept(measured: Callable[..., list[str]], tmp_path: Path) -> None:
