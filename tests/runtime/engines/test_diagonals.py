@@ -142,7 +142,7 @@ def test_some_queries(step: str, kept: bool) -> None:
     wanted = bruteforce.mask(meaning.expression, meaning.direction, n)
     for first, rows in ((0, 1), (299, 1), (130, 1), (0, 300), (100, 60), (127, 2)):
         seen = find_seen(program, first, rows, n)
-        places = np.arange(n)[seen.keys] if isinstance(seen.keys, slice) else seen.keys.numpy()
+        places = np.arange(n)[seen.keys] if isinstance(seen.keys, slice) else seen.keys.index.numpy()
         table = np.zeros((rows, n), dtype=np.bool_)
         table[:, places] = True if seen.mask is None else seen.mask.numpy()
         assert np.array_equal(table, wanted[first : first + rows])
