@@ -86,10 +86,10 @@ def bounds_by_steps(
     values = {still: np.arange(tiles, dtype=kind), "c": cls, "T": other_tiles, **length_values(n, nk)}
     known: dict[int, Any] = {}
     if span.fan is None:
-        lo, hi = _sharing((span.lo, span.hi))
+        lo, hi = sharing((span.lo, span.hi))
         yield np.zeros(1, dtype=kind), _clipped(span, (lo, hi), values, known, (1, tiles), other_tiles)
         return
-    lo, hi, begin, end = _sharing((span.lo, span.hi, span.fan.first, span.fan.last))
+    lo, hi, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
     first, last = (np.broadcast_to(evaluate(each, values, np, known), (tiles,)) for each in (begin, end))
     fixed = dict(known)  # no step is asked for in these
     steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)), dtype=kind)
@@ -112,12 +112,12 @@ def _clipped(
 
 
 @lru_cache(maxsize=1024)
-def _sharing(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """The same expressions, in which equal parts are one object."""
+def sharing(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same expressions and predicates, in which equal parts are one object."""
     made: dict[Any, Any] = {}
 
     def one(node: Any) -> Any:
         found = rebuilt(node, one)
         return made.setdefault(found, found)
 
-    return tuple(map(one, exprs))
+    return tuple(map(one, nodes))
