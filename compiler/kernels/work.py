@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..passes.count import bounds, tile_count
+from ..passes.count import bounds_by_steps, tile_count
 from ..passes.program import Kernel, Order, Program, Tile
 from .launch import Role
 
@@ -76,10 +76,12 @@ def swept_tiles(
             end = others
         for span in sweep.ranges:
             cost = tile.diagonal if span.diagonal else tile.price / whole.price
-            for low, high in bounds(span, len(total), 0, others, n, still, nk).values():
+            # The integers of kernels, which are refused a length for which these are too short.
+            for _, (low, high) in bounds_by_steps(span, len(total), 0, others, n, still, nk, np.int32):
                 if not span.diagonal:
                     low, high = np.maximum(low, begin), np.minimum(high, end)
-                total += np.ceil(np.maximum(high - low, 0) * cost).astype(np.int64)
+                swept = np.maximum(high - low, 0)
+                total += (swept if cost == 1 else np.ceil(swept * cost).astype(np.int64)).sum(axis=0)
     return total
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..relations.integer import evaluate, length_values
+from ..relations.integer import Expr, evaluate, length_values, rebuilt
 from .placement import Placement
 from .program import Order, Range, Tile, range_variables
 
@@ -71,20 +72,52 @@ def bounds(
 
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
-    values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **length_values(n, nk)}
+    return {
+        int(step): (lo[place], hi[place])
+        for steps, (lo, hi) in bounds_by_steps(span, tiles, cls, other_tiles, n, still, nk, np.int64)
+        for place, step in enumerate(steps)
+    }
+
+
+def bounds_by_steps(
+    span: Range, tiles: int, cls: int, other_tiles: int, n: int, still: str, nk: int | None, kind: type[np.integer[Any]]
+) -> Iterator[tuple[NDArray[Any], Ends]]:
+    """The same for several steps at a time, [steps, tiles], computed in a kind of integers."""
+    values = {still: np.arange(tiles, dtype=kind), "c": cls, "T": other_tiles, **length_values(n, nk)}
+    known: dict[int, Any] = {}
     if span.fan is None:
-        return {0: _clipped(span, values, (tiles,), other_tiles)}
-    first, last = (np.broadcast_to(evaluate(end, values, np), (tiles,)) for end in (span.fan.first, span.fan.last))
-    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)))
-    found: dict[int, Ends] = {}
+        lo, hi = sharing((span.lo, span.hi))
+        yield np.zeros(1, dtype=kind), _clipped(span, (lo, hi), values, known, (1, tiles), other_tiles)
+        return
+    lo, hi, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
+    first, last = (np.broadcast_to(evaluate(each, values, np, known), (tiles,)) for each in (begin, end))
+    fixed = dict(known)  # no step is asked for in these
+    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)), dtype=kind)
     for some in np.array_split(steps, -(-len(steps) * tiles // _AT_ONCE) or 1):
         at = some[:, None]
-        lo, hi = _clipped(span, values | {"d": at}, (len(some), tiles), other_tiles)
-        hi = np.where((first <= at) & (at < last), hi, lo)
-        found |= {int(step): (lo[place], hi[place]) for place, step in enumerate(some)}
-    return found
+        low, high = _clipped(span, (lo, hi), values | {"d": at}, dict(fixed), (len(some), tiles), other_tiles)
+        yield some, (low, np.where((first <= at) & (at < last), high, low))
 
 
-def _clipped(span: Range, values: dict[str, Any], shape: tuple[int, ...], most: int) -> Ends:
-    lo, hi = (np.broadcast_to(evaluate(end, values, np), shape) for end in (span.lo, span.hi))
+def _clipped(
+    span: Range,
+    ends: tuple[Expr, Expr],
+    values: dict[str, Any],
+    known: dict[int, Any],
+    shape: tuple[int, ...],
+    most: int,
+) -> Ends:
+    lo, hi = (np.broadcast_to(evaluate(end, values, np, known), shape) for end in ends)
     return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, most))
+
+
+@lru_cache(maxsize=1024)
+def sharing(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same expressions and predicates, in which equal parts are one object."""
+    made: dict[Any, Any] = {}
+
+    def one(node: Any) -> Any:
+        found = rebuilt(node, one)
+        return made.setdefault(found, found)
+
+    return tuple(map(one, nodes))

@@ -77,11 +77,14 @@ def length_values(n: int, nk: int | None = None) -> dict[str, int]:
     return {"n": n, "nq": n, "nk": n if nk is None else nk}
 
 
-def evaluate(expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None) -> Any:
+def evaluate(
+    expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None, known: dict[int, Any] | None = None
+) -> Any:
     """The value under an assignment of ints or integer arrays.
 
     ``xp`` is the array module (numpy or torch) whose ``where``, ``minimum`` and ``maximum`` apply to the arrays in
-    ``values``; None when all of them are plain ints.
+    ``values``; None when all of them are plain ints. ``known``: what parts are under these values, by their identity,
+    for expressions that share some of them; it grows.
     """
 
     def go(node: Expr | Predicate) -> Any:
@@ -91,28 +94,35 @@ def evaluate(expr: Expr | Predicate, values: Mapping[str, Any], xp: Any = None) 
             case Var(name):
                 return values[name]
             case Binary(operator, left, right):
-                return apply(operator, go(left), go(right), xp)
+                return apply(operator, part(left), part(right), xp)
             case Select(condition, then, otherwise):
-                test, yes, no = go(condition), go(then), go(otherwise)
+                test, yes, no = part(condition), part(then), part(otherwise)
                 if isinstance(test, bool):
                     return yes if test else no
                 return xp.where(test, yes, no)
             case Compare(operator, left, right):
-                return _compare(operator, go(left), go(right))
+                return _compare(operator, part(left), part(right))
             case All(parts):
                 result: Any = True
-                for part in parts:
-                    result = result & go(part)
+                for each in parts:
+                    result = result & part(each)
                 return result
             case AnyOf(parts):
                 result = False
-                for part in parts:
-                    result = result | go(part)
+                for each in parts:
+                    result = result | part(each)
                 return result
             case _:
                 assert_never(node)
 
-    return go(expr)
+    def once(node: Expr | Predicate) -> Any:
+        assert known is not None
+        if id(node) not in known:
+            known[id(node)] = go(node)
+        return known[id(node)]
+
+    part = go if known is None else once
+    return part(expr)
 
 
 def apply(operator: str, left: Any, right: Any, xp: Any = None) -> Any:
@@ -127,7 +137,8 @@ def apply(operator: str, left: Any, right: Any, xp: Any = None) -> Any:
         case "//":
             return left // right
         case "%":
-            return left % right
+            # Of arrays: numpy divides by a number several times as fast as it finds a remainder.
+            return left % right if xp is None else left - left // right * right
         case "min" | "max":
             small, large = (left, right) if operator == "min" else (right, left)
             first = left < right
@@ -161,7 +172,7 @@ def substitute(node: Node, values: Mapping[str, Expr]) -> Node:
     """The expression or predicate with others in place of some variables."""
 
     def go(node: Any) -> Any:
-        return values.get(node.name, node) if isinstance(node, Var) else _rebuilt(node, go)
+        return values.get(node.name, node) if isinstance(node, Var) else rebuilt(node, go)
 
     found: Node = go(node)
     return found
@@ -171,7 +182,7 @@ def joined(node: Node) -> Node:
     """The same with divisions of quotients as one: floor(floor(x / p) / q) is floor(x / (p * q))."""
 
     def go(node: Any) -> Any:
-        match found := _rebuilt(node, go):
+        match found := rebuilt(node, go):
             case Binary("//", Binary("//", inner, Const(p)), Const(q)):
                 return Binary("//", inner, Const(p * q))
             case Binary("%", Binary("//", inner, Const(p)) as quotient, Const(q) as by):
@@ -182,7 +193,7 @@ def joined(node: Node) -> Node:
     return found
 
 
-def _rebuilt(node: Any, go: Callable[[Any], Any]) -> Any:
+def rebuilt(node: Any, go: Callable[[Any], Any]) -> Any:
     """The node with ``go`` of each of its parts."""
     match node:
         case Const() | Var():
