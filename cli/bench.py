@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..compiler.report.console import When, failures, paint, progress
-from .options import Color, HeadDim, Heads, One, Parameters, Plain, Quiet
+from .options import LONGEST, Color, HeadDim, Heads, One, Parameters, Plain, Quiet
 
 
 class Device(StrEnum):
@@ -72,6 +72,6 @@ def _lengths(text: str) -> tuple[int, ...]:
         lengths = tuple(int(part) for part in text.split(","))
     except ValueError:
         lengths = ()
-    if not lengths or min(lengths) < 1:
-        raise UsageError(f"-n {text}: give positive lengths, as in -n 4096,16384")
+    if not lengths or min(lengths) < 1 or max(lengths) > LONGEST:
+        raise UsageError(f"-n {text}: give positive lengths, {LONGEST:,} at most, as in -n 4096,16384")
     return lengths

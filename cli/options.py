@@ -27,7 +27,10 @@ Files = Annotated[
 ]
 One = Annotated[str, typer.Argument(metavar="FILE[::NAME]", help="A path or library:NAME; ::NAME picks a pattern.")]
 Parameters = Annotated[list[str], typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="As in -p l=64.")]
-Length = Annotated[int, typer.Option("-n", "--length", min=1, help="Sequence length.")]
+LONGEST = 1 << 24
+"""Tokens. What is counted key by key, or planned tile by tile, takes minutes and gigabytes beyond."""
+
+Length = Annotated[int, typer.Option("-n", "--length", min=1, max=LONGEST, help="Sequence length.")]
 HeadDim = Annotated[int, typer.Option("--head-dim", min=1, max=256, help="Width of a head.")]
 Heads = Annotated[int, typer.Option("--heads", "-H", min=1, help="Heads of a call, for its time.")]
 Color = Annotated[When, typer.Option("--color", help="Colour the output; auto respects NO_COLOR.")]

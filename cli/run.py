@@ -21,7 +21,9 @@ def compile(
     head_dim: HeadDim = 64,
     dtype: Annotated[str, typer.Option("--dtype", help="bf16, fp16 or fp32.")] = "bf16",
     target: Annotated[str, typer.Option("--target", help="Of cpu, sm_80, sm_90, sm_100, gfx942.")] = "cpu",
-    emit: Annotated[str, typer.Option("--emit", help="Of plan, triton, ttir, ptx, cubin, hsaco, report.")] = "",
+    emit: Annotated[
+        str, typer.Option("--emit", help="Of plan, triton, ttir, ttgir, llir, ptx, cubin, amdgcn, hsaco, report.")
+    ] = "",
     output: Annotated[Path, typer.Option("--output", "-o", help="The artifact's folder.")] = Path("out"),
     gradients: Annotated[
         bool, typer.Option("--check-gradients", help="First try every engine against float64.")

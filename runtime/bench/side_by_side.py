@@ -109,6 +109,10 @@ def side_by_side(pattern: Pattern, settings: Settings, say: Callable[[str], None
 
 
 def _check(settings: Settings) -> None:
+    if not settings.against:
+        raise UsageError(f"no rival; choose of {', '.join(RIVALS)}")
+    if len(set(settings.against)) < len(settings.against):
+        raise UsageError(f"a rival is named twice in {', '.join(settings.against)}")
     unknown = [name for name in settings.against if name not in RIVALS]
     if unknown:
         raise UsageError(f"unknown rival {unknown[0]!r}; choose of {', '.join(RIVALS)}")

@@ -30,6 +30,8 @@ def test_bench_prints_a_table_or_json() -> None:
     [
         (["-n", "4096,x"], "-n 4096,x: give positive lengths"),
         (["-n", "0"], "-n 0: give positive lengths"),
+        (["-n", "64,99999999"], "give positive lengths, 16,777,216 at most"),
+        (["--against", ""], "no rival; choose of dense, flex"),
         (["--against", "xformers"], "unknown rival 'xformers'"),
     ],
 )

@@ -87,6 +87,8 @@ def test_what_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"against": ()}, "no rival; choose of dense, flex"),
+        ({"against": ("dense", "flex", "dense")}, "a rival is named twice in dense, flex, dense"),
         ({"against": ("dence",)}, "unknown rival 'dence'; choose of dense, flex"),
         ({"device": "cuda"}, "torch finds no CUDA or ROCm device here"),
     ],
