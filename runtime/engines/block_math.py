@@ -11,7 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .memory import LN_2, LOG2_E, addresses, inside, load_rows
+from .memory import LN_2, LOG2_E, addresses, inside, load_rows, numbers
 
 
 @triton.jit
@@ -130,12 +130,19 @@ def attend_full(acc, m, z, q, k, v, scale, SOFTCAP: tl.constexpr, PRECISION: tl.
 
 @triton.jit
 def attend_kept(acc, m, z, q, k, v, keep, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
-    """Take in a block of which the pairs of ``keep`` are kept. A row may keep none, so far or at all."""
+    """Take in a block of which the pairs of ``keep`` are kept. A row may keep none, so far or at all. ``scale`` as
+    above: it multiplies what is not kept too, which is -inf."""
     scores = product(q, tl.trans(k), PRECISION)
-    scores = tl.where(keep, capped(scores * scale, SOFTCAP), float("-inf"))
-    top = tl.maximum(m, tl.max(scores, 1))
-    shift = tl.where(top == float("-inf"), 0.0, top)  # else -inf - -inf is NaN
-    p = tl.exp2(scores - shift[:, None])
+    if SOFTCAP == 0.0:
+        scores = tl.where(keep, scores, float("-inf"))
+        top = tl.maximum(m, tl.max(scores, 1) * scale)
+        shift = tl.where(top == float("-inf"), 0.0, top)  # else -inf - -inf is NaN
+        p = tl.exp2(scores * scale - shift[:, None])
+    else:
+        scores = tl.where(keep, capped(scores * scale, SOFTCAP), float("-inf"))
+        top = tl.maximum(m, tl.max(scores, 1))
+        shift = tl.where(top == float("-inf"), 0.0, top)
+        p = tl.exp2(scores - shift[:, None])
     fade = tl.exp2(m - shift)
     acc = add_product(acc * fade[:, None], p, v, PRECISION)
     return acc, top, z * fade + tl.sum(p, 1)
@@ -193,11 +200,13 @@ def query_gradient_diagonal(dq, q, k, v, do, lse, delta, keep, scale, SOFTCAP: t
 
 @triton.jit
 def key_gradient_full(dk, dv, q, k, v, do, lse, delta, scale, SOFTCAP: tl.constexpr, PRECISION: tl.constexpr):
-    """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist are 0."""
+    """dk += ds'.q and dv += p'.do, transposed: rows are keys. Rows that do not exist are 0. ``lse`` and ``delta`` say
+    where these are."""
     scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
-    p = tl.exp2(scores - lse[None, :])
+    p = tl.exp2(scores - numbers(lse)[None, :])
     dv = add_product(dv, p, do, PRECISION)
-    ds = uncapped(p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), scores, SOFTCAP)
+    dp = product(v, tl.trans(do), PRECISION)
+    ds = uncapped(p * (dp - numbers(delta)[None, :]), scores, SOFTCAP)
     return add_product(dk, ds, q, PRECISION), dv
 
 
@@ -206,10 +215,11 @@ def key_gradient_kept(dk, dv, q, k, v, do, lse, delta, keep, scale, SOFTCAP: tl.
     """As ``key_gradient_full`` over the pairs of ``keep``, which is indexed [key, query]. Elsewhere p is 0, and so is
     ds, but for what is not finite: guard.py sees to that."""
     scores = capped(product(k, tl.trans(q), PRECISION) * scale, SOFTCAP)
-    p = tl.exp2(scores - lse[None, :])
+    p = tl.exp2(scores - numbers(lse)[None, :])
     p = tl.where(keep, p, 0.0)
     dv = add_product(dv, p, do, PRECISION)
-    ds = uncapped(p * (product(v, tl.trans(do), PRECISION) - delta[None, :]), scores, SOFTCAP)
+    dp = product(v, tl.trans(do), PRECISION)
+    ds = uncapped(p * (dp - numbers(delta)[None, :]), scores, SOFTCAP)
     return add_product(dk, ds, q, PRECISION), dv
 
 

@@ -140,8 +140,9 @@ def load_queries(
     BLOCK: tl.constexpr,
     WHOLE: tl.constexpr,
 ):
-    """(q, dO, lse, delta) of one block; ``first`` is the row in q of logical position 0, which may be negative. What
-    exists are the ranks, with digits the rows, in begin..end-1; WHOLE promises that all of the block do."""
+    """(q, dO, lse, delta) of one block, of the latter two as ``numbers`` takes them; ``first`` is the row in q of
+    logical position 0, which may be negative. What exists are the ranks, with digits the rows, in begin..end-1; WHOLE
+    promises that all of the block do."""
     t = tl.arange(0, BLOCK)
     rows = first + token(c, block * BLOCK + t, PERIOD, COUNT, START)
     if tiled(COUNT):
@@ -152,9 +153,20 @@ def load_queries(
     q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
     do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
     if WHOLE:
-        return q, do, tl.load(lse_at + rows), tl.load(delta_at + rows)
+        return q, do, (lse_at + rows, None), (delta_at + rows, None)
     else:
-        return q, do, load_lse(lse_at, rows, live), tl.load(delta_at + rows, mask=live, other=0.0)
+        return q, do, (lse_at + rows, live), (delta_at + rows, live)
+
+
+@triton.jit
+def numbers(place):
+    """lse or delta of rows; 0 where there is no row, as ``load_lse`` has it. Read where they are used, since until then
+    they would fill registers: 16 each of the 127 that two sums leave over, of 64 queries."""
+    at, live = place
+    if live is None:
+        return tl.load(at)
+    else:
+        return tl.load(at, mask=live, other=0.0)
 
 
 @triton.jit

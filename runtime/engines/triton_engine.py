@@ -121,6 +121,7 @@ def _forward(
     out: Tensor,
     lse: Tensor,
 ) -> None:
+    q, call = _scale_above_zero(q, call)
     for part in parts(q, k, call):
         pointers = part.pick(q_ptr=q, k_ptr=k, v_ptr=v, out_ptr=out, lse_ptr=lse)
         arguments = arguments_of(pointers, part.pick(q=q, k=k, v=v, o=out), part)
@@ -235,3 +236,10 @@ def _sum_type(like: Tensor, kernels: int) -> torch.dtype:
 
 def _device(tensor: Tensor) -> Any:
     return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
+
+
+def _scale_above_zero(q: Tensor, call: Call) -> tuple[Tensor, Call]:
+    """Forward kernels mask before the scale too, by -inf, which 0 would make NaN: q.k * 0 = 0.k * 1. What fp32 has no
+    normal number for counts as 0."""
+    tiny = call.scale < torch.finfo(torch.float32).tiny
+    return (torch.zeros_like(q), replace(call, scale=1.0)) if tiny else (q, call)
