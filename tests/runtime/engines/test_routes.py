@@ -15,7 +15,6 @@ from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines import routes as rooms
 from patternc.runtime.engines.combs import MOST_COMBS, evenly
-from patternc.runtime.engines.diagonals import Diagonals
 from patternc.runtime.engines.machine import Machine, assume
 from patternc.runtime.engines.masks import Tiles
 from patternc.runtime.engines.pairs import pairs_of
@@ -193,20 +192,6 @@ def test_a_single_call_is_taken_unless_another_way_is_surely_faster() -> None:
     one = route("one call", 1.0, alone=True)
     assert [r.name for r in takeable([route("near", 0.95, alone=False), one])] == ["one call", "near"]
     assert [r.name for r in takeable([one, route("sure", 0.8, alone=False)])] == ["sure", "one call"]
-
-
-@pytest.mark.parametrize("n", [48, 90])
-def test_terms_without_a_pair_are_left_out(n: int) -> None:
-    """At 48 tokens only the first of three terms has a pair, and one kernel call is all there is to do."""
-    text = (
-        "pattern p causal { step local(60) | { (i, j) : i - j >= 70 and (i - j) mod 4 = 0 } | { (i, j) : i - j = 65 } }"
-    )
-    subject = pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
-    assert subject.program is not None and len(subject.program.terms) == 3
-    for route in routes(subject.program, n, n, Price(SLOW_TO_LAUNCH, HEADS, 2), torch.float32):
-        assert route.single is not None or n > 48
-        assert all(stage.each if isinstance(stage, Diagonals) else stage.batches for stage in route.stages)
-        assert np.array_equal(mask_counts(route, n), pairs_of(subject.program, n, n))
 
 
 def test_routes_with_many_masks_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

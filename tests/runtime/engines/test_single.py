@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,13 @@ from torch import Tensor
 
 import patternc as pc
 from patternc.runtime.engines import single
+from patternc.runtime.engines.diagonals import Diagonals
 from patternc.runtime.engines.machine import assume
-from patternc.runtime.engines.routes import forget
+from patternc.runtime.engines.pairs import pairs_of
+from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.engines.routes import forget, routes
 from patternc.testing.machines import SLOW_TO_LAUNCH
+from patternc.testing.verify.batches import batch_counts
 
 N = 48
 TEXTS = {
@@ -107,3 +112,19 @@ def test_a_bad_number_spoils_what_depends_on_it_alone(name: str, place: int, bad
         good[1, 2] = ~spoiled
         assert not found[~good].isfinite().all(-1).any()
         torch.testing.assert_close(found[good], before[good], rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("n", [48, 90])
+def test_terms_without_a_pair_are_left_out(n: int) -> None:
+    """At 48 tokens only the first of three terms has a pair, and one kernel call is all there is to do."""
+    text = (
+        "pattern p causal { step local(60) | { (i, j) : i - j >= 70 and (i - j) mod 4 = 0 } | { (i, j) : i - j = 65 } }"
+    )
+    subject = pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+    assert subject.program is not None and len(subject.program.terms) == 3
+    for route in routes(
+        subject.program, n, n, Price(SLOW_TO_LAUNCH, Heads(batch=1, keys=2, group=2, dim=16), 2), torch.float32
+    ):
+        assert route.single is not None or n > 48
+        assert all(stage.each if isinstance(stage, Diagonals) else stage.batches for stage in route.stages)
+        assert np.array_equal(batch_counts(route.stages, n, n), pairs_of(subject.program, n, n))
