@@ -41,10 +41,10 @@ from patternc.compiler.runnable import refuse_open
 from patternc.compiler.stored import fresh, stored
 from patternc.library.catalogue import text
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
-from patternc.runtime.engines import routes
-from patternc.runtime.engines.diagonals import Diagonals
-from patternc.runtime.engines.machine import this_machine
-from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.engines.compose import routes
+from patternc.runtime.engines.compose.diagonals import Diagonals
+from patternc.runtime.engines.compose.machine import this_machine
+from patternc.runtime.engines.compose.price import Heads, Price
 
 WARM_LIMIT_MS = 20.0
 LENGTH_LIMIT_MS = 1.0

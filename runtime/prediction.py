@@ -8,10 +8,10 @@ from ..compiler.explain.prediction import Choice, Prediction, Way
 from ..compiler.lower_learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
-from .engines.machine import this_machine
-from .engines.masks import Tiles
-from .engines.price import Heads, Price
-from .engines.routes import considered
+from .engines.compose.machine import this_machine
+from .engines.compose.masks import Tiles
+from .engines.compose.price import Heads, Price
+from .engines.compose.routes import considered
 from .errors import EngineError
 from .learned.weighed import weigh
 

@@ -1,7 +1,8 @@
 """aot: kernels of a program compiled ahead of time, on any machine, for NVIDIA and AMD targets.
 
 Strides of the last axis are 1 and the others multiples of 16 elements, as contiguous tensors of any head dimension
-that is a multiple of 16 have them. A grid is (turn * blocks, bundles / turn), as in runtime/engines/kernel_run.py.
+that is a multiple of 16 have them. A grid is (turn * blocks, bundles / turn), as in
+runtime/engines/triton/kernel_run.py.
 """
 
 from __future__ import annotations

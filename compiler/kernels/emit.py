@@ -2,7 +2,7 @@
 
 For every kernel of ``program.forward`` a ``forward_k`` and a ``backward_query_k`` (the gradient of q; the same tiles),
 for every kernel of ``program.backward`` a ``backward_key_k`` (the gradients of k and v). The text says which tiles are
-visited and which pairs are kept; the mathematics of a tile is imported from runtime/engines/tiles.py.
+visited and which pairs are kept; the mathematics of a tile is imported from runtime/engines/triton/tiles.py.
 
 Layouts: q [B, Hq, Nq, D], k and v [B, Hkv, Nk, D], out as q, all with any strides; lse and delta fp32 [B, Hq, Nq],
 gradients contiguous. Grid: (classes x blocks, B x heads). ``spans`` is None or int32 [B, 2]: the physical key rows
@@ -76,7 +76,7 @@ _LIBRARY = (
 
 
 def emit(program: Program, roles: tuple[Role, ...] = ROLES) -> str:
-    """The kernels of ``program`` as a Python module that imports only triton and patternc.runtime.engines.tiles.
+    """The kernels of ``program`` as a Python module that imports only triton and patternc.runtime.engines.triton.tiles.
 
     With fewer ``roles`` only their kernels, each written as in the whole. Raises ValueError where the program breaks
     its own contract (compiler/passes/program.py).
@@ -194,7 +194,11 @@ def _narrow(term: Term) -> str:
 
 def _imports(names: list[str]) -> list[str]:
     """Nothing for a pattern without pairs, which has no kernels."""
-    return ["from patternc.runtime.engines.tiles import (", *(f"    {name}," for name in names), ")"] if names else []
+    return (
+        ["from patternc.runtime.engines.triton.tiles import (", *(f"    {name}," for name in names), ")"]
+        if names
+        else []
+    )
 
 
 def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:

@@ -8,9 +8,9 @@ from ..passes.program import Order
 
 
 def turn(bundles: int, blocks: int, processors: int) -> int:
-    """How many heads take turns in the order in which instances start (runtime/engines/places.py). Where the blocks of
-    one do not occupy the device, two to a processor, the longest of several start before its shorter ones, so that no
-    long one is left for the end. Elsewhere the less is under way at once, the more of it stays in the cache."""
+    """How many heads take turns in the order in which instances start (runtime/engines/triton/places.py). Where the
+    blocks of one do not occupy the device, two to a processor, the longest of several start before its shorter ones, so
+    that no long one is left for the end. Elsewhere the less is under way at once, the more of it stays in the cache."""
     return gcd(bundles, 8) if blocks < 2 * processors else 1
 
 

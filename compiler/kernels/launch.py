@@ -37,8 +37,8 @@ class Variant:
     scores are capped, 0 is nowhere; ``pack`` lanes per rank; whether keys are shared out (``split``); whether other
     programs own some of the heads (``owned``); whether gradients of keys are added to what is there (``add``), and read
     one query head for each key head (``alone``); whether ``delta`` of its rows is found on the way to the gradient of
-    queries, and not read; whether the call lists blocks of a ``table``. See runtime/engines/lanes.py for ``pack``,
-    ``split`` and ``owned``."""
+    queries, and not read; whether the call lists blocks of a ``table``. See runtime/engines/triton/lanes.py for
+    ``pack``, ``split`` and ``owned``."""
 
     spans: bool = False
     packed: bool = False

@@ -3,7 +3,7 @@
 ``confirm`` proves that generated source equals its pattern. For that the source is read here as what it *does*: which
 blocks its loops visit, what their masks keep, in which orders. Every statement of a kernel must be the one expected at
 its place or a ReadError is raised; what is free (bounds, masks, the constants of orders, tiles, shifts) is read. The
-library that kernels call (runtime/engines/tiles.py) is taken at its word. No code is shared with emit.
+library that kernels call (runtime/engines/triton/tiles.py) is taken at its word. No code is shared with emit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .source_template import dotted, same_arguments, template
 __all__ = ["ReadError", "read"]
 
 _IMPORTS = ("import triton", "import triton.language as tl")
-_LIBRARY = "patternc.runtime.engines.tiles"
+_LIBRARY = "patternc.runtime.engines.triton.tiles"
 _KERNEL = re.compile(r"(forward|backward_query|backward_key)_(\d+)")
 _BOUND = re.compile(r"term(\d+)_\w*?(\d*)")
 _CHOICE = re.compile(r"ranges\w+")

@@ -2,7 +2,7 @@
 
 Triton's ``//`` and ``%`` round towards zero. They are printed only where the left operand is provably >= 0 given that
 every variable of a program is, but for the step d of a fan; elsewhere stand ``floordiv`` and ``floormod`` of
-runtime/engines/tiles.py.
+runtime/engines/triton/tiles.py.
 """
 
 from __future__ import annotations

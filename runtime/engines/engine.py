@@ -96,8 +96,8 @@ class Engine(Protocol[ProgramT]):
 
 ENGINES: dict[str, tuple[str, str]] = {
     "reference": (".reference", "ReferenceEngine"),
-    "compose": (".compose", "ComposeEngine"),
-    "triton": (".triton_engine", "TritonEngine"),
+    "compose": (".compose.engine", "ComposeEngine"),
+    "triton": (".triton.engine", "TritonEngine"),
 }
 """Engine name -> module of this package, class in it. Imported on first use: triton is heavy."""
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engines import flash
+from ..engines.compose import flash
+from ..engines.compose.stages import merge
 from ..engines.engine import Call
-from ..engines.stages import merge
 from .gathered import Rows
 from .lists import KeyLists
 from .places import parted

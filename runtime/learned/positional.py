@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engines.compose.stages import merge
 from ..engines.engine import Call, Engine
-from ..engines.stages import merge
 from .gathered import Rows
 
 CLOSED = 1e30

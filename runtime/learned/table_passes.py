@@ -22,7 +22,7 @@ from .softmax import Parts, add_gradients, add_lists
 from .table_parts import parts_of
 
 if TYPE_CHECKING:
-    from ..engines.triton_engine import TritonEngine
+    from ..engines.triton.engine import TritonEngine
 
 Three = tuple[Tensor, Tensor, Tensor]
 
@@ -62,8 +62,8 @@ def backward(
     parts, standing, listed = parts_of(program, engine.name, q, k, call)
     known = None
     if engine.name == "triton":
-        from ..engines.delta import row_delta  # triton is heavy
-        from ..engines.triton_engine import row_numbers
+        from ..engines.triton.delta import row_delta  # triton is heavy
+        from ..engines.triton.engine import row_numbers
 
         # Of a positional part its first kernel may find them, before any list is read.
         if program.positional is None:

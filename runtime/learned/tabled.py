@@ -14,8 +14,8 @@ from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.program import Program
 from ..engines import guard
 from ..engines.by_heads import ByHeads, Run, runs
+from ..engines.compose.pairs import PairTable
 from ..engines.engine import Call, Engine
-from ..engines.pairs import PairTable
 from ..errors import ArgumentError
 from . import table_passes
 from .table_passes import Three, nothing

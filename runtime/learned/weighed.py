@@ -12,11 +12,11 @@ from torch import Tensor
 from ...compiler.explain.prediction import Way
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.pinned import Pinned
-from ..engines import routes
+from ..engines.compose import routes
+from ..engines.compose.pairs import PairTable
+from ..engines.compose.price import Price
+from ..engines.compose.routes import Route, find_route, weight
 from ..engines.engine import Call
-from ..engines.pairs import PairTable
-from ..engines.price import Price
-from ..engines.routes import Route, find_route, weight
 from .dispatch import LISTS, predicted
 from .effort import Speeds
 from .speeds import these_speeds

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from ...compiler import bruteforce
 from ...compiler.lower import lower
 from ...compiler.pattern import Pattern, Plan
-from ...runtime.engines.blocks import Block
-from ...runtime.engines.diagonals import Diagonals
-from ...runtime.engines.machine import this_machine
-from ...runtime.engines.price import Heads, Price
-from ...runtime.engines.routes import considered, routes
-from ...runtime.engines.stages import Stage, Stages
-from ...runtime.engines.trim import milestone
-from ...runtime.engines.views import Gathered, Place, Side
+from ...runtime.engines.compose.blocks import Block
+from ...runtime.engines.compose.diagonals import Diagonals
+from ...runtime.engines.compose.machine import this_machine
+from ...runtime.engines.compose.price import Heads, Price
+from ...runtime.engines.compose.routes import considered, routes
+from ...runtime.engines.compose.stages import Stage, Stages
+from ...runtime.engines.compose.trim import milestone
+from ...runtime.engines.compose.views import Gathered, Place, Side
 from .program import compilable, tokens, uncompilable
 from .property import Example, Violated, bounded, first_difference, places
 

@@ -21,7 +21,7 @@ from ...compiler.stored import fresh
 from ...patterns_dsl.syntax import Direction, Expression
 from ...runtime.compile import compile
 from ...runtime.compiled import Compiled
-from ...runtime.engines.launching import interpreted
+from ...runtime.engines.triton.launching import interpreted
 from ..agreement import Eager, Mismatch, agree, budgets, results
 from ..arguments import bindings
 from ..inputs import AttentionInputs, Dtype, attention_inputs

@@ -9,7 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from patternc.cli import app
-from patternc.runtime.engines.compose import ComposeEngine
+from patternc.runtime.engines.compose.engine import ComposeEngine
 
 
 def run(*arguments: str | Path) -> Result:

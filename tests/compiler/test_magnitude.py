@@ -10,7 +10,7 @@ from patternc.compiler.lower import lower
 from patternc.compiler.magnitude import fits, largest, longest
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Select, Var
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.launching import parts
+from patternc.runtime.engines.triton.launching import parts
 from patternc.runtime.errors import EngineError
 
 STEEP = "pattern steep bidirectional { step { (i, j) : 30000000 * i + 29999999 * j >= 1500000000 } }"
@@ -91,7 +91,7 @@ def test_the_longest_length_is_the_last_that_fits():
 
 def test_kernels_are_not_launched_where_their_integers_overflow():
     """Before anything that needs Triton: they were launched, and read pairs that are not the pattern's."""
-    from patternc.runtime.engines.chains import Chains
+    from patternc.runtime.engines.triton.chains import Chains
 
     q = torch.zeros(1, 1, 120, 8)
     [part] = parts(q, q, Call(1.0))

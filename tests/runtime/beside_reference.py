@@ -7,7 +7,7 @@ from torch import Tensor
 
 import patternc as pc
 from patternc.compiler.passes.program import Program
-from patternc.runtime.engines.compose import ComposeEngine
+from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
 

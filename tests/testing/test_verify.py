@@ -114,7 +114,7 @@ def test_triton_is_left_out_without_its_interpreter(monkeypatch: pytest.MonkeyPa
 @pytest.fixture(scope="module")
 def wrong_mask() -> Failure:
     """What is found where the compose engine takes every mask for full."""
-    from patternc.runtime.engines import masks, routes
+    from patternc.runtime.engines.compose import masks, routes
 
     right = masks._evaluated
     routes.forget()  # plans of other tests have the right masks
@@ -137,7 +137,7 @@ def test_a_wrong_mask_of_an_engine_is_found(wrong_mask: Failure) -> None:
 
 
 def test_a_wrong_gradient_of_an_engine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from patternc.runtime.engines.compose import ComposeEngine
+    from patternc.runtime.engines.compose.engine import ComposeEngine
 
     right = ComposeEngine.backward
     monkeypatch.setattr(ComposeEngine, "backward", lambda *a, **k: [x * 1.01 for x in right(*a, **k)])
@@ -145,7 +145,7 @@ def test_a_wrong_gradient_of_an_engine_is_found(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_engine_that_breaks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from patternc.runtime.engines.compose import ComposeEngine
+    from patternc.runtime.engines.compose.engine import ComposeEngine
 
     def broken(self: Any, program: Any, q: Any, *rest: Any, **settings: Any) -> Any:
         raise IndexError(f"token {q.shape[2]}")

@@ -12,9 +12,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ...engines.block_math import add_product, capped, product, uncapped
-from ...engines.lanes import bundles, key_head, query_head
-from ...engines.memory import LOG2_E, addresses, inside, load_rows, matrix, vector
+from ...engines.triton.block_math import add_product, capped, product, uncapped
+from ...engines.triton.lanes import bundles, key_head, query_head
+from ...engines.triton.memory import LOG2_E, addresses, inside, load_rows, matrix, vector
 from .places import group_of, held_rows, kept, keys_of, numbers_of, row_gates, rows_of, with_gates
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ...engines.block_math import add_product, capped, finish, product, resume
-from ...engines.lanes import key_head
-from ...engines.memory import LOG2_E, load_rows, matrix, vector
+from ...engines.triton.block_math import add_product, capped, finish, product, resume
+from ...engines.triton.lanes import key_head
+from ...engines.triton.memory import LOG2_E, load_rows, matrix, vector
 from .places import held_rows, kept, keys_of, with_gates
 
 

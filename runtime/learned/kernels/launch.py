@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...engines.launching import check_device
+from ...engines.triton.launching import check_device
 from ..gathered import Rows
 from ..lists import KeyLists
 from ..products import Scores

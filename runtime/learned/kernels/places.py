@@ -5,7 +5,7 @@ entries are padded to PADDED keys each, ``j`` the key that stands there. Row 0 o
 counted from there, positions in lists and conditions are not. Rows and keys are given as a first one, a number, and how
 far the others are from it: where they lie side by side, addresses differ from step to step by that number alone.
 A list tensor is contiguous, [B, G, tiles, slots]. A *bundle* is a query head, or with PACK > 1 those of a key head
-(``engines/lanes.py``); G divides the bundles.
+(``engines/triton/lanes.py``); G divides the bundles.
 """
 
 # mypy: ignore-errors
@@ -16,8 +16,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ...engines.lanes import bundles, query_head
-from ...engines.memory import LOG2_E
+from ...engines.triton.lanes import bundles, query_head
+from ...engines.triton.memory import LOG2_E
 
 
 @triton.jit

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ....compiler.kernels import launch
 from ...engines.engine import check_head_dim
-from ...engines.launching import machine
+from ...engines.triton.launching import machine
 from ..gathered import Rows
 from ..lists import Bounds, KeyLists
 from ..products import Scores

@@ -16,7 +16,7 @@ MOST_LANES, KEYS = 64, 64
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a kernel walks lists: ``pack`` lanes for each row (``engines/lanes.py``), ``block_q`` lanes, of a list
+    """How a kernel walks lists: ``pack`` lanes for each row (``engines/triton/lanes.py``), ``block_q`` lanes, of a list
     ``block_k`` places at a time; every entry is padded to ``padded`` places."""
 
     groups: int

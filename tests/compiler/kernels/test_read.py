@@ -105,7 +105,7 @@ SEEN = [
     ),
     ("the library shadowed", "@triton.jit\ndef keep1", "def present(x):\n    return x\n\n\n@triton.jit\ndef keep1"),
     ("a statement", "@triton.jit\ndef keep1", "tl.minimum = max\n\n\n@triton.jit\ndef keep1"),
-    ("another library", "from patternc.runtime.engines.tiles import (", "from elsewhere import ("),
+    ("another library", "from patternc.runtime.engines.triton.tiles import (", "from elsewhere import ("),
     ("truncating division", "return (4 * I) // 16", "return (I - 4) // 16"),
     ("an early return", "score_scale = scale * LOG2_E\n", "score_scale = scale * LOG2_E\n    return\n"),
     ("not Python", "def keep0", "def def"),

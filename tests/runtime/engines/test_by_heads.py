@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import patternc as pc
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads, runs
-from patternc.runtime.engines.compose import ComposeEngine
+from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.testing.agreement import error

@@ -15,14 +15,15 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
-from patternc.runtime.engines import compose, single, stages
-from patternc.runtime.engines.blocks import blocks
-from patternc.runtime.engines.compose import ComposeEngine
+from patternc.runtime.engines.compose import engine as compose
+from patternc.runtime.engines.compose import single, stages
+from patternc.runtime.engines.compose.blocks import blocks
+from patternc.runtime.engines.compose.engine import ComposeEngine
+from patternc.runtime.engines.compose.machine import assume
+from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.routes import Route, routes
 from patternc.runtime.engines.engine import Call, Meaning
-from patternc.runtime.engines.machine import assume
-from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.reference import ReferenceEngine
-from patternc.runtime.engines.routes import Route, routes
 from patternc.runtime.errors import EngineError
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import patternc as pc
+from patternc.runtime.engines.compose.sequences import sequences
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.sequences import sequences
 
 INT = torch.int32
 

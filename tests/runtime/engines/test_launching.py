@@ -11,8 +11,8 @@ from triton.backends.nvidia.compiler import CUDABackend
 from triton.runtime.jit import native_specialize_impl
 
 from patternc.compiler.kernels.launch import Options
-from patternc.runtime.engines.kernel_run import Launch
-from patternc.runtime.engines.launching import specialised
+from patternc.runtime.engines.triton.kernel_run import Launch
+from patternc.runtime.engines.triton.launching import specialised
 
 STEPS = st.one_of(st.integers(0, 40), st.integers(0, 2**34), st.integers(0, 2**27).map(lambda x: 16 * x))
 PLACES = st.tuples(STEPS, st.integers(0, 64))

@@ -14,10 +14,10 @@ import torch
 
 from patternc.runtime import measured as measuring
 from patternc.runtime.cache import CacheWarning, write_record
-from patternc.runtime.engines import machine, probe
-from patternc.runtime.engines.machine import Effort, Rates, this_machine
-from patternc.runtime.engines.masks import Tiles
-from patternc.runtime.engines.price import Heads, Price
+from patternc.runtime.engines.compose import machine, probe
+from patternc.runtime.engines.compose.machine import Effort, Rates, this_machine
+from patternc.runtime.engines.compose.masks import Tiles
+from patternc.runtime.engines.compose.price import Heads, Price
 from patternc.runtime.measured import BUSY, MachineWarning
 from patternc.testing.machines import PLAIN
 

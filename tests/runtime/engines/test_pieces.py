@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import patternc as pc
-from patternc.runtime.engines import crew, pieces
 from patternc.runtime.engines.by_heads import ByHeads
-from patternc.runtime.engines.compose import ComposeEngine
+from patternc.runtime.engines.compose import crew, pieces
+from patternc.runtime.engines.compose.engine import ComposeEngine
+from patternc.runtime.engines.compose.machine import Machine, assume
+from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.routes import Route, find_route, forget
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.machine import Machine, assume
-from patternc.runtime.engines.price import Heads, Price
 from patternc.runtime.engines.reference import ReferenceEngine
-from patternc.runtime.engines.routes import Route, find_route, forget
 from patternc.testing.agreement import error
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 

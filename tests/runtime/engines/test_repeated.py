@@ -13,10 +13,10 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
+from patternc.runtime.engines.compose.machine import Machine
+from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.routes import Route, routes
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.machine import Machine
-from patternc.runtime.engines.price import Heads, Price
-from patternc.runtime.engines.routes import Route, routes
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

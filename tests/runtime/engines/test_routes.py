@@ -13,14 +13,14 @@ import torch.nn.functional as F
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
-from patternc.runtime.engines import routes as rooms
-from patternc.runtime.engines.combs import MOST_COMBS, evenly
-from patternc.runtime.engines.machine import Machine, assume
-from patternc.runtime.engines.masks import Tiles
-from patternc.runtime.engines.pairs import pairs_of
-from patternc.runtime.engines.price import Heads, Price
-from patternc.runtime.engines.routes import Route, find_route, forget, routes, takeable
-from patternc.runtime.engines.views import Gathered, Side
+from patternc.runtime.engines.compose import routes as rooms
+from patternc.runtime.engines.compose.combs import MOST_COMBS, evenly
+from patternc.runtime.engines.compose.machine import Machine, assume
+from patternc.runtime.engines.compose.masks import Tiles
+from patternc.runtime.engines.compose.pairs import pairs_of
+from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.routes import Route, find_route, forget, routes, takeable
+from patternc.runtime.engines.compose.views import Gathered, Side
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 
 HEADS = Heads(batch=1, keys=2, group=2, dim=16)

@@ -12,11 +12,11 @@ import torch
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
-from patternc.runtime.engines import routes as rooms
-from patternc.runtime.engines.machine import assume
-from patternc.runtime.engines.price import Heads, Price
-from patternc.runtime.engines.routes import considered, find_route, forget
-from patternc.runtime.engines.trim import milestone
+from patternc.runtime.engines.compose import routes as rooms
+from patternc.runtime.engines.compose.machine import assume
+from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.routes import considered, find_route, forget
+from patternc.runtime.engines.compose.trim import milestone
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

@@ -41,7 +41,7 @@ def test_generated_kernels_in_the_interpreter(tmp_path: Path, selection: str, sh
 def test_without_a_gpu_or_the_interpreter_the_remedy_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     from patternc.compiler.passes.program import Program, Tile
     from patternc.runtime.engines.engine import Call
-    from patternc.runtime.engines.triton_engine import TritonEngine
+    from patternc.runtime.engines.triton.engine import TritonEngine
     from patternc.runtime.errors import EngineUnavailable
 
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)

@@ -16,7 +16,7 @@ A loop over x takes diagonals: of a block of queries, or of keys, the pairs with
 import triton
 import triton.language as tl
 
-from patternc.runtime.engines.tiles import (
+from patternc.runtime.engines.triton.tiles import (
     LOG2_E,
     attend_diagonal,
     attend_kept,

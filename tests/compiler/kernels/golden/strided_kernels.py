@@ -15,7 +15,7 @@ a, b query and key rank; T tiles of the swept side. Tiles are walked in blocks, 
 import triton
 import triton.language as tl
 
-from patternc.runtime.engines.tiles import (
+from patternc.runtime.engines.triton.tiles import (
     LOG2_E,
     attend_kept,
     bundles,

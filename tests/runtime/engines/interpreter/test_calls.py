@@ -17,7 +17,7 @@ import patternc as pc
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.triton_engine import TritonEngine
+from patternc.runtime.engines.triton.engine import TritonEngine
 
 ENGINE = TritonEngine()
 EDGES = [0, 17, 17, 22, 38, 54, 55]
@@ -58,7 +58,7 @@ def test_packed_documents(name: str, max_seqlen: int | None) -> None:
 
 
 def test_more_documents_than_a_grid_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patternc.runtime.engines.launching._LARGEST_GRID_Y", 4)
+    monkeypatch.setattr("patternc.runtime.engines.triton.launching._LARGEST_GRID_Y", 4)
     test_packed_documents("strided", None)
 
 

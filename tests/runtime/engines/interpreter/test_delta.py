@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import patternc as pc
-from patternc.runtime.engines import delta
-from patternc.runtime.engines.delta import row_delta
+from patternc.runtime.engines.triton import delta
+from patternc.runtime.engines.triton.delta import row_delta
 
 
 @pytest.mark.parametrize("head_dim", [16, 20])

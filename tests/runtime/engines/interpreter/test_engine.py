@@ -12,7 +12,7 @@ from torch import Tensor
 
 from patternc.compiler.kernels import launch
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.triton_engine import TritonEngine
+from patternc.runtime.engines.triton.engine import TritonEngine
 
 ENGINE = TritonEngine()
 

@@ -14,10 +14,10 @@ import patternc as pc
 from patternc.compiler.kernels import launch
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
-from patternc.runtime.engines import chains, kernel_run
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
+from patternc.runtime.engines.triton import chains, kernel_run
 
 NAMES = ("sliding_window", "strided", "fixed")
 PROGRAMS = tuple(CASES[name]().program for name in NAMES)

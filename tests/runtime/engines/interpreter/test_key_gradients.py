@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import patternc as pc
-from patternc.runtime.engines.kernel_run import KernelRun
+from patternc.runtime.engines.triton.kernel_run import KernelRun
 
 
 @pytest.mark.parametrize("n", [128, 120])

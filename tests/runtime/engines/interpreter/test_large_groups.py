@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import patternc as pc
-from patternc.runtime.engines import tune
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.triton_engine import TritonEngine
-from patternc.runtime.engines.tune import Tuning
+from patternc.runtime.engines.triton import tune
+from patternc.runtime.engines.triton.engine import TritonEngine
+from patternc.runtime.engines.triton.tune import Tuning
 
 
 @pytest.mark.parametrize(

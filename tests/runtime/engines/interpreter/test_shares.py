@@ -14,10 +14,10 @@ from patternc.compiler.kernels import work
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
-from patternc.runtime.engines import chains, kernel_run, sharing
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.launching import Machine
+from patternc.runtime.engines.triton import chains, kernel_run, sharing
+from patternc.runtime.engines.triton.launching import Machine
 
 
 def processors(monkeypatch: pytest.MonkeyPatch, count: int) -> None:

@@ -114,7 +114,7 @@ def test_low_precision_is_added_up_where_it_is(name: str) -> None:
 @pytest.mark.parametrize(("name", "call"), [("alone", "whole"), ("ragged", "padded"), ("blocky", "one row")])
 def test_a_batch_that_one_grid_does_not_hold(monkeypatch: pytest.MonkeyPatch, name: str, call: str) -> None:
     monkeypatch.setattr("patternc.runtime.learned.kernels.shares.LARGEST_GRID_Y", 2)
-    monkeypatch.setattr("patternc.runtime.engines.launching._LARGEST_GRID_Y", 4)
+    monkeypatch.setattr("patternc.runtime.engines.triton.launching._LARGEST_GRID_Y", 4)
     test_as_the_reference(name, call)
 
 

@@ -18,10 +18,10 @@ from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.compiler.pattern import loads
 from patternc.runtime.cache import CacheWarning, write_record
-from patternc.runtime.engines import chains, kernel_run, tune
 from patternc.runtime.engines.engine import Call
-from patternc.runtime.engines.triton_engine import TritonEngine
-from patternc.runtime.engines.tune import Tuning, tuning_for
+from patternc.runtime.engines.triton import chains, kernel_run, tune
+from patternc.runtime.engines.triton.engine import TritonEngine
+from patternc.runtime.engines.triton.tune import Tuning, tuning_for
 
 
 def program(width: int = 20) -> Any:

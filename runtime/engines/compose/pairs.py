@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.passes.count import bounds, tile_count
-from ...compiler.passes.program import Order, Program, Sweep
-from ...compiler.relations.integer import evaluate, length_values
+from ....compiler.passes.count import bounds, tile_count
+from ....compiler.passes.program import Order, Program, Sweep
+from ....compiler.relations.integer import evaluate, length_values
 from .diagonals import diagonals
 from .masks import Mask
 

@@ -22,17 +22,7 @@ from .block_math import (
     resume,
 )
 from .lanes import bundles, gradient_landing, key_head, landing, owned, query_head, query_lanes, share
-from .memory import (
-    LOG2_E,
-    load_keys,
-    load_lse,
-    load_queries,
-    load_rows,
-    matrix,
-    row_numbers,
-    store_gradient,
-    vector,
-)
+from .memory import LOG2_E, load_keys, load_lse, load_queries, load_rows, matrix, row_numbers, store_gradient, vector
 from .orders import complete, exists, floordiv, floormod, ranks, token, within
 from .places import (
     and_then,

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from ...compiler.relations.affine import Box, restrict
-from ...compiler.relations.integer import TRUE, All, Predicate
+from ....compiler.relations.affine import Box, restrict
+from ....compiler.relations.integer import TRUE, All, Predicate
 from .machine import Effort
 from .masks import Tiles, runs
 from .price import Price

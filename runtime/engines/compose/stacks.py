@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.relations.affine import Box
-from ...compiler.relations.decided import decided
-from ...compiler.relations.integer import Predicate
+from ....compiler.relations.affine import Box
+from ....compiler.relations.decided import decided
+from ....compiler.relations.integer import Predicate
 from .masks import LANES, Tiles
 from .shapes import Group, Ranks, Reach, Shape, band, coarser, even_runs
 

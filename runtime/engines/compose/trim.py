@@ -14,9 +14,9 @@ from itertools import groupby
 
 import torch
 
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Program, Range
-from ...compiler.relations.integer import Binary, Expr, Select, Var, variables
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Program, Range
+from ....compiler.relations.integer import Binary, Expr, Select, Var, variables
 from .blocks import Block
 from .diagonals import Diagonals
 from .masks import Tiles

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiler.passes.count import bounds
-from ...compiler.passes.program import Program, Sweep
-from ...compiler.relations.integer import evaluate, length_values
-from . import guard
-from .engine import Call
+from ....compiler.passes.count import bounds
+from ....compiler.passes.program import Program, Sweep
+from ....compiler.relations.integer import evaluate, length_values
+from .. import guard
+from ..engine import Call
 from .masks import Mask
 
 ELEMENTS = 1 << 18

@@ -15,8 +15,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from ..engine import Call
 from . import capped
-from .engine import Call
 
 # Bound to Python as torch's other functions are: a call by ``torch.ops`` takes a third longer to begin.
 _FORWARD = torch._scaled_dot_product_flash_attention_for_cpu

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ...compiler.kernels import grids, launch, work
-from ...compiler.kernels.kernel_file import kernel_for_heads, kernels
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Kernel, Program, Tile
+from ....compiler.kernels import grids, launch, work
+from ....compiler.kernels.kernel_file import kernel_for_heads, kernels
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Kernel, Program, Tile
 from .launching import Part, machine
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..measured import Measured, rate
+from ...measured import Measured, rate
 
 
 class Effort(NamedTuple):

@@ -21,11 +21,11 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.kernels import launch
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Program
-from ...compiler.stored import compiler_digest
-from ..cache import read_record, write_record
+from ....compiler.kernels import launch
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Program
+from ....compiler.stored import compiler_digest
+from ...cache import read_record, write_record
 from .kernel_run import KernelRun
 from .launching import interpreted, machine
 

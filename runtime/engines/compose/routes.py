@@ -10,12 +10,12 @@ from functools import lru_cache
 
 import torch
 
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Order, Program
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Order, Program
+from ..integers import HOST, require_fit
 from . import single
 from .arranged import arranged
 from .diagonals import Diagonals
-from .integers import HOST, require_fit
 from .machine import Effort
 from .masks import Mask
 from .pairs import PairTable, pairs_of

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.kernels import launch, work
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Program
-from .by_heads import ByHeads
-from .integers import KERNEL, require_fit
+from ....compiler.kernels import launch, work
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Program
+from ..by_heads import ByHeads
+from ..integers import KERNEL, require_fit
 from .kernel_run import KernelRun, Member
 from .launching import Part, machine, row_arguments, specialised
 from .sharing import alike, is_few, shared, split_of

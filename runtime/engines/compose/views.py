@@ -14,7 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.passes.program import Order
+from ....compiler.passes.program import Order
 from .blocks import Block
 from .combs import Comb, few_combs
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...compiler.kernels import grids, launch, work
-from ...compiler.passes.count import tile_count
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Program
+from ....compiler.kernels import grids, launch, work
+from ....compiler.passes.count import tile_count
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Program
 from .kernel_run import KernelRun, Launch
 from .launching import Part, machine
 

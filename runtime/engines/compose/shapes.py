@@ -10,10 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.passes.count import Ends, bounds, tile_count
-from ...compiler.passes.program import Program, Sweep, Term, Tile
-from ...compiler.relations.affine import periods
-from ...compiler.relations.integer import TRUE, AnyOf, Predicate
+from ....compiler.passes.count import Ends, bounds, tile_count
+from ....compiler.passes.program import Program, Sweep, Term, Tile
+from ....compiler.relations.affine import periods
+from ....compiler.relations.integer import TRUE, AnyOf, Predicate
 from .masks import Tiles
 from .visited import visited
 

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import diagonals, flash, guard
+from .. import guard
+from ..engine import Call
+from . import diagonals, flash
 from .blocks import Block
 from .diagonals import Diagonals
-from .engine import Call
 from .flash import rows_contiguous
 from .masks import Mask
 from .views import BlockViews, Place

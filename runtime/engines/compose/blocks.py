@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...compiler.passes.program import Program, Sweep, Term
-from ...compiler.relations.affine import restrict, staircase
-from ...compiler.relations.integer import All, Compare, Const, Predicate, Var, length_values, variables
+from ....compiler.passes.program import Program, Sweep, Term
+from ....compiler.relations.affine import restrict, staircase
+from ....compiler.relations.integer import All, Compare, Const, Predicate, Var, length_values, variables
 from .machine import Effort
 from .masks import Mask, Tiles, in_lanes, masked
 from .price import KEYS_AT_ONCE, Price

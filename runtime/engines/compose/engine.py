@@ -15,11 +15,12 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.passes.program import Program
-from ..errors import EngineError
-from . import guard, single
-from .by_heads import ALL_HEADS, ByHeads, Run, is_cross, runs
-from .engine import Call
+from ....compiler.passes.program import Program
+from ...errors import EngineError
+from .. import guard
+from ..by_heads import ALL_HEADS, ByHeads, Run, is_cross, runs
+from ..engine import Call
+from . import single
 from .pairs import PairTable
 from .pieces import Job, Tensors, run_jobs
 from .price import Price

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from ...compiler.passes.program import Program
-from . import guard
-from .by_heads import ByHeads
+from ....compiler.passes.program import Program
+from .. import guard
+from ..by_heads import ByHeads
+from ..engine import Call, check_head_dim
 from .chains import Chains
-from .engine import Call, check_head_dim
 from .launching import arguments_of, check_device, parts
 from .tune import Tuning, tuning_for
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ...compiler.passes.program import NATURAL, Order
+from ....compiler.passes.program import NATURAL, Order
 from .blocks import Block
 from .combs import few_combs
 from .cuts import Columns, Reached, cuts, mask_of

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .engine import Call
+from ..engine import Call
 
 EVERY = slice(None)
 """Of batch elements."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ...compiler.passes.program import NATURAL
-from . import flash, guard
+from ....compiler.passes.program import NATURAL
+from .. import guard
+from ..engine import Call
+from . import flash
 from .diagonals import Diagonals
-from .engine import Call
 from .stages import Batch, Stages
 from .views import Side
 

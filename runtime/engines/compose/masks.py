@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.relations.affine import Box, invariant, periods, restrict
-from ...compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
+from ....compiler.relations.affine import Box, invariant, periods, restrict
+from ....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
 
 Mask = NDArray[np.bool_]
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...compiler.kernels import launch
-from ...compiler.kernels.occupancy import REGISTERS
-from ..errors import EngineUnavailable
-from .engine import Call
+from ....compiler.kernels import launch
+from ....compiler.kernels.occupancy import REGISTERS
+from ...errors import EngineUnavailable
+from ..engine import Call
 
 _LARGEST_GRID_Y = 65535
 

@@ -6,8 +6,8 @@ not grow evenly from tile to tile, but each of these two does.
 
 from __future__ import annotations
 
-from ...compiler.passes.program import Range, Tile
-from ...compiler.relations.integer import (
+from ....compiler.passes.program import Range, Tile
+from ....compiler.relations.integer import (
     All,
     AnyOf,
     Binary,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from ...compiler.passes.program import NATURAL, Program, Term
+from ....compiler.passes.program import NATURAL, Program, Term
 from . import diagonals
 from .blocks import Block, blocks
 from .diagonals import Diagonals

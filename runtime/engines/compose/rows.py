@@ -17,14 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...compiler.passes.count import tile_count
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.program import Order, Program, Range, Sweep
-from ...compiler.relations.integer import evaluate
-from . import flash, guard
+from ....compiler.passes.count import tile_count
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Order, Program, Range, Sweep
+from ....compiler.relations.integer import evaluate
+from .. import guard
+from ..engine import Call
+from ..integers import HOST, require_fit
+from . import flash
 from .combs import evenly
-from .engine import Call
-from .integers import HOST, require_fit
 from .sequences import Sequence
 from .views import Gathered
 

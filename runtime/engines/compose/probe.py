@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ... import __version__
-from ...compiler.passes.program import NATURAL
+from .... import __version__
+from ....compiler.passes.program import NATURAL
+from ..engine import Call
+from ..guard import Keys, Queries
 from .blocks import Block
 from .diagonals import Diagonal, Diagonals
-from .engine import Call
-from .guard import Keys, Queries
 from .machine import Effort, Machine, Rates
 from .masks import Tiles
 from .price import Heads, Price

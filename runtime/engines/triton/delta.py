@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ...compiler.kernels import launch
+from ....compiler.kernels import launch
 from .memory import in_log2, load_rows, matrix, vector
 
 _ELEMENTS = 4096
