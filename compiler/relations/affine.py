@@ -128,32 +128,82 @@ def _combination(operator: str, one: tuple[int, int, int], two: tuple[int, int, 
 
 
 def restrict(predicate: Predicate, box: Box) -> Predicate:
-    """A predicate that agrees with the given one inside the box; comparisons decided by the box are gone."""
-    match predicate:
-        case Compare(operator, left, right):
-            left, right = _chosen(left, box), _chosen(right, box)
-            (low, high), (other_low, other_high) = _range(left, box), _range(right, box)
-            return _decided(operator, low - other_high, high - other_low) or Compare(operator, left, right)
-        case All(parts):
-            kept = [part for part in (restrict(part, box) for part in parts) if part != TRUE]
-            return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))
-        case AnyOf(parts):
-            kept = [part for part in (restrict(part, box) for part in parts) if part != FALSE]
-            return TRUE if TRUE in kept else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
+    """A predicate that agrees with the given one inside the box; comparisons decided by the box are gone.
+
+    Of parts that are one object (``sharing`` in passes/count.py) each is looked at once, and stays one object.
+    """
+    return _Inside(box).restrict(predicate)
 
 
-def _chosen(expr: Expr, box: Box) -> Expr:
-    """The expression without choices that the box decides."""
-    match expr:
-        case Binary(operator, left, right):
-            return Binary(operator, _chosen(left, box), _chosen(right, box))
-        case Select(condition, then, otherwise):
-            condition = restrict(condition, box)
-            if condition in (TRUE, FALSE):
-                return _chosen(then if condition == TRUE else otherwise, box)
-            return Select(condition, _chosen(then, box), _chosen(otherwise, box))
-        case _:
-            return expr
+class _Inside:
+    """What is known of expressions and predicates inside a box."""
+
+    def __init__(self, box: Box) -> None:
+        self._box = box
+        # By identity; the keys are kept alive beside the values, so that no other object takes their place.
+        self._restricted: dict[int, tuple[Predicate, Predicate]] = {}
+        self._chosen: dict[int, tuple[Expr, Expr]] = {}
+        self._ranges: dict[int, tuple[Expr, tuple[int, int]]] = {}
+
+    def restrict(self, predicate: Predicate) -> Predicate:
+        if (known := self._restricted.get(id(predicate))) is None:
+            known = self._restricted[id(predicate)] = predicate, self._restrict(predicate)
+        return known[1]
+
+    def choose(self, expr: Expr) -> Expr:
+        """The expression without choices that the box decides."""
+        if (known := self._chosen.get(id(expr))) is None:
+            known = self._chosen[id(expr)] = expr, self._choose(expr)
+        return known[1]
+
+    def range(self, expr: Expr) -> tuple[int, int]:
+        """Bounds of the expression, not always the tightest."""
+        if (known := self._ranges.get(id(expr))) is None:
+            known = self._ranges[id(expr)] = expr, self._range(expr)
+        return known[1]
+
+    def _restrict(self, predicate: Predicate) -> Predicate:
+        match predicate:
+            case Compare(operator, left, right):
+                left, right = self.choose(left), self.choose(right)
+                (low, high), (other_low, other_high) = self.range(left), self.range(right)
+                return _decided(operator, low - other_high, high - other_low) or Compare(operator, left, right)
+            case All(parts):
+                kept = [part for part in (self.restrict(part) for part in parts) if part != TRUE]
+                return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))
+            case AnyOf(parts):
+                kept = [part for part in (self.restrict(part) for part in parts) if part != FALSE]
+                return TRUE if TRUE in kept else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
+
+    def _choose(self, expr: Expr) -> Expr:
+        match expr:
+            case Binary(operator, left, right):
+                chosen = self.choose(left), self.choose(right)
+                return expr if chosen[0] is left and chosen[1] is right else Binary(operator, *chosen)
+            case Select(condition, then, otherwise):
+                condition = self.restrict(condition)
+                if condition in (TRUE, FALSE):
+                    return self.choose(then if condition == TRUE else otherwise)
+                return Select(condition, self.choose(then), self.choose(otherwise))
+            case _:
+                return expr
+
+    def _range(self, expr: Expr) -> tuple[int, int]:
+        match expr:
+            case Const(value):
+                return value, value
+            case Var(name):
+                return self._box[name]
+            case Binary("%", left, Const(modulus)):
+                low, high = self.range(left)
+                same = low // modulus == high // modulus
+                return (low % modulus, high % modulus) if same else (0, modulus - 1)
+            case Binary(operator, left, right):
+                ends = [apply(operator, x, y) for x in self.range(left) for y in self.range(right)]
+                return min(ends), max(ends)
+            case Select(_, then, otherwise):
+                (low, high), (other_low, other_high) = self.range(then), self.range(otherwise)
+                return min(low, other_low), max(high, other_high)
 
 
 def _decided(operator: str, low: int, high: int) -> Predicate | None:
@@ -167,23 +217,3 @@ def _decided(operator: str, low: int, high: int) -> Predicate | None:
         "!=": (low > 0 or high < 0, low == high == 0),
     }[operator]
     return TRUE if always else FALSE if never else None
-
-
-def _range(expr: Expr, box: Box) -> tuple[int, int]:
-    """Bounds of the expression inside the box, not always the tightest."""
-    match expr:
-        case Const(value):
-            return value, value
-        case Var(name):
-            return box[name]
-        case Binary("%", left, Const(modulus)):
-            low, high = _range(left, box)
-            same = low // modulus == high // modulus
-            return (low % modulus, high % modulus) if same else (0, modulus - 1)
-        case Binary(operator, left, right):
-            lefts, rights = _range(left, box), _range(right, box)
-            ends = [apply(operator, x, y) for x in lefts for y in rights]
-            return min(ends), max(ends)
-        case Select(_, then, otherwise):
-            (low, high), (other_low, other_high) = _range(then, box), _range(otherwise, box)
-            return min(low, other_low), max(high, other_high)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....compiler.passes.count import sharing
 from ....compiler.relations.affine import Box, invariant, periods, restrict
+from ....compiler.relations.decided import decided
 from ....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
 
 Mask = NDArray[np.bool_]
+Parts = NDArray[np.int64]
+"""[parts, 4]: the first row, rows, the first key and keys of each."""
 
 LARGEST_MASK = 1 << 16
 """A single tile with more pairs than this is cut up until its parts are decided or small."""
@@ -77,6 +82,7 @@ def runs(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple
 
     Tiles of which nothing is kept are left out. ``known`` gives the variables besides a and b.
     """
+    [keep] = sharing((keep,))
     return _joined(_halved(keep, tiles, {name: (value, value) for name, value in known.items()}))
 
 
@@ -133,11 +139,13 @@ def _halved(keep: Predicate, tiles: Tiles, known: Box) -> Iterator[tuple[Tiles, 
     keep = restrict(keep, {**known, **tiles.box()})
     if keep == FALSE:
         return
-    small = tiles.rows * tiles.keys <= LARGEST_MASK
-    if keep == TRUE or (small if tiles.count == 1 else invariant(keep, tiles.row_step, tiles.key_step)):
+    if keep == TRUE or (tiles.count > 1 and invariant(keep, tiles.row_step, tiles.key_step)):
         yield tiles, keep
         return
-    for part in _quartered(keep, tiles, known) if tiles.count == 1 else _repeated(keep, tiles) or _parts(tiles):
+    if tiles.count == 1:
+        yield from _cut(keep, tiles, known)
+        return
+    for part in _repeated(keep, tiles) or _parts(tiles):
         yield from _halved(keep, part, known)
 
 
@@ -159,19 +167,48 @@ def _parts(tiles: Tiles) -> Iterator[Tiles]:
     return (tiles.part(start, stop - start) for start, stop in pairwise(edges))
 
 
-def _quartered(keep: Predicate, tile: Tiles, known: Box) -> tuple[Tiles, Tiles]:
-    """One large tile, halved along its rows or its keys: where that decides a half, else along the longer side."""
-    half, rest = tile.rows // 2, tile.keys // 2
-    rows = (replace(tile, rows=half), replace(tile, row=tile.row + half, rows=tile.rows - half))
-    keys = (replace(tile, keys=rest), replace(tile, key=tile.key + rest, keys=tile.keys - rest))
-    if not half or not rest:
-        return rows if half else keys
-    decided = [
-        any(restrict(keep, {**known, **part.box()}) in (TRUE, FALSE) for part in parts) for parts in (rows, keys)
-    ]
-    if decided[0] != decided[1]:
-        return rows if decided[0] else keys
-    return rows if tile.rows > tile.keys else keys
+def _cut(keep: Predicate, tile: Tiles, known: Box) -> Iterator[tuple[Tiles, Predicate]]:
+    """One large tile, halved until its parts are decided or small; all parts of a size are looked at together."""
+    parts = np.array([[tile.row, tile.rows, tile.key, tile.keys]])
+    while len(parts):
+        holds = _decided(keep, parts, known)
+        yield from ((_part(tile, part), TRUE) for part in parts[holds > 0])
+        parts = parts[holds == 0]
+        small = parts[:, 1] * parts[:, 3] <= LARGEST_MASK
+        for part in map(partial(_part, tile), parts[small]):
+            if (local := restrict(keep, {**known, **part.box()})) != FALSE:
+                yield part, local
+        parts = _half(keep, parts[~small], known)
+
+
+def _part(tile: Tiles, part: Parts) -> Tiles:
+    row, rows, key, keys = part.tolist()
+    return replace(tile, row=row, rows=rows, key=key, keys=keys)
+
+
+def _half(keep: Predicate, parts: Parts, known: Box) -> Parts:
+    """Each part halved along its rows or its keys: where that decides a half, else along the longer side."""
+    rows, keys = _halves(parts, 0), _halves(parts, 2)
+    by_rows, by_keys = ((_decided(keep, halves, known) != 0).reshape(2, -1).any(axis=0) for halves in (rows, keys))
+    along = np.where(by_rows != by_keys, by_rows, parts[:, 1] > parts[:, 3])
+    along = (along | (parts[:, 3] < 2)) & (parts[:, 1] > 1)
+    return np.where(np.tile(along, 2)[:, None], rows, keys)
+
+
+def _halves(parts: Parts, at: int) -> Parts:
+    """The first halves of all parts along the side that begins in column ``at``, then the others."""
+    first, second = parts.copy(), parts.copy()
+    first[:, at + 1] //= 2
+    second[:, at] += first[:, at + 1]
+    second[:, at + 1] -= first[:, at + 1]
+    return np.concatenate([first, second])
+
+
+def _decided(keep: Predicate, parts: Parts, known: Box) -> NDArray[np.int8]:
+    """As ``decided``, of each part; one that is empty is decided one way or the other."""
+    row, rows, key, keys = parts.T
+    boxes = {**known, "a": (row, row + rows - 1), "b": (key, key + keys - 1)}
+    return np.broadcast_to(np.asarray(decided(keep, boxes), dtype=np.int8), len(parts))
 
 
 def _evaluated(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Mask:
