@@ -194,11 +194,9 @@ def _narrow(term: Term) -> str:
 
 def _imports(names: list[str]) -> list[str]:
     """Nothing for a pattern without pairs, which has no kernels."""
-    return (
-        ["from patternc.runtime.engines.triton.tiles import (", *(f"    {name}," for name in names), ")"]
-        if names
-        else []
-    )
+    if not names:
+        return []
+    return ["from patternc.runtime.engines.triton.tiles import (", *(f"    {name}," for name in names), ")"]
 
 
 def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..relations.integer import Expr, evaluate, length_values, rebuilt
+from ..relations.equal_parts import sharing
+from ..relations.integer import Expr, evaluate, length_values
 from .placement import Placement
 from .program import Order, Range, Tile, range_variables
 
@@ -109,15 +109,3 @@ def _clipped(
 ) -> Ends:
     lo, hi = (np.broadcast_to(evaluate(end, values, np, known), shape) for end in ends)
     return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, most))
-
-
-@lru_cache(maxsize=1024)
-def sharing(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same expressions and predicates, in which equal parts are one object."""
-    made: dict[Any, Any] = {}
-
-    def one(node: Any) -> Any:
-        found = rebuilt(node, one)
-        return made.setdefault(found, found)
-
-    return tuple(map(one, nodes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from .decided import compared
 from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply, variables
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
@@ -130,7 +131,7 @@ def _combination(operator: str, one: tuple[int, int, int], two: tuple[int, int, 
 def restrict(predicate: Predicate, box: Box) -> Predicate:
     """A predicate that agrees with the given one inside the box; comparisons decided by the box are gone.
 
-    Of parts that are one object (``sharing`` in passes/count.py) each is looked at once, and stays one object.
+    Of parts that are one object (equal_parts.py) each is looked at once, and stays one object.
     """
     return _Inside(box).restrict(predicate)
 
@@ -208,12 +209,5 @@ class _Inside:
 
 def _decided(operator: str, low: int, high: int) -> Predicate | None:
     """TRUE or FALSE where every difference in [low, high] compares alike with 0; else None."""
-    always, never = {
-        "<": (high < 0, low >= 0),
-        "<=": (high <= 0, low > 0),
-        ">": (low > 0, high <= 0),
-        ">=": (low >= 0, high < 0),
-        "==": (low == high == 0, low > 0 or high < 0),
-        "!=": (low > 0 or high < 0, low == high == 0),
-    }[operator]
+    always, never = compared(operator, low, high)
     return TRUE if always else FALSE if never else None

@@ -20,7 +20,7 @@ def decided(predicate: Predicate, boxes: Boxes) -> Any:
     match predicate:
         case Compare(operator, left, right):
             (low, high), (other_low, other_high) = _bounds(left, boxes), _bounds(right, boxes)
-            always, never = _compared(operator, low - other_high, high - other_low)
+            always, never = compared(operator, low - other_high, high - other_low)
             return np.subtract(always, never, dtype=np.int8)
         case All(parts):
             return _least([decided(part, boxes) for part in parts])
@@ -36,7 +36,7 @@ def _least(found: list[Any]) -> Any:
     return total
 
 
-def _compared(operator: str, low: Any, high: Any) -> tuple[Any, Any]:
+def compared(operator: str, low: Any, high: Any) -> tuple[Any, Any]:
     """(whether every difference in [low, high] compares so with 0, whether none does)."""
     match operator:
         case "<":

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....compiler.passes.count import sharing
 from ....compiler.relations.affine import Box, invariant, periods, restrict
 from ....compiler.relations.decided import decided
+from ....compiler.relations.equal_parts import sharing
 from ....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
 
 Mask = NDArray[np.bool_]

@@ -140,26 +140,24 @@ class _Kept:
     """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
 
     def __init__(self) -> None:
-        self._routes: OrderedDict[tuple[object, ...], tuple[Route, object]] = OrderedDict()
+        self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, subject: object, rest: tuple[object, ...], make: Callable[[], Route]) -> Route:
-        """The route of a subject, by identity, which is kept alive with it, and of the rest, by value."""
-        key = (id(subject), rest)
+    def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
         with self._lock:
             if (found := self._routes.get(key)) is not None:
                 self._routes.move_to_end(key)
-                return found[0]
+                return found
         made = make()
         with self._lock:
-            self._routes.setdefault(key, (made, subject))
+            self._routes.setdefault(key, made)
             while len(self._routes) > 1 and (self._held() > KEPT or len(self._routes) > 256):
                 self._routes.popitem(last=False)
         return made
 
     def _held(self) -> int:
         """Bytes of masks, of which those that routes share count once."""
-        owners = (route.masks_of or route for route, _ in self._routes.values())
+        owners = (route.masks_of or route for route in self._routes.values())
         return sum({id(owner): owner.held for owner in owners}.values())
 
     def clear(self) -> None:
@@ -174,7 +172,7 @@ def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtyp
     """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
 
     It is the plan of a milestone, cut to the length, or where the pattern depends on the length, the plan for it."""
-    return _kept.find(program, (n, nk, price, dtype), lambda: _found(program, n, nk, price, dtype))
+    return _kept.find((Pinned(program), n, nk, price, dtype), lambda: _found(program, n, nk, price, dtype))
 
 
 def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:

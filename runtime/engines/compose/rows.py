@@ -122,7 +122,7 @@ def _batch(mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor
     """
     group = 1 if mask is None else q.shape[1] // k.shape[1]
     query = _grouped(q, (k.shape[1], *([group] if group > 1 else [])))
-    key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (k, v))
+    key, value = flash.rows_contiguous(k), flash.rows_contiguous(v)
     if group > 1:
         key, value = (x.unsqueeze(2).expand(-1, -1, group, -1, -1) for x in (key, value))
     bias = None if mask is None else flash.bias(mask, q.dtype).expand(*query.shape[:-2], -1, -1)
