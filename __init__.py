@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .runtime.compile import compile as compile
     from .runtime.compiled_heads import compile_heads as compile_heads
     from .runtime.models.attach import attach as attach
-    from .runtime.models.saved import load_attached as load_attached
+    from .runtime.models.saved.load import load_attached as load_attached
 
 __version__ = "0.1.0"
 
@@ -50,7 +50,7 @@ _HOMES = {
     "compile": ".runtime.compile",
     "compile_heads": ".runtime.compiled_heads",
     "load": ".compiler.pattern",
-    "load_attached": ".runtime.models.saved",
+    "load_attached": ".runtime.models.saved.load",
     "loads": ".compiler.pattern",
 }
 __all__ = ["__version__", "library", *_HOMES]

@@ -18,6 +18,7 @@ from .binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
 from .describe import describe
 from .discovery import Layer, configs_of, watch
 from .entering import hand_on
+from .saved.write import save
 from .watching import Watched, Watching
 
 
@@ -67,9 +68,14 @@ class Handle:
 
         Raises AttachError where nothing is learned, SavedError where the text is not to be had from one file.
         """
-        from .saved import save  # which attaches what it loads
-
-        save(self, Path(directory))
+        if not self.attached:
+            raise AttachError("this handle is detached, and what it learned is gone with it; save before detaching")
+        learned = self.learned
+        if not learned:
+            raise AttachError(
+                "no pattern of this attachment has learned terms: there is nothing to save beside its text"
+            )
+        save(Path(directory), self.model, self.subject, self.layers, learned, self.random)
 
     @contextmanager
     def watch(self) -> Iterator[dict[int, Watched]]:

@@ -14,7 +14,8 @@ from ...compiler.selection import UsageError, select, select_plan, title
 from .attach import attach
 from .handle import Handle
 from .programs import is_learned
-from .saved import load_attached, read_manifest, read_subject
+from .saved.files import read_manifest, read_subject
+from .saved.load import load_attached
 
 Subject: TypeAlias = Pattern | Plan | Path
 

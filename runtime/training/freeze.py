@@ -14,7 +14,7 @@ from ...compiler.pattern import Pattern, Plan
 from ...compiler.relations.settle import GATE, opens
 from ...patterns_dsl.syntax import BoundPattern
 from ..errors import ArgumentError
-from ..models.saved import read_saved
+from ..models.saved.files import read_saved
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from runtime_models import make, transformers
 
 import patternc as pc
 from patternc.runtime.errors import AttachError, SavedError
-from patternc.runtime.models.saved_manifest import SavedAttachment
+from patternc.runtime.models.saved.manifest import SavedAttachment
 
 MANIFEST, TEXT, TENSORS = "patternc.json", "patternc.pat", "patternc.safetensors"
 

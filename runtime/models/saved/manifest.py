@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..manifest import Digest, Record
+from ...manifest import Digest, Record
 
 SCHEMA = 1
 

@@ -1,4 +1,4 @@
-"""Whether what was saved fits the model that it is loaded into, and the files each other."""
+"""Attaching what was saved, and whether it fits the model that it is loaded into."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ... import __version__
-from ..errors import SavedError
-from ..learned.attention import LearnedAttention
-from .handle import Handle
-from .saved_manifest import SavedAttachment, SavedLayer, SavedShape
+from .... import __version__
+from ...errors import SavedError
+from ...learned.attention import LearnedAttention
+from ..attach import attach
+from ..handle import Handle
+from .files import MANIFEST, TENSORS, read_manifest, read_subject, read_tensors
+from .manifest import SavedAttachment, SavedShape
+from .shapes import layers_of
 
 _SINCE = ("scorer.frequencies",)
 """Numbers that earlier versions did not save: a module that loads what lacks them does as it did then."""
@@ -20,32 +23,33 @@ _SINCE = ("scorer.frequencies",)
 _SIZES = ("name", "pattern", "width", "query_heads", "key_heads", "head_dim")
 
 
-def layers_of(handle: Handle) -> dict[int, SavedLayer]:
-    """The layers that learn, by number."""
-    names = {layer.index: layer.name for layer in handle.layers}
-    return {index: _layer(names[index], learned) for index, learned in handle.learned.items()}
+def load_attached(model: nn.Module, directory: Path | str, *, engine: str = "auto") -> Handle:
+    """Attach what ``Handle.save`` wrote into ``directory``: the same pattern, and in each layer what it had learned.
+
+    The model must be as the other was: its class, its attention layers and their sizes. Its weights are its own affair.
+    Raises SavedError where the files are missing, changed, of another format, or do not fit the model or each
+    other; AttachError and PlanError as :func:`~patternc.runtime.models.attach.attach`. The model is then as before.
+    """
+    directory = Path(directory)
+    manifest = read_manifest(directory)
+    subject = read_subject(directory, manifest)
+    tensors = read_tensors(directory / TENSORS, manifest)
+    with torch.random.fork_rng(devices=[]):  # the first values, which are replaced at once
+        handle = attach(model, subject, engine=engine, random=manifest.random)
+    try:
+        _check_model(handle, manifest, directory / MANIFEST)
+        for index, learned in handle.learned.items():
+            start = f"layers.{index}."
+            _fill(learned, {name.removeprefix(start): x for name, x in tensors.items() if name.startswith(start)})
+    except BaseException:
+        handle.detach()
+        raise
+    return handle
 
 
-def _layer(name: str, learned: LearnedAttention) -> SavedLayer:
-    shape = learned.shape
-    return SavedLayer(
-        name=name,
-        pattern=learned.pattern.name,
-        width=shape.width,
-        query_heads=shape.query_heads,
-        key_heads=shape.key_heads,
-        head_dim=shape.head_dim,
-        tensors={key: _shape(tensor) for key, tensor in learned.state_dict().items()},
-    )
-
-
-def _shape(tensor: Tensor) -> SavedShape:
-    return SavedShape(shape=tuple(tensor.shape), dtype=str(tensor.dtype))
-
-
-def check_model(handle: Handle, manifest: SavedAttachment, path: Path) -> None:
+def _check_model(handle: Handle, manifest: SavedAttachment, path: Path) -> None:
     """Raises SavedError, naming the first thing that differs."""
-    here = layers_of(handle)
+    here = layers_of(handle.layers, handle.learned)
     _same("class", type(handle.model).__name__, manifest.model, path)
     _same("attention layers", len(handle.layers), manifest.layer_count, path)
     _same("layers that learn", sorted(here), sorted(manifest.layers), path)
@@ -76,26 +80,7 @@ def _shown(tensor: SavedShape | None) -> str:
     return "not at all" if tensor is None else f"of shape {list(tensor.shape)}"
 
 
-def check_tensors(path: Path, tensors: dict[str, Tensor], manifest: SavedAttachment) -> None:
-    """That a file holds what the manifest lists: no less, no more, nothing else. Raises SavedError."""
-    expected = {
-        f"layers.{index}.{name}": shape
-        for index, layer in manifest.layers.items()
-        for name, shape in layer.tensors.items()
-    }
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in tensors:
-            raise SavedError(f"{path} has no {name}, which the manifest lists; save again")
-        if name not in expected:
-            raise SavedError(f"{path} has {name}, which the manifest does not list; save again")
-        if (found := _shape(tensors[name])) != expected[name]:
-            raise SavedError(
-                f"{path}: {name} is {found.dtype} {list(found.shape)}, and the manifest lists {expected[name].dtype}"
-                f" {list(expected[name].shape)}; save again"
-            )
-
-
-def fill(learned: LearnedAttention, tensors: dict[str, Tensor]) -> None:
+def _fill(learned: LearnedAttention, tensors: dict[str, Tensor]) -> None:
     """Raises SavedError where numbers would be rounded."""
     for name, own in learned.state_dict().items():
         if name not in tensors and name.endswith(_SINCE):
