@@ -90,10 +90,11 @@ def _computes_once(program: Program, bound: BoundPattern, n: int) -> None:
     assert np.array_equal(run(program, program.backward, n, still="J"), expected)
 
 
-def test_what_is_in_two_steps_of_a_fan_is_left_to_the_one_that_loses_no_tile() -> None:
+@pytest.mark.parametrize("expression, size", [("block(60) | local(9)", 16), ("block(273) | local(16)", 64)])
+def test_what_is_in_two_steps_of_a_fan_is_left_to_the_one_that_loses_no_tile(expression: str, size: int) -> None:
     # A step back ends before the blocks begin, but where all steps are bounded together it ends with the query's tile.
-    drawn = pattern("block(60) | local(9)", Direction.CAUSAL)
-    program = lower(drawn.bound.union, Direction.CAUSAL, "drawn", Tile(16, 16)).program
+    drawn = pattern(expression, Direction.CAUSAL)
+    program = lower(drawn.bound.union, Direction.CAUSAL, "drawn", Tile(size, size)).program
     _computes_once(program, drawn.bound, 150)
 
 
