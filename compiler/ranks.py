@@ -109,11 +109,11 @@ class Ranks:
         at_own = [substitute(bound, {"d": own}) for bound in bounds.parts]
         if self._digits is not None and not self._strays(index, bounds, own, side):
             return Visits(tuple(self.where(index, self._of_tiles(index, bound, side)) for bound in at_own), False)
-        # The step that is meant for a tile, and the one before; or behind, to which an end that chooses may leave tiles.
-        # All that is visited would be more, but too hard to take away: which step visits a tile is no simple function.
-        steps = [All(tuple(at_own))]
-        for sign in "-+" if isinstance(span.hi, Select) else "-":
-            steps.append(substitute(bounds, {"d": Binary(sign, own, Const(1))}))
+        # The step that is meant for a tile, and the one before, or behind, where an end may leave it tiles. All that is
+        # visited would be more, but too hard to take away: which step visits a tile is no simple function.
+        signs = "-+" if isinstance(span.hi, Select) else "-"
+        beside = (substitute(bounds, {"d": Binary(sign, own, Const(1))}) for sign in signs)
+        steps = (All(tuple(at_own)), *beside)
         parts = (self.where(index, self._of_tiles(index, step, side)) for step in steps)
         pairs = self.where(index, self._of_tiles(index, bounds, side))
         return Visits((pairs,), self._again(index, span, side), tuple(parts))
