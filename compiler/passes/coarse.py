@@ -222,16 +222,13 @@ def _step_ends(tiles: IntegerSet, view: Outline, row_tiles: int, swept: str) -> 
 
 
 def _once(span: Range) -> Iterator[Range]:
-    """Ways to have a tile in one step that is at the end of one row and at the start of the next.
-
-    To leave it to the first of both keeps all tiles if starts rise from step to step, to leave it to the second if ends
-    do. The bounds of steps, which may be wider than their tiles, need not.
+    """Ways to have a tile at the end of one row and the start of the next in one step. Left to the first of both, none
+    is lost if starts rise from step to step; to the second, if ends do. Bounds wider than the tiles of a step need not.
     """
     assert span.fan is not None
     before = substitute(span.hi, {"d": Binary("-", Var("d"), Const(1))})
     after = substitute(span.lo, {"d": Binary("+", Var("d"), Const(1))})
-    lo = Select(Compare(">", Var("d"), span.fan.first), Binary("max", span.lo, before), span.lo)
-    yield replace(span, lo=lo)
+    yield replace(span, lo=Select(Compare(">", Var("d"), span.fan.first), Binary("max", span.lo, before), span.lo))
     followed = Compare("<", Binary("+", Var("d"), Const(1)), span.fan.last)
     yield replace(span, hi=Select(followed, Binary("min", span.hi, after), span.hi))
 
