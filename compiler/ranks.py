@@ -17,7 +17,7 @@ from .passes.program import NATURAL, Fan, Kernel, Program, Range, Term, Tile, on
 from .relations.context import quote
 from .relations.digits import Digits
 from .relations.formula import condition
-from .relations.integer import All, Binary, Compare, Const, Expr, Predicate, Var, joined, substitute, variables
+from .relations.integer import All, Binary, Compare, Const, Expr, Predicate, Select, Var, joined, substitute, variables
 from .relations.presburger import IntegerSet
 from .relations.relation import KEY, QUERY
 
@@ -109,10 +109,12 @@ class Ranks:
         at_own = [substitute(bound, {"d": own}) for bound in bounds.parts]
         if self._digits is not None and not self._strays(index, bounds, own, side):
             return Visits(tuple(self.where(index, self._of_tiles(index, bound, side)) for bound in at_own), False)
-        # The step that is meant for a tile, and the one before. All that is visited would be more, but too hard to take
-        # away: which step visits a tile is no simple function.
-        before = substitute(bounds, {"d": Binary("-", own, Const(1))})
-        parts = (self.where(index, self._of_tiles(index, step, side)) for step in (All(tuple(at_own)), before))
+        # The step that is meant for a tile, and the one before, or behind, where an end may leave it tiles. All that is
+        # visited would be more, but too hard to take away: which step visits a tile is no simple function.
+        signs = "-+" if isinstance(span.hi, Select) else "-"
+        beside = (substitute(bounds, {"d": Binary(sign, own, Const(1))}) for sign in signs)
+        steps = (All(tuple(at_own)), *beside)
+        parts = (self.where(index, self._of_tiles(index, step, side)) for step in steps)
         pairs = self.where(index, self._of_tiles(index, bounds, side))
         return Visits((pairs,), self._again(index, span, side), tuple(parts))
 

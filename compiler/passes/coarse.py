@@ -61,7 +61,7 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
     """
     if (placement.pairs & placement.existing).empty:
         return ()
-    length = max(LENGTH, *(PERIODS * m for m in (0, *placement.pairs.moduli) if m <= LENGTH))
+    length = _length(placement)
     count = partial(count_range, placement=placement, tile=tile, n=length, still=still)
     along = _along(placement, tile, still, count)
     if along is not None and _suffices(along, placement, tile, still, swept, count):
@@ -74,6 +74,11 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
     return tuple(
         replace(span, masked=span.masked and not only_full(span, placement, tile, still, length)) for span in found
     )
+
+
+def _length(placement: Placement) -> int:
+    """At which the ranges of a placement are counted."""
+    return max(LENGTH, *(PERIODS * m for m in (0, *placement.pairs.moduli) if m <= LENGTH))
 
 
 def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
@@ -119,9 +124,8 @@ def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: st
     if not placement.row:
         yield _single(view, swept)
         return
-    size = tile.key if still == "I" else tile.query
     for part in _by_run(view.tiles):
-        yield _fan(part, view, placement.row, size, swept)
+        yield _fan(part, view, placement, tile, still, swept)
 
 
 def _fewest(ways: Iterable[Range], view: Outline, count: Callable[[Range], int]) -> Range:
@@ -173,14 +177,21 @@ def _by_run(tiles: IntegerSet) -> list[IntegerSet]:
     return [tiles & IntegerSet.parse(("d",), f"{lo} <= v_d < {hi}").onto(tiles.dims) for lo, hi in found]
 
 
-def _fan(tiles: IntegerSet, view: Outline, row: int, size: int, swept: str) -> Iterator[Range]:
+def _fan(tiles: IntegerSet, view: Outline, placement: Placement, tile: Tile, still: str, swept: str) -> Iterator[Range]:
     """Ways to write a fan."""
+    row, size = placement.row, tile.key if still == "I" else tile.query
     apart = not _overlapping(tiles)
     if _overlapping(tiles, steps=2):
         raise Refused("a tile is in three steps of a fan")
+    count = partial(count_range, placement=placement, tile=tile, n=_length(placement), still=still, distinct=True)
     for lo, hi in _step_ends(tiles, view, row // size, swept):
         for first, last in _steps(tiles, view):
-            yield Range(lo if apart else _after(lo, hi, first), hi, masked=True, fan=Fan(first, last, row))
+            every = Range(lo, hi, masked=True, fan=Fan(first, last, row))
+            if apart:
+                yield every
+                continue
+            wanted = count(_unmarked(every, view))
+            yield from (way for way in _once(every) if count(_unmarked(way, view)) == wanted)
 
 
 def _steps(tiles: IntegerSet, view: Outline) -> Iterator[Ends]:
@@ -210,10 +221,16 @@ def _step_ends(tiles: IntegerSet, view: Outline, row_tiles: int, swept: str) -> 
                 yield Binary("+", start, lo), Binary("+", start, hi)
 
 
-def _after(lo: Expr, hi: Expr, first: Expr) -> Expr:
-    """A tile at the end of one row and the start of the next is left to the first of both steps."""
-    before = substitute(hi, {"d": Binary("-", Var("d"), Const(1))})
-    return Select(Compare(">", Var("d"), first), Binary("max", lo, before), lo)
+def _once(span: Range) -> Iterator[Range]:
+    """Ways to have a tile at the end of one row and the start of the next in one step. Left to the first of both, none
+    is lost if starts rise from step to step; to the second, if ends do. Bounds wider than the tiles of a step need not.
+    """
+    assert span.fan is not None
+    before = substitute(span.hi, {"d": Binary("-", Var("d"), Const(1))})
+    after = substitute(span.lo, {"d": Binary("+", Var("d"), Const(1))})
+    yield replace(span, lo=Select(Compare(">", Var("d"), span.fan.first), Binary("max", span.lo, before), span.lo))
+    followed = Compare("<", Binary("+", Var("d"), Const(1)), span.fan.last)
+    yield replace(span, hi=Select(followed, Binary("min", span.hi, after), span.hi))
 
 
 def _overlapping(tiles: IntegerSet, steps: int = 1) -> bool:

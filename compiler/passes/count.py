@@ -37,18 +37,31 @@ def count_visits(ranges: Sequence[Range], placement: Placement, tile: Tile, n: i
     )
 
 
-def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str) -> int:
+def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str, *, distinct: bool = False) -> int:
     """Tiles or diagonals of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all
-    classes."""
+    classes. ``distinct``: a tile that several steps of a fan have counts once."""
     query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
     (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
     total = 0
     for cls, repeat in _classes(span, own):
         turned = (cls + shift if still == "I" else cls - shift) % other.classes
         rows, columns = tile_count(own, cls, n, size), tile_count(other, turned, n, swept)
-        for lo, hi in bounds(span, rows, cls, columns, n, still).values():
+        steps = [*bounds(span, rows, cls, columns, n, still).values()]
+        for lo, hi in _first_seen(steps) if distinct else steps:
             total += repeat * int(np.maximum(hi - lo, 0).sum())
     return total
+
+
+def _first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
+    """The same tiles, each once; in the order of the ends, not of the steps."""
+    if not steps:
+        return
+    lows, highs = (np.stack(ends) for ends in zip(*steps, strict=True))
+    order = np.argsort(lows, axis=0, kind="stable")
+    lows, highs = (np.take_along_axis(ends, order, axis=0) for ends in (lows, highs))
+    seen = np.maximum.accumulate(highs, axis=0)
+    yield lows[0], highs[0]
+    yield from ((np.maximum(lo, before), hi) for lo, hi, before in zip(lows[1:], highs[1:], seen, strict=False))
 
 
 def _classes(span: Range, order: Order) -> tuple[tuple[int, int], ...]:

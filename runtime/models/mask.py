@@ -56,7 +56,7 @@ def attention_mask(
     if kv_offset != 0:
         raise UnsupportedCallError(
             f"the cache has dropped the first {kv_offset} keys, and a pattern may need them;"
-            " use the default cache (DynamicCache)"
+            " pass past_key_values=DynamicCache(), made without a config, which keeps all, or use_cache=False"
         )
     if attention_mask is not None and attention_mask.shape[1] != kv_length:
         raise UnsupportedCallError(

@@ -16,7 +16,7 @@ from patternc.compiler.passes.count import bounds, tile_count
 from patternc.compiler.passes.program import Kernel, Program, Tile
 from patternc.compiler.passes.split import split
 from patternc.compiler.relations.integer import evaluate
-from patternc.patterns_dsl.syntax import Direction
+from patternc.patterns_dsl.syntax import BoundPattern, Direction
 from patternc.testing.verify.program import pair_counts
 
 
@@ -81,9 +81,21 @@ def test_programs_compute_each_pair_once(expression: str, direction: Direction, 
         if [diagnostic.code for diagnostic in error.diagnostics] != ["P401"]:
             raise
         assume(False)
-    expected = bruteforce.mask(drawn.bound.union, direction, n).astype(int)
+    _computes_once(program, drawn.bound, n)
+
+
+def _computes_once(program: Program, bound: BoundPattern, n: int) -> None:
+    expected = bruteforce.mask(bound.union, bound.direction, n).astype(int)
     assert np.array_equal(run(program, program.forward, n, still="I"), expected)
     assert np.array_equal(run(program, program.backward, n, still="J"), expected)
+
+
+@pytest.mark.parametrize("expression, size", [("block(60) | local(9)", 16), ("block(273) | local(16)", 64)])
+def test_what_is_in_two_steps_of_a_fan_is_left_to_the_one_that_loses_no_tile(expression: str, size: int) -> None:
+    # A step back ends before the blocks begin, but where all steps are bounded together it ends with the query's tile.
+    drawn = pattern(expression, Direction.CAUSAL)
+    program = lower(drawn.bound.union, Direction.CAUSAL, "drawn", Tile(size, size)).program
+    _computes_once(program, drawn.bound, 150)
 
 
 @pytest.mark.parametrize("n, nk", [(1, 1), (40, 70), (70, 40)])

@@ -96,15 +96,40 @@ def test_nobody_looks_where_that_is_not_asked_for(patterns, monkeypatch):
     unlooked.sum().backward()
 
 
-def test_nobody_looks_at_a_row_of_a_decoding_step(patterns, monkeypatch):
-    """It attends to all keys that it reads: there is nothing to look for."""
+def test_nobody_looks_at_the_keys_of_a_decoding_step(patterns, monkeypatch):
+    """A row attends to all keys that it reads: what is not finite shows in it."""
     from patternc.runtime.engines import guard
 
     program = pc.compile(patterns("dense"), head_dim=8, engine="compose")
     q, k, v = (torch.randn(1, 2, 70, 8) for _ in range(3))
-    whole = program(q, k, v)
-    monkeypatch.setattr(guard, "finite", lambda *_: pytest.fail("the numbers were summed up"))
+    whole, finite = program(q, k, v), guard.finite
+    monkeypatch.setattr(guard, "finite", lambda *found: max(x.shape[2] for x in found) == 1 and finite(*found))
     torch.testing.assert_close(program(q[:, :, 69:], k, v, query_offset=69), whole[:, :, 69:])
+
+
+@pytest.mark.parametrize("place, bad", [("q", math.inf), ("k", -math.inf), ("k", math.nan), ("v", math.inf)])
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_a_row_that_attends_to_all_keys_that_it_reads(patterns, place, bad, softcap):
+    """Nothing is masked. The scores of an infinite key are made infinite and positive: one of -inf weighs nothing."""
+    program = pc.compile(patterns("dense"), head_dim=8, engine="compose")
+    q, k, v = torch.randn(1, 2, 1, 8), torch.randn(1, 2, 90, 8), torch.randn(1, 2, 90, 8)
+    q[..., 3] = -1.0
+    {"q": q, "k": k, "v": v}[place][0, 1, 0, 3] = bad
+    options = {"query_offset": 89, "softcap": softcap}
+    out, lse, *gradients = run(program, (q, k, v), torch.randn(1, 2, 1, 8), torch.randn(1, 2, 1), **options)
+    assert out[0, 1].isnan().all() and out[0, 0].isfinite().all()
+    assert lse[0, 1].isnan().all() == (place != "v") and lse[0, 0].isfinite().all()
+    for gradient in gradients:
+        assert gradient[0, 1].isnan().all() and gradient[0, 0].isfinite().all()
+
+
+def test_a_scale_of_zero_hides_no_number(patterns):
+    program = pc.compile(patterns("window"), head_dim=8, engine="compose")
+    q, k, v = (torch.randn(1, 2, N, 8) for _ in range(3))
+    q[0, 1, 5, 2] = math.nan
+    out, lse, dq, *_ = run(program, (q, k, v), torch.randn(1, 2, N, 8), torch.randn(1, 2, N), scale=0.0)
+    for found in (out, lse, dq):
+        assert found[0, 1, 5].isnan().all() and int(found.isnan().sum()) == found[0, 1, 5].numel()
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 15, 16, 17, 33, 70])

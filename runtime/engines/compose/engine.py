@@ -224,7 +224,7 @@ def _positive_scale(q: Tensor, call: Call) -> tuple[Tensor, Call, int]:
         return q, call, 1
     if call.scale < 0:
         return q.neg(), replace(call, scale=-call.scale), -1
-    return torch.zeros_like(q), replace(call, scale=1.0), 0
+    return q * 0, replace(call, scale=1.0), 0  # NaN where q is not finite
 
 
 def _carry_lse_gradient(

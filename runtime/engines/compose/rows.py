@@ -66,12 +66,18 @@ def rows_forward(
     seen = _seen(program, part)
     if seen.count == 0:
         return
-    run, inside = partial(_attend, seen.mask, call), (q, *seen.take(k, v), out, lse)
-    # Without a mask every row attends to all of these keys, and what is not finite shows in it.
-    if call.check_finite and (seen.mask is not None or seen.count < flash.LANES):
-        guard.forward(run, *inside)
-    else:
-        run(*inside)
+    key, value = seen.take(k, v)
+    run = partial(_attend, seen.mask, call)
+    if not call.check_finite:
+        run(q, key, value, out, lse)
+        return
+    if seen.mask is None and seen.count >= flash.LANES:
+        # Every row attends to all of these keys, and what is not finite shows in it; but capped scores are finite, and
+        # an infinite key may have a score of -inf, for which a token would wait until all keys are summed up.
+        run(q, key, value, out, lse)
+        if guard.finite(*((q, key) if call.softcap is not None else ()), out, lse):
+            return
+    guard.forward(run, q, key, value, out, lse)
 
 
 def _attend(mask: Tensor | None, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
@@ -94,7 +100,7 @@ def rows_backward(program: Program, part: Sequence, queries: guard.Queries, keys
     some = seen.take(k, v)
     taken = (*some, torch.zeros_like(some[0]), torch.zeros_like(some[1]))
     run = partial(_add_gradients, seen.mask, call)
-    if call.check_finite and seen.mask is not None:
+    if call.check_finite:
         guard.backward(run, partial(_attend, seen.mask, call), queries, taken)
     else:
         run(queries, taken)

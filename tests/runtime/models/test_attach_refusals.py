@@ -186,6 +186,17 @@ def test_a_static_cache(plans, tokens, body):
         model.generate(tokens, max_new_tokens=3, do_sample=False, pad_token_id=0, cache_implementation="static")
 
 
+def test_a_cache_that_drops_keys_and_one_that_does_not(patterns, tokens):
+    # The cache that generate makes by itself is a DynamicCache too, with layers of the model's own window.
+    model, options = make("mistral", sliding_window=12), {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None}
+    attach(model, pc.loads("pattern near causal { step local(4) }")["near"].bind())
+    with pytest.raises(UnsupportedCallError, match=r"pass past_key_values=DynamicCache\(\), made without a config"):
+        model.generate(tokens, **options)
+    whole = transformers.DynamicCache()
+    found = model.generate(tokens, past_key_values=whole, **options)
+    assert torch.equal(found, model.generate(tokens, use_cache=False, **options))
+
+
 def test_decoding_with_a_pattern_of_the_length(patterns, tokens):
     model = make("llama")
     with attach(model, patterns("tail")):
