@@ -1,9 +1,9 @@
 """stored: confirmed programs on disk, so that a pattern is lowered and proved once per machine, not per process.
 
-An entry is the emitted source under a line that says of what, and its digest. Nothing in it is executed to get the
-program back: ``kernels/read.py`` reads it, as it reads what ``confirm`` proves. An entry that was cut short, edited or
-does not read is ignored with a warning and written anew. The name of an entry holds a digest of the compiler itself, so
-that another version of it never meets it.
+An entry is the program that ``confirm`` proved, as ``passes/written.py`` has it, under a line that says of what, and its
+digest. Nothing in it is executed to get the program back. An entry that was cut short, edited or does not read is
+ignored with a warning and written anew. The name of an entry holds a digest of the compiler itself, so that another
+version of it never meets it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from ..patterns_dsl.syntax import (
     Union,
 )
 from .cache import CacheWarning, cache_directory, keep
-from .kernels.read import ReadError, read
+from .passes import written
 from .passes.program import Program, Tile
 
-_FORMAT = "patternc program 1"
+_FORMAT = "patternc program 2"
 _ROOMS = ("kernels", "passes", "relations")
 _FILES = ("cache.py", "ceiling.py", "confirm.py", "lower.py", "ranks.py", "runnable.py", "stored.py")
 _FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
@@ -51,36 +51,38 @@ def fresh() -> Iterator[None]:
 def stored(expression: Expression, direction: Direction, name: str, tile: Tile | None = None) -> Program:
     """The program of a relation, as ``lower`` gives it, from the disk where it is there. Raises as ``lower`` does."""
     if _FRESH.get():
-        return _lowered(expression, direction, name, tile)[0]
+        return _lowered(expression, direction, name, tile)
     key = _key(expression, direction, name, tile)
     path = cache_directory() / f"program_{key[:32]}.txt"
     if (found := _read(path, key)) is not None:
         return found
-    program, source = _lowered(expression, direction, name, tile)
-    keep(path, f"{_FORMAT} {key} {_digest(source)}\n{source}")
+    program = _lowered(expression, direction, name, tile)
+    text = written.write(program)
+    if written.read(text) != program:
+        raise RuntimeError(f"the program of {name} is not read back as it was confirmed: a bug of patternc")
+    keep(path, f"{_FORMAT} {key} {_digest(text)}\n{text}")
     return program
 
 
-def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> tuple[Program, str]:
+def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> Program:
     # Imported on use: a program from the disk needs neither isl nor the passes.
     from .lower import lower
 
-    lowered = lower(expression, direction, name, tile)
-    return lowered.program, lowered.source
+    return lower(expression, direction, name, tile).program
 
 
 def _read(path: Path, key: str) -> Program | None:
     try:
-        head, _, source = path.read_text(encoding="utf-8").partition("\n")
+        head, _, text = path.read_text(encoding="utf-8").partition("\n")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
         reason = f"it cannot be read ({error})"
     else:
-        if head == f"{_FORMAT} {key} {_digest(source)}":
+        if head == f"{_FORMAT} {key} {_digest(text)}":
             try:
-                return read(source)
-            except ReadError as error:
+                return written.read(text)
+            except ValueError as error:
                 reason = str(error)
         else:
             reason = "it is not as it was written"
@@ -89,7 +91,7 @@ def _read(path: Path, key: str) -> Program | None:
 
 
 def _key(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> str:
-    """A digest of all that an emitted source depends on; its comments quote the text of the rules."""
+    """A digest of all that a program depends on; the labels of its terms quote the text of the rules."""
     parts = (compiler_digest(), repr(expression), _quoted(expression), direction.value, name, repr(tile))
     return _digest("\n".join(parts))
 
