@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..patterns_dsl.syntax import Direction, Expression
-from .confirm import confirm
+from .confirm import Unconfirmed, confirm
 from .kernels.emit import emit
+from .kernels.emit_table import takes
 from .kernels.read import read
 from .passes.arrange import Arrangement
 from .passes.coarse import Refused
@@ -37,8 +38,11 @@ class Lowered:
         return self.sizes[0].arrangements
 
 
-def lower(expression: Expression, direction: Direction, name: str, tile: Tile | None = None) -> Lowered:
-    """Compile a relation, in tiles of the cheapest size or of a stated one. Raises PatternError for one that cannot be
+def lower(
+    expression: Expression, direction: Direction, name: str, tile: Tile | None = None, table: int = 0
+) -> Lowered:
+    """Compile a relation, in tiles of the cheapest size or of a stated one. ``table``: the tokens of a block of a
+    seeded table beside it, or 0; kernels that can take its lists do. Raises PatternError for a relation that cannot be
     compiled: P401 where the set computations run out of their budget or find no ranges, P403 for what is decided at run
     time. ``Unconfirmed`` would say that what was emitted is not the pattern.
     """
@@ -46,7 +50,7 @@ def lower(expression: Expression, direction: Direction, name: str, tile: Tile | 
     refuse_tables(expression)
     try:
         with budget(_OPERATIONS):
-            return _lower(expression, direction, name, tile)
+            return _beside(table, _lower(expression, direction, name, tile))
     except (BudgetExceeded, Refused) as error:
         raise too_complex(expression, error) from None
 
@@ -73,3 +77,15 @@ def _confirmed(sized: Sized, direction: Direction, name: str, meaning: Relation)
     source = emit(program)
     confirm(source, meaning)
     return read(source), source  # what was proved, as a later process reads it from the disk
+
+
+def _beside(table: int, lowered: Lowered) -> Lowered:
+    """The program, whose kernels take what a seeded table draws beside its own pairs, where they can. The terms say
+    nothing of the table: they stay confirmed."""
+    if not table or not takes(lowered.program, table):
+        return lowered
+    program = replace(lowered.program, table=table)
+    source = emit(program)
+    if read(source) != program:
+        raise Unconfirmed(f"the kernels of {program.name} with a table are not read back as they were meant")
+    return replace(lowered, program=program, source=source)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
-from ..patterns_dsl.syntax import Direction, Drawn, Expression, Selector
-from .confirm import Unconfirmed
-from .kernels.emit import emit
-from .kernels.emit_table import takes
-from .kernels.read import read
+from ..patterns_dsl.syntax import Direction, Expression, Selector
 from .passes.choices import terms_under_gates
 from .passes.program import Program
 from .passes.separate import Separated, separate
@@ -44,23 +40,9 @@ def lower_learned(
             parts = separate(expression, direction, selectors)
     except BudgetExceeded as error:
         raise too_complex(expression, error) from None
-    positional = None if parts.positional is None else with_table(stored(parts.positional, direction, name), parts)
+    positional = None if parts.positional is None else stored(parts.positional, direction, name, table=parts.table)
     gated = tuple(stored(term.expression, direction, f"{name}.gated{k}") for k, term in enumerate(parts.gated))
     return LearnedProgram(name, parts, positional, gated)
-
-
-def with_table(program: Program, parts: Separated) -> Program:
-    """The program, whose kernels can take what a seeded table draws beside its own pairs, where that is all that the
-    pattern has of the kind. Raises Unconfirmed where their text does not say so."""
-    if len(parts.selected) != 1 or parts.summaries or parts.gated:
-        return program
-    [selected] = parts.selected
-    if not isinstance(selected.source, Drawn) or selected.gates or not takes(program, selected.source.block):
-        return program
-    found = replace(program, table=selected.source.block)
-    if read(emit(found)) != found:
-        raise Unconfirmed(f"the kernels of {program.name} with a table are not read back as they were meant")
-    return found
 
 
 def lower_tables(expression: Expression, direction: Direction, name: str) -> LearnedProgram | None:

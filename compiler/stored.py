@@ -48,15 +48,17 @@ def fresh() -> Iterator[None]:
         _FRESH.reset(token)
 
 
-def stored(expression: Expression, direction: Direction, name: str, tile: Tile | None = None) -> Program:
+def stored(
+    expression: Expression, direction: Direction, name: str, tile: Tile | None = None, table: int = 0
+) -> Program:
     """The program of a relation, as ``lower`` gives it, from the disk where it is there. Raises as ``lower`` does."""
     if _FRESH.get():
-        return _lowered(expression, direction, name, tile)
-    key = _key(expression, direction, name, tile)
+        return _lowered(expression, direction, name, tile, table)
+    key = _key(expression, direction, name, tile, table)
     path = cache_directory() / f"program_{key[:32]}.txt"
     if (found := _read(path, key)) is not None:
         return found
-    program = _lowered(expression, direction, name, tile)
+    program = _lowered(expression, direction, name, tile, table)
     text = written.write(program)
     if written.read(text) != program:
         raise RuntimeError(f"the program of {name} is not read back as it was confirmed: a bug of patternc")
@@ -64,11 +66,11 @@ def stored(expression: Expression, direction: Direction, name: str, tile: Tile |
     return program
 
 
-def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> Program:
+def _lowered(expression: Expression, direction: Direction, name: str, tile: Tile | None, table: int) -> Program:
     # Imported on use: a program from the disk needs neither isl nor the passes.
     from .lower import lower
 
-    return lower(expression, direction, name, tile).program
+    return lower(expression, direction, name, tile, table).program
 
 
 def _read(path: Path, key: str) -> Program | None:
@@ -90,9 +92,9 @@ def _read(path: Path, key: str) -> Program | None:
     return None
 
 
-def _key(expression: Expression, direction: Direction, name: str, tile: Tile | None) -> str:
+def _key(expression: Expression, direction: Direction, name: str, tile: Tile | None, table: int) -> str:
     """A digest of all that a program depends on; the labels of its terms quote the text of the rules."""
-    parts = (compiler_digest(), repr(expression), _quoted(expression), direction.value, name, repr(tile))
+    parts = (compiler_digest(), repr(expression), _quoted(expression), direction.value, name, repr(tile), str(table))
     return _digest("\n".join(parts))
 
 

@@ -133,7 +133,8 @@ def positional(program: Program | LearnedProgram) -> Program | None:
 def _lowered(bound: BoundPattern, tile: Tile) -> Program | LearnedProgram:
     tabled = lower_tables(bound.union, bound.direction, bound.name)
     own = bound.union if tabled is None else tabled.parts.positional
-    program = None if own is None else lower(own, bound.direction, bound.name, tile).program
+    table = 0 if tabled is None else tabled.parts.table
+    program = None if own is None else lower(own, bound.direction, bound.name, tile, table).program
     if tabled is not None:
         return replace(tabled, positional=program)
     assert program is not None

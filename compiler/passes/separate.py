@@ -81,6 +81,15 @@ class Separated:
     selected: tuple[Selected, ...]
     summaries: tuple[Summarised, ...]
 
+    @property
+    def table(self) -> int:
+        """The tokens of a block of the seeded table, where one is all that there is beside the positional part, and
+        draws for all heads alike; else 0."""
+        if len(self.selected) != 1 or self.summaries or self.gated or self.selected[0].gates:
+            return 0
+        source = self.selected[0].source
+        return source.block if isinstance(source, Drawn) else 0
+
 
 def separate(expression: Expression, direction: Direction, selectors: Iterable[Selector]) -> Separated:
     """The parts of a core-form expression. Raises PatternError (P403) for terms that no engine can run, all of them

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...compiler import bruteforce
 from ...compiler.lower import lower
-from ...compiler.lower_learned import LearnedProgram, with_table
+from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.program import Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.stored import fresh
@@ -142,8 +142,9 @@ def tiled(program: Compiled, tile: Tile) -> Compiled:
     if isinstance(lowered, LearnedProgram):  # what its tables draw is in no tiles
         if lowered.parts.positional is None:
             return program
-        own = lower(lowered.parts.positional, lowered.parts.direction, program.name, tile).program
-        return replace(program, program=replace(lowered, positional=with_table(own, lowered.parts)))
+        parts = lowered.parts
+        own = lower(parts.positional, parts.direction, program.name, tile, parts.table).program
+        return replace(program, program=replace(lowered, positional=own))
     meaning = program.meaning
     return replace(program, program=lower(meaning.expression, meaning.direction, program.name, tile).program)
 

@@ -33,17 +33,17 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     right = lower.lower
 
-    def counted(expression: Any, direction: Any, name: str, tile: Tile) -> Any:
+    def counted(expression: Any, direction: Any, name: str, *more: Any) -> Any:
         names.append(name)
-        return right(expression, direction, name, tile)
+        return right(expression, direction, name, *more)
 
     monkeypatch.setattr(lower, "lower", counted)
     return names
 
 
-def program(text: str = TEXT, name: str = "window", tile: Tile = TILE) -> Program:
+def program(text: str = TEXT, name: str = "window", tile: Tile = TILE, table: int = 0) -> Program:
     bound = loads(text)[name].bound
-    return stored.stored(bound.union, bound.direction, name, tile)
+    return stored.stored(bound.union, bound.direction, name, tile, table)
 
 
 @pytest.fixture
@@ -71,12 +71,14 @@ def test_whatever_a_program_depends_on_is_in_its_key(compilations: list[str], mo
         program("\n" + TEXT),  # its comments name the lines
         program(TEXT.replace("local(w) |", "local(w)  |")),
         program(tile=Tile(32, 16)),
+        program(table=32),
     ]
     assert [term.line for term in others[3].terms] == [2] * len(others[3].terms)
     assert others[5].tile == Tile(32, 16)
+    assert (others[6].table, program(table=32).table, program().table) == (32, 32, 0)
     monkeypatch.setattr(stored, "compiler_digest", lambda: "another compiler")
     program()
-    assert len(compilations) == 8
+    assert len(compilations) == 9
 
 
 @pytest.mark.usefixtures("quiet")
