@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 
 from .errors import ArgumentError
 from .op import attention, attention_backward
@@ -19,7 +20,8 @@ from .op import attention, attention_backward
 TWICE = "a gradient of attention is not differentiated again: no engine has a second derivative"
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+# As torch.compiler.disable does, which imports torch._dynamo at once: a second and more of everyone's first compile.
+@_disable_dynamo
 def transformed(*arguments: Any) -> tuple[Tensor, Tensor]:
     """The operator ``attention`` inside of transforms. torch.compile, which cannot look into them, runs it eagerly."""
     out, lse = _Attention.apply(*arguments)  # type: ignore[no-untyped-call]

@@ -39,6 +39,16 @@ def test_what_is_simply_proved_needs_no_arrays() -> None:
     assert loaded(code, ("numpy", "networkx")) == set()
 
 
+def test_calls_need_no_graph_compiler() -> None:
+    code = """
+import patternc, torch
+x = torch.ones(1, 1, 8, 16, requires_grad=True)
+program = patternc.compile(patternc.loads("pattern p causal { step local(2) }")["p"], head_dim=16, engine="compose")
+program(x, x, x).sum().backward()
+"""
+    assert loaded(code, ("torch._dynamo", "sympy", "triton", "lark")) == set()
+
+
 def test_public_names() -> None:
     assert set(patternc.__all__) <= set(dir(patternc))
     for name in patternc.__all__:
