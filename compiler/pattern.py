@@ -17,13 +17,13 @@ from ..patterns_dsl.binding.plans import bind_plan
 from ..patterns_dsl.diagnostics.source import Source
 from ..patterns_dsl.parsing.parse import parse
 from ..patterns_dsl.parsing.read import read
-from .relations.relation import Relation
 from .step import Step
 
 if TYPE_CHECKING:
     import torch
 
     from .bruteforce import Choice
+    from .relations.relation import Relation
 
 LIBRARY = "library:"
 

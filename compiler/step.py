@@ -7,14 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..patterns_dsl import syntax
-from .relations.denote import denote
-from .relations.relation import Relation
 from .relations.settle import Extent, Open, drawn, opens, settle
 
 if TYPE_CHECKING:
     import torch
 
     from .bruteforce import Choice
+    from .relations.relation import Relation
 
 
 class OpenPattern(ValueError):
@@ -56,6 +55,9 @@ class Step:
 
     def bound(self, extent: Extent) -> Relation:
         """The pairs that attend whatever is chosen (MUST), or under some choice (MAY), for every length."""
+        # Who formats or lists patterns, or reads their programs from the disk, asks isl nothing.
+        from .relations.denote import denote
+
         return denote(settle(self.expression, extent), self.direction)
 
     def mask(self, n: int, nk: int | None = None, *, choice: Choice | None = None) -> torch.Tensor:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import patternc
 
+LONGFORMER = Path(patternc.__file__).parent / "library" / "longformer.pat"
 HEAVY = ("torch", "triton", "transformers", "matplotlib")
 
 
@@ -37,6 +39,17 @@ def test_light(code: str) -> None:
 def test_what_is_simply_proved_needs_no_arrays() -> None:
     code = "from patternc import cli; cli.app(['check', 'library:fixed_factorized'], standalone_mode=False)"
     assert loaded(code, ("numpy", "networkx")) == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import patternc; patternc.load('library:longformer')['longformer'].bind(w=8).bound",
+        f"from patternc import cli; cli.app(['fmt', '--check', {str(LONGFORMER)!r}], standalone_mode=False)",
+    ],
+)
+def test_text_needs_no_sets(code: str) -> None:
+    assert loaded(code, ("islpy", "lark", "numpy")) == set()
 
 
 def test_calls_need_no_graph_compiler() -> None:
