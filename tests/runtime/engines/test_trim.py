@@ -13,7 +13,8 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose import routes as rooms
-from patternc.runtime.engines.compose.machine import assume
+from patternc.runtime.engines.compose.diagonals import Diagonals
+from patternc.runtime.engines.compose.machine import Effort, assume
 from patternc.runtime.engines.compose.price import Heads, Price
 from patternc.runtime.engines.compose.routes import considered, find_route, forget
 from patternc.runtime.engines.compose.trim import milestone
@@ -30,6 +31,8 @@ TEXTS = {
     "classes": "pattern p bidirectional { step { (i, j) : (i - j) mod 12 = 5 and i - j < 90 } }",
     "later keys": "pattern p bidirectional { step { (i, j) : j >= i + 40 and j mod 3 = 1 } }",
     "columns": "pattern p bidirectional { step local(9) | columns(first(3)) }",
+    "prefix": "pattern p causal { step { (i, j) : j <= i or j < 90 } }",
+    "other residues": "pattern p bidirectional { step { (i, j) : (i - j) mod 16 = 7 } }",
 }
 OF_THE_LENGTH = {
     "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
@@ -73,11 +76,34 @@ def test_what_depends_on_the_length_is_planned_for_it(name: str) -> None:
 def test_the_pairs_are_those_of_the_pattern(name: str, machine: object) -> None:
     """By brute force, on every route."""
     bound, subject = pc.loads(TEXTS[name])["p"].bind().bound, program(TEXTS[name])
-    for n in (1, 33, 258, 301, 611):
+    for n in (1, 33, 258, 301, 319, 611):
         assert milestone(subject, n, n) > n
         wanted = bruteforce.mask(bound.union, bound.direction, n)
         for route in considered(subject, n, Price(machine, HEADS, 2), torch.float32):  # type: ignore[arg-type]
             assert np.array_equal(batch_counts(route.stages, n, n), wanted), (n, route.name)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_a_cut_plan_asks_for_is_what_its_stages_ask_for(name: str) -> None:
+    """Where it is found by subtraction, of all lengths between two milestones; rows that are written likewise."""
+    subject, price = program(TEXTS[name]), Price(SLOW_TO_MULTIPLY, HEADS, 1)
+    plain = [route for route in rooms.routes(subject, 640, 640, price, torch.float32) if route.name == "arranged"]
+    for n in range(513, 640):
+        route = rooms.shortened(plain[0], n, price)
+        efforts, rows = [], np.zeros(n, dtype=int)
+        for stage in route.stages:
+            if isinstance(stage, Diagonals):
+                efforts.append(price.diagonals(stage))
+                continue
+            efforts += [price.block(batch.block, fresh=batch.fresh) for batch in stage.batches]
+            taken = [place.order.ranks(0, n) if place.order.count > 1 else 0 for place in (stage.query, stage.key)]
+            efforts.append(price.gathered(*taken))
+            for tiles in (batch.block.tiles for batch in stage.batches if batch.fresh):  # of natural orders
+                for tile in range(tiles.count):
+                    rows[tiles.row + tile * tiles.row_step :][: tiles.rows] += 1
+        assert route.seconds == pytest.approx(price.seconds(Effort.total(efforts)))
+        if not any(isinstance(stage, Diagonals) for stage in route.stages):
+            assert route.covers == (rows == 1).all()
 
 
 @pytest.mark.parametrize("machine", [SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["launch", "multiply"])
