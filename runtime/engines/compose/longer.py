@@ -5,10 +5,10 @@ for all of them at once, and only those that it cuts are looked at one by one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from .views import Gathered, Place, Side
 _GONE, _WHOLE, _CUT = range(3)
 
 Numbers = NDArray[np.float64]
+
+_Ranks: TypeAlias = Callable[[int], int]
 
 
 class Cut(NamedTuple):
@@ -81,8 +83,9 @@ class _LongerStage:
         """The stage for n tokens, what its batches ask for and how many rows they write."""
         stage = Stage(_place(self._stage.query, n), _place(self._stage.key, n), ())
         found: list[Batch] = []
-        counts, cut = np.zeros(self._before.shape[1]), _Cutting(stage, n, self._masks)
-        kinds = self._kinds(stage, n)
+        ranks = _ranks(stage.query, n), _ranks(stage.key, n)
+        counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks)
+        kinds = self._kinds(ranks)
         edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
         for first, stop in pairwise(edges):
             if kinds[first] == _WHOLE:
@@ -96,11 +99,11 @@ class _LongerStage:
                         counts += self._counts(part)
         return Stage(stage.query, stage.key, tuple(found)), counts
 
-    def _kinds(self, stage: Stage, n: int) -> NDArray[np.int64]:
-        """Of each batch, what n tokens leave of it. Later classes have no more ranks than earlier ones."""
+    def _kinds(self, ranks: tuple[_Ranks, _Ranks]) -> NDArray[np.int64]:
+        """What is left of each batch. Later classes have no more ranks than earlier ones."""
         gone, whole = np.False_, np.True_
-        for side, place in enumerate((stage.query, stage.key)):
-            most, least = (classes.ranks(place, n) for classes in self._classes[side])
+        for side in (0, 1):
+            most, least = (classes.each(ranks[side]) for classes in self._classes[side])
             gone, whole = gone | (self._first[side] >= most), whole & (self._end[side] <= least)
         return np.where(whole, _WHOLE, np.where(gone, _GONE, _CUT))
 
@@ -121,8 +124,11 @@ def _place(place: Place, n: int) -> Place:
     return Gathered(place.index[: int(torch.searchsorted(place.index, n))])
 
 
-def _ranks(place: Place, cls: int, n: int) -> int:
-    return place.order.ranks(cls, n) if isinstance(place, Side) else len(place.index)
+def _ranks(place: Place, n: int) -> _Ranks:
+    """How many ranks a class has. One is asked for several times."""
+    if isinstance(place, Gathered):
+        return lambda cls: len(place.index)
+    return cache(partial(place.order.ranks, n=n))
 
 
 class _Classes(NamedTuple):
@@ -138,8 +144,9 @@ class _Classes(NamedTuple):
         different, which = np.unique(each, return_inverse=True)
         return cls(different.tolist(), which if len(different) > 1 else None)
 
-    def ranks(self, place: Place, n: int) -> NDArray[np.int64] | int:
-        found = [_ranks(place, each, n) for each in self.different]
+    def each(self, ranks: _Ranks) -> NDArray[np.int64] | int:
+        """The ranks of each."""
+        found = [ranks(cls) for cls in self.different]
         return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
 
 
@@ -155,10 +162,10 @@ def _in_runs(place: Place) -> bool:
 
 
 class _Cutting:
-    """Cuts the batches of a stage to n tokens."""
+    """Cuts the batches of a stage to the ranks that are there."""
 
-    def __init__(self, stage: Stage, n: int, masks: _Masks) -> None:
-        self._query, self._key, self._n, self._masks = stage.query, stage.key, n, masks
+    def __init__(self, query: _Ranks, key: _Ranks, masks: _Masks) -> None:
+        self._query, self._key, self._masks = query, key, masks
         self._alike: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
 
     def batches(self, batch: Batch) -> Iterator[Batch]:
@@ -180,7 +187,7 @@ class _Cutting:
         class to class."""
 
         def ranks(at: int) -> tuple[int, int]:
-            return _ranks(self._query, first_class + at, self._n), _ranks(self._key, key_class + at, self._n)
+            return self._query(first_class + at), self._key(key_class + at)
 
         def fewer(than: tuple[int, int], at: int) -> bool:
             return ranks(at) != than
@@ -188,13 +195,21 @@ class _Cutting:
         first = 0
         while first < classes:
             here = ranks(first)
-            stop = bisect_left(range(classes), True, first + 1, key=partial(fewer, here))
+            stop = classes
+            if fewer(here, classes - 1):
+                stop = bisect_left(range(classes), True, first + 1, key=partial(fewer, here))
             yield first, stop - first, *here
             first = stop
 
 
 def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
     """Runs of tiles of one shape, of which so many rows and keys exist."""
+    # Of what all tiles share the same is left for all.
+    shared_rows = tiles.rows if tiles.row_step else min(tiles.rows, rows - tiles.row)
+    shared_keys = tiles.keys if tiles.key_step else min(tiles.keys, keys - tiles.key)
+    if min(shared_rows, shared_keys) <= 0:
+        return
+    tiles = Tiles(tiles.row, shared_rows, tiles.row_step, tiles.key, shared_keys, tiles.key_step, tiles.count)
     whole = _within(tiles.row, tiles.rows, tiles.row_step, rows, tiles.count)
     whole = _within(tiles.key, tiles.keys, tiles.key_step, keys, whole)
     if whole:

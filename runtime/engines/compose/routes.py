@@ -181,15 +181,22 @@ _kept = _Kept()
 def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
 
-    It is the plan of a milestone, cut to the length, or where the pattern depends on the length, the plan for it."""
+    It is the plan of a milestone, cut to the length, or where the pattern says something else of every length, the plan
+    for it."""
     return _kept.find((Pinned(program), n, nk, price, dtype), lambda: _found(program, n, nk, price, dtype))
 
 
 def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     planned = milestone(program, n, nk)
     if planned == n:
-        return plan(program, n, nk, price, dtype)
-    return shortened(find_route(program, planned, planned, price, dtype), n, price)
+        return _planned(program, n, nk, price, dtype)
+    return shortened(_planned(program, planned, planned, price, dtype), n, price)
+
+
+def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The plan for a length, of which others may be cut; made once. ``find_route`` may cut it from a longer one."""
+    key = ("planned", Pinned(program), n, nk, price, dtype)
+    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
 
 
 def shortened(route: Route, n: int, price: Price) -> Route:

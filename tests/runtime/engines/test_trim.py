@@ -36,8 +36,19 @@ TEXTS = {
 }
 OF_THE_LENGTH = {
     "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
+    "ring": "pattern p bidirectional { step local(9) | { (i, j) : i = n - 1 and j < 3 } }",
     "half": "pattern p bidirectional { step { (i, j) : 2 * j <= n and i - j < 50 } }",
 }
+
+
+SAME_ANSWERS = {
+    "last block": ("bidirectional", "blocks(local(2) | columns(last(1)), 32)", 32, 0),
+    "block column": ("bidirectional", "local(9) | { (i, j) : j div 24 = (n - 1) div 24 }", 24, 0),
+    "block rows": ("causal", "local(9) | { (i, j) : i div 32 = (n - 1) div 32 }", 32, 0),
+    "whole blocks": ("bidirectional", "{ (i, j) : i - 40 < j < i + 40 and 16 * (j div 16) + 16 <= n }", 16, 15),
+    "enough": ("bidirectional", "local(9) | { (i, j) : j < 8 and n >= 300 }", 1 << 20, 0),
+}
+"""What asks for the length, and gets the same answers up to a length that is this modulo that."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +80,38 @@ def test_milestones_are_few_and_near() -> None:
 def test_what_depends_on_the_length_is_planned_for_it(name: str) -> None:
     subject = program(OF_THE_LENGTH[name])
     assert [milestone(subject, n, n) for n in (77, 1001)] == [77, 1001]
+
+
+@pytest.mark.parametrize("name", SAME_ANSWERS)
+def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answers(name: str) -> None:
+    """By brute force, around the ends of tiles and of what is asked for."""
+    direction, step, period, last = SAME_ANSWERS[name]
+    text = f"pattern p {direction} {{ step {step} }}"
+    bound, subject = pc.loads(text)["p"].bind().bound, program(text)
+    price, cut = Price(SLOW_TO_MULTIPLY, HEADS, 2), 0
+    for n in (*range(1, 20), *range(250, 322, 3), 383, 384, 385, 600):
+        planned = milestone(subject, n, n)
+        assert n <= planned <= n + (last - n) % period
+        if planned > n:
+            cut += 1
+            longer = next(rooms.routes(subject, planned, planned, price, torch.float32))
+            stages = rooms.shortened(longer, n, price).stages
+            wanted = bruteforce.mask(bound.union, bound.direction, n)
+            assert np.array_equal(batch_counts(stages, n, n), wanted), (n, planned)
+            # Tiles that lose the same keys stay one batch.
+            batches, before = (sum(len(stage.batches) for stage in some) for some in (stages, longer.stages))
+            assert batches <= before + 6
+    assert cut > 25
+
+
+@pytest.mark.parametrize("name", ["last block", "block column", "whole blocks"])
+def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
+    direction, step, period, last = SAME_ANSWERS[name]
+    text, n = f"pattern p {direction} {{ step {step} }}", 9 * period + last
+    bound = pc.loads(text)["p"].bind().bound
+    now, then = (bruteforce.mask(bound.union, bound.direction, length)[:n, :n] for length in (n, n + 1))
+    assert not np.array_equal(now, then)
+    assert milestone(program(text), n, n) == n
 
 
 @pytest.mark.parametrize("machine", [PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["plain", "launch", "multiply"])
