@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from .blocks import Block
 from .diagonals import Diagonals
 from .machine import Effort
-from .masks import Mask, Tiles
+from .mask_parts import MaskParts
+from .masks import Tiles
 from .price import Price
-from .stages import Batch, Bias, Stage, Stages
+from .stages import Batch, Stage, Stages
 from .views import Gathered, Place, Side
 
 _GONE, _WHOLE, _CUT = range(3)
@@ -68,7 +69,7 @@ class _LongerStage:
     before each what they ask for, and how many rows are written."""
 
     def __init__(self, stage: Stage, price: Price) -> None:
-        self._stage, self._price, self._masks = stage, price, _Masks()
+        self._stage, self._price, self._masks = stage, price, MaskParts()
         blocks = [batch.block for batch in stage.batches]
         corners = [(block.tiles.row, block.tiles.key, *_ends(block.tiles)) for block in blocks]
         self._first, self._end = np.split(np.array(corners, dtype=np.int64).reshape(-1, 4).T, 2)
@@ -164,7 +165,7 @@ def _in_runs(place: Place) -> bool:
 class _Cutting:
     """Cuts the batches of a stage to the ranks that are there."""
 
-    def __init__(self, query: _Ranks, key: _Ranks, masks: _Masks) -> None:
+    def __init__(self, query: _Ranks, key: _Ranks, masks: MaskParts) -> None:
         self._query, self._key, self._masks = query, key, masks
         self._alike: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
 
@@ -226,30 +227,3 @@ def _within(first: int, size: int, step: int, length: int, count: int) -> int:
     if first + size > length:
         return 0
     return count if step == 0 else min(count, (length - first - size) // step + 1)
-
-
-class _Masks:
-    """Parts of masks, from their first row and key on: views of what they are cut from, at every length."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Bias, NDArray[np.int64], NDArray[np.int64]]] = {}
-
-    def of(self, bias: Bias | None, mask: Mask | None, rows: int, keys: int) -> tuple[Mask | None, Bias | None]:
-        """None: every pair is kept."""
-        if bias is None or mask is None or mask.shape == (rows, keys):
-            return mask, bias
-        kept, left_out = self._firsts(bias, mask)
-        if left_out[:rows].min() >= keys:
-            return None, None
-        dead = kept[:rows] >= keys
-        return mask[:rows, :keys], Bias(bias.added[:rows, :keys], torch.from_numpy(dead) if dead.any() else None)
-
-    def _firsts(self, bias: Bias, mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of each row the first key that is kept and the first that is not; where there is none, one past the last.
-        Equal masks have one bias, which is held here, so that no other takes its identity."""
-        if (known := self._known.get(id(bias))) is None:
-            kept, left_out = (
-                np.where(pairs.any(axis=1), pairs.argmax(axis=1), mask.shape[1]) for pairs in (mask, ~mask)
-            )
-            known = self._known[id(bias)] = bias, kept, left_out
-        return known[1:]
