@@ -18,7 +18,7 @@ Count: TypeAlias = Callable[[NDArray[np.int32], int], Counted]
 """What tiles sweep. Of single tiles [1, tiles], with 0; or of stretches, of which so many steps lead from the first to
 the last tile [2, stretches]: with them, which stretches are proved to grow evenly."""
 
-FEW, FEW_OF_FANS = 4096, 512
+FEW, FEW_OF_FANS = 8192, 512
 """So many tiles are counted one by one; of a fan each has many steps."""
 
 PARTS = 32
