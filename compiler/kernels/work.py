@@ -7,13 +7,20 @@ rows where there are few of them, as in decoding. The choice takes no clock: the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..passes.count import bounds_by_steps, tile_count
-from ..passes.program import Kernel, Order, Program, Tile
+from ..passes.count import tile_count
+from ..passes.pinned import Pinned
+from ..passes.program import Kernel, Order, Program, Sweep, Tile
+from ..relations.affine import periods
+from ..relations.integer import All, Binary, Compare, Const, Expr, Select, Var, length_values
+from ..relations.tape import Tape
 from .launch import Role
+from .stretches import FEW, FEW_OF_FANS, Counted, counted, period_of
 
 ALL = 1 << 30
 """More tiles than there are."""
@@ -63,26 +70,103 @@ def swept_tiles(
     query tokens only the half-open range ``queries`` has rows, as far as they are swept."""
     kernel, held = kernel_of(program, role, index)
     keys_stand = role == "backward_key"
-    still, length = ("J", nk) if keys_stand else ("I", n)
-    whole = Tile(program.tile.query, held) if keys_stand else Tile(held, program.tile.key)
-    total = np.zeros(tile_count(kernel.order, 0, length, held), dtype=np.int64)
+    spans, period = _swept(Pinned(program), role, index)
+    asked = [(span, _values(program, span.sweep, keys_stand, n, nk, queries)) for span in spans]
+
+    def count(tiles: NDArray[np.int32], gaps: int) -> Counted:
+        total, proved = np.zeros(tiles.shape, dtype=np.int64), np.ones(tiles.shape[1], dtype=np.bool_)
+        for span, values in asked:
+            swept, even = span.count(tiles, gaps, values)
+            total += swept
+            proved &= even
+        return total, proved
+
+    few = FEW if all(span.steps is None for span in spans) else FEW_OF_FANS
+    return counted(count, tile_count(kernel.order, 0, nk if keys_stand else n, held), period, few)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A range of a kernel, ready to be counted. ``steps``: the first and the last of its fan."""
+
+    sweep: Sweep
+    still: str
+    size: Tape  # of a step
+    steps: Tape | None
+    cost: float
+
+    def count(self, tiles: NDArray[np.int32], gaps: int, values: dict[str, int]) -> Counted:
+        """As ``Count``. The integers are those of kernels, which are refused a length for which these are too short."""
+        known: dict[str, Any] = {**values, self.still: tiles}
+        if self.steps is None:
+            return self._counted(known, tiles, gaps)
+        (first, last), even = self.steps.at(known, gaps)
+        total = np.zeros(tiles.shape, dtype=np.int64)
+        steps = np.arange(int(np.min(first)), int(np.max(last)), dtype=np.int32)
+        for some in np.array_split(steps, -(-len(steps) * tiles.size // _AT_ONCE) or 1):
+            swept, alike = self._counted(known | {"d": some[:, None, None]}, tiles, gaps)
+            total += swept
+            even &= alike
+        return total, even
+
+    def _counted(self, values: dict[str, Any], tiles: NDArray[np.int32], gaps: int) -> Counted:
+        [swept], even = self.size.at(values, gaps)
+        swept = np.broadcast_to(swept, (*np.shape(values.get("d", 0))[:1], *tiles.shape))
+        if self.cost != 1:
+            if gaps:
+                even &= (swept[..., 0, :] == swept[..., 1, :]).reshape(-1, tiles.shape[1]).all(axis=0)
+            swept = np.ceil(swept * self.cost).astype(np.int64)
+        return swept.reshape(-1, *tiles.shape).sum(axis=0, dtype=np.int64), even
+
+
+_AT_ONCE = 1 << 17
+"""So many tiles of the steps of a fan are counted together."""
+
+
+@lru_cache(maxsize=256)
+def _swept(pinned: Pinned[Program], role: Role, index: int) -> tuple[tuple[_Span, ...], int]:
+    """The ranges of a kernel, and after how many tiles what they are divided by begins anew."""
+    program = pinned.program
+    kernel, held = kernel_of(program, role, index)
+    keys_stand = role == "backward_key"
+    still, whole = ("J", Tile(program.tile.query, held)) if keys_stand else ("I", Tile(held, program.tile.key))
+    found: list[_Span] = []
+    divided: frozenset[int] = frozenset()
     for sweep in kernel.sweeps:
-        term, tile = program.terms[sweep.term], program.tile_of(sweep)
-        if keys_stand:
-            begin, end = window(term.query, tile.query, max(0, queries[1] - queries[0]), queries[0], n)
-            others = tile_count(term.query, -term.shift % term.query.classes, n, tile.query)
-        else:
-            begin, others = 0, tile_count(term.key, term.shift % term.key.classes, nk, tile.key)
-            end = others
+        tile = program.tile_of(sweep)
         for span in sweep.ranges:
             cost = tile.diagonal if span.diagonal else tile.price / whole.price
-            # The integers of kernels, which are refused a length for which these are too short.
-            for _, (low, high) in bounds_by_steps(span, len(total), 0, others, n, still, nk, np.int32):
-                if not span.diagonal:
-                    low, high = np.maximum(low, begin), np.minimum(high, end)
-                swept = np.maximum(high - low, 0)
-                total += (swept if cost == 1 else np.ceil(swept * cost).astype(np.int64)).sum(axis=0)
-    return total
+            low, high = span.lo, span.hi
+            if not span.diagonal:
+                low = Binary("max", Binary("max", low, Const(0)), Var("begin"))
+                high = Binary("min", Binary("min", high, Var("T")), Var("end"))
+            size: Expr = Binary("max", Binary("-", high, low), Const(0))
+            steps = None
+            if span.fan is not None:
+                ends = span.fan.first, span.fan.last
+                inside = Compare("<=", ends[0], Var("d")), Compare("<", Var("d"), ends[1])
+                size, steps = Select(All(inside), size, Const(0)), Tape.of(ends, (*_NAMES, still), still)
+            names = (*_NAMES, still) if steps is None else (*_NAMES, still, "d")
+            found.append(_Span(sweep, still, Tape.of((size,), names, still, "d"), steps, cost))
+            divided |= periods(size, frozenset({still}))
+    return tuple(found), period_of(divided)
+
+
+_NAMES = ("n", "nq", "nk", "c", "T", "begin", "end")
+
+
+def _values(
+    program: Program, sweep: Sweep, keys_stand: bool, n: int, nk: int, queries: tuple[int, int]
+) -> dict[str, int]:
+    """What the names of ranges stand for, and which tiles of the swept side there are."""
+    term, tile = program.terms[sweep.term], program.tile_of(sweep)
+    if keys_stand:
+        begin, end = window(term.query, tile.query, max(0, queries[1] - queries[0]), queries[0], n)
+        others = tile_count(term.query, -term.shift % term.query.classes, n, tile.query)
+    else:
+        begin, others = 0, tile_count(term.key, term.shift % term.key.classes, nk, tile.key)
+        end = others
+    return {"c": 0, "T": others, "begin": begin, "end": end, **length_values(n, nk)}
 
 
 def window(order: Order, held: int, rows: int, offset: int, n: int) -> tuple[int, int]:

@@ -65,19 +65,19 @@ def _combined(operator: str, left: int | None, right: int | None) -> int | None:
             return None
 
 
-def periods(node: Expr | Predicate) -> frozenset[int]:
+def periods(node: Expr | Predicate, names: frozenset[str] = frozenset({"a", "b"})) -> frozenset[int]:
     """After how many ranks what is divided by may begin anew: ``a // 10 % 6`` comes again after 60, ``a // 10`` is one
-    more after 10."""
+    more after 10. Of ranks, or of what else ``names`` are."""
     match node:
-        case Binary("//" | "%", left, Const(by)) if {"a", "b"} & variables(left):
-            within = periods(left)
+        case Binary("//" | "%", left, Const(by)) if names & variables(left):
+            within = periods(left, names)
             return within | {by * ranks for ranks in within} | {by}
         case Binary(_, left, right) | Compare(_, left, right):
-            return periods(left) | periods(right)
+            return periods(left, names) | periods(right, names)
         case Select(condition, then, otherwise):
-            return periods(condition) | periods(then) | periods(otherwise)
+            return periods(condition, names) | periods(then, names) | periods(otherwise, names)
         case All(parts) | AnyOf(parts):
-            return frozenset().union(*map(periods, parts))
+            return frozenset().union(*(periods(part, names) for part in parts))
         case _:
             return frozenset()
 

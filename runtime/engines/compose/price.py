@@ -145,10 +145,11 @@ def _launches(sizes: tuple[int, ...]) -> int:
 
 
 def _triangle(rows: int, keys: int) -> int:
-    """Scores that a causal block of the kernel computes."""
-    at_once, total = queries_at_once(rows), 0
-    for first in range(0, rows, at_once):
-        last = min(first + at_once, rows)
-        seen = min(last, keys)
-        total += (last - first) * min(-(-seen // KEYS_AT_ONCE) * KEYS_AT_ONCE, keys)
-    return total
+    """Scores that a causal block of the kernel computes: of each group of queries up to the last key that it sees, in
+    whole runs of keys as far as these are there."""
+    at_once = queries_at_once(rows)
+    groups, rest = divmod(rows, at_once)
+    per = KEYS_AT_ONCE // at_once  # groups, of which each sees one run more than those before
+    runs, more = divmod(min(groups, keys // KEYS_AT_ONCE * per), per)
+    seen = KEYS_AT_ONCE * (per * runs * (runs + 1) // 2 + more * (runs + 1)) + keys * (groups - per * runs - more)
+    return at_once * seen + rest * min((groups // per + 1) * KEYS_AT_ONCE, keys)

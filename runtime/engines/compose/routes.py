@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 
 import torch
 
@@ -16,14 +16,14 @@ from ..integers import HOST, require_fit
 from . import single
 from .arranged import arranged
 from .diagonals import Diagonals
+from .longer import Longer
 from .machine import Effort
 from .masks import Mask
 from .pairs import PairTable, pairs_of
 from .price import Price
 from .stages import Batch, Biases, Stages
 from .strips import CERTAIN, strips
-from .trim import milestone, trimmed
-from .views import Gathered, Place
+from .trim import milestone
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
@@ -49,6 +49,7 @@ class Route:
     held: int
     single: Batch | None = None  # see ``single.py``
     masks_of: Route | None = None  # whose masks these are parts of
+    longer: Callable[[], Longer] | None = None  # itself, to be cut; made at the first cut
 
     @property
     def masked(self) -> bool:
@@ -78,7 +79,12 @@ def _orders(program: Program | PairTable, n: int) -> list[Order]:
 def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases: Biases) -> Route:
     stages, effort = found
     seconds, python = price.seconds(effort), _python(stages, effort, price)
-    return Route(name, stages, *_covered(stages, n), seconds, python, biases.held, single.alone(stages, n))
+    covered, one, longer = (
+        _covered(stages, _written(stages), n),
+        single.alone(stages, n),
+        cache(partial(Longer, stages, price)),
+    )
+    return Route(name, stages, *covered, seconds, python, biases.held, one, longer=longer)
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
@@ -91,18 +97,22 @@ def _python(stages: Stages, effort: Effort, price: Price) -> float:
     return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
 
-def _covered(stages: Stages, n: int) -> tuple[bool, bool]:
-    """(whether what is fresh writes every one of n rows, whether one kernel call does all of it)."""
+def _covered(stages: Stages, written: int, n: int) -> tuple[bool, bool]:
+    """(whether what is fresh writes every one of n rows, whether one kernel call does all of it). ``written``: how many
+    rows fresh batches write."""
     if any(isinstance(stage, Diagonals) for stage in stages):
         # Fresh diagonals write all rows. Those that come first in a plan that was cut need not be: what came before
         # them had no row in the shorter sequence.
         first = stages[0]
         return isinstance(first, Diagonals) and first.fresh, False
-    batches = [batch for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches]
-    written = sum(
-        batch.block.tiles.rows * batch.block.tiles.count * batch.block.classes for batch in batches if batch.fresh
-    )
-    return written == n, len(batches) == 1 and written == n
+    batches = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    return written == n, batches == 1 and written == n
+
+
+def _written(stages: Stages) -> int:
+    batches = (batch for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches)
+    blocks = (batch.block for batch in batches if batch.fresh)
+    return sum(block.tiles.rows * block.tiles.count * block.classes for block in blocks)
 
 
 @lru_cache(maxsize=1)
@@ -171,41 +181,31 @@ _kept = _Kept()
 def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
 
-    It is the plan of a milestone, cut to the length, or where the pattern depends on the length, the plan for it."""
+    It is the plan of a milestone, cut to the length, or where the pattern says something else of every length, the plan
+    for it."""
     return _kept.find((Pinned(program), n, nk, price, dtype), lambda: _found(program, n, nk, price, dtype))
 
 
 def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     planned = milestone(program, n, nk)
     if planned == n:
-        return plan(program, n, nk, price, dtype)
-    return shortened(find_route(program, planned, planned, price, dtype), n, price)
+        return _planned(program, n, nk, price, dtype)
+    return shortened(_planned(program, planned, planned, price, dtype), n, price)
+
+
+def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The plan for a length, of which others may be cut; made once. ``find_route`` may cut it from a longer one."""
+    key = ("planned", Pinned(program), n, nk, price, dtype)
+    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
 
 
 def shortened(route: Route, n: int, price: Price) -> Route:
-    """A route for the first n tokens."""
-    stages = trimmed(route.stages, n)
-    effort = Effort.total(_efforts(stages, price))
+    """A planned route for the first n tokens."""
+    assert route.longer is not None
+    stages, effort, written = route.longer().cut(n)
     seconds, python = price.seconds(effort), _python(stages, effort, price)
-    one = single.alone(stages, n)
-    return Route(route.name, stages, *_covered(stages, n), seconds, python, held=0, single=one, masks_of=route)
-
-
-def _efforts(stages: Stages, price: Price) -> Iterator[Effort]:
-    for stage in stages:
-        if isinstance(stage, Diagonals):
-            yield price.diagonals(stage)
-            continue
-        yield from (price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)
-        in_runs = isinstance(stage.key, Gathered) and stage.key.combs is not None
-        yield price.gathered(_taken(stage.query), _taken(stage.key), in_runs=in_runs)
-
-
-def _taken(place: Place) -> int:
-    """How many tokens are taken out of their order."""
-    if isinstance(place, Gathered):
-        return len(place.index)
-    return place.order.ranks(0, place.n) if place.order.count > 1 else 0
+    covered, one = _covered(stages, written, n), single.alone(stages, n)
+    return Route(route.name, stages, *covered, seconds, python, held=0, single=one, masks_of=route)
 
 
 def forget() -> None:

@@ -1,154 +1,224 @@
-"""A plan for a longer sequence, cut to a shorter one: what a new length costs where it is near one that was planned.
+"""The length that is planned in place of a shorter one: what a new length costs where it is near one that was planned.
 
 Most patterns say nothing of the length: what they leave of n tokens is what they leave of the first n of N. Then so do
 the blocks of a plan: rows and keys from n on are cut off. A plan is made for few lengths, the *milestones*, at most a
-quarter apart, and masks are shared by the lengths between them.
+quarter apart, and masks are shared by the lengths between them (longer.py cuts).
+
+Others ask for the length: which block of 64 tokens is the last, whether there are three tiles. What they ask has the
+same answers at many lengths, and between two of these the same holds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from typing import Any
 
-import torch
-
+from ....compiler.passes.count import tile_count
 from ....compiler.passes.pinned import Pinned
-from ....compiler.passes.program import Program, Range
-from ....compiler.relations.integer import Binary, Expr, Select, Var, variables
-from .blocks import Block
-from .diagonals import Diagonals
-from .masks import Tiles
+from ....compiler.passes.program import NATURAL, Order, Program, Range
+from ....compiler.relations.equal_parts import sharing
+from ....compiler.relations.integer import (
+    All,
+    AnyOf,
+    Binary,
+    Compare,
+    Const,
+    Expr,
+    Predicate,
+    Select,
+    Var,
+    evaluate,
+    variables,
+)
 from .pairs import PairTable
-from .stages import Batch, Bias, Stage, Stages
-from .views import Gathered, Place, Side
 
 FEWEST = 32
 """Milestones are multiples of this."""
 
+_LENGTHS = frozenset({"n", "T"})
+
+_ROUND = (64, 32, 16)
+"""Where answers change within what divides a length, one of these may still be planned."""
+
 
 def milestone(program: Program | PairTable, n: int, nk: int) -> int:
-    """The length that is planned for n tokens: n itself where the pattern depends on it."""
-    if program.cross or n != nk or not keeps_to_prefixes(program):
+    """The length that is planned for n tokens: n itself where the pattern says something else of every length."""
+    if program.cross or n != nk or n == 0:
         return n
     step = max(FEWEST, 1 << max(0, (n - 1).bit_length() - 3))
-    return -(-n // step) * step
+    longer = -(-n // step) * step
+    if isinstance(program, PairTable):
+        return longer if program.any_length else n
+    asked = _asked(Pinned(program))
+    if not asked:
+        return n if asked is None else longer
+    answers = [each.answers(n) for each in asked]
+    lengths = longer, min(each.last(n) for each in asked), *(-(-n // size) * size for size in _ROUND)
+    for length in lengths:
+        if n < length <= longer and all(each.answers(length) == own for each, own in zip(asked, answers, strict=True)):
+            return length
+    return n
 
 
 def keeps_to_prefixes(program: Program | PairTable) -> bool:
     """Whether the pairs at n are those at any longer length between the first n tokens, as far as is seen at once."""
-    return program.any_length if isinstance(program, PairTable) else _keeps_to_prefixes(Pinned(program))
+    if isinstance(program, PairTable):
+        return program.any_length
+    return _asked(Pinned(program)) == ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What terms ask of the length: integers and truth values over n and T, which is the number of tiles of ``size``
+    ranks of a key order; None: over n alone. Where the answers are the same at two lengths, the pairs at the shorter
+    one are those at the longer one between tokens that are there."""
+
+    questions: tuple[Expr | Predicate, ...]
+    quotients: tuple[tuple[int, int, int], ...]  # that occur in these
+    key: Order | None
+    size: int
+
+    def answers(self, n: int) -> list[object]:
+        values, known = {"n": n}, dict[int, Any]()
+        if self.key is not None:
+            least, most = (tile_count(self.key, cls, n, self.size) for cls in (self.key.classes - 1, 0))
+            if least < most:  # which class has how many is not looked at
+                return [n]
+            values["T"] = most
+        return [evaluate(each, values, None, known) for each in self.questions]
+
+    def last(self, n: int) -> int:
+        """The last length at which no quotient of the length has changed, and of a natural order no number of tiles."""
+        found = [_last(each, n) for each in self.quotients]
+        if self.key == NATURAL:
+            found.append(-(-n // self.size) * self.size)
+        return min(found, default=n << 1)
 
 
 @lru_cache(maxsize=256)
-def _keeps_to_prefixes(pinned: Pinned[Program]) -> bool:
+def _asked(pinned: Pinned[Program]) -> tuple[_Asked, ...] | None:
+    """Nothing where the pattern says nothing of the length. None: it says something else of every length."""
     program = pinned.program
-    spans = [span for kernel in program.forward for sweep in kernel.sweeps for span in sweep.ranges]
     # Of a tiled order the ranks that exist are no prefix.
-    plain = not any("n" in variables(term.keep) or term.query.tiled or term.key.tiled for term in program.terms)
-    return plain and all(map(_any_length, spans))
+    if any(term.query.tiled or term.key.tiled for term in program.terms):
+        return None
+    found: dict[tuple[Order | None, int], dict[Expr | Predicate, None]] = {}
+    for kernel in program.forward:
+        for sweep in kernel.sweeps:
+            term, size = program.terms[sweep.term], program.tile_of(sweep).key
+            for each in (*_questions(term.keep), *(each for span in sweep.ranges for each in _of_range(span))):
+                if each == Var("n"):
+                    return None
+                found.setdefault((term.key, size) if "T" in variables(each) else (None, 0), {})[each] = None
+    return tuple(
+        _Asked(sharing(tuple(questions)), tuple({each for one in questions for each in _quotients(one)}), *where)
+        for where, questions in found.items()
+    )
 
 
-def _any_length(span: Range) -> bool:
-    steps = () if span.fan is None else (span.fan.first, span.fan.last)
-    return not any({"n", "T"} & variables(end) for end in steps) and _clipped_alone(span.lo) and _clipped_alone(span.hi)
+def _of_range(span: Range) -> Iterator[Expr | Predicate]:
+    for end in () if span.fan is None else (span.fan.first, span.fan.last):
+        yield from _questions(end)
+    for end in (span.lo, span.hi):
+        yield from _questions(end) if span.diagonal else _beside_clip(end)
 
 
-def _clipped_alone(end: Expr) -> bool:
-    """Whether min(end, T) depends on the length only by T: n does not occur, and T as a value of its own alone."""
+def _beside_clip(end: Expr) -> Iterator[Expr | Predicate]:
+    """What min(end, T) asks, where T is no more than what the tiles end at."""
     match end:
         case Var(name="T"):
-            return True
+            return
         case Binary(operator="min" | "max", left=left, right=right):
-            return _clipped_alone(left) and _clipped_alone(right)
+            yield from _beside_clip(left)
+            yield from _beside_clip(right)
         case Select(condition=condition, then=then, otherwise=otherwise):
-            return not {"n", "T"} & variables(condition) and _clipped_alone(then) and _clipped_alone(otherwise)
+            yield from _questions(condition)
+            yield from _beside_clip(then)
+            yield from _beside_clip(otherwise)
         case _:
-            return not {"n", "T"} & variables(end)
+            yield from _questions(end)
 
 
-def trimmed(stages: Stages, n: int) -> Stages:
-    """The stages for the first n tokens."""
-    found = (_trimmed(stage, n) for stage in stages)
-    return tuple(stage for stage in found if isinstance(stage, Diagonals) or stage.batches)
+def _questions(node: Expr | Predicate) -> Iterator[Expr | Predicate]:
+    """The largest parts that are about the length alone."""
+    names = variables(node)
+    if not names & _LENGTHS:
+        return
+    if names <= _LENGTHS:
+        yield node
+        return
+    match node:
+        case Compare() if (quotient := _quotient(node)) is not None:
+            yield quotient
+        case Compare(_, left, right) | Binary(_, left, right):
+            yield from _questions(left)
+            yield from _questions(right)
+        case Select(condition, then, otherwise):
+            for part in (condition, then, otherwise):
+                yield from _questions(part)
+        case All(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _questions(part)
 
 
-def _trimmed(stage: Stage | Diagonals, n: int) -> Stage | Diagonals:
-    if isinstance(stage, Diagonals):
-        return stage.cut(n)
-    query, key = _place(stage.query, n), _place(stage.key, n)
-    biases = _Biases()
-    return Stage(query, key, tuple(each for batch in stage.batches for each in _cut(batch, query, key, n, biases)))
+def _quotient(comparison: Compare) -> Expr | None:
+    """k*n + r >= m*x, of an integer x that says nothing of the length, is floor((k*n + r) / m) >= x: so it asks for
+    that quotient alone. None where the comparison has no such form with m > 1."""
+    sums: dict[Expr, int] = {}
+    _add(comparison.left, 1, sums)
+    _add(comparison.right, -1, sums)
+    by, rest = sums.pop(Var("n"), 0), sums.pop(Const(1), 0)
+    step = math.gcd(*sums.values())
+    if not by or step < 2 or any(variables(part) & _LENGTHS for part in sums):
+        return None
+    match comparison.operator:
+        case ">=" | ">":
+            rest -= comparison.operator == ">"
+        case "<=" | "<":
+            by, rest = -by, -rest - (comparison.operator == "<")
+        case _:
+            return None
+    return Binary("//", Binary("+", Binary("*", Const(by), Var("n")), Const(rest)), Const(step))
 
 
-def _place(place: Place, n: int) -> Place:
-    if isinstance(place, Side):
-        return Side(place.order, n)
-    return Gathered(place.index[: int(torch.searchsorted(place.index, n))])
+def _add(expr: Expr, times: int, sums: dict[Expr, int]) -> None:
+    """Add so many times an expression to a sum of multiples of parts; Const(1) stands for 1."""
+    match expr:
+        case Const(value):
+            sums[Const(1)] = sums.get(Const(1), 0) + times * value
+        case Binary("+" | "-" as operator, left, right):
+            _add(left, times, sums)
+            _add(right, times if operator == "+" else -times, sums)
+        case Binary("*", Const(factor), other) | Binary("*", other, Const(factor)):
+            _add(other, times * factor, sums)
+        case _:
+            sums[expr] = sums.get(expr, 0) + times
 
 
-def _cut(batch: Batch, query: Place, key: Place, n: int, biases: _Biases) -> Iterator[Batch]:
-    """The batch as batches of classes with equally many queries and keys, and of tiles of one shape."""
-    block = batch.block
-
-    def ranks(at: int) -> tuple[int, int]:
-        return _ranks(query, block.first_class + at, n), _ranks(key, block.key_class + at, n)
-
-    for (rows, keys), alike in groupby(range(block.classes), ranks):
-        first, *others = alike
-        own = replace(
-            block, first_class=block.first_class + first, key_class=block.key_class + first, classes=1 + len(others)
-        )
-        for tiles in _shapes(block.tiles, rows, keys):
-            shown = min(tiles.keys, tiles.rows) if block.triangle else tiles.keys
-            bias = biases.of(batch.bias, block, tiles.rows, shown)
-            mask = None if block.mask is None or bias is None else block.mask[: tiles.rows, :shown]
-            yield Batch(replace(own, tiles=replace(tiles, keys=shown), mask=mask), batch.fresh, bias)
+def _quotients(node: Expr | Predicate) -> Iterator[tuple[int, int, int]]:
+    """(k, r, m) of each quotient floor((k*n + r) / m) in what is asked."""
+    match node:
+        case Binary("//", left, Const(step)):
+            sums: dict[Expr, int] = {}
+            _add(left, 1, sums)
+            by, rest = sums.pop(Var("n"), 0), sums.pop(Const(1), 0)
+            if by and not any(sums.values()):
+                yield by, rest, step
+        case Binary(_, left, right) | Compare(_, left, right):
+            yield from _quotients(left)
+            yield from _quotients(right)
+        case All(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _quotients(part)
 
 
-def _ranks(place: Place, cls: int, n: int) -> int:
-    return place.order.ranks(cls, n) if isinstance(place, Side) else len(place.index)
-
-
-def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
-    """Runs of tiles of one shape, of which so many rows and keys exist."""
-
-    def shape(tile: int) -> tuple[int, int]:
-        here = tiles.part(tile, 1)
-        return min(tiles.rows, rows - here.row), min(tiles.keys, keys - here.key)
-
-    whole = _within(tiles.row, tiles.rows, tiles.row_step, rows, tiles.count)
-    whole = _within(tiles.key, tiles.keys, tiles.key_step, keys, whole)
-    if whole:
-        yield tiles.part(0, whole)
-    for tile in range(whole, tiles.count):
-        left = shape(tile)
-        if min(left) > 0:
-            yield replace(tiles.part(tile, 1), rows=left[0], keys=left[1])
-
-
-def _within(first: int, size: int, step: int, length: int, count: int) -> int:
-    """How many tiles, from the first on, end within the length."""
-    if first + size > length:
-        return 0
-    return count if step == 0 else min(count, (length - first - size) // step + 1)
-
-
-class _Biases:
-    """Parts of masks, views of what they are cut from."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[int, int, int], Bias | None] = {}
-
-    def of(self, bias: Bias | None, block: Block, rows: int, keys: int) -> Bias | None:
-        """None: every pair is kept."""
-        if bias is None or block.mask is None or block.mask.shape == (rows, keys):
-            return bias
-        at = id(bias), rows, keys
-        if at not in self._made:
-            mask = block.mask[:rows, :keys]
-            dead = ~mask.any(axis=1)
-            cut = Bias(bias.added[:rows, :keys], torch.from_numpy(dead) if dead.any() else None)
-            self._made[at] = None if mask.all() else cut
-        return self._made[at]
+def _last(quotient: tuple[int, int, int], n: int) -> int:
+    """The last length at which a quotient is what it is at n."""
+    by, rest, step = quotient
+    value = (by * n + rest) // step
+    if by > 0:
+        return (step * (value + 1) - rest - 1) // by
+    return (step * value - rest) // by  # by*n + rest >= step*value

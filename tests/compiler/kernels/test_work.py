@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 
-from patternc.compiler.kernels.work import ALL, WHOLE, Split, split, swept_tiles, window
+from patternc.compiler.kernels import stretches
+from patternc.compiler.kernels import work as work_module
+from patternc.compiler.kernels.launch import Role
+from patternc.compiler.kernels.work import ALL, WHOLE, Split, kernel_of, split, swept_tiles, window
 from patternc.compiler.lower import lower
+from patternc.compiler.passes.count import bounds
 from patternc.compiler.passes.program import NATURAL, Order, Program, Tile
 from patternc.compiler.pattern import loads
 from patternc.testing.verify.program import pair_counts
@@ -31,6 +38,71 @@ def test_tiles_are_counted_as_the_kernels_visit_them(text: str, n: int) -> None:
     assert len(found.forward) == 1
     assert (swept >= touched).all()
     assert swept.sum() <= 2 * touched.sum() + 2
+
+
+def counted_one_by_one(found: Program, role: Role, index: int, n: int, queries: tuple[int, int]) -> np.ndarray:
+    """From the ends of the ranges of each tile alone."""
+    kernel, held = kernel_of(found, role, index)
+    keys_stand = role == "backward_key"
+    whole = Tile(found.tile.query, held) if keys_stand else Tile(held, found.tile.key)
+    swept = np.zeros(-(-kernel.order.ranks(0, n) // held), dtype=np.int64)
+    for sweep in kernel.sweeps:
+        term, tile = found.terms[sweep.term], found.tile_of(sweep)
+        order, shift, size = (term.query, -term.shift, tile.query) if keys_stand else (term.key, term.shift, tile.key)
+        others = -(-order.ranks(shift % order.classes, n) // size)
+        rows = range(*window(order, size, queries[1] - queries[0], queries[0], n)) if keys_stand else range(others)
+        for span in sweep.ranges:
+            cost = tile.diagonal if span.diagonal else tile.price / whole.price
+            for lo, hi in bounds(span, len(swept), 0, others, n, "J" if keys_stand else "I").values():
+                for at in range(len(swept)):
+                    tiles = range(int(lo[at]), int(hi[at]))
+                    if not span.diagonal:
+                        tiles = range(max(tiles.start, rows.start), min(tiles.stop, rows.stop))
+                    swept[at] += math.ceil(len(tiles) * cost)
+    return swept
+
+
+MANY = {
+    "window": "local(20)",
+    "causal": "everything",
+    "blocks": "block(24) | columns(first(4)) | rows({ 40..42 })",
+    "short period": "{ (i, j) : i div 48 = j div 48 or j mod 96 >= 90 }",
+    "last": "local(9) | columns(last(5)) | rows(last(40))",
+    "half": "{ (i, j) : 2 * j <= n and -50 < i - j < 50 or i = j }",
+    "diagonals": "{ (i, j) : i = j or exists k in 0..6 : i - j = 2^k }",
+    "butterfly": "blocks({ (i, j) : i div 8 = j div 8 and (i mod 4 = j mod 4 or i = j) }, 16)",
+    "residues": "local(16) | strided(16)",
+    "grid": "{ (i, j) : -2 < i div 80 - j div 80 < 2 and -9 < i mod 80 - j mod 80 < 9 }",
+}
+
+
+@pytest.mark.parametrize("direction", ["causal", "bidirectional"])
+@pytest.mark.parametrize("name", MANY)
+def test_stretches_of_tiles_are_counted_as_one_by_one(
+    name: str, direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of stretches as short as these are cut from few tiles on."""
+    found = program(MANY[name], direction)
+    shortened: list[int] = []
+
+    def noted(*given: Any) -> Any:
+        shortened.append(1)
+        return fill(*given)
+
+    fill = stretches._fill
+    monkeypatch.setattr(stretches, "_fill", noted)
+    monkeypatch.setattr(stretches, "PARTS", 4)
+    for module in (work_module, stretches):
+        monkeypatch.setattr(module, "FEW", 8)
+        monkeypatch.setattr(module, "FEW_OF_FANS", 8)
+    roles: dict[Role, int] = {"forward": len(found.forward), "backward_key": len(found.backward)}
+    for n in (1, 640, 2611):
+        for role, count in roles.items():
+            for index in range(count):
+                for queries in [(0, n)] if role == "forward" else [(0, n), (n // 3, n // 2)]:
+                    wanted = counted_one_by_one(found, role, index, n, queries)
+                    assert np.array_equal(swept_tiles(found, role, index, n, n, queries), wanted), (n, role, index)
+    assert shortened
 
 
 def test_a_window_of_rows() -> None:

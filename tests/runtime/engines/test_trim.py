@@ -13,7 +13,8 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose import routes as rooms
-from patternc.runtime.engines.compose.machine import assume
+from patternc.runtime.engines.compose.diagonals import Diagonals
+from patternc.runtime.engines.compose.machine import Effort, assume
 from patternc.runtime.engines.compose.price import Heads, Price
 from patternc.runtime.engines.compose.routes import considered, find_route, forget
 from patternc.runtime.engines.compose.trim import milestone
@@ -30,11 +31,24 @@ TEXTS = {
     "classes": "pattern p bidirectional { step { (i, j) : (i - j) mod 12 = 5 and i - j < 90 } }",
     "later keys": "pattern p bidirectional { step { (i, j) : j >= i + 40 and j mod 3 = 1 } }",
     "columns": "pattern p bidirectional { step local(9) | columns(first(3)) }",
+    "prefix": "pattern p causal { step { (i, j) : j <= i or j < 90 } }",
+    "other residues": "pattern p bidirectional { step { (i, j) : (i - j) mod 16 = 7 } }",
 }
 OF_THE_LENGTH = {
     "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
+    "ring": "pattern p bidirectional { step local(9) | { (i, j) : i = n - 1 and j < 3 } }",
     "half": "pattern p bidirectional { step { (i, j) : 2 * j <= n and i - j < 50 } }",
 }
+
+
+SAME_ANSWERS = {
+    "last block": ("bidirectional", "blocks(local(2) | columns(last(1)), 32)", 32, 0),
+    "block column": ("bidirectional", "local(9) | { (i, j) : j div 24 = (n - 1) div 24 }", 24, 0),
+    "block rows": ("causal", "local(9) | { (i, j) : i div 32 = (n - 1) div 32 }", 32, 0),
+    "whole blocks": ("bidirectional", "{ (i, j) : i - 40 < j < i + 40 and 16 * (j div 16) + 16 <= n }", 16, 15),
+    "enough": ("bidirectional", "local(9) | { (i, j) : j < 8 and n >= 300 }", 1 << 20, 0),
+}
+"""What asks for the length, and gets the same answers up to a length that is this modulo that."""
 
 
 @pytest.fixture(autouse=True)
@@ -68,16 +82,71 @@ def test_what_depends_on_the_length_is_planned_for_it(name: str) -> None:
     assert [milestone(subject, n, n) for n in (77, 1001)] == [77, 1001]
 
 
+@pytest.mark.parametrize("name", SAME_ANSWERS)
+def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answers(name: str) -> None:
+    """By brute force, around the ends of tiles and of what is asked for."""
+    direction, step, period, last = SAME_ANSWERS[name]
+    text = f"pattern p {direction} {{ step {step} }}"
+    bound, subject = pc.loads(text)["p"].bind().bound, program(text)
+    price, cut = Price(SLOW_TO_MULTIPLY, HEADS, 2), 0
+    for n in (*range(1, 20), *range(250, 322, 3), 383, 384, 385, 600):
+        planned = milestone(subject, n, n)
+        assert n <= planned <= n + (last - n) % period
+        if planned > n:
+            cut += 1
+            longer = next(rooms.routes(subject, planned, planned, price, torch.float32))
+            stages = rooms.shortened(longer, n, price).stages
+            wanted = bruteforce.mask(bound.union, bound.direction, n)
+            assert np.array_equal(batch_counts(stages, n, n), wanted), (n, planned)
+            # Tiles that lose the same keys stay one batch.
+            batches, before = (sum(len(stage.batches) for stage in some) for some in (stages, longer.stages))
+            assert batches <= before + 6
+    assert cut > 25
+
+
+@pytest.mark.parametrize("name", ["last block", "block column", "whole blocks"])
+def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
+    direction, step, period, last = SAME_ANSWERS[name]
+    text, n = f"pattern p {direction} {{ step {step} }}", 9 * period + last
+    bound = pc.loads(text)["p"].bind().bound
+    now, then = (bruteforce.mask(bound.union, bound.direction, length)[:n, :n] for length in (n, n + 1))
+    assert not np.array_equal(now, then)
+    assert milestone(program(text), n, n) == n
+
+
 @pytest.mark.parametrize("machine", [PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["plain", "launch", "multiply"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_pairs_are_those_of_the_pattern(name: str, machine: object) -> None:
     """By brute force, on every route."""
     bound, subject = pc.loads(TEXTS[name])["p"].bind().bound, program(TEXTS[name])
-    for n in (1, 33, 258, 301, 611):
+    for n in (1, 33, 258, 301, 319, 611):
         assert milestone(subject, n, n) > n
         wanted = bruteforce.mask(bound.union, bound.direction, n)
         for route in considered(subject, n, Price(machine, HEADS, 2), torch.float32):  # type: ignore[arg-type]
             assert np.array_equal(batch_counts(route.stages, n, n), wanted), (n, route.name)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_a_cut_plan_asks_for_is_what_its_stages_ask_for(name: str) -> None:
+    """Where it is found by subtraction, of all lengths between two milestones; rows that are written likewise."""
+    subject, price = program(TEXTS[name]), Price(SLOW_TO_MULTIPLY, HEADS, 1)
+    plain = [route for route in rooms.routes(subject, 640, 640, price, torch.float32) if route.name == "arranged"]
+    for n in range(513, 640):
+        route = rooms.shortened(plain[0], n, price)
+        efforts, rows = [], np.zeros(n, dtype=int)
+        for stage in route.stages:
+            if isinstance(stage, Diagonals):
+                efforts.append(price.diagonals(stage))
+                continue
+            efforts += [price.block(batch.block, fresh=batch.fresh) for batch in stage.batches]
+            taken = [place.order.ranks(0, n) if place.order.count > 1 else 0 for place in (stage.query, stage.key)]
+            efforts.append(price.gathered(*taken))
+            for tiles in (batch.block.tiles for batch in stage.batches if batch.fresh):  # of natural orders
+                for tile in range(tiles.count):
+                    rows[tiles.row + tile * tiles.row_step :][: tiles.rows] += 1
+        assert route.seconds == pytest.approx(price.seconds(Effort.total(efforts)))
+        if not any(isinstance(stage, Diagonals) for stage in route.stages):
+            assert route.covers == (rows == 1).all()
 
 
 @pytest.mark.parametrize("machine", [SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["launch", "multiply"])

@@ -1,0 +1,61 @@
+"""Tapes: their values are those of the expressions, and what is proved of a stretch holds at each of its values."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Select, Var, evaluate
+from patternc.compiler.relations.tape import Tape
+
+SMALL = st.integers(-9, 40).map(Const)
+NAMES = st.sampled_from(["I", "n", "d"]).map(Var)
+DIVISORS = st.integers(1, 7).map(Const)
+
+
+def extended(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
+    compared = st.builds(Compare, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner, inner)
+    parts = st.lists(compared, max_size=3).map(tuple)
+    return st.one_of(
+        st.builds(Binary, st.sampled_from(["+", "-", "min", "max", "*"]), inner, inner),
+        st.builds(Binary, st.sampled_from(["//", "%"]), inner, DIVISORS),
+        st.builds(Select, st.one_of(compared, st.builds(All, parts), st.builds(AnyOf, parts)), inner, inner),
+    )
+
+
+EXPRESSIONS = st.recursive(st.one_of(SMALL, NAMES), extended, max_leaves=12)
+STEPS = np.arange(-2, 5, dtype=np.int64)
+
+
+@given(EXPRESSIONS, st.integers(0, 60), st.integers(0, 12), st.integers(2, 9), st.integers(1, 4))
+def test_values_and_proofs(expr: Expr, n: int, begin: int, length: int, step: int) -> None:
+    """Three stretches, which begin one after the other."""
+    tape = Tape.of((expr,), ("n", "I", "d"), "I", "d")
+    firsts = begin + np.arange(3, dtype=np.int64) * length * step
+    every = firsts + np.arange(length)[:, None] * step  # [length, stretches]
+    at = {"n": n, "d": STEPS[:, None, None]}
+    wanted = [[[evaluate(expr, {"n": n, "I": int(i), "d": int(d)}) for i in row] for row in every] for d in STEPS]
+    values = np.array(wanted).reshape(len(STEPS), length, 3)
+
+    [single], _ = tape.at({**at, "I": every.reshape(1, -1)})
+    assert np.array_equal(np.broadcast_to(single, (len(STEPS), 1, every.size)).reshape(values.shape), values)
+
+    [ends], proved = tape.at({**at, "I": every[[0, -1]]}, length - 1)
+    ends = np.broadcast_to(ends, (len(STEPS), 2, 3))
+    assert np.array_equal(ends, values[:, [0, -1]])
+    rise = (ends[:, 1] - ends[:, 0])[:, None] * np.arange(length)[:, None]
+    even = ((values - ends[:, :1]) * (length - 1) == rise).all(axis=(0, 1))
+    assert even[proved].all()
+
+
+def test_a_line_is_proved_to_be_one() -> None:
+    def proved(expr: Expr, first: int, last: int) -> bool:
+        return bool(Tape.of((expr,), ("I",), "I").at({"I": np.array([[first], [last]])}, last - first)[1].all())
+
+    i = Var("I")
+    assert proved(Binary("max", Const(0), Binary("-", i, Const(3))), 3, 90)
+    assert not proved(Binary("max", Const(0), Binary("-", i, Const(3))), 2, 90)
+    assert proved(Binary("//", i, Const(100)), 100, 199) and not proved(Binary("//", i, Const(100)), 100, 200)
+    assert proved(Binary("%", Binary("*", i, Const(8)), Const(4)), 0, 9) and not proved(Binary("%", i, Const(4)), 0, 9)
+    assert not proved(Select(Compare("==", i, Const(5)), Const(1), Const(0)), 0, 9)
