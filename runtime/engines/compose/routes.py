@@ -23,7 +23,7 @@ from .price import Price
 from .stages import Batch, Biases, Stages
 from .strips import CERTAIN, strips
 from .trim import milestone, trimmed
-from .views import Gathered, Place
+from .views import Gathered, Place, Side
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
@@ -120,8 +120,9 @@ def takeable(found: Iterable[Route]) -> list[Route]:
 
 
 def weight(route: Route) -> float:
-    """By which routes are compared: predicted seconds, less where it is a single call."""
-    return route.seconds * (CERTAIN if route.alone else 1)
+    """By which routes are compared: predicted seconds, less where it is a single call. What is Python counts twice: it
+    takes that long where caches are cold or threads take turns, and the probe has both as good as they may be."""
+    return route.seconds * CERTAIN if route.alone else route.seconds + route.python
 
 
 def plan(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
@@ -197,15 +198,15 @@ def _efforts(stages: Stages, price: Price) -> Iterator[Effort]:
             yield price.diagonals(stage)
             continue
         yield from (price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)
-        in_runs = isinstance(stage.key, Gathered) and stage.key.combs is not None
-        yield price.gathered(_taken(stage.query), _taken(stage.key), in_runs=in_runs)
+        if isinstance(stage.key, Gathered):
+            yield price.taken_again(len(stage.key.index))
+        else:
+            yield price.gathered(_taken(stage.query), _taken(stage.key))
 
 
 def _taken(place: Place) -> int:
     """How many tokens are taken out of their order."""
-    if isinstance(place, Gathered):
-        return len(place.index)
-    return place.order.ranks(0, place.n) if place.order.count > 1 else 0
+    return place.order.ranks(0, place.n) if isinstance(place, Side) and place.order.count > 1 else 0
 
 
 def forget() -> None:
