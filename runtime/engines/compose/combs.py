@@ -27,6 +27,14 @@ class Comb:
     count: int
     step: int
 
+    @property
+    def evenly(self) -> slice | None:
+        """The tokens as a slice; None where some are farther from the next than others."""
+        if self.count == 1:
+            return slice(self.first, self.first + self.size)
+        last = self.first + (self.count - 1) * self.step
+        return slice(self.first, last + 1, self.step) if self.size == 1 else None
+
     def view(self, x: Tensor) -> Tensor:
         """[B, H, count, size, ...] of a tensor [B, H, N, ...]."""
         (batch, head, token), rest = x.stride()[:3], x.stride()[3:]

@@ -80,6 +80,12 @@ def forward(
     return into
 
 
+def forward_plain(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """As ``forward`` for four dimensions, without a mask: what the kernel returns, in whatever order it lies."""
+    found: tuple[Tensor, Tensor] = _FORWARD(q, k, v, 0.0, False, scale=scale)
+    return found
+
+
 def forward_alone(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, causal: bool, call: Call
 ) -> tuple[Tensor, Tensor] | None:

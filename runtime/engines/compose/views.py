@@ -105,7 +105,9 @@ class Gathered:
 
     def take_into(self, taken: Tensor, x: Tensor) -> None:
         """Fill what ``take`` returns, which is contiguous."""
-        if self.combs is None:
+        if self.slices is not None:
+            torch.cat([x[:, :, each] for each in self.slices], dim=2, out=taken)
+        elif self.combs is None:
             table = TokenTable.of(x)
             torch.index_select(table.rows, 0, table.of_heads(self.index), out=taken.view(-1, *x.shape[3:]))
         else:
@@ -133,6 +135,12 @@ class Gathered:
     def combs(self) -> tuple[Comb, ...] | None:
         """The tokens as combs, where these are few."""
         return few_combs(self.index.numpy())
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...] | None:
+        """The combs as slices, where they are such."""
+        found = [comb.evenly for comb in self.combs or ()]
+        return tuple(each for each in found if each is not None) if found and None not in found else None
 
     def spacing(self) -> tuple[int, int, int]:
         return (0, 0, 1)
