@@ -123,8 +123,9 @@ class Price(NamedTuple):
         return Effort(gathered=self._moved(queries, keys))
 
     def taken_again(self, keys: int) -> Effort:
-        """Gathering so many keys for one strip after another, which find most of them in the caches."""
-        return Effort(copied=self._moved(0, keys))
+        """Gathering so many keys for one strip after another, which find most of them in the caches. It takes as much
+        Python as a batch."""
+        return Effort(batches=1, copied=self._moved(0, keys))
 
     def _moved(self, queries: int, keys: int) -> float:
         heads = self.heads

@@ -82,11 +82,12 @@ def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
-    """Seconds around the calls of blocks, and around the operations of a diagonal for one key head: more of these are
-    taken together as far as they are few elements."""
+    """Seconds around the calls of blocks and the gathers of keys, and around the operations of a diagonal for one key
+    head: more of these are taken together as far as they are few elements."""
     one = price._replace(heads=price.heads._replace(batch=1, keys=1))
     diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
-    blocks = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    others = [stage for stage in stages if not isinstance(stage, Diagonals)]
+    blocks = sum(len(stage.batches) + isinstance(stage.key, Gathered) for stage in others)
     batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
     return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
