@@ -6,15 +6,15 @@ rest is merged with it: that is weighed against one block with a mask for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .combs import few_combs
 from .machine import Effort
-from .masks import Mask, Tiles
+from .masks import LANES, Mask, Tiles, in_lanes
 from .price import Price
 
 Columns = NDArray[np.int64]
@@ -22,23 +22,22 @@ Columns = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One block of a strip: against the run of keys from the first of ``columns`` to the last, or against them alone.
+    """One block of a strip: against a run of keys, or against some ``columns`` alone, gathered.
 
     ``fresh``: the first block of its strip.
     """
 
-    columns: Columns
-    gathered: bool
+    run: slice
+    columns: Columns | None
     masked: bool
     fresh: bool
 
     @property
-    def run(self) -> slice:
-        return slice(int(self.columns[0]), int(self.columns[-1]) + 1)
-
-    @property
     def keys(self) -> int:
-        return len(self.columns) if self.gathered else self.run.stop - self.run.start
+        return self.run.stop - self.run.start if self.columns is None else len(self.columns)
+
+
+_Choice: TypeAlias = tuple[tuple[Cut, ...], Effort]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +72,59 @@ def _reduced(table: Mask, size: int, how: np.ufunc) -> Mask:
     return np.stack([how.reduce(bits[row : row + size]) for row in range(0, len(bits), size)]).view(np.bool_)
 
 
-def cuts(rows: int, some: Columns, every: Columns, price: Price) -> tuple[tuple[Cut, ...], Effort]:
-    """The cheapest blocks for a strip of so many queries, and what they ask for."""
-    masked = len(every) < len(some)
-    options = [_cut(rows, some, price, masked=masked, fresh=True)]
-    if masked and len(every):
-        two = [_cut(rows, every, price, masked=False, fresh=True)]
-        two.append(_cut(rows, np.setdiff1d(some, every, assume_unique=True), price, masked=True, fresh=False))
-        options.append(((*two[0][0], *two[1][0]), Effort.total([two[0][1], two[1][1]])))
+def cuts(rows: int, some: Columns, every: Columns, nk: int, price: Price) -> _Choice:
+    """The cheapest blocks for a strip of so many queries, of nk keys, and what they ask for."""
+    if len(every) == len(some):
+        return _cut(rows, some, price, fresh=True)
+    options = [_masked(rows, some, some, nk, price, fresh=True)]
+    if len(every):
+        full, rest = _cut(rows, every, price, fresh=True), np.setdiff1d(some, every, assume_unique=True)
+        edge = _masked(rows, rest, some, nk, price, fresh=False)
+        options.append(((*full[0], *edge[0]), Effort.total([full[1], edge[1]])))
     return min(options, key=lambda option: price.seconds(option[1]))
 
 
-def _cut(rows: int, columns: Columns, price: Price, *, masked: bool, fresh: bool) -> tuple[tuple[Cut, ...], Effort]:
-    """Against a run, where that is cheaper or there is no mask to leave keys out of it; else gathered."""
-    run = Cut(columns, gathered=False, masked=masked, fresh=fresh)
+def _cut(rows: int, columns: Columns, price: Price, *, fresh: bool) -> _Choice:
+    """Without a mask."""
+    run = _run(columns)
+    cut = Cut(run, None if run.stop - run.start == len(columns) else columns, masked=False, fresh=fresh)
+    return (cut,), effort_of(rows, cut, price)
+
+
+def _masked(rows: int, columns: Columns, some: Columns, nk: int, price: Price, *, fresh: bool) -> _Choice:
+    """Against a run, or gathered, where that is cheaper; none but ``columns`` of the keys ``some`` are kept."""
+    found = _run(columns)
+    run = Cut(slice(*in_lanes(found.start, found.stop, nk)), None, masked=True, fresh=fresh)
     options = [run]
-    if run.keys > len(columns):
-        few = replace(run, gathered=True)
-        options = [run, few] if masked else [few]
-    found = [(option, effort_of(rows, option, price)) for option in options]
-    best, effort = min(found, key=lambda each: price.seconds(each[1]))
+    if found.stop - found.start > len(columns):
+        options.append(replace(run, columns=_in_lanes(columns, some, nk)))
+    priced = [(option, effort_of(rows, option, price)) for option in options]
+    best, effort = min(priced, key=lambda each: price.seconds(each[1]))
     return (best,), effort
+
+
+def _run(columns: Columns) -> slice:
+    return slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _in_lanes(columns: Columns, some: Columns, nk: int) -> Columns:
+    """With as many more of nk keys, none of ``some``, that they are whole lanes; as they are where too few are left."""
+    more = -len(columns) % LANES
+    others = np.ones(nk, dtype=np.bool_)
+    others[some] = False
+    added = np.flatnonzero(others)[:more]
+    return np.union1d(columns, added) if len(added) == more else columns
 
 
 def effort_of(rows: int, cut: Cut, price: Price) -> Effort:
     tiles = Tiles(0, rows, 0, 0, cut.keys, 0, 1)
     block = price.tiles(tiles, masked=cut.masked, fresh=cut.fresh)
-    if not cut.gathered:
+    if cut.columns is None:
         return block
-    return Effort.total([block, price.gathered(0, cut.keys, in_runs=few_combs(cut.columns) is not None)])
+    return Effort.total([block, price.taken_again(cut.keys)])
 
 
-def mask_of(pairs: Mask, cut: Cut, every: Sequence[int] | Columns) -> Mask | None:
+def mask_of(pairs: Mask, cut: Cut, every: Columns) -> Mask | None:
     """bool [rows, keys] for the rows of a strip, of the keys that the cut takes; None where it has no mask.
 
     Of the second block of a strip, keys of the first, ``every``, are masked out.
@@ -112,9 +132,8 @@ def mask_of(pairs: Mask, cut: Cut, every: Sequence[int] | Columns) -> Mask | Non
     if not cut.masked:
         return None
     # Row by row: numpy picks columns into a column-major array, of which the kernel reads a mask at half its speed.
-    mask = np.array(pairs[:, cut.columns] if cut.gathered else pairs[:, cut.run], order="C")
-    if not cut.fresh and not cut.gathered:
-        inside = np.asarray(every)
-        inside = inside[(inside >= cut.run.start) & (inside < cut.run.stop)]
+    mask = np.array(pairs[:, cut.run if cut.columns is None else cut.columns], order="C")
+    if not cut.fresh and cut.columns is None:
+        inside = every[(every >= cut.run.start) & (every < cut.run.stop)]
         mask[:, inside - cut.run.start] = False
     return mask

@@ -43,6 +43,8 @@ class ComposeEngine:
     ) -> tuple[Tensor, Tensor]:
         """(out, lse). Programs of some heads write into their slice of one output."""
         _require_cpu(q)
+        if isinstance(program, Program) and (found := single.row(program, q, k, v, call)) is not None:
+            return found
         q, call, _ = _positive_scale(q, call)
         shares = _shares(program, q, k, call)
         every = _route_of_all(shares, q, k)

@@ -70,11 +70,20 @@ def forward(
     if call.softcap is not None:
         write(*into, *capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal)))
         return into
+    if q.dim() == 4 and q.numel():
+        write(*into, *_FORWARD(q, k, v, 0.0, causal, attn_mask=mask, scale=call.scale))
+        return into
     tensors = [q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     for q4, k4, v4, out4, lse4, *mask4 in _four_dimensional(tensors):
         part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale)
         write(out4, lse4.squeeze(-1), part, part_lse)
     return into
+
+
+def forward_plain(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """As ``forward`` for four dimensions, without a mask: what the kernel returns, in whatever order it lies."""
+    found: tuple[Tensor, Tensor] = _FORWARD(q, k, v, 0.0, False, scale=scale)
+    return found
 
 
 def forward_alone(

@@ -59,7 +59,7 @@ class Longer:
             if found.batches:
                 stages.append(found)
                 total += counts[:-1]
-                total += self._price.gathered(*map(_taken, (found.query, found.key)), in_runs=_in_runs(found.key))
+                total += _taken(found, self._price)
                 written += counts[-1]
         return Cut(tuple(stages), Effort(*total.tolist()), round(written))
 
@@ -151,15 +151,15 @@ class _Classes(NamedTuple):
         return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
 
 
-def _taken(place: Place) -> int:
-    """How many tokens are taken out of their order."""
-    if isinstance(place, Gathered):
-        return len(place.index)
-    return place.order.ranks(0, place.n) if place.order.count > 1 else 0
+def _taken(stage: Stage, price: Price) -> Effort:
+    """What taking its tokens out of their order asks for."""
+    if isinstance(stage.key, Gathered):
+        return price.taken_again(len(stage.key.index))
+    return price.gathered(*(_moved(place) for place in (stage.query, stage.key)))
 
 
-def _in_runs(place: Place) -> bool:
-    return isinstance(place, Gathered) and place.combs is not None
+def _moved(place: Place) -> int:
+    return place.order.ranks(0, place.n) if isinstance(place, Side) and place.order.count > 1 else 0
 
 
 class _Cutting:

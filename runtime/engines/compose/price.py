@@ -118,13 +118,19 @@ class Price(NamedTuple):
             wide_steps=self._spread(elements),
         )
 
-    def gathered(self, queries: int, keys: int, *, in_runs: bool = False) -> Effort:
-        """Taking so many tokens out of their order, and putting back what was computed for them: one by one, or where
-        they are few runs of neighbours, run by run."""
+    def gathered(self, queries: int, keys: int) -> Effort:
+        """Taking so many tokens out of their order, from afar, and putting back what was computed for them."""
+        return Effort(gathered=self._moved(queries, keys))
+
+    def taken_again(self, keys: int) -> Effort:
+        """Gathering so many keys for one strip after another, which find most of them in the caches. It takes as much
+        Python as a batch."""
+        return Effort(batches=1, copied=self._moved(0, keys))
+
+    def _moved(self, queries: int, keys: int) -> float:
         heads = self.heads
         rows, columns = heads.units * queries * heads.dim, heads.batch * heads.keys * keys * heads.dim
-        moved = self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns)
-        return Effort(copied=moved) if in_runs else Effort(gathered=moved)
+        return self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns)
 
     def _spread(self, elements: int) -> float:
         return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements

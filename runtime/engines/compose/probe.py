@@ -33,7 +33,7 @@ from .price import Heads, Price
 from .stages import Batch, Biases, Stage, Stages, stages_backward, stages_forward
 from .views import Gathered, Place, Side
 
-PROBE = 10
+PROBE = 11
 """To be raised when samples or efforts change: rates that an earlier probe found are then measured anew."""
 
 WIDTHS = (32, 128)

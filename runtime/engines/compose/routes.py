@@ -24,6 +24,7 @@ from .price import Price
 from .stages import Batch, Biases, Stages
 from .strips import CERTAIN, strips
 from .trim import milestone
+from .views import Gathered
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
@@ -88,11 +89,12 @@ def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
-    """Seconds around the calls of blocks, and around the operations of a diagonal for one key head: more of these are
-    taken together as far as they are few elements."""
+    """Seconds around the calls of blocks and the gathers of keys, and around the operations of a diagonal for one key
+    head: more of these are taken together as far as they are few elements."""
     one = price._replace(heads=price.heads._replace(batch=1, keys=1))
     diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
-    blocks = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    others = [stage for stage in stages if not isinstance(stage, Diagonals)]
+    blocks = sum(len(stage.batches) + isinstance(stage.key, Gathered) for stage in others)
     batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
     return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
@@ -130,8 +132,9 @@ def takeable(found: Iterable[Route]) -> list[Route]:
 
 
 def weight(route: Route) -> float:
-    """By which routes are compared: predicted seconds, less where it is a single call."""
-    return route.seconds * (CERTAIN if route.alone else 1)
+    """By which routes are compared: predicted seconds, less where it is a single call. What is Python counts twice: it
+    takes that long where caches are cold or threads take turns, and the probe has both as good as they may be."""
+    return route.seconds * CERTAIN if route.alone else route.seconds + route.python
 
 
 def plan(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:

@@ -47,9 +47,10 @@ class Seen:
         # In one piece of memory: of two like pieces, glibc gives what is freed back to the system, call by call, whose
         # new pages take longer than one row of attention.
         taken = k.new_empty(2, *k.shape[:2], self.count, k.shape[3])
-        for mine, x in zip(taken, (k, v), strict=True):
-            self.keys.take_into(mine, x)
-        return taken[0], taken[1]
+        key, value = taken.unbind()
+        self.keys.take_into(key, k)
+        self.keys.take_into(value, v)
+        return key, value
 
     def add(self, target: Tensor, gradient: Tensor) -> None:
         """Add [B, H, count, D] to those keys of [B, H, n, D]."""
@@ -82,7 +83,7 @@ def rows_forward(
 
 def _attend(mask: Tensor | None, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
     """Fill out and lse of rows that attend to all of these keys, or to those of ``mask`` [rows, keys]."""
-    query, key, value, bias = _batch(mask, q, k, v)
+    query, key, value, bias = batched(mask, q, k, v)
     result, result_lse = flash.forward(query, key, value, bias, causal=False, call=call)
     out.copy_(result.reshape(out.shape))
     result_lse = result_lse.reshape(lse.shape)
@@ -112,7 +113,7 @@ def _add_gradients(mask: Tensor | None, call: Call, queries: guard.Queries, keys
     """As ``_attend``, backward."""
     grad, q, out, lse, dq = queries
     k, v, dk, dv = keys
-    query, key, value, bias = _batch(mask, q, k, v)
+    query, key, value, bias = batched(mask, q, k, v)
     grad, out, lse = (_grouped(x, query.shape[1:-2]) for x in (grad, out, lse))
     parts = flash.backward(grad, query, key, value, out, lse, bias, causal=False, call=call)
     dq.add_(parts[0].reshape(dq.shape))
@@ -120,7 +121,7 @@ def _add_gradients(mask: Tensor | None, call: Call, queries: guard.Queries, keys
         target.add_(part.sum(dim=2) if part.dim() > target.dim() else part)
 
 
-def _batch(mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+def batched(mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """q [B, Hkv, G, rows, D]; k and v [B, Hkv, G, keys, D], expanded; the additive mask, expanded.
 
     Without a mask the query heads of a group are rows of one head, whose keys are then read once. Where G is 1 there is
@@ -144,8 +145,12 @@ def _grouped(x: Tensor, groups: tuple[int, ...]) -> Tensor:
 
 
 def _seen(program: Program, part: Sequence) -> Seen:
-    find = _seen_by_one if part.rows == 1 else _seen_by_many
-    return find(Pinned(program), part.first_position, part.rows, part.length)
+    return seen_by(program, part.first_position, part.rows, part.length)
+
+
+def seen_by(program: Program, first: int, rows: int, n: int) -> Seen:
+    """As ``find_seen``, looked up."""
+    return (_seen_by_one if rows == 1 else _seen_by_many)(Pinned(program), first, rows, n)
 
 
 def find_seen(program: Program, first: int, rows: int, n: int) -> Seen:

@@ -1,4 +1,4 @@
-"""A call that one kernel call computes: dense attention itself, or one block of all queries with a mask.
+"""A call that one kernel call computes: dense attention itself, one block of all queries with a mask, or one query.
 
 The kernel's results are the call's, without a copy, a merge or a sum. Numbers that are not finite show in them, and are
 then left to ``guard``: None is returned, as where results must be copied.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ....compiler.passes.program import NATURAL
+from ....compiler.passes.program import NATURAL, Program
 from .. import guard
 from ..engine import Call
-from . import flash
+from . import flash, rows
 from .diagonals import Diagonals
 from .stages import Batch, Stages
 from .views import Side
@@ -52,6 +52,20 @@ def backward(
     if found is None or (call.check_finite and not guard.finite(*found)):
         return None
     return found
+
+
+def row(program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor] | None:
+    """(out, lse) of one query of each sequence, all of one length, as of a token that a model decodes: there Python
+    takes as long as the kernel. None also where keys are so few that what is not finite might not show."""
+    plain = call.spans is None and call.documents is None and call.softcap is None and call.scale > 0
+    if not plain or program.cross or q.shape[2] != 1 or not q.numel():
+        return None
+    seen = rows.seen_by(program, call.query_offset, 1, k.shape[2])
+    if seen.count < (flash.LANES if call.check_finite else 1):
+        return None
+    query, key, value, _ = rows.batched(None, q, *seen.take(k, v))
+    out, lse = flash.forward_plain(query, key, value, call.scale)
+    return out.reshape(q.shape), lse.reshape(q.shape[:-1])
 
 
 def _added(batch: Batch) -> Tensor | None:

@@ -25,7 +25,7 @@ from .blocks import Block
 from .diagonals import Diagonals
 from .flash import rows_contiguous
 from .masks import Mask
-from .views import BlockViews, Place
+from .views import BlockViews, Place, Room
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,11 +92,12 @@ def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[
     groups = q.shape[1] // k.shape[1]
     q, k, v = (rows_contiguous(x) for x in (q, k, v))
     column = lse.unsqueeze(-1)
+    rooms = Room(), Room()
     for stage in stages:
         if isinstance(stage, Diagonals):
             _add(stage, q, k, v, into, call)
             continue
-        qs, ks, vs = stage.query.take(q), stage.key.take(k), stage.key.take(v)
+        qs, ks, vs = stage.query.take(q), stage.key.take(k, rooms[0]), stage.key.take(v, rooms[1])
         total, total_lse = stage.query.take(out), stage.query.take(column)
         for batch in stage.batches:
             views = BlockViews(stage.query, stage.key, batch.block, groups)

@@ -16,7 +16,6 @@ import torch
 
 from ....compiler.passes.program import NATURAL, Order
 from .blocks import Block
-from .combs import few_combs
 from .cuts import Columns, Reached, cuts, mask_of
 from .machine import Effort
 from .masks import Mask, Tiles, equal
@@ -90,11 +89,7 @@ def _triangle(pairs: Mask) -> int:
 
 
 def _effort(found: Sequence[Strip], price: Price) -> Effort:
-    gathered = (
-        price.gathered(0, len(strip.index), in_runs=few_combs(strip.index) is not None)
-        for strip in found
-        if strip.index is not None
-    )
+    gathered = (price.taken_again(len(strip.index)) for strip in found if strip.index is not None)
     return Effort.total([*(price.block(strip.block, fresh=strip.fresh) for strip in found), *gathered])
 
 
@@ -106,7 +101,7 @@ def _cheapest(pairs: Mask, orders: Iterable[Order], price: Price) -> tuple[Order
         longest = max(reached.rows for reached in smallest)
         for size in (*(size for size in SIZES if size < longest), -(-longest // SIZES[0]) * SIZES[0]):
             each = (strip for reached in smallest for strip in reached.together(size).strips())
-            seconds = price.seconds(Effort.total(cuts(*strip[1:], price)[1] for strip in each))
+            seconds = price.seconds(Effort.total(cuts(*strip[1:], pairs.shape[1], price)[1] for strip in each))
             if seconds < least:
                 best, least = (order, size), seconds
     return best
@@ -122,10 +117,11 @@ def _cut(pairs: Mask, order: Order, size: int, price: Price, start: int = 0) -> 
     for cls, every_row in enumerate(_classes(pairs, order)):
         rows = every_row[start:]
         for first, count, some, every in Reached.of(rows, size).strips():
-            for cut in cuts(count, some, every, price)[0]:
-                tiles = Tiles(start + first, count, 0, 0 if cut.gathered else cut.run.start, cut.keys, 0, 1)
+            for cut in cuts(count, some, every, pairs.shape[1], price)[0]:
+                key = cut.run.start if cut.columns is None else 0
+                tiles = Tiles(start + first, count, 0, key, cut.keys, 0, 1)
                 mask = mask_of(rows[first : first + count], cut, every)
-                yield Strip(cls, tiles, cut.columns if cut.gathered else None, mask, fresh=cut.fresh)
+                yield Strip(cls, tiles, cut.columns, mask, fresh=cut.fresh)
 
 
 def _joined(found: Iterable[Strip]) -> Iterator[Strip]:

@@ -6,6 +6,7 @@ gathered once and is then evenly spaced too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,22 @@ from torch import Tensor
 from ....compiler.passes.program import Order
 from .blocks import Block
 from .combs import Comb, few_combs
+from .token_table import TokenTable
+
+
+class Room:
+    """Memory that is written again and again, by one stage after another: new memory is new pages of the system, which
+    take longer than what is copied into them."""
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0)
+
+    def of(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Contiguous, with any numbers; what was given before is no longer to be read."""
+        size = math.prod(shape)
+        if self._memory.dtype != dtype or len(self._memory) < size:
+            self._memory = torch.empty(size, dtype=dtype)
+        return self._memory[:size].view(shape)
 
 
 @dataclass(frozen=True)
@@ -26,7 +43,7 @@ class Side:
     order: Order
     n: int
 
-    def take(self, x: Tensor) -> Tensor:
+    def take(self, x: Tensor, room: Room | None = None) -> Tensor:
         """The tensor [B, H, N, ...] that ranks are evenly spaced in: x itself, or its packed tokens, copied."""
         if self.order.count == 1:
             return x
@@ -79,16 +96,20 @@ class Gathered:
 
     index: Tensor  # int64, ascending
 
-    def take(self, x: Tensor) -> Tensor:
-        """[B, H, len(index), ...] of a tensor [B, H, N, ...], copied."""
-        taken = x.new_empty(*x.shape[:2], len(self.index), *x.shape[3:])
+    def take(self, x: Tensor, room: Room | None = None) -> Tensor:
+        """[B, H, len(index), ...] of a tensor [B, H, N, ...], copied; into ``room``, where it is given."""
+        shape = *x.shape[:2], len(self.index), *x.shape[3:]
+        taken = x.new_empty(shape) if room is None else room.of(shape, x.dtype)
         self.take_into(taken, x)
         return taken
 
     def take_into(self, taken: Tensor, x: Tensor) -> None:
-        """Fill what ``take`` returns."""
-        if self.combs is None:
-            torch.index_select(x, 2, self.index, out=taken)
+        """Fill what ``take`` returns, which is contiguous."""
+        if self.slices is not None:
+            torch.cat([x[:, :, each] for each in self.slices], dim=2, out=taken)
+        elif self.combs is None:
+            table = TokenTable.of(x)
+            torch.index_select(table.rows, 0, table.of_heads(self.index), out=taken.view(-1, *x.shape[3:]))
         else:
             for own, gathered in self._pieces(x, taken):
                 gathered.copy_(own)
@@ -104,7 +125,8 @@ class Gathered:
     def add(self, x: Tensor, taken: Tensor) -> None:
         """Add [B, H, len(index), ...] to these tokens."""
         if self.combs is None:
-            x.index_add_(2, self.index, taken.to(x.dtype))
+            table, part = TokenTable.of(x), taken.to(x.dtype).reshape(-1, *x.shape[3:])
+            table.rows.index_add_(0, table.of_heads(self.index), part)
         else:
             for own, gathered in self._pieces(x, taken):
                 own.add_(gathered)
@@ -113,6 +135,12 @@ class Gathered:
     def combs(self) -> tuple[Comb, ...] | None:
         """The tokens as combs, where these are few."""
         return few_combs(self.index.numpy())
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...] | None:
+        """The combs as slices, where they are such."""
+        found = [comb.evenly for comb in self.combs or ()]
+        return tuple(each for each in found if each is not None) if found and None not in found else None
 
     def spacing(self) -> tuple[int, int, int]:
         return (0, 0, 1)
@@ -176,9 +204,12 @@ class BlockViews:
         self, x: Tensor, place: Place, groups: int, cls: int, first: int, size: int, step: int, tiles: int | None = None
     ) -> Tensor:
         """x [B, H, N, D] as [B, H / groups, (groups), (classes), (tiles), size, D]."""
-        batch, head, token, feature = x.stride()
         start, class_step, rank_step = place.spacing()
-        rank, count = token * rank_step, self.block.tiles.count if tiles is None else tiles
+        count = self.block.tiles.count if tiles is None else tiles
+        if groups == self.block.classes == count == rank_step == 1:  # most often so, and in little Python
+            return x.narrow(2, start + cls * class_step + first, size)
+        batch, head, token, feature = x.stride()
+        rank = token * rank_step
         shape, strides = [x.shape[0], x.shape[1] // groups], [batch, head * groups]
         for many, stride in ((groups, head), (self.block.classes, token * class_step), (count, rank * step)):
             if many > 1:
