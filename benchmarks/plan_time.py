@@ -146,12 +146,13 @@ def warm(source: str, name: str, runs: int) -> tuple[list[float], list[float]]:
     and planning left in this process, 40 to 100 ms in whichever run it falls."""
     found: list[tuple[float, float]] = []
     sys.dont_write_bytecode = False  # as Python is; where a machine says otherwise, each import would compile anew
+    gc.collect()
+    gc.freeze()
     with TemporaryDirectory() as folder:
         os.environ["PATTERNC_CACHE_DIR"] = folder
         for _ in range(1 + max(runs, WARM_RUNS)):
             for module in [known for known in sys.modules if known.startswith("patternc_generated.")]:
                 del sys.modules[module]
-            gc.collect()
             begin = time.perf_counter()
             program = program_of(source, name)
             read = time.perf_counter()
