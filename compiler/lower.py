@@ -38,9 +38,7 @@ class Lowered:
         return self.sizes[0].arrangements
 
 
-def lower(
-    expression: Expression, direction: Direction, name: str, tile: Tile | None = None, table: int = 0
-) -> Lowered:
+def lower(expression: Expression, direction: Direction, name: str, tile: Tile | None = None, table: int = 0) -> Lowered:
     """Compile a relation, in tiles of the cheapest size or of a stated one. ``table``: the tokens of a block of a
     seeded table beside it, or 0; kernels that can take its lists do. Raises PatternError for a relation that cannot be
     compiled: P401 where the set computations run out of their budget or find no ranges, P403 for what is decided at run

@@ -1,7 +1,7 @@
 """stored: confirmed programs on disk, so that a pattern is lowered and proved once per machine, not per process.
 
-An entry is the program that ``confirm`` proved, as ``passes/written.py`` has it, under a line that says of what, and its
-digest. Nothing in it is executed to get the program back. An entry that was cut short, edited or does not read is
+An entry is the program that ``confirm`` proved, as ``passes/written.py`` has it, under a line that says of what, and
+its digest. Nothing in it is executed to get the program back. An entry that was cut short, edited or does not read is
 ignored with a warning and written anew. The name of an entry holds a digest of the compiler itself, so that another
 version of it never meets it.
 """

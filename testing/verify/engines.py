@@ -140,9 +140,9 @@ def tiled(program: Compiled, tile: Tile) -> Compiled:
     """The same pattern in other tiles."""
     lowered = program.program
     if isinstance(lowered, LearnedProgram):  # what its tables draw is in no tiles
-        if lowered.parts.positional is None:
-            return program
         parts = lowered.parts
+        if parts.positional is None:
+            return program
         own = lower(parts.positional, parts.direction, program.name, tile, parts.table).program
         return replace(program, program=replace(lowered, positional=own))
     meaning = program.meaning
