@@ -59,7 +59,7 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
 
     Raises Refused where rows have windows so wide that fans do not take them apart.
     """
-    if (placement.pairs & placement.existing).empty:
+    if placement.present.empty:
         return ()
     length = max(LENGTH, *(PERIODS * m for m in (0, *placement.pairs.moduli) if m <= LENGTH))
     count = partial(count_range, placement=placement, tile=tile, n=length, still=still)
@@ -78,7 +78,7 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
 
 def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     """Key ranges as ``coarse_ranges`` has them, at a glance: with one modulus marked, written the first way."""
-    if (placement.pairs & placement.existing).empty:
+    if placement.present.empty:
         return ()
     count = partial(count_range, placement=placement, tile=tile, n=LENGTH, still="I")
     along = _along(placement, tile, "I", count)
@@ -127,8 +127,7 @@ def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: st
 def _fewest(ways: Iterable[Range], view: Outline, count: Callable[[Range], int]) -> Range:
     """The first of those that are counted to about the fewest tiles."""
     best: tuple[int, Range] | None = None
-    for way in ways:
-        written = _unmarked(way, view)
+    for written in dict.fromkeys(_unmarked(way, view) for way in ways):
         tiles = count(written)
         if best is None or tiles < WORTH * best[0]:
             best = tiles, written
@@ -178,9 +177,17 @@ def _fan(tiles: IntegerSet, view: Outline, row: int, size: int, swept: str) -> I
     apart = not _overlapping(tiles)
     if _overlapping(tiles, steps=2):
         raise Refused("a tile is in three steps of a fan")
-    for lo, hi in _step_ends(tiles, view, row // size, swept):
-        for first, last in _steps(tiles, view):
+    known: list[Ends] = []
+    for place, (lo, hi) in enumerate(_step_ends(tiles, view, row // size, swept)):
+        for first, last in known if place else _kept(_steps(tiles, view), known):
             yield Range(lo if apart else _after(lo, hi, first), hi, masked=True, fan=Fan(first, last, row))
+
+
+def _kept(found: Iterator[Ends], known: list[Ends]) -> Iterator[Ends]:
+    """The same, which are then known."""
+    for ends in found:
+        known.append(ends)
+        yield ends
 
 
 def _steps(tiles: IntegerSet, view: Outline) -> Iterator[Ends]:
