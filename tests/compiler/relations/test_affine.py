@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from patternc.compiler.relations.affine import invariant, restrict, staircase
 from patternc.compiler.relations.decided import decided
+from patternc.compiler.relations.distance import at_distance
 from patternc.compiler.relations.integer import (
     FALSE,
     TRUE,
@@ -73,6 +74,24 @@ def test_restrict_agrees_inside_the_box(predicate: Predicate, a: int, wide: int,
     local = restrict(predicate, {"a": (a, a + wide), "b": (b, b + high)})
     for x, y in itertools.product(range(a, a + wide + 1), range(b, b + high + 1)):
         assert bool(evaluate(local, {"a": x, "b": y})) == bool(evaluate(predicate, {"a": x, "b": y}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_predicates, st.integers(-9, 9))
+def test_a_distance_agrees_with_its_pairs(predicate: Predicate, distance: int) -> None:
+    along = at_distance(predicate)
+    for a in range(-9, 9):
+        here = bool(evaluate(along, {"a": a, "x": distance}))
+        assert here == bool(evaluate(predicate, {"a": a, "b": a + distance}))
+
+
+def test_what_both_sides_share_is_seen_at_a_distance() -> None:
+    """Of a window bounds of a and b tell nothing in a long box; of the distance they decide."""
+    window = Compare("<=", Var("b"), Binary("+", Var("a"), Const(3)))
+    box = {"a": (0, 1 << 20), "b": (0, 1 << 20), "x": (3, 3)}
+    assert decided(window, box) == 0
+    assert decided(at_distance(window), box) == 1
+    assert decided(at_distance(window), {**box, "x": (4, 4)}) == -1
 
 
 @settings(max_examples=300, deadline=None)
