@@ -166,9 +166,11 @@ class _Inside:
     def _restrict(self, predicate: Predicate) -> Predicate:
         match predicate:
             case Compare(operator, left, right):
-                left, right = self.choose(left), self.choose(right)
-                (low, high), (other_low, other_high) = self.range(left), self.range(right)
-                return _decided(operator, low - other_high, high - other_low) or Compare(operator, left, right)
+                one, two = self.choose(left), self.choose(right)
+                (low, high), (other_low, other_high) = self.range(one), self.range(two)
+                if (found := _decided(operator, low - other_high, high - other_low)) is not None:
+                    return found
+                return predicate if one is left and two is right else Compare(operator, one, two)
             case All(parts):
                 kept = [part for part in (self.restrict(part) for part in parts) if part != TRUE]
                 return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))

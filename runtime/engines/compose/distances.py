@@ -18,9 +18,9 @@ from ....compiler.passes.count import bounds
 from ....compiler.passes.program import Program, Sweep
 from ....compiler.relations.affine import invariant, periods, restrict
 from ....compiler.relations.decided import decided
-from ....compiler.relations.distance import at_distance
 from ....compiler.relations.equal_parts import sharing
 from ....compiler.relations.integer import TRUE, Predicate, evaluate, length_values
+from ....compiler.relations.sums import at_distance
 from .masks import Mask
 
 LOOKED_AT = 1024
