@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from .decided import compared
-from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply, variables
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each variable."""
@@ -68,18 +68,27 @@ def _combined(operator: str, left: int | None, right: int | None) -> int | None:
 def periods(node: Expr | Predicate) -> frozenset[int]:
     """After how many ranks what is divided by may begin anew: ``a // 10 % 6`` comes again after 60, ``a // 10`` is one
     more after 10."""
+    return _periods(node)[1]
+
+
+def _periods(node: Expr | Predicate) -> tuple[bool, frozenset[int]]:
+    """(whether it speaks of a rank, its periods)."""
     match node:
-        case Binary("//" | "%", left, Const(by)) if {"a", "b"} & variables(left):
-            within = periods(left)
-            return within | {by * ranks for ranks in within} | {by}
+        case Var(name):
+            return name in ("a", "b"), frozenset()
+        case Const():
+            return False, frozenset()
+        case Binary("//" | "%", left, Const(by)):
+            of_rank, within = _periods(left)
+            return of_rank, within | {by * ranks for ranks in within} | {by} if of_rank else within
         case Binary(_, left, right) | Compare(_, left, right):
-            return periods(left) | periods(right)
+            parts: tuple[Expr | Predicate, ...] = (left, right)
         case Select(condition, then, otherwise):
-            return periods(condition) | periods(then) | periods(otherwise)
-        case All(parts) | AnyOf(parts):
-            return frozenset().union(*map(periods, parts))
-        case _:
-            return frozenset()
+            parts = (condition, then, otherwise)
+        case All(every) | AnyOf(every):
+            parts = every
+    found = [_periods(part) for part in parts]
+    return any(of_rank for of_rank, _ in found), frozenset().union(*(periods for _, periods in found))
 
 
 def staircase(predicate: Predicate, known: Mapping[str, int]) -> int | None:
