@@ -19,11 +19,11 @@ occupy, the differences between query and key residues.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from ...patterns_dsl.syntax import Direction
 from ..relations.context import BudgetExceeded, budget, quote
@@ -38,6 +38,10 @@ from .program import NATURAL, Order, Tile
 from .split import Part
 
 T = TypeVar("T")
+Q = TypeVarTuple("Q")
+
+_KEPT = 1024
+"""Answers and placements that are kept: of each tile that is tried, the same are asked for."""
 
 LONGEST_PERIOD = 1 << 16
 """No sequence is long enough for an order of a longer one to pay."""
@@ -63,17 +67,17 @@ def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     """The placements of a part in each choice of orders, those in natural order first."""
     yield from in_orders_of_all(part, tile)
     formula = pairs_of(part)
-    sides = _within_reach(lambda: _sides(formula))
+    sides = _within_reach(_sides, formula)
     if not sides:
         return
     keys, queries, moduli = sides
     yield from _of_few(part, formula, keys, queries, tile)
     for modulus in moduli:
-        if shifts := _within_reach(partial(_residues, formula, modulus)):
+        if shifts := _within_reach(_residues, formula, modulus):
             order = Order(modulus, 1, 0, modulus)
             yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
-        key_orders = _within_reach(partial(_packed, keys, "j", modulus)) or ()
-        query_orders = _within_reach(partial(_packed, queries, "i", modulus)) or ()
+        key_orders = _within_reach(_packed, keys, "j", modulus) or ()
+        query_orders = _within_reach(_packed, queries, "i", modulus) or ()
         for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
             if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
                 yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
@@ -94,14 +98,13 @@ def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     formula = pairs_of(part)
     natural = place(part, formula, NATURAL, NATURAL, 0)
     yield (natural,)
-    if _within_reach(lambda: few_differences(natural)):
+    if _within_reach(few_differences, natural):
         yield (replace(natural, diagonal=True),)
-    existing = natural.pairs & natural.existing
     rows = [modulus for modulus in formula.moduli if tile.key < modulus <= LONGEST_PERIOD]
     for row in rows:
         yield (replace(natural, row=row),)
         for outer in (other for other in rows if other > row and other % row == 0):
-            steps = _within_reach(partial(_row_differences, existing, outer), 10 * _SEARCH) or ()
+            steps = _within_reach(_row_differences, natural.present, outer, operations=10 * _SEARCH) or ()
             if len(steps) > 1:
                 term = f"floor(v_b / {outer}) - floor(v_a / {outer})"
                 parts = (natural.pairs & IntegerSet.parse(SPACE, f"{term} = {step}") for step in steps)
@@ -114,7 +117,7 @@ def _of_few(
     """The placements of a part with few keys in columns, and of one with few queries in rows: the others lie in natural
     order."""
     for tokens, by_key in ((keys, True), (queries, False)):
-        few = _within_reach(partial(_few, tokens)) or ()
+        few = _within_reach(_few, tokens) or ()
         orders = [(NATURAL, alone(*run)) if by_key else (alone(*run), NATURAL) for run in few]
         for width in (NARROW, 1):
             own = Tile(tile.query, min(tile.key, width)) if by_key else Tile(min(tile.query, width), tile.key)
@@ -130,6 +133,7 @@ def _few(tokens: IntegerSet) -> tuple[tuple[int, int], ...]:
     return found if all(last - first <= NARROW for first, last in found) else ()
 
 
+@lru_cache(maxsize=_KEPT)
 def pairs_of(part: Part) -> IntegerSet:
     """The pairs of a part, at all lengths."""
     return part.relation.formula() & IntegerSet.parse(("i", "j"), "v_i >= 0 and v_j >= 0")
@@ -142,11 +146,17 @@ def _sides(formula: IntegerSet) -> tuple[IntegerSet, IntegerSet, list[int]]:
     return keys, queries, sorted(modulus for modulus in moduli if modulus <= LONGEST_PERIOD)
 
 
-def _within_reach(question: Callable[[], T], operations: int = _SEARCH) -> T | None:
+def _within_reach(question: Callable[[*Q], T], *about: *Q, operations: int = _SEARCH) -> T | None:
     """The answer; None where it takes too long."""
+    found: T | None = _answered(question, about, operations)
+    return found
+
+
+@lru_cache(maxsize=_KEPT)
+def _answered(question: Callable[..., Any], about: tuple[Hashable, ...], operations: int) -> Any:
     try:
         with budget(operations):
-            return question()
+            return question(*about)
     except BudgetExceeded:
         return None
 
@@ -157,6 +167,7 @@ def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order
     return tuple(placement for placement in placements if not placement.pairs.empty)
 
 
+@lru_cache(maxsize=_KEPT)
 def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int) -> Placement:
     """The pairs of the part whose query and key have ranks in these orders, in the coordinates of the orders."""
     pairs = formula.image(

@@ -59,7 +59,7 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
 
     Raises Refused where rows have windows so wide that fans do not take them apart.
     """
-    if (placement.pairs & placement.existing).empty:
+    if placement.present.empty:
         return ()
     length = _length(placement)
     count = partial(count_range, placement=placement, tile=tile, n=length, still=still)
@@ -83,7 +83,7 @@ def _length(placement: Placement) -> int:
 
 def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     """Key ranges as ``coarse_ranges`` has them, at a glance: with one modulus marked, written the first way."""
-    if (placement.pairs & placement.existing).empty:
+    if placement.present.empty:
         return ()
     count = partial(count_range, placement=placement, tile=tile, n=LENGTH, still="I")
     along = _along(placement, tile, "I", count)
@@ -131,8 +131,7 @@ def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: st
 def _fewest(ways: Iterable[Range], view: Outline, count: Callable[[Range], int]) -> Range:
     """The first of those that are counted to about the fewest tiles."""
     best: tuple[int, Range] | None = None
-    for way in ways:
-        written = _unmarked(way, view)
+    for written in dict.fromkeys(_unmarked(way, view) for way in ways):
         tiles = count(written)
         if best is None or tiles < WORTH * best[0]:
             best = tiles, written
@@ -184,14 +183,22 @@ def _fan(tiles: IntegerSet, view: Outline, placement: Placement, tile: Tile, sti
     if _overlapping(tiles, steps=2):
         raise Refused("a tile is in three steps of a fan")
     count = partial(count_range, placement=placement, tile=tile, n=_length(placement), still=still, distinct=True)
-    for lo, hi in _step_ends(tiles, view, row // size, swept):
-        for first, last in _steps(tiles, view):
+    known: list[Ends] = []
+    for place, (lo, hi) in enumerate(_step_ends(tiles, view, row // size, swept)):
+        for first, last in known if place else _kept(_steps(tiles, view), known):
             every = Range(lo, hi, masked=True, fan=Fan(first, last, row))
             if apart:
                 yield every
                 continue
             wanted = count(_unmarked(every, view))
             yield from (way for way in _once(every) if count(_unmarked(way, view)) == wanted)
+
+
+def _kept(found: Iterator[Ends], known: list[Ends]) -> Iterator[Ends]:
+    """The same, which are then known."""
+    for ends in found:
+        known.append(ends)
+        yield ends
 
 
 def _steps(tiles: IntegerSet, view: Outline) -> Iterator[Ends]:

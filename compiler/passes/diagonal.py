@@ -35,7 +35,7 @@ _OPERATIONS = 64_000
 def few_differences(placement: Placement) -> tuple[tuple[int, int], ...]:
     """The runs [first, last) of the differences b - a that occur at some length; none where they are not few, or there
     is no pair."""
-    numbers = (placement.pairs & placement.existing).image(("d",), "v_d = v_b - v_a").for_some(*LENGTHS)
+    numbers = placement.present.image(("d",), "v_d = v_b - v_a").for_some(*LENGTHS)
     found = (runs(numbers, MOST_RUNS) or ()) if finite(numbers) else ()
     return found if sum(last - first for first, last in found) <= MOST_DIFFERENCES else ()
 
@@ -43,7 +43,7 @@ def few_differences(placement: Placement) -> tuple[tuple[int, int], ...]:
 def diagonal_ranges(placement: Placement, tile: Tile, still: str) -> tuple[Range, ...]:
     """The diagonals of each tile that stands still: one range, a step for each run. Raises Refused where keys and
     queries have many differences."""
-    if (placement.pairs & placement.existing).empty:
+    if placement.present.empty:
         return ()
     found = few_differences(placement)
     if not found:

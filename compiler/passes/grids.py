@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from ..relations.context import BudgetExceeded, budget, quote
@@ -48,16 +49,16 @@ _OPERATIONS = 20_000
 
 def in_boxes(natural: Placement, tile: Tile, place: Place) -> Iterator[tuple[Placement, ...]]:
     """The placements of a part in boxes of the grids that it speaks of, given that in natural order."""
-    existing = natural.pairs & natural.existing
     moduli = [modulus for modulus in natural.pairs.moduli if modulus <= LONGEST_ROW]
     for width in moduli:
-        if width > tile.key and _is_window(existing, width):
+        if width > tile.key and _is_window(natural.present, width):
             yield from _boxed((width,), natural, tile, place)
         for plane in (other for other in moduli if other > max(width, tile.key) and other % width == 0):
-            if _is_window(existing, width, plane):
+            if _is_window(natural.present, width, plane):
                 yield from _boxed((width, plane), natural, tile, place)
 
 
+@lru_cache(maxsize=256)  # asked for each tile that is tried
 def _is_window(pairs: IntegerSet, width: int, plane: int = 0) -> bool:
     """Whether keys are within a few rows (and planes) of the query, not all in one, and within a part of a row."""
     steps = {"z": plane, "y": width} if plane else {"y": width}

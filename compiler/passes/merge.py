@@ -16,12 +16,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Literal, TypeAlias
+from functools import lru_cache, reduce
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..relations.presburger import IntegerSet
+from ..relations.relation import Relation
 from .arrange import TERM_TILES, Arrangement, Search, cost_of, overhead
 from .candidates import in_orders_of_all
 from .coarse import Refused
@@ -32,6 +34,7 @@ from .split import Part
 from .tile import key_ranges, query_ranges
 
 Tiles: TypeAlias = NDArray[np.int64]
+United = TypeVar("United", IntegerSet, Relation)
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,18 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
     placements = [placement for part in parts for placement in part.placements]
     price = _price(placements, tile, length)
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
-    relation = reduce(operator.or_, (part.part.relation for part in parts))
-    together = Part(relation, label, parts[0].part.line)
+    together = Part(_united(tuple(part.part.relation for part in parts)), label, parts[0].part.line)
     try:
         search = Search(together, in_orders_of_all(together, tile), tile)
         whole = search.cheapest(frozenset())
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
         return tuple(parts)
     return (whole,) if _price(whole.placements, tile, length) <= price else tuple(parts)
+
+
+@lru_cache(maxsize=64)  # as are kept of candidates: of each tile that is tried, mostly the same
+def _united(parts: tuple[United, ...]) -> United:
+    return reduce(operator.or_, parts)
 
 
 def _price(placements: Sequence[Placement], tile: Tile, length: int) -> float:
@@ -161,9 +168,10 @@ def _diagonals(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement
 def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:
     a, b = left.placements[0], right.placements[0]
     labels = dict.fromkeys((*a.label.split(" | "), *b.label.split(" | ")))
-    tokens = None if a.tokens is None or b.tokens is None else a.tokens | b.tokens
-    placement = replace(a, pairs=a.pairs | b.pairs, tokens=tokens, label=" | ".join(labels))
-    part = replace(left.part, relation=left.part.relation | right.part.relation, label=placement.label)
+    tokens = None if a.tokens is None or b.tokens is None else _united((a.tokens, b.tokens))
+    placement = replace(a, pairs=_united((a.pairs, b.pairs)), tokens=tokens, label=" | ".join(labels))
+    relation = _united((left.part.relation, right.part.relation))
+    part = replace(left.part, relation=relation, label=placement.label)
     length = max(left.length, right.length)
     tiles, price = cost_of([placement], tile, length)
     return Arrangement(part, (placement,), length, tiles, price, ())

@@ -48,7 +48,7 @@ def outline(placement: Placement, tile: Tile, still: str, swept: str, most_marks
     marks = {name: value for m in moduli for name, value in _marks(m, size, still)}
     dims = ("c", still, *marks, *(("d",) if placement.row else ()), swept)
     pieces = []
-    for piece in seen_from(still, placement.pairs & placement.existing, placement).disjuncts():
+    for piece in seen_from(still, placement.present, placement).disjuncts():
         # What a constraint loses differs with what is marked.
         views = [_seen(piece, placement.row, tile, dims, chosen) for chosen in {(*moduli,), (*own_row,)}]
         pieces.append(reduce(and_, views))

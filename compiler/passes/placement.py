@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from ..relations.context import quote
@@ -65,7 +65,7 @@ class Placement:
     @cached_property
     def domain(self) -> IntegerSet:
         """The ranks and classes that exist, whatever the length."""
-        return IntegerSet.parse(SPACE, f"0 <= v_c < {self.query.classes} and v_a >= 0 and v_b >= 0")
+        return _domain(self.query.classes)
 
     @cached_property
     def existing(self) -> IntegerSet:
@@ -80,9 +80,23 @@ class Placement:
         return class_of_keys(self.key, self.shift)
 
     @cached_property
+    def present(self) -> IntegerSet:
+        """The pairs whose ranks exist at each length."""
+        return self.pairs & self.existing
+
+    @property
     def keep(self) -> Predicate:
         """Membership in the term, exact for existing ranks."""
-        return self.pairs.predicate(self.domain)
+        return _kept(self.pairs, self.query.classes)
+
+
+def _domain(classes: int) -> IntegerSet:
+    return IntegerSet.parse(SPACE, f"0 <= v_c < {classes} and v_a >= 0 and v_b >= 0")
+
+
+@lru_cache(maxsize=1024)  # by rows, and in tiles of each size, placements hold the same pairs
+def _kept(pairs: IntegerSet, classes: int) -> Predicate:
+    return pairs.predicate(_domain(classes))
 
 
 def class_of_keys(key: Order, shift: int) -> str:

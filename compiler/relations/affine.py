@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from .decided import compared
-from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply, variables
+from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each variable."""
@@ -68,18 +68,27 @@ def _combined(operator: str, left: int | None, right: int | None) -> int | None:
 def periods(node: Expr | Predicate, names: frozenset[str] = frozenset({"a", "b"})) -> frozenset[int]:
     """After how many ranks what is divided by may begin anew: ``a // 10 % 6`` comes again after 60, ``a // 10`` is one
     more after 10. Of ranks, or of what else ``names`` are."""
+    return _periods(node, names)[1]
+
+
+def _periods(node: Expr | Predicate, names: frozenset[str]) -> tuple[bool, frozenset[int]]:
+    """(whether it speaks of one of the names, its periods)."""
     match node:
-        case Binary("//" | "%", left, Const(by)) if names & variables(left):
-            within = periods(left, names)
-            return within | {by * ranks for ranks in within} | {by}
+        case Var(name):
+            return name in names, frozenset()
+        case Const():
+            return False, frozenset()
+        case Binary("//" | "%", left, Const(by)):
+            of_name, within = _periods(left, names)
+            return of_name, within | {by * ranks for ranks in within} | {by} if of_name else within
         case Binary(_, left, right) | Compare(_, left, right):
-            return periods(left, names) | periods(right, names)
+            parts: tuple[Expr | Predicate, ...] = (left, right)
         case Select(condition, then, otherwise):
-            return periods(condition, names) | periods(then, names) | periods(otherwise, names)
-        case All(parts) | AnyOf(parts):
-            return frozenset().union(*(periods(part, names) for part in parts))
-        case _:
-            return frozenset()
+            parts = (condition, then, otherwise)
+        case All(every) | AnyOf(every):
+            parts = every
+    found = [_periods(part, names) for part in parts]
+    return any(of_name for of_name, _ in found), frozenset().union(*(periods for _, periods in found))
 
 
 def staircase(predicate: Predicate, known: Mapping[str, int]) -> int | None:
@@ -166,9 +175,11 @@ class _Inside:
     def _restrict(self, predicate: Predicate) -> Predicate:
         match predicate:
             case Compare(operator, left, right):
-                left, right = self.choose(left), self.choose(right)
-                (low, high), (other_low, other_high) = self.range(left), self.range(right)
-                return _decided(operator, low - other_high, high - other_low) or Compare(operator, left, right)
+                one, two = self.choose(left), self.choose(right)
+                (low, high), (other_low, other_high) = self.range(one), self.range(two)
+                if (found := _decided(operator, low - other_high, high - other_low)) is not None:
+                    return found
+                return predicate if one is left and two is right else Compare(operator, one, two)
             case All(parts):
                 kept = [part for part in (self.restrict(part) for part in parts) if part != TRUE]
                 return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))

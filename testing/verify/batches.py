@@ -85,7 +85,8 @@ def _add_diagonals(counts: Counts, stage: Diagonals) -> None:
         keys = rows + one.offset
         if rows[0] < 0 or rows[-1] >= stage.rows or keys[0] < 0 or keys[-1] >= counts.shape[1]:
             raise Violated(f"a diagonal of compose reads query {rows[-1]} or key {keys[-1]} of {counts.shape} tokens")
-        counts[rows, keys] += 1 if one.mask is None else one.mask.numpy()
+        mask = None if one.mask is None else one.mask.numpy()
+        counts[rows, keys] += 1 if mask is None else np.resize(mask, len(rows)) if one.period else mask
 
 
 def _add(counts: Counts, stage: Stage, block: Block) -> None:

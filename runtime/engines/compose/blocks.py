@@ -1,9 +1,9 @@
 """A term at one length, as a few batches of equally shaped dense blocks: what the compose engine runs.
 
-A *triangle* is the whole term when its mask is ``b <= a - s``. *Bands* are runs of query tiles, every p-th of them,
-whose key ranges have one width and advance evenly. A *stack* cuts a growing range into groups of tiles: the keys that
-all of a group sees in full are one unmasked block, what is left on either side is a band over the groups. The fastest
-is taken (ways.py); where there is none, tiles stand alone, or in as few runs as there are.
+A *triangle* is the whole term when its mask is ``b <= a - s``, or a large square on its diagonal. *Bands* are runs of
+query tiles, every p-th of them, whose key ranges have one width and advance evenly. A *stack* cuts a growing range into
+groups of tiles: the keys that all of a group sees in full are one unmasked block, what is left on either side is a band
+over the groups. The fastest is taken (ways.py); where there is none, tiles stand alone, or in as few runs as there are.
 """
 
 from __future__ import annotations
@@ -99,9 +99,20 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
         return
     for ways in reaches(program, term, sweep, group, n, nk):
         for tiles, local, growth in fastest_way(ways, keep, group, box, known, price):
+            if not growth and _is_triangle(tiles, local, known):
+                yield _block(group, tiles, triangle=True)
+                continue
             block = masked(tiles, local, known)
             if block is not None:
                 yield from _sliced(_block(group, *block, growth=growth), price)
+
+
+def _is_triangle(tiles: Tiles, local: Predicate, known: dict[str, int]) -> bool:
+    """Whether each tile of a run is a square of which the kernel leaves scores out by itself, and that needs no mask:
+    of smaller ones it computes all."""
+    even = tiles.count == 1 or tiles.row_step == tiles.key_step
+    square = tiles.rows == tiles.keys > KEYS_AT_ONCE
+    return even and square and staircase(local, known) == tiles.row - tiles.key
 
 
 def _kept(term: Term) -> Predicate:

@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....compiler.passes.count import bounds
 from ....compiler.passes.program import Program, Sweep
-from ....compiler.relations.integer import evaluate, length_values
 from .. import guard
 from ..engine import Call
-from .masks import Mask
+from .distances import LONGEST_MASK, Run, runs_of
 
 ELEMENTS = 1 << 18
 """Of the queries that are taken at a time: what is computed of them stays in a core's own cache."""
@@ -28,24 +26,41 @@ ELEMENTS = 1 << 18
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagonal:
     """Queries start..stop-1, each with the key at ``offset`` from it; of these, where there is one, those of ``mask``,
-    bool [stop - start]."""
+    bool [stop - start]. With a ``period`` the mask comes again after so many queries, and is held for one period, or
+    for several."""
 
     offset: int
     start: int
     stop: int
     mask: Tensor | None
+    period: int = 0
+
+    @classmethod
+    def of(cls, offset: int, run: Run) -> Diagonal:
+        mask = run.mask
+        if mask is not None and run.period:
+            mask = np.resize(mask, -(-LONGEST_MASK // run.period) * run.period)
+        return cls(offset, run.start, run.stop, None if mask is None else torch.from_numpy(mask), run.period)
 
     def cut(self, n: int, nk: int) -> Diagonal:
         """What of it lies among the first n queries and nk keys."""
         stop = max(self.start, min(self.stop, n, nk - self.offset))
-        return replace(self, stop=stop, mask=None if self.mask is None else self.mask[: stop - self.start])
+        mask = self.mask if self.mask is None or self.period else self.mask[: stop - self.start]
+        return replace(self, stop=stop, mask=mask)
 
     def within(self, first: int, last: int) -> tuple[slice, slice, Tensor | None]:
         """Of the queries first..last-1: which have a key, counted from ``first``; which keys; the mask of them."""
         start, stop = max(self.start, first), min(self.stop, last)
         stop = max(start, stop)
-        mask = None if self.mask is None else self.mask[start - self.start : stop - self.start]
+        mask = None if self.mask is None else self._mask(self.mask, start - self.start, stop - start)
         return slice(start - first, stop - first), slice(start + self.offset, stop + self.offset), mask
+
+    def _mask(self, mask: Tensor, first: int, count: int) -> Tensor:
+        if self.period:
+            first %= self.period
+            if first + count > len(mask):
+                mask = mask.repeat(-(-(first + count) // len(mask)))
+        return mask[first : first + count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +77,9 @@ class Diagonals:
         return Diagonals(tuple(one for one in cut if one.stop > one.start), n, self.fresh)
 
 
-def diagonals(program: Program, sweep: Sweep, n: int, nk: int) -> Iterator[tuple[int, Mask]]:
-    """(offset, the queries bool [n] that have a key there) of the diagonals that hold a pair."""
-    tile, queries = program.tile.query, np.arange(n, dtype=np.int64)
-    for span in sweep.ranges:
-        for lo, hi in bounds(span, -(-n // tile), 0, -(-nk // program.tile.key), n, "I", nk).values():
-            some = np.flatnonzero(hi > lo)
-            for offset in range(int(lo[some].min()), int(hi[some].max())) if len(some) else ():
-                visited = np.repeat((lo <= offset) & (offset < hi), tile)[:n]
-                kept = visited & (queries + offset >= 0) & (queries + offset < nk)
-                if span.masked:
-                    ranks = {"a": queries, "b": queries + offset, "c": 0, **length_values(n, nk)}
-                    kept = kept & evaluate(program.terms[sweep.term].keep, ranks, np)
-                if kept.any():
-                    yield offset, kept
-
-
 def find(program: Program, sweep: Sweep, n: int, nk: int, *, fresh: bool) -> Diagonals:
     """The diagonals of a sweep, for n queries and nk keys."""
-    found = []
-    for offset, kept in diagonals(program, sweep, n, nk):
-        at = np.flatnonzero(kept)
-        start, stop = int(at[0]), int(at[-1]) + 1
-        mask = None if kept[start:stop].all() else torch.from_numpy(kept[start:stop].copy())
-        found.append(Diagonal(offset, start, stop, mask))
-    return Diagonals(tuple(found), n, fresh)
+    return Diagonals(tuple(Diagonal.of(*each) for each in runs_of(program, sweep, n, nk)), n, fresh)
 
 
 def forward(stage: Diagonals, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call) -> None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....compiler.passes.pinned import Pinned
 from ....compiler.relations.affine import Box, invariant, periods, restrict
 from ....compiler.relations.decided import decided
 from ....compiler.relations.equal_parts import sharing
 from ....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
+from ....compiler.relations.sums import in_digits, in_quotients
 
 Mask = NDArray[np.bool_]
 Parts = NDArray[np.int64]
 """[parts, 4]: the first row, rows, the first key and keys of each."""
+
+Plain: TypeAlias = Callable[[Predicate], Predicate]
+"""Writes a predicate so that it is seen where it comes again."""
 
 LARGEST_MASK = 1 << 16
 """A single tile with more pairs than this is cut up until its parts are decided or small."""
@@ -82,8 +87,16 @@ def runs(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple
 
     Tiles of which nothing is kept are left out. ``known`` gives the variables besides a and b.
     """
-    [keep] = sharing((keep,))
-    return _joined(_halved(keep, tiles, {name: (value, value) for name, value in known.items()}))
+    boxes = {name: (value, value) for name, value in known.items()}
+    plain = in_quotients()
+    return _joined(_halved(_by_digits(Pinned(keep)), tiles, boxes, plain), plain)
+
+
+@lru_cache(maxsize=64)  # each shape of a reach asks for runs of the same
+def _by_digits(pinned: Pinned[Predicate]) -> Predicate:
+    [keep] = sharing((in_digits(pinned.program),))
+    found: Predicate = keep
+    return found
 
 
 def masked(tiles: Tiles, keep: Predicate, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
@@ -117,7 +130,7 @@ def equal(one: Mask | None, two: Mask | None) -> bool:
     return one is two or (one is not None and two is not None and np.array_equal(one, two))
 
 
-def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, Predicate]]:
+def _joined(parts: Iterator[tuple[Tiles, Predicate]], plain: Plain) -> Iterator[tuple[Tiles, Predicate]]:
     """Neighbouring runs that share a mask as one."""
     pending: tuple[Tiles, Predicate] | None = None
     for run, local in parts:
@@ -125,7 +138,7 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, P
             tiles = pending[0]
             # Pieces of one large tile may share a formula too, but none is the next tile of another.
             follows = tiles.part(tiles.count, run.count) == run
-            if follows and pending[1] == local and invariant(local, run.row_step, run.key_step):
+            if follows and pending[1] == local and invariant(plain(local), run.row_step, run.key_step):
                 pending = (tiles.part(0, tiles.count + run.count), local)
                 continue
             yield pending
@@ -134,19 +147,23 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]]) -> Iterator[tuple[Tiles, P
         yield pending
 
 
-def _halved(keep: Predicate, tiles: Tiles, known: Box) -> Iterator[tuple[Tiles, Predicate]]:
+def _halved(keep: Predicate, tiles: Tiles, known: Box, plain: Plain) -> Iterator[tuple[Tiles, Predicate]]:
     """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile."""
     keep = restrict(keep, {**known, **tiles.box()})
     if keep == FALSE:
         return
-    if keep == TRUE or (tiles.count > 1 and invariant(keep, tiles.row_step, tiles.key_step)):
+    if keep == TRUE:
         yield tiles, keep
         return
     if tiles.count == 1:
         yield from _cut(keep, tiles, known)
         return
-    for part in _repeated(keep, tiles) or _parts(tiles):
-        yield from _halved(keep, part, known)
+    told = plain(keep)
+    if invariant(told, tiles.row_step, tiles.key_step):
+        yield tiles, keep
+        return
+    for part in _repeated(told, tiles) or _parts(tiles):
+        yield from _halved(keep, part, known, plain)
 
 
 def _repeated(keep: Predicate, tiles: Tiles) -> list[Tiles] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ....compiler.passes.count import bounds, tile_count
 from ....compiler.passes.program import Order, Program, Sweep
 from ....compiler.relations.integer import evaluate, length_values
-from .diagonals import diagonals
+from .diagonals import find
 from .masks import Mask
 
 Tokens = NDArray[np.int64]
@@ -47,9 +47,11 @@ def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
     """Add the pairs of one query class."""
     term, (n, nk) = program.terms[sweep.term], table.shape
     if sweep.diagonal:
-        for offset, kept in diagonals(program, sweep, n, nk):
-            rows = np.flatnonzero(kept)
-            table[rows, rows + offset] = True
+        for one in find(program, sweep, n, nk, fresh=True).each:
+            queries = np.arange(one.start, one.stop)
+            _, _, mask = one.within(one.start, one.stop)
+            rows = queries if mask is None else queries[mask.numpy()]
+            table[rows, rows + one.offset] = True
         return
     key_class = (cls + term.shift) % term.key.classes
     queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, nk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from patternc.compiler.relations.integer import (
     evaluate,
     negated,
 )
+from patternc.compiler.relations.sums import at_distance, in_digits, in_quotients
 
 _constants = st.builds(Const, st.integers(-6, 6))
 _divisors = st.builds(Const, st.integers(1, 5))
@@ -73,6 +75,63 @@ def test_restrict_agrees_inside_the_box(predicate: Predicate, a: int, wide: int,
     local = restrict(predicate, {"a": (a, a + wide), "b": (b, b + high)})
     for x, y in itertools.product(range(a, a + wide + 1), range(b, b + high + 1)):
         assert bool(evaluate(local, {"a": x, "b": y})) == bool(evaluate(predicate, {"a": x, "b": y}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_predicates, st.integers(-9, 9))
+def test_a_distance_agrees_with_its_pairs(predicate: Predicate, distance: int) -> None:
+    along = at_distance(predicate)
+    for a in range(-9, 9):
+        here = bool(evaluate(along, {"a": a, "x": distance}))
+        assert here == bool(evaluate(predicate, {"a": a, "b": a + distance}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_predicates)
+def test_digits_and_quotients_say_the_same(predicate: Predicate) -> None:
+    digits, plain = in_digits(predicate), in_quotients()
+    for a, b in itertools.product(range(-9, 30, 2), range(-9, 30, 3)):
+        wanted = bool(evaluate(predicate, {"a": a, "b": b}))
+        for same in (digits, plain(predicate), plain(digits)):
+            assert bool(evaluate(same, {"a": a, "b": b})) == wanted
+
+
+def test_digits_decide_what_quotients_do_not() -> None:
+    """In boxes of 4 x 16 of a grid of 80 columns: the token of rank b is not in the first row of 20."""
+    quotients = {by: Binary("//", Var("b"), Const(by)) for by in (4, 64, 1280)}
+    token = reduce(
+        lambda left, term: Binary("+", left, Binary("*", Const(term[1]), quotients[term[0]])),
+        {4: 76, 64: -1276, 1280: 1200}.items(),
+        Var("b"),
+    )
+    beyond = Compare(">=", token, Const(20))
+    ranks = np.arange(3 * 1280)
+    tokens = evaluate(token, {"b": ranks}, np)
+    assert np.array_equal(np.sort(tokens), ranks)
+    assert decided(beyond, {"b": (1280, 10 * 1280 - 1)}) == 0
+    assert decided(in_digits(beyond), {"b": (1280, 10 * 1280 - 1)}) == 1
+
+
+@pytest.mark.parametrize("step", [16, 64, 320])
+def test_what_comes_again_is_seen_in_quotients(step: int) -> None:
+    """Row 16 * (a // 64) + (a // 4) % 16 of a rank, and that of another: their difference, which digits hide."""
+    rows = (
+        Binary("+", Binary("*", Const(16), Binary("//", Var(rank), Const(64))),
+               Binary("%", Binary("//", Var(rank), Const(4)), Const(16)))
+        for rank in "ab"
+    )  # fmt: skip
+    near = Compare("<=", *rows)
+    assert invariant(near, step, step) == (step % 64 == 0)
+    assert invariant(in_quotients()(near), step, step)
+
+
+def test_what_both_sides_share_is_seen_at_a_distance() -> None:
+    """Of a window bounds of a and b tell nothing in a long box; of the distance they decide."""
+    window = Compare("<=", Var("b"), Binary("+", Var("a"), Const(3)))
+    box = {"a": (0, 1 << 20), "b": (0, 1 << 20), "x": (3, 3)}
+    assert decided(window, box) == 0
+    assert decided(at_distance(window), box) == 1
+    assert decided(at_distance(window), {**box, "x": (4, 4)}) == -1
 
 
 @settings(max_examples=300, deadline=None)
