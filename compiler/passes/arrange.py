@@ -9,22 +9,15 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from ..relations.context import BudgetExceeded, budget
-from ..relations.relation import KEY, QUERY
-from ..relations.shadow import least
-from .candidates import LONGEST_PERIOD, candidates, pairs_of
+from .candidates import candidates
 from .coarse import Refused, rough_ranges
 from .count import count_visits
 from .order import ALONE
 from .placement import KernelKind, Placement
 from .program import NATURAL, Order, Range, Tile
+from .reference import reference_length
 from .split import Part
 from .tile import query_ranges
-
-REFERENCE_LENGTH = 16_384
-"""Orders are compared at this length, or at some periods of the relation where those are longer."""
-
-LONGEST_LENGTH = 1 << 19
-"""They are compared at no longer ones for the sake of tokens that are far apart."""
 
 PASS_TILES = 32
 """What a further kernel costs besides its tiles, in unmasked ones of 128 x 128: resuming from (out, lse) moves each row
@@ -122,15 +115,6 @@ def _is_allowed(placements: Sequence[Placement], used: Set[KernelKind]) -> bool:
     return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
 
 
-def reference_length(part: Part) -> int:
-    """A length at which the part shows: of the pairs of tokens that are far apart, a short sequence has few."""
-    moduli = [modulus for modulus in pairs_of(part).moduli if modulus <= LONGEST_PERIOD]
-    nearest = least(part.relation.pairs.image(("r",), f"v_r = v_{QUERY} - v_{KEY}"))
-    periods = max(moduli, default=1)
-    rows = min(64 * periods, 4 * REFERENCE_LENGTH)
-    return max(REFERENCE_LENGTH, 8 * periods, rows, min(4 * nearest, LONGEST_LENGTH))
-
-
 def _near(outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]]) -> list[tuple[Placement, ...]]:
     """Those that are worth tiling, in the order in which they come; natural order, which is first, always is."""
     limit = FAR * min(price for _, (_, price) in outlined)
@@ -200,7 +184,10 @@ def overhead(placements: Sequence[Placement], tile: Tile, used: Set[KernelKind] 
     )
     few = own - shared - used
     forward = len(queries) - (not used and any(kind.order.covers_all for kind in queries))
-    backward = len(few) - (not used and not shared and bool(few))
+    backward: float = len(few) - (not used and not shared and bool(few))
+    # Packed keys are written once more too, as many as there are.
+    packed = {one.by_key(tile) for one in placements if not one.key.covers_all} - used
+    backward += sum(kind.order.count / kind.order.period for kind in packed)
     # Keys in other boxes than their queries.
     backward += len({one.by_key(tile) for one in placements if one.key.tiled and one.key != one.query} - used)
     return PASS_TILES * forward + KEY_PASS_TILES * backward + TERM_TILES * len(placements)

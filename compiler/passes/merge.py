@@ -61,46 +61,55 @@ def _hull(one: tuple[Tiles, Tiles], two: tuple[Tiles, Tiles]) -> tuple[Tiles, Ti
 
 
 def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement, ...]:
-    """The same pairs in fewer terms where that saves tiles."""
-    length = max((arrangement.length for arrangement in arrangements), default=0)
+    """The same pairs in fewer terms where that saves tiles, at each length that the parts ask for."""
+    lengths = _lengths(arrangements)
     merged: list[_Extended] = []
     for arrangement in arrangements:
-        own = arrangement, _extents(arrangement.placements[0], tile, length)
+        own = arrangement, _extents(arrangement.placements[0], tile, lengths)
         for position, other in enumerate(merged):
-            if _alike(arrangement, other[0]) and (joint := _joint(other, own, tile, length)) is not None:
+            if _alike(arrangement, other[0]) and (joint := _joint(other, own, tile, lengths)) is not None:
                 merged[position] = joint
                 break
         else:
             merged.append(own)
-    return _whole_or_parts([arrangement for arrangement, _ in merged], tile, length)
+    return _whole_or_parts([arrangement for arrangement, _ in merged], tile, lengths)
 
 
-_Extents: TypeAlias = tuple[_Extent, _Extent]
-"""Seen from queries, and from keys."""
+def _lengths(arrangements: Sequence[Arrangement]) -> tuple[int, ...]:
+    """At which parts are compared with their unions: the longest that one of them asks for, and of those that change
+    with the length each its own. A block at the end of a sequence may be part of a window at all lengths but some."""
+    longest = max((arrangement.length for arrangement in arrangements), default=0)
+    own = {each.length for each in arrangements if each.part.relation.depends_on_length}
+    return tuple(sorted({longest, *own}))
+
+
+_Extents: TypeAlias = tuple[tuple[_Extent, _Extent], ...]
+"""Seen from queries, and from keys; at each length."""
 
 _Extended: TypeAlias = tuple[Arrangement, _Extents]
 
 
-def _joint(left: _Extended, right: _Extended, tile: Tile, length: int) -> _Extended | None:
+def _joint(left: _Extended, right: _Extended, tile: Tile, lengths: Sequence[int]) -> _Extended | None:
     """Both as one term; None where that does not pay."""
     (one, extents), (two, others) = left, right
     if one.placements[0].diagonal:
         joined = _diagonals(one, two, tile)
         return None if joined is None else (joined, extents)
-    limit = _tiles(extents) + _tiles(others) + 2 * TERM_TILES / one.placements[0].within(tile).price
-    if _tiles((extents[0].hull(others[0]), extents[1].hull(others[1]))) >= limit:
+    room = 2 * TERM_TILES / one.placements[0].within(tile).price
+    limits = [mine + theirs + room for mine, theirs in zip(_tiles(extents), _tiles(others), strict=True)]
+    hulls = tuple((a.hull(b), c.hull(d)) for (a, c), (b, d) in zip(extents, others, strict=True))
+    if not all(map(operator.lt, _tiles(hulls), limits)):
         return None
     joined = _joined(one, two, tile)
-    joint = _extents(joined.placements[0], tile, length)
-    return (joined, joint) if _tiles(joint) < limit else None
+    joint = _extents(joined.placements[0], tile, lengths)
+    return (joined, joint) if all(map(operator.lt, _tiles(joint), limits)) else None
 
 
-def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tuple[Arrangement, ...]:
+def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, lengths: Sequence[int]) -> tuple[Arrangement, ...]:
     """All in natural order or in boxes, or each in its own, whichever costs less, or has ranges at all."""
     if len(parts) < 2:
         return tuple(parts)
     placements = [placement for part in parts for placement in part.placements]
-    price = _price(placements, tile, length)
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
     together = Part(_united(tuple(part.part.relation for part in parts)), label, parts[0].part.line)
     try:
@@ -108,7 +117,8 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, length: int) -> tu
         whole = search.cheapest(frozenset())
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
         return tuple(parts)
-    return (whole,) if _price(whole.placements, tile, length) <= price else tuple(parts)
+    pays = (_price(whole.placements, tile, length) <= _price(placements, tile, length) for length in lengths)
+    return (whole,) if all(pays) else tuple(parts)
 
 
 @lru_cache(maxsize=64)  # as are kept of candidates: of each tile that is tried, mostly the same
@@ -124,12 +134,13 @@ def _price(placements: Sequence[Placement], tile: Tile, length: int) -> float:
     return forward + diagonals + keys + 2 * overhead(placements, tile)
 
 
-def _tiles(extents: _Extents) -> int:
-    return sum(extent.tiles for extent in extents)
+def _tiles(extents: _Extents) -> list[int]:
+    """At each length."""
+    return [queries.tiles + keys.tiles for queries, keys in extents]
 
 
-def _extents(placement: Placement, tile: Tile, n: int) -> _Extents:
-    return _extent(placement, tile, n, "I"), _extent(placement, tile, n, "J")
+def _extents(placement: Placement, tile: Tile, lengths: Sequence[int]) -> _Extents:
+    return tuple((_extent(placement, tile, n, "I"), _extent(placement, tile, n, "J")) for n in lengths)
 
 
 def _extent(placement: Placement, tile: Tile, n: int, still: Literal["I", "J"]) -> _Extent:

@@ -15,11 +15,12 @@ from functools import partial
 import numpy as np
 
 from ..relations.context import BudgetExceeded, budget
-from .arrange import Arrangement, arrange, cost_of, overhead, reference_length
+from .arrange import Arrangement, arrange, cost_of, overhead
 from .coarse import Refused
 from .count import count_visits
 from .merge import merge
 from .program import TILE, Tile
+from .reference import reference_length
 from .split import Part, attended
 from .tile import query_ranges
 

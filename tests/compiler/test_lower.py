@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
-from patternc.compiler.passes.arrange import describe
+from patternc.compiler.passes.arrange import cost_of, describe
 from patternc.compiler.passes.count import bounds, tile_count
 from patternc.compiler.passes.program import Kernel, Program, Tile
 from patternc.compiler.passes.split import split
@@ -138,8 +138,6 @@ def test_split_is_a_partition(expression: str, direction: Direction, n: int) -> 
     ],
 )
 def test_orders_are_found_from_the_relation(expression: str, direction: Direction, orders: str, tiles: int) -> None:
-    from patternc.compiler.passes.arrange import cost_of
-
     lowered = lower(pattern(expression, direction).bound.union, direction, "p", Tile(128, 128))
     (arrangement,) = lowered.arrangements
     assert describe(arrangement.placements) == orders
@@ -151,6 +149,30 @@ def test_a_grid_is_split_into_its_row_and_its_column() -> None:
     formula = "{ (i, j) : i div 64 = j div 64 or (i - j) mod 64 = 0 }"
     lowered = lower(pattern(formula).bound.union, Direction.CAUSAL, "grid", Tile(128, 128))
     assert [describe(a.placements) for a in lowered.arrangements] == ["natural / natural", "residue 64 / residue 64"]
+
+
+def test_the_end_of_a_sequence_is_swept_apart_where_some_lengths_hide_it() -> None:
+    """Of 16,384 tokens the last block is one of the summaries, so that its own term, which has nothing there, seemed to
+    cost nothing beside the windows; at most other lengths each window then swept all keys up to the end."""
+    tile, bidirectional = Tile(128, 128), Direction.BIDIRECTIONAL
+    layout = pattern("blocks(block(4) | fixed(4, 1) | columns(last(1)), 16)", bidirectional).bound.union
+    arrangements = lower(layout, bidirectional, "p", tile).arrangements
+    orders = [describe(each.placements) for each in arrangements]
+    assert orders == ["natural / natural", "natural / packed 16 of 64 from 48", "natural / natural"]
+    for n in (4081, 4096, 4097, 4112):
+        touched = sum(cost_of(each.placements, tile, n)[0] for each in arrangements)
+        assert touched * tile.pairs <= 1.5 * bruteforce.mask(layout, bidirectional, n).sum()
+
+
+def test_terms_that_are_never_there_together_are_compared_where_each_is() -> None:
+    tile, bidirectional = Tile(64, 64), Direction.BIDIRECTIONAL
+    ends = "{ (i, j) : n mod 2 = 0 and j >= n - 64 } | { (i, j) : n mod 2 = 1 and j < 64 }"
+    arrangements = lower(
+        pattern(f"block(64) | {ends}", bidirectional).bound.union, bidirectional, "p", tile
+    ).arrangements
+    for n in (4096, 4097):
+        touched = sum(cost_of(each.placements, tile, n)[0] for each in arrangements)
+        assert touched <= 4 * -(-n // 64)  # its own, one at the front, and two at the end, which is not aligned
 
 
 def test_terms_of_one_query_order_share_a_kernel() -> None:
