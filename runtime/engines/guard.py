@@ -71,6 +71,11 @@ def in_one(grad_out: Tensor, grad_lse: Tensor | None) -> tuple[Tensor, Tensor | 
     return grad_out.masked_fill(spoiled[..., None], math.nan), grad_lse.masked_fill(spoiled, 0.0)
 
 
+def sound(out: Tensor, lse: Tensor) -> bool:
+    """Whether a result is finite, but for the lse of -inf of a row without keys; False also where a sum overflows."""
+    return finite(out) and lse.sum().item() < math.inf
+
+
 def finite(*tensors: Tensor) -> bool:
     """Whether all numbers are; False also where a sum of finite ones overflows. Each is read once."""
     total = 0.0

@@ -161,6 +161,31 @@ def test_finite_numbers_whose_sum_is_not(patterns, engine, name):
     assert (out[:, :, ~alive] == 0).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"softcap": 2.0}, {"query_offset": 29}])
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("place", ["k", "v"])
+def test_a_product_that_overflows_spoils_no_row_that_leaves_it_out(patterns, name, place, options):
+    """All numbers are finite; of one key the products with queries, or with gradients of out, are not in float32."""
+    first = options.get("query_offset", 0)
+    rows = N if not first else 7
+    q, k, v = torch.randn(1, 4, rows, 8) * 50, torch.randn(1, 2, N, 8), torch.randn(1, 2, N, 8)
+    weight, slope = torch.randn(1, 4, rows, 8) * 50, torch.randn(1, 4, rows)
+    {"k": k, "v": v}[place][0, 0, N - 4] = 3e37
+    program = pc.compile(patterns(name), head_dim=8, engine="compose")
+    exact = pc.compile(patterns(name), head_dim=8, engine="reference", dtype=torch.float64)
+    out, lse, dq, dk, dv = run(program, (q, k, v), weight, slope, **options)
+    expected = run(exact, [x.double() for x in (q, k, v)], weight.double(), slope.double(), **options)
+    pairs = patterns(name).mask(N)[first : first + rows]
+    heads = torch.tensor([True, True, False, False])[None, :, None]  # that read the key head
+    touched = heads & pairs[:, N - 4]
+    assert not touched[0, 0].all()
+    for mine, theirs in zip((out, lse, dq), expected, strict=False):
+        torch.testing.assert_close(mine[~touched].double(), theirs[~touched], rtol=1e-3, atol=1e-2)
+    keys = (touched[..., None] & pairs).any(2)[:, [0, 2]]
+    for mine, theirs in zip((dk, dv), expected[3:], strict=True):
+        torch.testing.assert_close(mine[~keys].double(), theirs[~keys], rtol=1e-3, atol=1e-2)
+
+
 @engines
 @pytest.mark.parametrize("batch, heads, n", [(1, 2, 0), (0, 2, 5), (1, 2, 1)])
 def test_shapes_with_nothing_in_them(patterns, engine, batch, heads, n):

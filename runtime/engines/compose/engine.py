@@ -8,7 +8,6 @@ a sequence run by ``rows.py``.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -17,10 +16,11 @@ from torch import Tensor
 
 from ....compiler.passes.program import Program
 from ...errors import EngineError
-from .. import guard
+from .. import exact, guard
 from ..by_heads import ALL_HEADS, ByHeads, Run, is_cross, runs
 from ..engine import Call
 from . import single
+from .adapted import carry_lse_gradient, positive_scale
 from .pairs import PairTable
 from .pieces import Job, Tensors, run_jobs
 from .price import Price
@@ -45,7 +45,7 @@ class ComposeEngine:
         _require_cpu(q)
         if isinstance(program, Program) and (found := single.row(program, q, k, v, call)) is not None:
             return found
-        q, call, _ = _positive_scale(q, call)
+        q, call, _ = positive_scale(q, call)
         shares = _shares(program, q, k, call)
         every = _route_of_all(shares, q, k)
         if every is not None and every.single is not None:
@@ -63,7 +63,7 @@ class ComposeEngine:
             if share.part.whole:
                 route = every or _route(share.program, query, key)
                 tensors = (query, own_out, own_lse), (key, value)
-                jobs.append(Job(route, *tensors, partial(_whole_forward, route, call)))
+                jobs.append(Job(route, *tensors, partial(_whole_forward, share.program, route, call)))
             else:
                 _clear(own_out, own_lse)
                 rows_forward(_lowered(share.program), share.part, query, key, value, own_out, own_lse, call)
@@ -89,7 +89,7 @@ class ComposeEngine:
             # In a low precision torch's kernel rounds dk and dv after every block of queries: a sum of 148 rows was a
             # third off.
             q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
-        q, call, factor = _positive_scale(q, call)
+        q, call, factor = positive_scale(q, call)
         shares = _shares(program, q, k, call)
         every, found = _route_of_all(shares, q, k, backward=True), None
         # A key of which no query is there has a gradient too.
@@ -132,13 +132,15 @@ def _sum_of_parts(
     call: Call,
     *,
     apart: bool,
+    guarded: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(dq, dk, dv), to which each share adds its own; ``apart``: none where another one does."""
-    width = q.shape[-1]
+    """(dq, dk, dv), to which each share adds its own; ``apart``: none where another one does. Without ``guarded`` only
+    the result is looked at, and if it is not finite, all of it is computed again."""
+    given, width = (shares, every, grad, grad_lse, q, k, v, out, lse, call), q.shape[-1]
     # A row without keys has lse -inf; its probabilities exp(s - lse) must come out as 0, not as inf.
     lse = lse.masked_fill(lse == -math.inf, 0.0)
     if grad_lse is not None:
-        grad, q, k, v, out = _carry_lse_gradient(grad, grad_lse, q, k, v, out)
+        grad, q, k, v, out = carry_lse_gradient(grad, grad_lse, q, k, v, out)
     dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype) for x in (q, k, v))
     jobs = []
     for share in shares:
@@ -147,10 +149,13 @@ def _sum_of_parts(
         keys = (tokens(k), tokens(v), tokens(dk), tokens(dv))
         if share.part.whole:
             route = every or _route(share.program, queries[1], keys[0], backward=True)
-            jobs.append(Job(route, queries, keys, partial(_whole_backward, share.program, route, call)))
+            jobs.append(Job(route, queries, keys, partial(_whole_backward, share.program, route, call, guarded)))
         else:
             rows_backward(_lowered(share.program), share.part, queries, keys, call)
     run_jobs(jobs, apart=apart)
+    # dS = P (dO V - D) is not finite where one of its factors is not, and dq and dk are products of it; dO is in dv.
+    if call.check_finite and not guarded and not guard.finite(lse, dq, dk, dv):
+        return _sum_of_parts(*given, apart=apart, guarded=True)
     return dq[..., :width], dk[..., :width], dv[..., :width]
 
 
@@ -172,13 +177,15 @@ def _route_of_all(shares: list[_Share], q: Tensor, k: Tensor, *, backward: bool 
     return _route(program, q, part.keys(k), backward=backward) if every else None
 
 
-def _whole_forward(route: Route, call: Call, queries: Tensors, keys: Tensors) -> None:
+def _whole_forward(program: One, route: Route, call: Call, queries: Tensors, keys: Tensors) -> None:
     """Fill the last two of (q, out, lse), where all queries are there, from (k, v)."""
     (q, out, lse), (k, v) = queries, keys
-    if call.check_finite:
-        guard.forward(partial(_routed_forward, route, call), q, k, v, out, lse)
-    else:
+    # A value that is not finite shows in the result; a query and a key may have scores of -inf.
+    if not call.check_finite or guard.finite(q, k):
         _routed_forward(route, call, q, k, v, out, lse)
+        if not call.check_finite or guard.sound(out, lse):
+            return
+    guard.forward(exact.forward(_forward_of(program, call)), q, k, v, out, lse)
 
 
 def _routed_forward(route: Route, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
@@ -187,16 +194,28 @@ def _routed_forward(route: Route, call: Call, q: Tensor, k: Tensor, v: Tensor, o
     stages_forward(route.stages, q, k, v, (out, lse), call)
 
 
-def _whole_backward(program: One, route: Route, call: Call, queries: guard.Queries, keys: guard.Keys) -> None:
+def _whole_backward(
+    program: One, route: Route, call: Call, guarded: bool, queries: guard.Queries, keys: guard.Keys
+) -> None:
     """Add to dq, dk and dv, the last of each side."""
-    if not call.check_finite:
+    if not guarded:
         stages_backward(route.stages, queries, keys, call)
         return
 
-    def forward(*tensors: Tensor) -> None:
-        _routed_forward(_route(program, queries[1], keys[0]), call, *tensors)
+    def run(queries: guard.Queries, keys: guard.Keys) -> None:
+        stages_backward(_route(program, queries[1], keys[0], backward=True).stages, queries, keys, call)
 
-    guard.backward(partial(stages_backward, route.stages, call=call), forward, queries, keys)
+    forward = exact.forward(_forward_of(program, call))
+    guard.backward(exact.backward(run, forward), forward, queries, keys)
+
+
+def _forward_of(program: One, call: Call) -> guard.Forward:
+    """By the route of whatever is given."""
+
+    def run(q: Tensor, k: Tensor, *rest: Tensor) -> None:
+        _routed_forward(_route(program, q, k), call, q, k, *rest)
+
+    return run
 
 
 def _route(program: One, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
@@ -217,33 +236,3 @@ def _clear(out: Tensor, lse: Tensor) -> None:
 def _require_cpu(q: Tensor) -> None:
     if not q.is_cpu:
         raise EngineError(f"engine 'compose' runs on cpu tensors, not on {q.device}; use engine='triton' there")
-
-
-def _positive_scale(q: Tensor, call: Call) -> tuple[Tensor, Call, int]:
-    """(q, call, factor of dq): torch's causal kernel multiplies the -inf of a later key by the scale, which must be
-    positive then: q.k * s = (-q).k * -s, and q.k * 0 = (0 * q).k * 1."""
-    if call.scale > 0:
-        return q, call, 1
-    if call.scale < 0:
-        return q.neg(), replace(call, scale=-call.scale), -1
-    return q * 0, replace(call, scale=1.0), 0  # NaN where q is not finite
-
-
-def _carry_lse_gradient(
-    grad: Tensor, grad_lse: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """One more feature makes flash return the gradient of lse too: dS = P * (dO v^T - D) gains + dlse when v gets a
-    column of ones and dO the column dlse, while the column of zeros in O leaves D as it was."""
-    last = (*[1] * (q.dim() - 1), 1)
-
-    def widen(x: Tensor, column: Tensor) -> Tensor:
-        return torch.cat([x, column.to(x.dtype)], dim=-1)
-
-    zeros_q, zeros_k = (torch.zeros(1).view(last).expand(*x.shape[:-1], 1) for x in (q, k))
-    return (
-        widen(grad, grad_lse.unsqueeze(-1)),
-        widen(q, zeros_q),
-        widen(k, zeros_k),
-        widen(v, torch.ones_like(zeros_k)),
-        widen(out, zeros_q),
-    )

@@ -21,7 +21,7 @@ from ....compiler.passes.count import tile_count
 from ....compiler.passes.pinned import Pinned
 from ....compiler.passes.program import Order, Program, Range, Sweep
 from ....compiler.relations.integer import evaluate
-from .. import guard
+from .. import exact, guard
 from ..engine import Call
 from ..integers import HOST, require_fit
 from . import flash
@@ -78,7 +78,7 @@ def rows_forward(
         run(q, key, value, out, lse)
         if guard.finite(*((q, key) if call.softcap is not None else ()), out, lse):
             return
-    guard.forward(run, q, key, value, out, lse)
+    guard.forward(exact.forward(run), q, key, value, out, lse)
 
 
 def _attend(mask: Tensor | None, call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> None:
@@ -102,7 +102,8 @@ def rows_backward(program: Program, part: Sequence, queries: guard.Queries, keys
     taken = (*some, torch.zeros_like(some[0]), torch.zeros_like(some[1]))
     run = partial(_add_gradients, seen.mask, call)
     if call.check_finite:
-        guard.backward(run, partial(_attend, seen.mask, call), queries, taken)
+        forward = exact.forward(partial(_attend, seen.mask, call))
+        guard.backward(exact.backward(run, forward), forward, queries, taken)
     else:
         run(queries, taken)
     seen.add(dk, taken[2])

@@ -49,14 +49,15 @@ def backward(
         return None
     found = flash.backward_alone(tensors, lse, _added(batch), causal=batch.block.triangle, call=call)
     # dS = P (dO V - D) is not finite where one of its factors is not, and dq and dk are products of it; dO is in dv.
-    if found is None or (call.check_finite and not guard.finite(*found)):
+    if found is None or (call.check_finite and not guard.finite(lse, *found)):
         return None
     return found
 
 
 def row(program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, Tensor] | None:
     """(out, lse) of one query of each sequence, all of one length, as of a token that a model decodes: there Python
-    takes as long as the kernel. None also where keys are so few that what is not finite might not show."""
+    takes as long as the kernel. None also where the result is not finite, or keys are so few that what is not might
+    not show."""
     plain = call.spans is None and call.documents is None and call.softcap is None and call.scale > 0
     if not plain or program.cross or q.shape[2] != 1 or not q.numel():
         return None
@@ -65,6 +66,8 @@ def row(program: Program, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[
         return None
     query, key, value, _ = rows.batched(None, q, *seen.take(k, v))
     out, lse = flash.forward_plain(query, key, value, call.scale)
+    if call.check_finite and not guard.finite(out):  # nor is it where lse is not
+        return None
     return out.reshape(q.shape), lse.reshape(q.shape[:-1])
 
 
