@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import reduce
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from .decided import compared
 from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
+from .multiples import by_multiples
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each variable."""
@@ -180,7 +180,7 @@ class _Inside:
                 (low, high), (other_low, other_high) = self.range(one), self.range(two)
                 if (found := _decided(operator, low - other_high, high - other_low)) is not None:
                     return found
-                if (found := self._by_multiples(operator, one, two)) is not None:
+                if (found := by_multiples(operator, one, two, self.range)) is not None:
                     return found
                 return predicate if one is left and two is right else Compare(operator, one, two)
             case All(parts):
@@ -190,32 +190,13 @@ class _Inside:
                 kept = [part for part in (self.restrict(part) for part in parts) if part != FALSE]
                 return TRUE if TRUE in kept else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
 
-    def _by_multiples(self, operator: str, left: Expr, right: Expr) -> Predicate | None:
-        """A comparison of sums that some terms decide, whatever the box leaves to the others: g*x + r <= 0 is
-        x <= floor(-r / g), where that is the same for the least and the greatest r."""
-        sign = {"<": 1, "<=": 1, ">": -1, ">=": -1}.get(operator)
-        if sign is None:
-            return None
-        terms = [*_terms(left, sign), *_terms(right, -sign)]
-        strict = int(operator in "<>")  # x < 0 is x + 1 <= 0
-        for by in sorted({abs(factor) for factor, term in terms if not isinstance(term, Const)} - {0, 1}, reverse=True):
-            multiples = [not isinstance(term, Const) and factor % by == 0 for factor, term in terms]
-            rest = [each for each, multiple in zip(terms, multiples, strict=True) if not multiple]
-            ends = [[factor * end for end in self.range(term)] for factor, term in rest]
-            low, high = (strict + sum(map(which, ends)) for which in (min, max))
-            if rest and -low // by == -high // by:
-                own = [(factor // by, term) for (factor, term), kept in zip(terms, multiples, strict=True) if kept]
-                one, two = ([(sign * factor, term) for factor, term in own if sign * factor > 0] for sign in (1, -1))
-                return Compare("<=", _sum(one), _sum([*two, (-low // by, Const(1))]))
-        return None
-
     def _choose(self, expr: Expr) -> Expr:
         match expr:
             case Binary("//", left, Const(divisor)) if (quotient := self._quotient(left, divisor)) is not None:
                 return Const(quotient)
             case Binary("%", left, Const(modulus)) if (quotient := self._quotient(left, modulus)) is not None:
-                chosen = self.choose(left)
-                return Binary("-", chosen, Const(modulus * quotient)) if quotient else chosen
+                rest = self.choose(left)
+                return Binary("-", rest, Const(modulus * quotient)) if quotient else rest
             case Binary(operator, left, right):
                 chosen = self.choose(left), self.choose(right)
                 return expr if chosen[0] is left and chosen[1] is right else Binary(operator, *chosen)
@@ -248,28 +229,6 @@ class _Inside:
             case Select(_, then, otherwise):
                 (low, high), (other_low, other_high) = self.range(then), self.range(otherwise)
                 return min(low, other_low), max(high, other_high)
-
-
-def _terms(expr: Expr, factor: int) -> Iterator[tuple[int, Expr]]:
-    """The summands of so many times an expression."""
-    match expr:
-        case Binary("+" | "-" as operator, left, right):
-            yield from _terms(left, factor)
-            yield from _terms(right, factor if operator == "+" else -factor)
-        case Binary("*", Const(times), other) | Binary("*", other, Const(times)):
-            yield from _terms(other, factor * times)
-        case _:
-            yield factor, expr
-
-
-def _sum(terms: list[tuple[int, Expr]]) -> Expr:
-    each = [
-        Const(factor * term.value)
-        if isinstance(term, Const)
-        else (term if factor == 1 else Binary("*", Const(factor), term))
-        for factor, term in terms
-    ]
-    return reduce(lambda left, right: Binary("+", left, right), each) if each else Const(0)
 
 
 def _decided(operator: str, low: int, high: int) -> Predicate | None:

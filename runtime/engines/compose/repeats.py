@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ....compiler.relations.affine import Box, invariant, periods, restrict
-from ....compiler.relations.integer import TRUE, All, Predicate
+from ....compiler.relations.integer import TRUE, All, Compare, Const, Predicate, Var
 from ....compiler.relations.sums import in_digits, in_quotients
 from .masks import Tiles
 from .shapes import PERIODS, Group, Reach, bands
@@ -120,9 +120,10 @@ def _cut(reach: Reach, first: int, stop: int, every: int) -> Iterator[Part]:
 
 
 def _only(reach: Reach, begin: int, end: int) -> Reach:
-    """These tiles of it alone, as if no other reached a key."""
+    """These tiles of it alone, as if no other reached a key, nor rows of others that are taken together with them."""
     there = np.arange(end) >= begin
     lo, hi, full_lo, full_hi = (
         np.where(there, each[:end], 0) for each in (reach.lo, reach.hi, reach.full_lo, reach.full_hi)
     )
-    return replace(reach, lo=lo, hi=hi, full_lo=full_lo, full_hi=full_hi)
+    rows = Compare(">=", Var("a"), Const(begin * reach.size)), Compare("<", Var("a"), Const(end * reach.size))
+    return Reach(reach.size, lo, hi, full_lo, full_hi, All((reach.visited, *rows)))
