@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from .decided import compared
 from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
+from .multiples import by_multiples
 
 Box: TypeAlias = Mapping[str, tuple[int, int]]
 """The least and the greatest value of each variable."""
@@ -138,7 +139,7 @@ def _combination(operator: str, one: tuple[int, int, int], two: tuple[int, int, 
 
 
 def restrict(predicate: Predicate, box: Box) -> Predicate:
-    """A predicate that agrees with the given one inside the box; comparisons decided by the box are gone.
+    """A predicate that agrees with the given one inside the box; comparisons and quotients decided by the box are gone.
 
     Of parts that are one object (equal_parts.py) each is looked at once, and stays one object.
     """
@@ -179,6 +180,8 @@ class _Inside:
                 (low, high), (other_low, other_high) = self.range(one), self.range(two)
                 if (found := _decided(operator, low - other_high, high - other_low)) is not None:
                     return found
+                if (found := by_multiples(operator, one, two, self.range)) is not None:
+                    return found
                 return predicate if one is left and two is right else Compare(operator, one, two)
             case All(parts):
                 kept = [part for part in (self.restrict(part) for part in parts) if part != TRUE]
@@ -189,6 +192,11 @@ class _Inside:
 
     def _choose(self, expr: Expr) -> Expr:
         match expr:
+            case Binary("//", left, Const(divisor)) if (quotient := self._quotient(left, divisor)) is not None:
+                return Const(quotient)
+            case Binary("%", left, Const(modulus)) if (quotient := self._quotient(left, modulus)) is not None:
+                rest = self.choose(left)
+                return Binary("-", rest, Const(modulus * quotient)) if quotient else rest
             case Binary(operator, left, right):
                 chosen = self.choose(left), self.choose(right)
                 return expr if chosen[0] is left and chosen[1] is right else Binary(operator, *chosen)
@@ -199,6 +207,11 @@ class _Inside:
                 return Select(condition, self.choose(then), self.choose(otherwise))
             case _:
                 return expr
+
+    def _quotient(self, expr: Expr, by: int) -> int | None:
+        """What it is divided by a number, where that is the same in all of the box."""
+        low, high = self.range(expr)
+        return low // by if low // by == high // by else None
 
     def _range(self, expr: Expr) -> tuple[int, int]:
         match expr:

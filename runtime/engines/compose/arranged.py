@@ -47,7 +47,7 @@ def _batches(parts: Sequence[Block], biases: Biases, written: NDArray[np.bool_] 
     for part in parts:
         fresh = written is not None and not _marked(part, written)
         for block in part.even():
-            yield Batch(block, fresh, biases.of(block.mask))
+            yield biases.batch(block, fresh=fresh)
 
 
 def _marked(block: Block, written: NDArray[np.bool_]) -> bool:

@@ -19,9 +19,10 @@ from ....compiler.relations.integer import All, Compare, Const, Predicate, Var, 
 from .machine import Effort
 from .masks import Mask, Tiles, in_lanes, masked
 from .price import KEYS_AT_ONCE, Price
+from .repeats import Part, again
 from .shapes import Group, reaches
 from .slices import ROWS, slices
-from .ways import fastest_way
+from .ways import Piece, fastest_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,26 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
         yield from _triangle(group, shift, price)
         return
     for ways in reaches(program, term, sweep, group, n, nk):
-        for tiles, local, growth in fastest_way(ways, keep, group, box, known, price):
-            if not growth and _is_triangle(tiles, local, known):
-                yield _block(group, tiles, triangle=True)
-                continue
-            block = masked(tiles, local, known)
-            if block is not None:
-                yield from _sliced(_block(group, *block, growth=growth), price)
+        for part, pieces in fastest_way(ways, keep, group, box, known, price):
+            found = (block for piece in pieces for block in _of_piece(piece, group, known, price))
+            yield from (one for block in found for one in _again(block, part))
+
+
+def _of_piece(piece: Piece, group: Group, known: dict[str, int], price: Price) -> Iterator[Block]:
+    tiles, local, growth = piece
+    if not growth and _is_triangle(tiles, local, known):
+        yield _block(group, tiles, triangle=True)
+    elif (block := masked(tiles, local, known)) is not None:
+        yield from _sliced(_block(group, *block, growth=growth), price)
+
+
+def _again(block: Block, part: Part) -> Iterator[Block]:
+    """A batch of one period, for all of them."""
+    if part.times == 1:
+        yield block
+        return
+    for even in block.even():
+        yield from (replace(even, tiles=tiles) for tiles in again(even.tiles, part))
 
 
 def _is_triangle(tiles: Tiles, local: Predicate, known: dict[str, int]) -> bool:

@@ -138,8 +138,9 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]], plain: Plain) -> Iterator[
             tiles = pending[0]
             # Pieces of one large tile may share a formula too, but none is the next tile of another.
             follows = tiles.part(tiles.count, run.count) == run
-            if follows and pending[1] == local and invariant(plain(local), run.row_step, run.key_step):
-                pending = (tiles.part(0, tiles.count + run.count), local)
+            told = plain(local) if follows else local
+            if follows and plain(pending[1]) == told and invariant(told, run.row_step, run.key_step):
+                pending = (tiles.part(0, tiles.count + run.count), pending[1])
                 continue
             yield pending
         pending = (run, local)

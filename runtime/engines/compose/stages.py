@@ -10,7 +10,7 @@ and its gradient is each part's own flash backward, called with the final (O, L)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -62,28 +62,42 @@ cache. There are many, since each tile has some for every key that it reads."""
 
 
 class Biases:
-    """Makes the biases of one plan; equal masks share one."""
+    """Makes the biases of one plan; equal masks share one, and are held once."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype = dtype
-        self._made: dict[tuple[tuple[int, ...], bytes], Bias] = {}
+        self._made: dict[tuple[tuple[int, ...], bytes], tuple[Mask, Bias]] = {}
+        self._last: tuple[Mask, tuple[Mask, Bias]] | None = None  # batches of one period follow each other
 
     def of(self, mask: Mask | None) -> Bias | None:
-        if mask is None:
-            return None
+        return None if mask is None else self._shared(mask)[1]
+
+    def batch(self, block: Block, *, fresh: bool) -> Batch:
+        """A batch of blocks without growth, with the mask that it shares."""
+        if block.mask is None:
+            return Batch(block, fresh, None)
+        mask, bias = self._shared(block.mask)
+        return Batch(block if mask is block.mask else replace(block, mask=mask), fresh, bias)
+
+    def _shared(self, mask: Mask) -> tuple[Mask, Bias]:
+        if self._last is None or self._last[0] is not mask:
+            self._last = mask, self._found(mask)
+        return self._last[1]
+
+    def _found(self, mask: Mask) -> tuple[Mask, Bias]:
         key = mask.shape, mask.tobytes()
         if key not in self._made:
             # By numpy: each of torch's operations would wake all threads.
             filled = np.where(mask, np.float32(0), np.float32(-np.inf))
             added = torch.from_numpy(np.ascontiguousarray(filled)).to(self._dtype)
             dead = ~mask.any(axis=1)
-            self._made[key] = Bias(added, torch.from_numpy(dead) if dead.any() else None)
+            self._made[key] = mask, Bias(added, torch.from_numpy(dead) if dead.any() else None)
         return self._made[key]
 
     @property
     def held(self) -> int:
         """Bytes of all biases."""
-        return sum(bias.added.nbytes for bias in self._made.values())
+        return sum(bias.added.nbytes for _, bias in self._made.values())
 
 
 def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[Tensor, Tensor], call: Call) -> None:

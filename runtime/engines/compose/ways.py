@@ -14,6 +14,7 @@ from ....compiler.relations.integer import TRUE, All, Predicate
 from .machine import Effort
 from .masks import Tiles, runs
 from .price import Price
+from .repeats import Part, parts
 from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest
 from .stacks import stack
 
@@ -25,33 +26,44 @@ LARGEST_TILE = 128
 
 _Masked: TypeAlias = tuple[list[Shape], Predicate]
 
-_Piece: TypeAlias = tuple[Tiles, Predicate, int]
+Piece: TypeAlias = tuple[Tiles, Predicate, int]
 """A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
 
-_Priced: TypeAlias = tuple[list[_Piece], float]
+_Priced: TypeAlias = tuple[list[Piece], float]
+
+_Repeated: TypeAlias = tuple[Part, list[Piece]]
+"""The pieces of a part, which come again with it."""
 
 
 def fastest_way(
     ways: list[list[Reach]], keep: Predicate, group: Group, box: Box, known: dict[str, int], price: Price
-) -> list[_Piece]:
+) -> list[_Repeated]:
     """The way, with the shape of each of its reaches, that is predicted to be fastest. Where each falls into very many
     pieces, the first."""
-    best: list[_Piece] | None = None
+    first, *others = [[part for reach in way for part in parts(reach, keep, group, box)] for way in ways]
+
+    def all_pieces(part: Part) -> list[Piece]:
+        return list(_all_pieces(keep, part.reach, group, box, known))
+
+    def best_pieces(part: Part, least: float = math.inf) -> _Priced | None:
+        return _best(keep, part.reach, group, box, known, price, least)
+
+    if not others:
+        return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in first]
+    best: list[_Repeated] | None = None
     least = math.inf
-    for way in ways:
-        pieces: list[_Piece] = []
+    for way in (first, *others):
+        pieces: list[_Repeated] = []
         seconds = 0.0
-        for reach in way:
-            found = _best(keep, reach, group, box, known, price, least - seconds)
+        for part in way:
+            found = best_pieces(part, (least - seconds) / part.times)
             if found is None:
                 break
-            pieces += found[0]
-            seconds += found[1]
+            pieces.append((part, found[0]))
+            seconds += found[1] * part.times
         else:
             best, least = pieces, seconds
-    if best is None:
-        return [piece for reach in ways[0] for piece in _all_pieces(keep, reach, group, box, known)]
-    return best
+    return [(part, all_pieces(part)) for part in first] if best is None else best
 
 
 def _best(
@@ -67,7 +79,7 @@ def _best(
     return best
 
 
-def _all_pieces(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int]) -> Iterator[_Piece]:
+def _all_pieces(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int]) -> Iterator[Piece]:
     """The pieces of the first shape of a reach, or where it has none of few runs, of as few as there are."""
     whole = alike(reach) if keep == TRUE else reach
     shape, mask = next(_shapes(keep, reach, group, box), None) or (fewest(whole, group), keep)
@@ -90,10 +102,10 @@ def _shapes(keep: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_
             yield shape, beyond
 
 
-def _cheaper(pieces: Iterator[_Piece], group: Group, price: Price, least: float) -> _Priced | None:
+def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) -> _Priced | None:
     """The pieces, and seconds that they are predicted to take, unless these are ``least`` or more, or they are many. To
     look for pieces takes longer than to add up what they take."""
-    found: list[_Piece] = []
+    found: list[Piece] = []
     seconds = 0.0
     for piece in pieces:
         found.append(piece)
@@ -103,7 +115,7 @@ def _cheaper(pieces: Iterator[_Piece], group: Group, price: Price, least: float)
     return found, seconds
 
 
-def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[_Piece]:
+def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
     for tiles, full, growth in shape:
         if full:
             yield tiles, TRUE, growth
@@ -111,7 +123,7 @@ def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Itera
             yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
 
 
-def _seconds(group: Group, price: Price, piece: _Piece) -> float:
+def _seconds(group: Group, price: Price, piece: Piece) -> float:
     """What a piece is predicted to take; tiles that grow run one by one."""
     tiles, local, growth = piece
     efforts = (price.tiles(even, group.count, masked=local != TRUE) for even in tiles.even(growth))
