@@ -101,7 +101,10 @@ def test_the_task_trains_selectors_end_to_end(batches):
     assert slope.abs().max() > 0
 
 
-@pytest.mark.parametrize(("mode", "shared"), [("distill", False), ("joint", True), ("end_to_end", True)])
+@pytest.mark.parametrize(
+    ("mode", "shared"),
+    [("distill", False), ("joint", True), pytest.param("end_to_end", True, marks=pytest.mark.slow)],
+)
 def test_the_density_is_held_in_each_mode(batches, mode, shared):
     _model, handle = attached("llama", "axis")
     recipe = Recipe(
