@@ -15,7 +15,7 @@ from ...compiler.passes.pinned import Pinned
 from ..engines.compose import routes
 from ..engines.compose.pairs import PairTable
 from ..engines.compose.price import Price
-from ..engines.compose.routes import Route, find_route, weight
+from ..engines.compose.routes import Route, certain, find_route
 from ..engines.engine import Call
 from .dispatch import LISTS, predicted
 from .effort import Speeds
@@ -69,7 +69,8 @@ def _weigh(
     if program.positional is not None:
         apart += find_route(program.positional, n, nk, price, dtype).seconds
     whole = find_route(table_of(pinned), n, nk, price, dtype)
-    faster = (whole.masks_of or whole).held <= routes.MOST_HELD and weight(whole) < apart
+    # Python does not count twice, as between routes: that of lists is not told apart from the rest of their seconds.
+    faster = (whole.masks_of or whole).held <= routes.MOST_HELD and certain(whole) < apart
     return Weighed(lists, Way(_name(whole), whole.seconds), faster)
 
 

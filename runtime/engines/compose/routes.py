@@ -132,9 +132,14 @@ def takeable(found: Iterable[Route]) -> list[Route]:
 
 
 def weight(route: Route) -> float:
-    """By which routes are compared: predicted seconds, less where it is a single call. What is Python counts twice: it
-    takes that long where caches are cold or threads take turns, and the probe has both as good as they may be."""
-    return route.seconds * CERTAIN if route.alone else route.seconds + route.python
+    """By which routes are compared: what is Python counts twice. It takes that long where caches are cold or threads
+    take turns, and the probe has both as good as they may be."""
+    return certain(route) + (0 if route.alone else route.python)
+
+
+def certain(route: Route) -> float:
+    """Predicted seconds, less where it is a single call."""
+    return route.seconds * (CERTAIN if route.alone else 1)
 
 
 def plan(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
