@@ -74,7 +74,7 @@ def _confirmed(sized: Sized, direction: Direction, name: str, meaning: Relation)
     program = fuse(name, direction, placements, sized.tile)
     source = emit(program)
     confirm(source, meaning)
-    return read(source), source  # what was proved, as a later process reads it from the disk
+    return read(source), source  # what was proved, not what it was written from
 
 
 def _beside(table: int, lowered: Lowered) -> Lowered:

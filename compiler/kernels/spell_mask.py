@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate
+from ..relations.linear import ONE, Sum, linear
 from .spell import sentence, spell, spell_predicate
 
-_Linear = tuple[dict[Expr, int], int]
+_Linear = tuple[Sum, int]
 """A sum of terms with factors, and a constant."""
 
 
@@ -74,28 +75,14 @@ def _slack_of(comparison: Compare) -> _Linear:
 
 
 def _difference(left: Expr, right: Expr, strict: bool) -> _Linear:
-    return _linear(Binary("-", Binary("-", left, right), Const(int(strict))))
+    terms = linear(Binary("-", Binary("-", left, right), Const(int(strict))))
+    constant = terms.pop(ONE, 0)
+    return terms, constant
 
 
-def _linear(expr: Expr) -> _Linear:
-    match expr:
-        case Const(value):
-            return {}, value
-        case Binary("+" | "-" as operator, left, right):
-            sign = 1 if operator == "+" else -1
-            (terms, constant), (others, more) = _linear(left), _linear(right)
-            total = {term: terms.get(term, 0) + sign * others.get(term, 0) for term in (*terms, *others)}
-            return {term: factor for term, factor in total.items() if factor}, constant + sign * more
-        case Binary("*", Const(factor), other) | Binary("*", other, Const(factor)):
-            terms, constant = _linear(other)
-            return {term: factor * by for term, by in terms.items() if factor}, factor * constant
-        case _:
-            return {expr: 1}, 0
-
-
-def _text(linear: _Linear) -> str:
+def _text(form: _Linear) -> str:
     """What is added first, then what is taken away."""
-    terms, constant = linear
+    terms, constant = form
     parts = [(factor, spell(term)) for term, factor in terms.items()]
     added = [text if factor == 1 else f"{factor} * {text}" for factor, text in parts if factor > 0]
     taken = [text if factor == -1 else f"{-factor} * {text}" for factor, text in parts if factor < 0]

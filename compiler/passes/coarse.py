@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import islice, tee
 from typing import TypeAlias
 
 from ..relations.context import BudgetExceeded, budget
@@ -183,22 +183,16 @@ def _fan(tiles: IntegerSet, view: Outline, placement: Placement, tile: Tile, sti
     if _overlapping(tiles, steps=2):
         raise Refused("a tile is in three steps of a fan")
     count = partial(count_range, placement=placement, tile=tile, n=_length(placement), still=still, distinct=True)
-    known: list[Ends] = []
-    for place, (lo, hi) in enumerate(_step_ends(tiles, view, row // size, swept)):
-        for first, last in known if place else _kept(_steps(tiles, view), known):
+    steps = _steps(tiles, view)
+    for lo, hi in _step_ends(tiles, view, row // size, swept):
+        own, steps = tee(steps)  # found when they are asked for, and once
+        for first, last in own:
             every = Range(lo, hi, masked=True, fan=Fan(first, last, row))
             if apart:
                 yield every
                 continue
             wanted = count(_unmarked(every, view))
             yield from (way for way in _once(every) if count(_unmarked(way, view)) == wanted)
-
-
-def _kept(found: Iterator[Ends], known: list[Ends]) -> Iterator[Ends]:
-    """The same, which are then known."""
-    for ends in found:
-        known.append(ends)
-        yield ends
 
 
 def _steps(tiles: IntegerSet, view: Outline) -> Iterator[Ends]:

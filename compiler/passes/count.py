@@ -85,36 +85,27 @@ def bounds(
 
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
-    return {
-        int(step): (lo[place], hi[place])
-        for steps, (lo, hi) in bounds_by_steps(span, tiles, cls, other_tiles, n, still, nk, np.int64)
-        for place, step in enumerate(steps)
-    }
-
-
-def bounds_by_steps(
-    span: Range, tiles: int, cls: int, other_tiles: int, n: int, still: str, nk: int | None, kind: type[np.integer[Any]]
-) -> Iterator[tuple[NDArray[Any], Ends]]:
-    """The same for several steps at a time, [steps, tiles], computed in a kind of integers."""
-    values = {still: np.arange(tiles, dtype=kind), "c": cls, "T": other_tiles, **length_values(n, nk)}
+    values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **length_values(n, nk)}
     known: dict[int, Any] = {}
     if span.fan is None:
-        lo, hi = sharing((span.lo, span.hi))
-        yield np.zeros(1, dtype=kind), _clipped(span, (lo, hi), values, known, (1, tiles), other_tiles)
-        return
-    lo, hi, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
+        [lo], [hi] = _clipped(span, sharing((span.lo, span.hi)), values, known, (1, tiles), other_tiles)
+        return {0: (lo, hi)}
+    *ends, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
     first, last = (np.broadcast_to(evaluate(each, values, np, known), (tiles,)) for each in (begin, end))
     fixed = dict(known)  # no step is asked for in these
-    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)), dtype=kind)
+    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)))
+    found: dict[int, Ends] = {}
     for some in np.array_split(steps, -(-len(steps) * tiles // _AT_ONCE) or 1):
         at = some[:, None]
-        low, high = _clipped(span, (lo, hi), values | {"d": at}, dict(fixed), (len(some), tiles), other_tiles)
-        yield some, (low, np.where((first <= at) & (at < last), high, low))
+        low, high = _clipped(span, ends, values | {"d": at}, dict(fixed), (len(some), tiles), other_tiles)
+        high = np.where((first <= at) & (at < last), high, low)
+        found |= zip(some.tolist(), zip(low, high, strict=True), strict=True)
+    return found
 
 
 def _clipped(
     span: Range,
-    ends: tuple[Expr, Expr],
+    ends: Sequence[Expr],
     values: dict[str, Any],
     known: dict[int, Any],
     shape: tuple[int, ...],

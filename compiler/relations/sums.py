@@ -12,16 +12,11 @@ digit changes from tile to tile is seen in the quotients alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 from .integer import Binary, Compare, Const, Expr, Predicate, Var, rebuilt, substitute
-
-Sum: TypeAlias = dict[Expr, int]
-"""So many times each term, ``_ONE`` for a constant; none zero times."""
-
-_ONE = Const(1)
+from .linear import ONE, Sum, added, beside_0, linear, written
 
 
 def at_distance(predicate: Predicate) -> Predicate:
@@ -61,13 +56,9 @@ class _Terms:
     def _rewrite(self, node: Any) -> Any:
         match node:
             case Compare(operator, left, right):
-                # sum(positive) - sum(negative) <= 0  ->  sum(positive) <= sum(negative)
-                found = self.arranged(self.sum(Binary("-", left, right)))
-                positive = {term: factor for term, factor in found.items() if factor > 0}
-                negative = {term: -factor for term, factor in found.items() if factor < 0}
-                return Compare(operator, _written(positive), _written(negative))
+                return beside_0(operator, self.arranged(self.sum(Binary("-", left, right))))
             case Binary("+" | "-" | "*" | "%" | "//"):
-                return _written(self.arranged(self.sum(node)))
+                return written(self.arranged(self.sum(node)))
             case _:
                 return rebuilt(node, self.rewrite)
 
@@ -75,27 +66,28 @@ class _Terms:
         return terms
 
     def sum(self, expr: Expr) -> Sum:
-        match expr:
-            case Const(value):
-                return {_ONE: value} if value else {}
-            case Binary("+" | "-" as operator, left, right):
-                return _added(self.sum(left), self.sum(right), 1 if operator == "+" else -1)
-            case Binary("*", Const(factor), other) | Binary("*", other, Const(factor)):
-                return {term: factor * each for term, each in self.sum(other).items()} if factor else {}
+        found: Sum = {}
+        for part, factor in linear(expr).items():
+            found = added(found, self._part(part), factor)
+        return found
+
+    def _part(self, part: Expr) -> Sum:
+        """A part that is no sum, rewritten; ``ONE`` is itself."""
+        match part:
             case Binary("//", left, Const(1)):
                 return self.sum(left)
             case Binary("//", left, Const(by)):
-                match _written(self.sum(left)):
+                match written(self.sum(left)):
                     case Binary("//", inner, Const(before)):  # floor(floor(x / p) / q) is floor(x / (p * q))
                         return {Binary("//", inner, Const(before * by)): 1}
                     case inner:
                         return {Binary("//", inner, Const(by)): 1}
             case Binary("%", left, Const(by)) if self._quotients:  # x - by * (x // by)
-                return _added(self.sum(left), self.sum(Binary("//", left, Const(by))), -by)
+                return added(self.sum(left), self.sum(Binary("//", left, Const(by))), -by)
             case Binary("%", left, by):
-                return {Binary("%", _written(self.sum(left)), by): 1}
+                return {Binary("%", written(self.sum(left)), by): 1}
             case _:
-                return {rebuilt(expr, self.rewrite): 1}
+                return {part if part == ONE else rebuilt(part, self.rewrite): 1}
 
 
 class _Digits(_Terms):
@@ -108,7 +100,7 @@ class _Digits(_Terms):
             chain = sorted({1, *own})
             if len({factor > 0 for factor in own.values()}) == 2 and all(q % p == 0 for p, q in pairwise(chain)):
                 others = {term: factor for term, factor in terms.items() if term not in quotients.values()}
-                terms = _added(others, _by_digits(rank, own, chain), 1)
+                terms = added(others, _by_digits(rank, own, chain), 1)
         return terms
 
 
@@ -131,21 +123,3 @@ def _by_digits(rank: Var, factors: dict[int, int], chain: list[int]) -> Sum:
         if factor:
             found[digit] = factor
     return found
-
-
-def _added(terms: Sum, others: Sum, times: int) -> Sum:
-    total = dict(terms)
-    for term, factor in others.items():
-        total[term] = total.get(term, 0) + times * factor
-    return {term: factor for term, factor in total.items() if factor}
-
-
-def _written(terms: Sum) -> Expr:
-    each = [_times(factor, term) for term, factor in terms.items()]
-    return reduce(lambda left, right: Binary("+", left, right), each) if each else Const(0)
-
-
-def _times(factor: int, term: Expr) -> Expr:
-    if term == _ONE:
-        return Const(factor)
-    return term if factor == 1 else Binary("*", Const(factor), term)

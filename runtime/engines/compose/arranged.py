@@ -61,6 +61,4 @@ def _marked(block: Block, written: NDArray[np.bool_]) -> bool:
 
 def _moves(term: Term, n: int, nk: int, price: Price) -> Effort:
     """Packed orders are gathered."""
-    sides = ((term.query, n), (term.key, nk))
-    queries, keys = (order.ranks(0, length) if order.count > 1 else 0 for order, length in sides)
-    return price.gathered(queries, keys)
+    return price.gathered(Side(term.query, n).moved, Side(term.key, nk).moved)

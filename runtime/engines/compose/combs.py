@@ -31,7 +31,7 @@ class Comb:
     def evenly(self) -> slice | None:
         """The tokens as a slice; None where some are farther from the next than others."""
         if self.count == 1:
-            return slice(self.first, self.first + self.size)
+            return slice(self.first, self.first + self.size, 1)
         last = self.first + (self.count - 1) * self.step
         return slice(self.first, last + 1, self.step) if self.size == 1 else None
 
@@ -65,7 +65,5 @@ def few_combs(tokens: NDArray[np.int64]) -> tuple[Comb, ...] | None:
 
 def evenly(tokens: NDArray[np.int64]) -> slice | None:
     """Ascending tokens as a slice; None where some are farther from the next than others, or there is none."""
-    steps = np.diff(tokens)
-    if not len(tokens) or (steps != steps[:1]).any():
-        return None
-    return slice(int(tokens[0]), int(tokens[-1]) + 1, int(steps[0]) if len(steps) else 1)
+    found = few_combs(tokens) or ()
+    return found[0].evenly if len(found) == 1 else None

@@ -109,9 +109,7 @@ class _LongerStage:
         return np.where(whole, _WHOLE, np.where(gone, _GONE, _CUT))
 
     def _counts(self, batch: Batch) -> Numbers:
-        block = batch.block
-        rows = block.tiles.rows * block.tiles.count * block.classes if batch.fresh else 0
-        return np.array((*self._price.block(block, fresh=batch.fresh), rows), dtype=np.float64)
+        return np.array((*self._price.block(batch.block, fresh=batch.fresh), batch.written), dtype=np.float64)
 
 
 def _ends(tiles: Tiles) -> tuple[int, int]:
@@ -155,11 +153,7 @@ def _taken(stage: Stage, price: Price) -> Effort:
     """What taking its tokens out of their order asks for."""
     if isinstance(stage.key, Gathered):
         return price.taken_again(len(stage.key.index))
-    return price.gathered(*(_moved(place) for place in (stage.query, stage.key)))
-
-
-def _moved(place: Place) -> int:
-    return place.order.ranks(0, place.n) if isinstance(place, Side) and place.order.count > 1 else 0
+    return price.gathered(*(place.moved if isinstance(place, Side) else 0 for place in (stage.query, stage.key)))
 
 
 class _Cutting:

@@ -30,7 +30,7 @@ from .diagonals import Diagonal, Diagonals
 from .machine import Effort, Machine, Rates
 from .masks import Tiles
 from .price import Heads, Price
-from .stages import Batch, Biases, Stage, Stages, stages_backward, stages_forward
+from .stages import Biases, Stage, Stages, stages_backward, stages_forward
 from .views import Gathered, Place, Side
 
 PROBE = 11
@@ -188,7 +188,7 @@ def _case(sample: _Sample, dim: int, dtype: torch.dtype, *, backward: bool) -> t
     if sample.gathered:  # by no rule, so that no runs of them are copied
         within = torch.randint(APART, (sample.keys,), generator=draw)
         place = Gathered(torch.arange(0, APART * sample.keys, APART) + within)
-    batch = Batch(block, sample.fresh, Biases(dtype).of(mask))
+    batch = Biases(dtype).batch(block, fresh=sample.fresh)
     stages = (Stage(Side(NATURAL, n), place, (batch,)),)
     effort = price.block(block, fresh=sample.fresh)
     if sample.gathered:

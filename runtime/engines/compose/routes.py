@@ -112,9 +112,7 @@ def _covered(stages: Stages, written: int, n: int) -> tuple[bool, bool]:
 
 
 def _written(stages: Stages) -> int:
-    batches = (batch for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches)
-    blocks = (batch.block for batch in batches if batch.fresh)
-    return sum(block.tiles.rows * block.tiles.count * block.classes for block in blocks)
+    return sum(batch.written for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches)
 
 
 @lru_cache(maxsize=1)

@@ -44,6 +44,12 @@ class Batch:
     fresh: bool
     bias: Bias | None
 
+    @property
+    def written(self) -> int:
+        """How many rows have their first output of it."""
+        tiles = self.block.tiles
+        return tiles.rows * tiles.count * self.block.classes if self.fresh else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -68,9 +74,6 @@ class Biases:
         self._dtype = dtype
         self._made: dict[tuple[tuple[int, ...], bytes], tuple[Mask, Bias]] = {}
         self._last: tuple[Mask, tuple[Mask, Bias]] | None = None  # batches of one period follow each other
-
-    def of(self, mask: Mask | None) -> Bias | None:
-        return None if mask is None else self._shared(mask)[1]
 
     def batch(self, block: Block, *, fresh: bool) -> Batch:
         """A batch of blocks without growth, with the mask that it shares."""

@@ -20,7 +20,7 @@ from .cuts import Columns, Reached, cuts, mask_of
 from .machine import Effort
 from .masks import Mask, Tiles, equal
 from .price import Price
-from .stages import Batch, Biases, Stage, Stages
+from .stages import Biases, Stage, Stages
 from .views import Gathered, Side
 
 SIZES = (32, 64, 128, 192, 256, 512, 768)
@@ -57,7 +57,7 @@ def strips(pairs: Mask, orders: Iterable[Order], price: Price, biases: Biases) -
     stages = []
     for strip in found:
         key = keys if strip.index is None else Gathered(torch.from_numpy(strip.index))
-        stages.append(Stage(queries, key, (Batch(strip.block, strip.fresh, biases.of(strip.mask)),)))
+        stages.append(Stage(queries, key, (biases.batch(strip.block, fresh=strip.fresh),)))
     return tuple(stages), effort
 
 

@@ -33,6 +33,7 @@ from ....compiler.relations.integer import (
     evaluate,
     variables,
 )
+from ....compiler.relations.linear import ONE, linear
 from .pairs import PairTable
 
 FEWEST = 32
@@ -167,10 +168,8 @@ def _questions(node: Expr | Predicate) -> Iterator[Expr | Predicate]:
 def _quotient(comparison: Compare) -> Expr | None:
     """k*n + r >= m*x, of an integer x that says nothing of the length, is floor((k*n + r) / m) >= x: so it asks for
     that quotient alone. None where the comparison has no such form with m > 1."""
-    sums: dict[Expr, int] = {}
-    _add(comparison.left, 1, sums)
-    _add(comparison.right, -1, sums)
-    by, rest = sums.pop(Var("n"), 0), sums.pop(Const(1), 0)
+    sums = linear(Binary("-", comparison.left, comparison.right))
+    by, rest = sums.pop(Var("n"), 0), sums.pop(ONE, 0)
     step = math.gcd(*sums.values())
     if not by or step < 2 or any(variables(part) & _LENGTHS for part in sums):
         return None
@@ -184,28 +183,13 @@ def _quotient(comparison: Compare) -> Expr | None:
     return Binary("//", Binary("+", Binary("*", Const(by), Var("n")), Const(rest)), Const(step))
 
 
-def _add(expr: Expr, times: int, sums: dict[Expr, int]) -> None:
-    """Add so many times an expression to a sum of multiples of parts; Const(1) stands for 1."""
-    match expr:
-        case Const(value):
-            sums[Const(1)] = sums.get(Const(1), 0) + times * value
-        case Binary("+" | "-" as operator, left, right):
-            _add(left, times, sums)
-            _add(right, times if operator == "+" else -times, sums)
-        case Binary("*", Const(factor), other) | Binary("*", other, Const(factor)):
-            _add(other, times * factor, sums)
-        case _:
-            sums[expr] = sums.get(expr, 0) + times
-
-
 def _quotients(node: Expr | Predicate) -> Iterator[tuple[int, int, int]]:
     """(k, r, m) of each quotient floor((k*n + r) / m) in what is asked."""
     match node:
         case Binary("//", left, Const(step)):
-            sums: dict[Expr, int] = {}
-            _add(left, 1, sums)
-            by, rest = sums.pop(Var("n"), 0), sums.pop(Const(1), 0)
-            if by and not any(sums.values()):
+            sums = linear(left)
+            by, rest = sums.pop(Var("n"), 0), sums.pop(ONE, 0)
+            if by and not sums:
                 yield by, rest, step
         case Binary(_, left, right) | Compare(_, left, right):
             yield from _quotients(left)

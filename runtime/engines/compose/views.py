@@ -43,6 +43,11 @@ class Side:
     order: Order
     n: int
 
+    @property
+    def moved(self) -> int:
+        """How many tokens are taken out of their order."""
+        return self.order.ranks(0, self.n) if self.order.count > 1 else 0
+
     def take(self, x: Tensor, room: Room | None = None) -> Tensor:
         """The tensor [B, H, N, ...] that ranks are evenly spaced in: x itself, or its packed tokens, copied."""
         if self.order.count == 1:
