@@ -19,7 +19,7 @@ from .settle import Extent, drawn, settle
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Member: TypeAlias = Callable[[Ints, Ints], Bools]
-"""Whether query i attends to key j: [Nq] queries and [Nk] keys to [Nq, Nk]."""
+"""Whether query i attends to key j: [Nq] queries and [Nk] keys to [Nq, Nk], an array of the caller's own."""
 
 _LONGEST_MASK = 4096
 
@@ -61,6 +61,6 @@ def membership(
         values = {"i": row, "j": column, **sizes}
         hit = np.broadcast_to(evaluate(closed, values, np), (len(i), len(j)))
         # The closed form is exact within the pattern's universe, of which only this bound can be broken here.
-        return hit & (column <= row) if direction is Direction.CAUSAL else hit
+        return hit & (column <= row) if direction is Direction.CAUSAL else hit.copy()
 
     return member
