@@ -42,10 +42,10 @@ from patternc.compiler.runnable import refuse_open
 from patternc.compiler.stored import fresh, stored
 from patternc.library.catalogue import text
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
-from patternc.runtime.engines.compose import routes
-from patternc.runtime.engines.compose.diagonals import Diagonals
-from patternc.runtime.engines.compose.machine import this_machine
-from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.plan.diagonal import Diagonals
+from patternc.runtime.engines.compose.planning import routes
+from patternc.runtime.engines.compose.pricing.machine import this_machine
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
 
 WARM_LIMIT_MS = 20.0
 WARM_RUNS = 9  # at least: they are short

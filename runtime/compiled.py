@@ -86,7 +86,7 @@ class Compiled:
 
         For the engine ``compose``. Raises EngineError for another one.
         """
-        from .engines.compose.price import Heads
+        from .engines.compose.pricing.price import Heads
         from .prediction import predict
 
         if self.engine != "compose" or self.program is None:

@@ -8,10 +8,10 @@ from ..compiler.explain.prediction import Choice, Prediction, Way
 from ..compiler.lower_learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
-from .engines.compose.machine import this_machine
-from .engines.compose.masks import Tiles
-from .engines.compose.price import Heads, Price
-from .engines.compose.routes import considered
+from .engines.compose.plan.tiles import Tiles
+from .engines.compose.planning.routes import considered
+from .engines.compose.pricing.machine import price_here, this_machine
+from .engines.compose.pricing.price import Heads, Price
 from .errors import EngineError
 from .learned.weighed import weigh
 
@@ -25,7 +25,7 @@ def predict(program: Program | LearnedProgram, n: int, heads: Heads, dtype: torc
         raise EngineError(f"a prediction needs a length of at least 1, an integer, not {n}")
     # The backward pass of a low precision runs in float32.
     forward, backward = (
-        _choice(program, n, Price.here(heads, kind, backward=back), kind)
+        _choice(program, n, price_here(heads, kind, backward=back), kind)
         for kind, back in ((dtype, False), (torch.promote_types(dtype, torch.float32), True))
     )
     threads = torch.get_num_threads()

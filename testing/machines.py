@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runtime.engines.compose.machine import Machine, Rates
+from ..runtime.engines.compose.pricing.rates import Machine, Rates
 from ..runtime.learned.effort import DenseEffort, ListEffort, ListRates, Speeds
 
 _FORWARD = Rates(

@@ -28,7 +28,7 @@ def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(scope="session", autouse=True)
 def machine_of_the_session() -> Iterator[None]:
     """No test depends on what is measured: every prediction is for one machine that is written down."""
-    from patternc.runtime.engines.compose.machine import assume
+    from patternc.runtime.engines.compose.pricing.machine import assume
     from patternc.runtime.learned import speeds
     from patternc.testing.machines import PLAIN, QUICK_LISTS
 

@@ -14,7 +14,7 @@ import patternc as pc
 from patternc.compiler.stored import fresh
 from patternc.runtime.bench.clock import seconds_of, synchronise
 from patternc.runtime.bench.inputs import Inputs, forward
-from patternc.runtime.engines.compose.routes import forget
+from patternc.runtime.engines.compose.planning.routes import forget
 
 from .contestant import CannotRun, Prepared
 

@@ -121,7 +121,7 @@ def _check(settings: Settings) -> None:
 
 
 def _processor() -> str:
-    from ..engines.compose.probe import processor
+    from ..engines.compose.pricing.probe import processor
 
     return processor()
 

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from ...compiler.passes.program import Program
-from .compose.pairs import PairTable
+from .compose.planning.pairs import PairTable
 
 ProgramT = TypeVar("ProgramT")
 

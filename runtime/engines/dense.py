@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .compose.flash import one_head_each, rows_contiguous
+from .compose.running.flash import one_head_each, rows_contiguous
 
 _FORWARD = torch.ops.aten._scaled_dot_product_flash_attention.default
 _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_backward.default

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engines.compose import flash
-from ..engines.compose.stages import merge
+from ..engines.compose.running import flash
+from ..engines.compose.running.stages import merge
 from ..engines.engine import Call
 from .gathered import Rows
 from .lists import KeyLists

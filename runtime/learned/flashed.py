@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engines.compose import flash
+from ..engines.compose.running import flash
 from ..engines.engine import Call
 from .pieces import Piece, bias, log_gates, log_sizes, mask, places
 from .places import Heads, Places

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engines.compose.stages import merge
+from ..engines.compose.running.stages import merge
 from . import flashed, products
 from .lists import KeyLists
 from .pieces import Piece, fold, unfold

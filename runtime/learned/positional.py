@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..engines.compose.stages import merge
+from ..engines.compose.running.stages import merge
 from ..engines.engine import Call, Engine
 from .gathered import Rows
 

@@ -1,7 +1,7 @@
 """How fast this machine attends over lists, each way: measured once by the functions themselves, and kept on disk.
 
-As the probe of compose (``runtime/engines/compose/probe.py``): one thread, its own CPU time, the fastest of some
-rounds, and non-negative rates that fit relative errors best.
+As the probe of compose (``runtime/engines/compose/pricing/probe.py``): one thread, its own CPU time, the fastest of
+some rounds, and non-negative rates that fit relative errors best.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..engines.compose.probe import fit_rates, processor, versions
+from ..engines.compose.pricing.probe import fit_rates, processor, versions
 from ..measured import Measured, rate
 from . import densely, gathered
 from .effort import DenseEffort, ListEffort, ListRates, Speeds, dense_effort, list_effort

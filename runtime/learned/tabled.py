@@ -14,7 +14,7 @@ from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.program import Program
 from ..engines import guard
 from ..engines.by_heads import ByHeads, Run, runs
-from ..engines.compose.pairs import PairTable
+from ..engines.compose.planning.pairs import PairTable
 from ..engines.engine import Call, Engine
 from ..errors import ArgumentError
 from . import table_passes

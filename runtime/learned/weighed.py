@@ -12,10 +12,12 @@ from torch import Tensor
 from ...compiler.explain.prediction import Way
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.pinned import Pinned
-from ..engines.compose import routes
-from ..engines.compose.pairs import PairTable
-from ..engines.compose.price import Price
-from ..engines.compose.routes import Route, certain, find_route
+from ..engines.compose.plan.route import Route
+from ..engines.compose.planning import routes
+from ..engines.compose.planning.pairs import PairTable
+from ..engines.compose.planning.routes import certain, find_route
+from ..engines.compose.pricing.machine import price_of
+from ..engines.compose.pricing.price import Price
 from ..engines.engine import Call
 from .dispatch import LISTS, predicted
 from .effort import Speeds
@@ -44,7 +46,7 @@ def taken(program: LearnedProgram, q: Tensor, k: Tensor, call: Call, *, backward
         return None
     # In a low precision compose computes gradients in a wide one.
     dtype = torch.promote_types(q.dtype, torch.float32) if backward else q.dtype
-    price = Price.of(q, k, dtype, backward=backward)
+    price = price_of(q, k, dtype, backward=backward)
     return table if weigh(program, n, nk, price, dtype).faster else None
 
 

@@ -27,7 +27,7 @@ from patternc.compiler.relations.integer import Const, Var, evaluate
 from patternc.compiler.relations.relation import Relation
 from patternc.compiler.report.plan import order_name
 from patternc.patterns_dsl.syntax import BoundPattern
-from patternc.runtime.engines.compose.pairs import pairs_of
+from patternc.runtime.engines.compose.planning.pairs import pairs_of
 from patternc.testing.verify.program import pair_counts
 
 ORDERS = [

@@ -10,9 +10,9 @@ import torch
 import patternc as pc
 from patternc.compiler.explain.prediction import BreakEven
 from patternc.compiler.report import prediction as report
-from patternc.runtime.engines.compose.machine import assume
-from patternc.runtime.engines.compose.masks import Tiles
-from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.plan.tiles import Tiles
+from patternc.runtime.engines.compose.pricing.machine import assume
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.runtime.errors import EngineError
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH
 

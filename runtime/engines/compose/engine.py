@@ -19,15 +19,16 @@ from ...errors import EngineError
 from .. import exact, guard
 from ..by_heads import ALL_HEADS, ByHeads, Run, is_cross, runs
 from ..engine import Call
-from . import single
-from .adapted import carry_lse_gradient, positive_scale
-from .pairs import PairTable
-from .pieces import Job, Tensors, run_jobs
-from .price import Price
-from .routes import Route, find_route
-from .rows import rows_backward, rows_forward
-from .sequences import EVERY, Sequence, sequences
-from .stages import stages_backward, stages_forward
+from .plan.route import Route
+from .planning.pairs import PairTable
+from .planning.routes import find_route
+from .pricing.machine import price_of
+from .running import single
+from .running.adapted import carry_lse_gradient, positive_scale
+from .running.pieces import Job, Tensors, run_jobs
+from .running.rows import rows_backward, rows_forward
+from .running.sequences import EVERY, Sequence, sequences
+from .running.stages import stages_backward, stages_forward
 
 One: TypeAlias = Program | PairTable
 
@@ -219,7 +220,7 @@ def _forward_of(program: One, call: Call) -> guard.Forward:
 
 
 def _route(program: One, q: Tensor, k: Tensor, *, backward: bool = False) -> Route:
-    return find_route(program, q.shape[2], k.shape[2], Price.of(q, k, q.dtype, backward=backward), q.dtype)
+    return find_route(program, q.shape[2], k.shape[2], price_of(q, k, q.dtype, backward=backward), q.dtype)
 
 
 def _lowered(program: One) -> Program:

@@ -16,12 +16,13 @@ from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.compose import engine as compose
-from patternc.runtime.engines.compose import single, stages
-from patternc.runtime.engines.compose.blocks import blocks
 from patternc.runtime.engines.compose.engine import ComposeEngine
-from patternc.runtime.engines.compose.machine import assume
-from patternc.runtime.engines.compose.price import Heads, Price
-from patternc.runtime.engines.compose.routes import Route, routes
+from patternc.runtime.engines.compose.plan.route import Route
+from patternc.runtime.engines.compose.planning.blocks import blocks
+from patternc.runtime.engines.compose.planning.routes import routes
+from patternc.runtime.engines.compose.pricing.machine import assume
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.running import single, stages
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.runtime.errors import EngineError

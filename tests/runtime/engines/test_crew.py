@@ -12,7 +12,7 @@ from concurrent.futures import Future
 import pytest
 import torch
 
-from patternc.runtime.engines.compose import crew
+from patternc.runtime.engines.compose.running import crew
 
 THREADS = 3
 

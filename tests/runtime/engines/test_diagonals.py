@@ -17,13 +17,13 @@ from patternc.compiler.kernels.emit import emit
 from patternc.compiler.kernels.read import read
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program
-from patternc.runtime.engines.compose import diagonals
-from patternc.runtime.engines.compose.diagonals import Diagonals
 from patternc.runtime.engines.compose.engine import ComposeEngine
-from patternc.runtime.engines.compose.machine import assume
-from patternc.runtime.engines.compose.price import Heads, Price
-from patternc.runtime.engines.compose.routes import find_route, forget
-from patternc.runtime.engines.compose.rows import find_seen
+from patternc.runtime.engines.compose.plan.diagonal import Diagonals
+from patternc.runtime.engines.compose.planning.routes import find_route, forget
+from patternc.runtime.engines.compose.pricing.machine import assume
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.running import diagonals
+from patternc.runtime.engines.compose.running.rows import find_seen
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY

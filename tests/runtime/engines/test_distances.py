@@ -14,9 +14,10 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Var, evaluate
-from patternc.runtime.engines.compose import distances
-from patternc.runtime.engines.compose.diagonals import Diagonal, Diagonals, find
-from patternc.runtime.engines.compose.distances import Run, runs_at_distances
+from patternc.runtime.engines.compose.plan.diagonal import Diagonal, Diagonals
+from patternc.runtime.engines.compose.planning import distances
+from patternc.runtime.engines.compose.planning.diagonals import find
+from patternc.runtime.engines.compose.planning.distances import Run, runs_at_distances
 from patternc.testing.verify.batches import batch_counts
 
 NEAR, EVERY, N = 12, 4, 200

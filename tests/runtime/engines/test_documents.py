@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import patternc as pc
-from patternc.runtime.engines.compose.sequences import sequences
+from patternc.runtime.engines.compose.running.sequences import sequences
 from patternc.runtime.engines.engine import Call
 
 INT = torch.int32

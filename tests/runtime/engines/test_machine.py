@@ -14,10 +14,12 @@ import torch
 
 from patternc.runtime import measured as measuring
 from patternc.runtime.cache import CacheWarning, write_record
-from patternc.runtime.engines.compose import machine, probe
-from patternc.runtime.engines.compose.machine import Effort, Rates, this_machine
-from patternc.runtime.engines.compose.masks import Tiles
-from patternc.runtime.engines.compose.price import Heads, Price
+from patternc.runtime.engines.compose.plan.effort import Effort
+from patternc.runtime.engines.compose.plan.tiles import Tiles
+from patternc.runtime.engines.compose.pricing import machine, probe
+from patternc.runtime.engines.compose.pricing.machine import this_machine
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.pricing.rates import Rates
 from patternc.runtime.measured import BUSY, MachineWarning
 from patternc.testing.machines import PLAIN
 

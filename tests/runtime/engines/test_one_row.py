@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import patternc as pc
-from patternc.runtime.engines.compose import single
+from patternc.runtime.engines.compose.running import single
 
 N, D = 600, 16
 TEXTS = {

@@ -13,8 +13,8 @@ from torch._subclasses import FakeTensorMode
 
 import patternc as pc
 from patternc.runtime.engines import dense
-from patternc.runtime.engines.compose import flash
 from patternc.runtime.engines.compose.engine import ComposeEngine
+from patternc.runtime.engines.compose.running import flash
 from patternc.runtime.engines.dense import Flash, Three
 from patternc.runtime.engines.engine import Call, choose_engine
 from patternc.runtime.engines.or_dense import OrDense, OrDenseEngine

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from patternc.runtime.engines.compose.masks import Tiles
-from patternc.runtime.engines.compose.price import Heads, Price, queries_at_once
+from patternc.runtime.engines.compose.plan.tiles import Tiles
+from patternc.runtime.engines.compose.pricing.price import Heads, Price, queries_at_once
 from patternc.testing.machines import PLAIN
 
 ONE = Price(PLAIN, Heads(batch=1, keys=1, group=1, dim=16), 1)

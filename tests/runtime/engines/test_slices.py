@@ -12,11 +12,11 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Tile
-from patternc.runtime.engines.compose.blocks import blocks
-from patternc.runtime.engines.compose.masks import LANES, Mask, Tiles, cut_off, in_lanes
-from patternc.runtime.engines.compose.price import Heads, Price
-from patternc.runtime.engines.compose.routes import routes
-from patternc.runtime.engines.compose.slices import slices
+from patternc.runtime.engines.compose.plan.tiles import LANES, Mask, Tiles, cut_off, in_lanes
+from patternc.runtime.engines.compose.planning.blocks import blocks
+from patternc.runtime.engines.compose.planning.routes import routes
+from patternc.runtime.engines.compose.planning.slices import slices
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

@@ -12,10 +12,10 @@ from patternc.compiler.kernels.emit import emit
 from patternc.compiler.kernels.read import read
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
-from patternc.runtime.engines.compose.blocks import blocks
-from patternc.runtime.engines.compose.machine import Machine
-from patternc.runtime.engines.compose.price import Heads, Price
-from patternc.runtime.engines.compose.routes import routes
+from patternc.runtime.engines.compose.planning.blocks import blocks
+from patternc.runtime.engines.compose.planning.routes import routes
+from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.pricing.rates import Machine
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import patternc as pc
-from patternc.runtime.engines.compose import capped
+from patternc.runtime.engines.compose.running import capped
 
 
 def capped_attention(q, k, v, mask, scale, cap):

@@ -9,7 +9,7 @@ from learned_layers import HEAD_DIM, HEADS, KEY_HEADS, data, layer, pattern
 
 import patternc as pc
 from patternc.runtime import measured
-from patternc.runtime.engines.compose.probe import fit_rates
+from patternc.runtime.engines.compose.pricing.probe import fit_rates
 from patternc.runtime.learned import speeds
 from patternc.runtime.learned.break_even import break_even
 from patternc.runtime.learned.dispatch import DENSE, LISTS

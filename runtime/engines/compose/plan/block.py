@@ -1,0 +1,41 @@
+"""A batch of equal dense blocks, and its portions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from .tiles import Mask, Tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A batch of dense blocks of one term, one per class and tile.
+
+    ``mask`` is bool [rows, keys], the same for all; None means all pairs. With ``growth`` g, tile t has g*t more keys.
+    """
+
+    first_class: int  # of the queries
+    key_class: int  # that belongs to it; the others follow
+    classes: int
+    tiles: Tiles
+    mask: Mask | None = None
+    triangle: bool = False  # key k of row r only where k <= r
+    growth: int = 0
+
+    def even(self) -> Iterator[Block]:
+        """The batch as batches without growth; a tile that has no key is left out."""
+        yield from (replace(self, tiles=tiles, growth=0) for tiles in self.tiles.even(self.growth))
+
+    def portions(self, size: int) -> Iterator[Block]:
+        """The batch, which has no growth, as batches of up to ``size`` blocks, where one class or tile has no more."""
+        tiles = self.tiles
+        if tiles.count >= self.classes:
+            step = max(1, size // self.classes)
+            for first in range(0, tiles.count, step):
+                yield replace(self, tiles=tiles.part(first, min(step, tiles.count - first)))
+            return
+        step = max(1, size // tiles.count)
+        for first in range(0, self.classes, step):
+            count = min(step, self.classes - first)
+            yield replace(self, first_class=self.first_class + first, key_class=self.key_class + first, classes=count)

@@ -1,0 +1,53 @@
+"""A route: one way to run a program at a length, and how long that is predicted to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .....compiler.passes.program import NATURAL
+from .diagonal import Diagonals
+from .effort import Effort
+from .place import Side
+from .stage import Batch, Stages
+
+
+class Cut(NamedTuple):
+    """The stages for a length, what they ask for, and how many rows fresh batches write."""
+
+    stages: Stages
+    effort: Effort
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Stages, and their predicted seconds. ``covers``: fresh batches write every row. ``alone``: one kernel call does
+    all of it. ``python``: of these seconds, what does not shrink with the heads of a call. ``held``: bytes of masks."""
+
+    name: str
+    stages: Stages
+    covers: bool
+    alone: bool
+    seconds: float
+    python: float
+    held: int
+    single: Batch | None = None  # the one block that is all there is to do
+    masks_of: Route | None = None  # whose masks these are parts of
+    cut: Callable[[int], Cut] | None = None  # itself for the first n tokens
+
+    @property
+    def masked(self) -> bool:
+        batches = (batch for stage in self.stages if not isinstance(stage, Diagonals) for batch in stage.batches)
+        return any(batch.bias is not None for batch in batches)
+
+
+def single_block(stages: Stages, n: int) -> Batch | None:
+    """The one block that is all there is to do for n queries, each of which has a key; None where there is more."""
+    if len(stages) != 1 or isinstance(stages[0], Diagonals) or len(stages[0].batches) != 1:
+        return None
+    stage, batch = stages[0], stages[0].batches[0]
+    in_place = all(isinstance(place, Side) and place.order == NATURAL for place in (stage.query, stage.key))
+    living = batch.bias is None or batch.bias.dead is None
+    return batch if in_place and living and (batch.block.tiles.count, batch.block.tiles.rows) == (1, n) else None

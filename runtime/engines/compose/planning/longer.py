@@ -1,0 +1,216 @@
+"""A plan for a longer sequence, ready to be cut to shorter ones: which of its batches a length leaves whole is found
+for all of them at once, and only those that it cuts are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..plan.block import Block
+from ..plan.diagonal import Diagonals
+from ..plan.effort import Effort
+from ..plan.place import Gathered, Place, Side
+from ..plan.route import Cut
+from ..plan.stage import Batch, Stage, Stages
+from ..plan.tiles import Tiles
+from ..pricing.price import Price
+from .mask_parts import MaskParts
+
+_GONE, _WHOLE, _CUT = range(3)
+
+Numbers = NDArray[np.float64]
+
+_Ranks: TypeAlias = Callable[[int], int]
+
+
+class Longer:
+    """The stages of a plan, with what is known of them at every shorter length."""
+
+    def __init__(self, stages: Stages, price: Price) -> None:
+        self._price = price
+        self._stages = [stage if isinstance(stage, Diagonals) else _LongerStage(stage, price) for stage in stages]
+
+    def cut(self, n: int) -> Cut:
+        """For the first n tokens; stages of blocks without a batch are left out."""
+        stages: list[Stage | Diagonals] = []
+        total, written = np.zeros(len(Effort())), 0.0
+        for stage in self._stages:
+            if isinstance(stage, Diagonals):
+                shorter = stage.cut(n)
+                stages.append(shorter)
+                total += self._price.diagonals(shorter)
+                continue
+            found, counts = stage.cut(n)
+            if found.batches:
+                stages.append(found)
+                total += counts[:-1]
+                total += _taken(found, self._price)
+                written += counts[-1]
+        return Cut(tuple(stages), Effort(*total.tolist()), round(written))
+
+
+class _LongerStage:
+    """Of each batch, one past the last rank of its queries and of its keys, and the first ones; and of all batches
+    before each what they ask for, and how many rows are written."""
+
+    def __init__(self, stage: Stage, price: Price) -> None:
+        self._stage, self._price, self._masks = stage, price, MaskParts()
+        blocks = [batch.block for batch in stage.batches]
+        corners = [(block.tiles.row, block.tiles.key, *_ends(block.tiles)) for block in blocks]
+        self._first, self._end = np.split(np.array(corners, dtype=np.int64).reshape(-1, 4).T, 2)
+        classes = [(one.first_class, one.key_class, one.classes - 1) for one in blocks]
+        begin, keys_begin, more = np.array(classes, dtype=np.int64).reshape(-1, 3).T
+        ends = (stage.query, begin, begin + more), (stage.key, keys_begin, keys_begin + more)
+        self._classes = [tuple(_Classes.of(place, each) for each in side) for place, *side in ends]
+        counts = [np.zeros(len(Effort()) + 1), *(self._counts(batch) for batch in stage.batches)]
+        self._before = np.cumsum(counts, axis=0)
+
+    def cut(self, n: int) -> tuple[Stage, Numbers]:
+        """The stage for n tokens, what its batches ask for and how many rows they write."""
+        stage = Stage(_place(self._stage.query, n), _place(self._stage.key, n), ())
+        found: list[Batch] = []
+        ranks = _ranks(stage.query, n), _ranks(stage.key, n)
+        counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks)
+        kinds = self._kinds(ranks)
+        edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
+        for first, stop in pairwise(edges):
+            if kinds[first] == _WHOLE:
+                found += self._stage.batches[first:stop]
+                counts += self._before[stop] - self._before[first]
+            elif kinds[first] == _CUT:
+                for batch in self._stage.batches[first:stop]:
+                    parts = list(cut.batches(batch))
+                    found += parts
+                    for part in parts:
+                        counts += self._counts(part)
+        return Stage(stage.query, stage.key, tuple(found)), counts
+
+    def _kinds(self, ranks: tuple[_Ranks, _Ranks]) -> NDArray[np.int64]:
+        """What is left of each batch. Later classes have no more ranks than earlier ones."""
+        gone, whole = np.False_, np.True_
+        for side in (0, 1):
+            most, least = (classes.each(ranks[side]) for classes in self._classes[side])
+            gone, whole = gone | (self._first[side] >= most), whole & (self._end[side] <= least)
+        return np.where(whole, _WHOLE, np.where(gone, _GONE, _CUT))
+
+    def _counts(self, batch: Batch) -> Numbers:
+        return np.array((*self._price.block(batch.block, fresh=batch.fresh), batch.written), dtype=np.float64)
+
+
+def _ends(tiles: Tiles) -> tuple[int, int]:
+    last = tiles.count - 1
+    return tiles.row + last * tiles.row_step + tiles.rows, tiles.key + last * tiles.key_step + tiles.keys
+
+
+def _place(place: Place, n: int) -> Place:
+    if isinstance(place, Side):
+        return Side(place.order, n)
+    return Gathered(place.index[: int(torch.searchsorted(place.index, n))])
+
+
+def _ranks(place: Place, n: int) -> _Ranks:
+    """How many ranks a class has. One is asked for several times."""
+    if isinstance(place, Gathered):
+        return lambda cls: len(place.index)
+    return cache(partial(place.order.ranks, n=n))
+
+
+class _Classes(NamedTuple):
+    """A class for each batch: those that occur, and which of these it is."""
+
+    different: list[int]
+    which: NDArray[np.int64] | None  # None: there is one
+
+    @classmethod
+    def of(cls, place: Place, each: NDArray[np.int64]) -> _Classes:
+        if isinstance(place, Gathered):
+            return cls([0], None)
+        different, which = np.unique(each, return_inverse=True)
+        return cls(different.tolist(), which if len(different) > 1 else None)
+
+    def each(self, ranks: _Ranks) -> NDArray[np.int64] | int:
+        """The ranks of each."""
+        found = [ranks(cls) for cls in self.different]
+        return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
+
+
+def _taken(stage: Stage, price: Price) -> Effort:
+    """What taking its tokens out of their order asks for."""
+    if isinstance(stage.key, Gathered):
+        return price.taken_again(len(stage.key.index))
+    return price.gathered(*(place.moved if isinstance(place, Side) else 0 for place in (stage.query, stage.key)))
+
+
+class _Cutting:
+    """Cuts the batches of a stage to the ranks that are there."""
+
+    def __init__(self, query: _Ranks, key: _Ranks, masks: MaskParts) -> None:
+        self._query, self._key, self._masks = query, key, masks
+        self._alike: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
+
+    def batches(self, batch: Batch) -> Iterator[Batch]:
+        """The batch as batches of classes with equally many queries and keys, and of tiles of one shape."""
+        block = batch.block
+        of = block.first_class, block.key_class, block.classes
+        if of not in self._alike:
+            self._alike[of] = list(self._runs(*of))
+        for first, count, rows, keys in self._alike[of]:
+            for tiles in _shapes(block.tiles, rows, keys):
+                shown = min(tiles.keys, tiles.rows) if block.triangle else tiles.keys
+                mask, bias = self._masks.of(batch.bias, block.mask, tiles.rows, shown)
+                own = Tiles(tiles.row, tiles.rows, tiles.row_step, tiles.key, shown, tiles.key_step, tiles.count)
+                classes = block.first_class + first, block.key_class + first, count
+                yield Batch(Block(*classes, own, mask, block.triangle), batch.fresh, bias)
+
+    def _runs(self, first_class: int, key_class: int, classes: int) -> Iterator[tuple[int, int, int, int]]:
+        """(the first, how many, their queries, their keys) of classes that have equally many of either, which fall from
+        class to class."""
+
+        def ranks(at: int) -> tuple[int, int]:
+            return self._query(first_class + at), self._key(key_class + at)
+
+        def fewer(than: tuple[int, int], at: int) -> bool:
+            return ranks(at) != than
+
+        first = 0
+        while first < classes:
+            here = ranks(first)
+            stop = classes
+            if fewer(here, classes - 1):
+                stop = bisect_left(range(classes), True, first + 1, key=partial(fewer, here))
+            yield first, stop - first, *here
+            first = stop
+
+
+def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
+    """Runs of tiles of one shape, of which so many rows and keys exist."""
+    # Of what all tiles share the same is left for all.
+    shared_rows = tiles.rows if tiles.row_step else min(tiles.rows, rows - tiles.row)
+    shared_keys = tiles.keys if tiles.key_step else min(tiles.keys, keys - tiles.key)
+    if min(shared_rows, shared_keys) <= 0:
+        return
+    tiles = Tiles(tiles.row, shared_rows, tiles.row_step, tiles.key, shared_keys, tiles.key_step, tiles.count)
+    whole = _within(tiles.row, tiles.rows, tiles.row_step, rows, tiles.count)
+    whole = _within(tiles.key, tiles.keys, tiles.key_step, keys, whole)
+    if whole:
+        yield tiles.part(0, whole)
+    for tile in range(whole, tiles.count):
+        row, key = tiles.row + tile * tiles.row_step, tiles.key + tile * tiles.key_step
+        left = min(tiles.rows, rows - row), min(tiles.keys, keys - key)
+        if min(left) > 0:
+            yield Tiles(row, left[0], tiles.row_step, key, left[1], tiles.key_step, 1)
+
+
+def _within(first: int, size: int, step: int, length: int, count: int) -> int:
+    """How many tiles, from the first on, end within the length."""
+    if first + size > length:
+        return 0
+    return count if step == 0 else min(count, (length - first - size) // step + 1)

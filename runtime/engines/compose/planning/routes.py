@@ -1,0 +1,199 @@
+"""Which way a program runs at a length: the fastest by prediction, and what the others would take."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache, partial
+
+import torch
+
+from .....compiler.passes.pinned import Pinned
+from .....compiler.passes.program import Order, Program
+from ...integers import HOST, require_fit
+from ..plan.diagonal import Diagonals
+from ..plan.effort import Effort
+from ..plan.place import Gathered
+from ..plan.route import Cut, Route, single_block
+from ..plan.stage import Biases, Stages
+from ..plan.tiles import Mask
+from ..pricing.price import Price
+from .arranged import arranged
+from .longer import Longer
+from .pairs import PairTable, pairs_of
+from .strips import CERTAIN, strips
+from .trim import milestone
+
+LONGEST_STRIPS = 8192
+"""Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
+
+MOST_HELD = 64 << 20
+"""A route whose masks take more bytes is not taken."""
+
+KEPT = 256 << 20
+"""Bytes of masks, of all routes that are kept at a time."""
+
+
+def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
+    """Every way to run n queries against nk keys, as many as there are queries but for a cross program."""
+    if isinstance(program, Program):
+        require_fit(program, max(n, nk), HOST)
+        biases = Biases(dtype)
+        yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
+    if max(n, nk) <= LONGEST_STRIPS:
+        biases = Biases(dtype)
+        table = _pairs(Pinned(program), n, nk)
+        yield _route("strips", n, strips(table, _orders(program, n), price, biases), price, biases)
+
+
+def _orders(program: Program | PairTable, n: int) -> list[Order]:
+    """Orders of queries in classes, each token in one."""
+    every = program.orders if isinstance(program, PairTable) else (term.query for term in program.terms)
+    found = dict.fromkeys(every)
+    return [order for order in found if 1 < order.classes <= n and order.covers_all]
+
+
+def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases: Biases) -> Route:
+    stages, effort = found
+    seconds, python = price.seconds(effort), _python(stages, effort, price)
+    covered, one = _covered(stages, _written(stages), n), single_block(stages, n)
+    return Route(name, stages, *covered, seconds, python, biases.held, one, cut=_cutting(stages, price))
+
+
+def _cutting(stages: Stages, price: Price) -> Callable[[int], Cut]:
+    """Cuts a plan to a length; what is known of every length is found at the first cut."""
+    longer = cache(partial(Longer, stages, price))
+    return lambda n: longer().cut(n)
+
+
+def _python(stages: Stages, effort: Effort, price: Price) -> float:
+    """Seconds around the calls of blocks and the gathers of keys, and around the operations of a diagonal for one key
+    head: more of these are taken together as far as they are few elements."""
+    one = price._replace(heads=price.heads._replace(batch=1, keys=1))
+    diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
+    others = [stage for stage in stages if not isinstance(stage, Diagonals)]
+    blocks = sum(len(stage.batches) + isinstance(stage.key, Gathered) for stage in others)
+    batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
+    return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
+
+
+def _covered(stages: Stages, written: int, n: int) -> tuple[bool, bool]:
+    """(whether what is fresh writes every one of n rows, whether one kernel call does all of it). ``written``: how many
+    rows fresh batches write."""
+    if any(isinstance(stage, Diagonals) for stage in stages):
+        # Fresh diagonals write all rows. Those that come first in a plan that was cut need not be: what came before
+        # them had no row in the shorter sequence.
+        first = stages[0]
+        return isinstance(first, Diagonals) and first.fresh, False
+    batches = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    return written == n, batches == 1 and written == n
+
+
+def _written(stages: Stages) -> int:
+    return sum(batch.written for stage in stages if not isinstance(stage, Diagonals) for batch in stage.batches)
+
+
+@lru_cache(maxsize=1)
+def _pairs(pinned: Pinned[Program | PairTable], n: int, nk: int) -> Mask:
+    """Kept for the other direction, which is planned next."""
+    return pairs_of(pinned.program, n, nk)
+
+
+def takeable(found: Iterable[Route]) -> list[Route]:
+    """The routes that may be taken, the one of the shortest predicted time first; a single kernel call comes before
+    what is not certain to be faster."""
+    first, *others = found
+    few = [first, *(route for route in others if route.held <= MOST_HELD)]
+    return sorted(few, key=weight)
+
+
+def weight(route: Route) -> float:
+    """By which routes are compared: what is Python counts twice. It takes that long where caches are cold or threads
+    take turns, and the probe has both as good as they may be."""
+    return certain(route) + (0 if route.alone else route.python)
+
+
+def certain(route: Route) -> float:
+    """Predicted seconds, less where it is a single call."""
+    return route.seconds * (CERTAIN if route.alone else 1)
+
+
+def plan(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The route of the shortest predicted time; computed anew."""
+    return takeable(routes(program, n, nk, price, dtype))[0]
+
+
+def considered(program: Program | PairTable, n: int, price: Price, dtype: torch.dtype) -> list[Route]:
+    """The routes for a whole sequence, the one that ``find_route`` takes first; computed anew."""
+    planned = milestone(program, n, n)
+    found = takeable(routes(program, planned, planned, price, dtype))
+    return found if planned == n else [shortened(route, n, price) for route in found]
+
+
+class _Kept:
+    """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
+
+    def __init__(self) -> None:
+        self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
+        with self._lock:
+            if (found := self._routes.get(key)) is not None:
+                self._routes.move_to_end(key)
+                return found
+        made = make()
+        with self._lock:
+            self._routes.setdefault(key, made)
+            while len(self._routes) > 1 and (self._held() > KEPT or len(self._routes) > 256):
+                self._routes.popitem(last=False)
+        return made
+
+    def _held(self) -> int:
+        """Bytes of masks, of which those that routes share count once."""
+        owners = (route.masks_of or route for route in self._routes.values())
+        return sum({id(owner): owner.held for owner in owners}.values())
+
+    def clear(self) -> None:
+        with self._lock:
+            self._routes.clear()
+
+
+_kept = _Kept()
+
+
+def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The route that is taken; found once for a program, lengths, machine, kind of heads and data type.
+
+    It is the plan of a milestone, cut to the length, or where the pattern says something else of every length, the plan
+    for it."""
+    return _kept.find((Pinned(program), n, nk, price, dtype), lambda: _found(program, n, nk, price, dtype))
+
+
+def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    planned = milestone(program, n, nk)
+    if planned == n:
+        return _planned(program, n, nk, price, dtype)
+    return shortened(_planned(program, planned, planned, price, dtype), n, price)
+
+
+def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
+    """The plan for a length, of which others may be cut; made once. ``find_route`` may cut it from a longer one."""
+    key = ("planned", Pinned(program), n, nk, price, dtype)
+    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
+
+
+def shortened(route: Route, n: int, price: Price) -> Route:
+    """A planned route for the first n tokens."""
+    assert route.cut is not None
+    stages, effort, written = route.cut(n)
+    seconds, python = price.seconds(effort), _python(stages, effort, price)
+    covered, one = _covered(stages, written, n), single_block(stages, n)
+    return Route(route.name, stages, *covered, seconds, python, held=0, single=one, masks_of=route)
+
+
+def forget() -> None:
+    """Drop all routes that are kept."""
+    _kept.clear()
+    _pairs.cache_clear()

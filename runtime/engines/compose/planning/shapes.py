@@ -1,0 +1,185 @@
+"""The tiles of a term in few, evenly spaced runs: bands of every p-th tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .....compiler.passes.count import Ends, bounds, tile_count
+from .....compiler.passes.program import Program, Sweep, Term, Tile
+from .....compiler.relations.affine import periods
+from .....compiler.relations.integer import TRUE, AnyOf, Predicate
+from ..plan.combs import even_runs
+from ..plan.tiles import Tiles
+from .visited import visited
+
+MOST_BANDS = 64
+"""A term that falls into more runs of tiles than this, for every period, has no bands."""
+
+PERIODS = range(1, 33)
+"""Every p-th tile is looked at for these p, the first that works: key ranges of block(100) repeat after 25 tiles."""
+
+Ranks = NDArray[np.int64]
+
+Shape: TypeAlias = tuple[Tiles, bool, int]
+"""A run of tiles, whether every pair of it is kept, and its growth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Classes that have the same shape: ``count`` of them from ``first``, ``rows`` queries and ``keys`` keys each."""
+
+    first: int
+    key_first: int
+    count: int
+    rows: int
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Key ranks that each query tile (or group of tiles) touches, [lo, hi), and sees in full, [full_lo, full_hi).
+
+    The mask of a term is right in its own tiles alone; ``visited`` holds of the pairs in those of a reach."""
+
+    size: int  # query ranks per tile
+    lo: Ranks
+    hi: Ranks
+    full_lo: Ranks
+    full_hi: Ranks
+    visited: Predicate = TRUE
+
+
+def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Iterator[list[list[Reach]]]:
+    """What the tiles reach, part by part, each in the ways in which it can be said: of the ranges without a fan all
+    together, and where there are gaps between them also one by one; then every step of each fan."""
+    tile, whole = program.tile_of(sweep), term.key.whole(group.key_first, nk)
+    tiles = tile_count(term.query, group.first, n, tile.query)
+    key_tiles = tile_count(term.key, group.key_first, nk, tile.key)
+    plain: list[Reach] = []
+    for span in sweep.ranges:
+        for step, ends in bounds(span, tiles, group.first, key_tiles, n, "I", nk).items():
+            if (ends[1] > ends[0]).any():
+                reach = _reach(tile, ends, span.masked, group, whole, visited(span, tile, key_tiles, step))
+                if span.fan is None:
+                    plain.append(reach)
+                else:
+                    yield [[reach]]
+    if plain:
+        # A mask that decides in some tile is exact beyond them, but for the tiles of other ranges.
+        exact = all(span.fan is None for span in sweep.ranges) and any(span.masked for span in sweep.ranges)
+        together = reduce(_together, plain)
+        if exact:
+            together = replace(together, visited=TRUE)
+        yield [[together], plain] if _gaps(plain) else [[together]]
+
+
+def _reach(tile: Tile, ends: Ends, masked: bool, group: Group, whole: int, visited: Predicate) -> Reach:
+    """Of a range. Only the keys below ``whole`` are all there, so that only they are seen in full."""
+    start, stop = ends
+    touched = stop > start
+    lo, hi = (np.minimum(np.where(touched, end, 0) * tile.key, group.keys) for end in ends)
+    full_lo, full_hi = (np.minimum(end, whole) if not masked else np.zeros_like(end) for end in (lo, hi))
+    return Reach(tile.query, lo, hi, full_lo, full_hi, visited)
+
+
+def _together(one: Reach, two: Reach) -> Reach:
+    """The hull of two ranges, of which at most one has full tiles."""
+    mine, theirs = one.hi > one.lo, two.hi > two.lo
+    lo = np.where(mine & theirs, np.minimum(one.lo, two.lo), np.where(mine, one.lo, two.lo))
+    full = one.full_hi > one.full_lo
+    full_lo, full_hi = np.where(full, one.full_lo, two.full_lo), np.where(full, one.full_hi, two.full_hi)
+    return Reach(one.size, lo, np.maximum(one.hi, two.hi), full_lo, full_hi, AnyOf((one.visited, two.visited)))
+
+
+def _gaps(plain: list[Reach]) -> bool:
+    """Whether some tile reaches keys that do not adjoin."""
+    hull = reduce(_together, plain)
+    return bool((hull.hi - hull.lo > sum(reach.hi - reach.lo for reach in plain)).any())
+
+
+def coarser(reach: Reach, tiles: int) -> Reach:
+    """The same by groups of so many tiles."""
+    starts = np.arange(0, len(reach.lo), tiles)
+    some = reach.hi > reach.lo
+    top = int(reach.hi.max(initial=0))
+    lo = np.minimum.reduceat(np.where(some, reach.lo, top), starts)
+    hi = np.maximum.reduceat(reach.hi, starts)
+    # Keys that every tile of the group sees in full.
+    full_lo, full_hi = np.maximum.reduceat(reach.full_lo, starts), np.minimum.reduceat(reach.full_hi, starts)
+    empty = full_hi <= full_lo
+    lo = np.where(hi > 0, lo, 0)
+    full_lo, full_hi = np.where(empty, lo, full_lo), np.where(empty, lo, full_hi)
+    return Reach(reach.size * tiles, lo, hi, full_lo, full_hi, reach.visited)
+
+
+def bands(reach: Reach, group: Group) -> list[Shape] | None:
+    """Runs among every p-th tile, for the smallest p that needs few."""
+    for period in PERIODS:
+        if _breaks(reach, period) > MOST_BANDS:
+            continue
+        found = [
+            (start + period * first, count)
+            for start in range(min(period, len(reach.lo)))
+            for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
+        ]
+        if len(found) <= MOST_BANDS:
+            return [(tiles, False, 0) for at, count in found for tiles in band(reach, group, at, count, period)]
+    return None
+
+
+def _breaks(reach: Reach, period: int) -> int:
+    """At how many tiles, at least, a run of every p-th tile ends."""
+    width = reach.hi - reach.lo
+    advance = reach.lo[period:] - reach.lo[:-period]
+    changes = width[period:] != width[:-period]
+    uneven = advance[period:] != advance[:-period]
+    return int(max(np.count_nonzero(changes), np.count_nonzero(uneven) // 2))
+
+
+def band(reach: Reach, group: Group, first: int, count: int, period: int) -> Iterator[Tiles]:
+    """Tiles first, first + period, ...; a ragged last tile stands alone."""
+    size, last = reach.size, first + (count - 1) * period
+    short = min(size, group.rows - last * size)
+    if short < size:
+        lo, hi = int(reach.lo[last]), int(reach.hi[last])
+        yield Tiles(last * size, short, 0, lo, hi - lo, 0, 1)
+        count -= 1
+    if count:
+        lo, hi = int(reach.lo[first]), int(reach.hi[first])
+        advance = int(reach.lo[first + period]) - lo if count > 1 else 0
+        yield Tiles(first * size, size, period * size, lo, hi - lo, advance, count)
+
+
+def alike(reach: Reach) -> Reach:
+    """The same by groups of tiles that reach the same keys, the largest that all tiles fall into. Of a masked reach the
+    mask may tell them apart."""
+    changes = np.flatnonzero((np.diff(reach.lo) != 0) | (np.diff(reach.hi) != 0)) + 1
+    size = int(np.gcd.reduce(changes)) if len(changes) else len(reach.lo)
+    return coarser(reach, size) if size > 1 else reach
+
+
+def fewest(reach: Reach, group: Group) -> list[Shape]:
+    """Runs among every p-th tile, for the p that needs fewest of them: what is left where no period needs few. Tiles of
+    a grid come again after a row, a plane, ...: what is divided by in the reach says after how many."""
+    steps = {1, *(ranks // reach.size for ranks in periods(reach.visited) if ranks % reach.size == 0)}
+    period = min(sorted(step for step in steps if step <= len(reach.lo)), key=lambda step: _starts(reach, step))
+    return [
+        (tiles, False, 0)
+        for start in range(period)
+        for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
+        for tiles in band(reach, group, start + period * first, count, period)
+    ]
+
+
+def _starts(reach: Reach, period: int) -> int:
+    """About how many runs of every p-th tile begin."""
+    used, width = reach.hi > reach.lo, reach.hi - reach.lo
+    joined, advance = used[period:] & (width[period:] == width[:-period]), reach.lo[period:] - reach.lo[:-period]
+    uneven = joined[period:] & joined[:-period] & (advance[period:] != advance[:-period])
+    return int(np.count_nonzero(used) - np.count_nonzero(joined) + np.count_nonzero(uneven) // 2)

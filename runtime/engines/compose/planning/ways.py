@@ -1,0 +1,131 @@
+"""How the tiles of a term are cut into runs that a batch can hold: the way that is predicted to be fastest.
+
+Ways are looked at one after the other, and each only as far as it may still be faster than the best before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from .....compiler.relations.affine import Box, restrict
+from .....compiler.relations.integer import TRUE, All, Predicate
+from ..plan.effort import Effort
+from ..plan.tiles import Tiles
+from ..pricing.price import Price
+from .masks import runs
+from .repeats import Part, parts
+from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest
+from .stacks import stack
+
+MOST_PIECES = 256
+"""A shape of more batches is given up, unless it is the only one."""
+
+LARGEST_TILE = 128
+"""Small tiles are taken together as far as blocks of so many queries."""
+
+_Masked: TypeAlias = tuple[list[Shape], Predicate]
+
+Piece: TypeAlias = tuple[Tiles, Predicate, int]
+"""A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
+
+_Priced: TypeAlias = tuple[list[Piece], float]
+
+_Repeated: TypeAlias = tuple[Part, list[Piece]]
+"""The pieces of a part, which come again with it."""
+
+
+def fastest_way(
+    ways: list[list[Reach]], keep: Predicate, group: Group, box: Box, known: dict[str, int], price: Price
+) -> list[_Repeated]:
+    """The way, with the shape of each of its reaches, that is predicted to be fastest. Where each falls into very many
+    pieces, the first."""
+    first, *others = [[part for reach in way for part in parts(reach, keep, group, box)] for way in ways]
+
+    def all_pieces(part: Part) -> list[Piece]:
+        return list(_all_pieces(keep, part.reach, group, box, known))
+
+    def best_pieces(part: Part, least: float = math.inf) -> _Priced | None:
+        return _best(keep, part.reach, group, box, known, price, least)
+
+    if not others:
+        return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in first]
+    best: list[_Repeated] | None = None
+    least = math.inf
+    for way in (first, *others):
+        pieces: list[_Repeated] = []
+        seconds = 0.0
+        for part in way:
+            found = best_pieces(part, (least - seconds) / part.times)
+            if found is None:
+                break
+            pieces.append((part, found[0]))
+            seconds += found[1] * part.times
+        else:
+            best, least = pieces, seconds
+    return [(part, all_pieces(part)) for part in first] if best is None else best
+
+
+def _best(
+    keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price, least: float
+) -> _Priced | None:
+    """The shape of a reach that is predicted to be fastest, of those that take less than ``least`` seconds and do not
+    fall into very many pieces."""
+    best: _Priced | None = None
+    for shape, mask in _shapes(keep, reach, group, box):
+        found = _cheaper(_pieces(mask, shape, known), group, price, least)
+        if found is not None:
+            best, least = found, found[1]
+    return best
+
+
+def _all_pieces(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int]) -> Iterator[Piece]:
+    """The pieces of the first shape of a reach, or where it has none of few runs, of as few as there are."""
+    whole = alike(reach) if keep == TRUE else reach
+    shape, mask = next(_shapes(keep, reach, group, box), None) or (fewest(whole, group), keep)
+    return _pieces(mask, shape, known)
+
+
+def _shapes(keep: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_Masked]:
+    """The shapes that a reach has, each under its mask. Beyond the tiles, where the mask of a term says nothing, it is
+    asked which are visited: by a stack, and by blocks of several tiles."""
+    beyond = restrict(All((keep, reach.visited)), box)
+    if keep == TRUE:
+        reach = alike(reach)
+    if (shape := bands(reach, group)) is not None:
+        yield shape, keep
+    if shape := stack(reach, group, beyond, box, exact=keep == TRUE):
+        yield shape, beyond
+    for tiles in (2, 4, 8):
+        fits = tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows
+        if fits and (shape := bands(coarser(reach, tiles), group)) is not None:
+            yield shape, beyond
+
+
+def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) -> _Priced | None:
+    """The pieces, and seconds that they are predicted to take, unless these are ``least`` or more, or they are many. To
+    look for pieces takes longer than to add up what they take."""
+    found: list[Piece] = []
+    seconds = 0.0
+    for piece in pieces:
+        found.append(piece)
+        seconds += _seconds(group, price, piece)
+        if seconds >= least or len(found) > MOST_PIECES:
+            return None
+    return found, seconds
+
+
+def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
+    for tiles, full, growth in shape:
+        if full:
+            yield tiles, TRUE, growth
+        else:
+            yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
+
+
+def _seconds(group: Group, price: Price, piece: Piece) -> float:
+    """What a piece is predicted to take; tiles that grow run one by one."""
+    tiles, local, growth = piece
+    efforts = (price.tiles(even, group.count, masked=local != TRUE) for even in tiles.even(growth))
+    return price.seconds(Effort.total(efforts))
