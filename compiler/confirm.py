@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
-from .kernels.read import read
+from .kernels.read.program import read
 from .passes.placement import SPACE
 from .passes.program import Kernel, Order, Program, Range, Term
 from .ranks import Ranks, all_visited, ranges_of, tile_of, tokens_of

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from ..patterns_dsl.syntax import Direction, Expression
 from .confirm import Unconfirmed, confirm
-from .kernels.emit import emit
-from .kernels.emit_table import takes
-from .kernels.read import read
+from .kernels.emit.program import emit
+from .kernels.emit.table import takes
+from .kernels.read.program import read
 from .passes.arrange import Arrangement
 from .passes.coarse import Refused
 from .passes.fuse import fuse

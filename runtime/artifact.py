@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..compiler.examine import FileReport, Finding
-from ..compiler.kernels.emit import emit
+from ..compiler.kernels.emit.program import emit
 from ..compiler.lower import lower
 from ..compiler.lower_learned import LearnedProgram, lower_tables
 from ..compiler.passes.program import TILE, Program, Tile

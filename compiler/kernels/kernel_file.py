@@ -15,8 +15,8 @@ from typing import Any
 from ..cache import cache_directory, write_atomically
 from ..passes.pinned import Pinned
 from ..passes.program import Program
-from .emit import emit
-from .emit_heads import emit_heads
+from .emit.heads import emit_heads
+from .emit.program import emit
 from .launch import Role
 
 

@@ -13,8 +13,8 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.confirm import Unconfirmed, confirm
 from patternc.compiler.explain.cost import cost
-from patternc.compiler.kernels.emit import emit
-from patternc.compiler.kernels.read import read
+from patternc.compiler.kernels.emit.program import emit
+from patternc.compiler.kernels.read.program import read
 from patternc.compiler.lower import Lowered, lower
 from patternc.compiler.passes.candidates import candidates
 from patternc.compiler.passes.fuse import fuse

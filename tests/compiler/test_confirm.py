@@ -9,7 +9,7 @@ import pytest
 from expressions import pattern
 
 from patternc.compiler.confirm import Unconfirmed, confirm
-from patternc.compiler.kernels.emit import emit
+from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Order, Program, Tile
 from patternc.compiler.relations.integer import TRUE, Binary, Const

@@ -10,7 +10,7 @@ import pytest
 import patternc as pc
 from patternc.compiler import bruteforce, lower
 from patternc.compiler.explain import explain
-from patternc.compiler.kernels.read import read
+from patternc.compiler.kernels.read.program import read
 from patternc.compiler.passes.program import TILE, Tile
 from patternc.compiler.passes.sizes import CLEAR, MOST_WASTE, sizes
 from patternc.compiler.passes.split import split

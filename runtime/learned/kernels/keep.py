@@ -13,9 +13,9 @@ from typing import Any, assert_never
 import torch
 from torch import Tensor
 
+from ....compiler.kernels.emit.spell import sentence, spell_predicate
+from ....compiler.kernels.emit.spell_mask import spell_slack
 from ....compiler.kernels.kernel_file import import_source
-from ....compiler.kernels.spell import sentence, spell_predicate
-from ....compiler.kernels.spell_mask import spell_slack
 from ....compiler.relations.integer import TRUE, Predicate
 from ..held import Earlier, HeldAlways, HeldBlocks, HeldColumns, HeldKeys, HeldRows
 from ..lists import Bounds

@@ -13,8 +13,8 @@ from differences import differences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patternc.compiler.kernels.emit import emit
-from patternc.compiler.kernels.read import ReadError, read
+from patternc.compiler.kernels.emit.program import emit
+from patternc.compiler.kernels.read.program import ReadError, read
 from patternc.compiler.passes.program import NATURAL, Kernel, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import (
     All,

@@ -18,11 +18,12 @@ from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.compose import engine as compose
 from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.compose.plan.route import Route
+from patternc.runtime.engines.compose.planning import routes as routing
 from patternc.runtime.engines.compose.planning.blocks import blocks
 from patternc.runtime.engines.compose.planning.routes import routes
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
-from patternc.runtime.engines.compose.running import single, stages
+from patternc.runtime.engines.compose.running import stages
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
 from patternc.runtime.errors import EngineError
@@ -137,7 +138,8 @@ def test_gradients_of_a_block_at_a_time(name: str, heads: int, monkeypatch: pyte
     out, lse = ENGINE.forward(program, q, k, v, where)
     expected = ENGINE.backward(program, grad, None, q, k, v, out, lse, where)
     monkeypatch.setattr(stages, "AT_ONCE", 1)
-    monkeypatch.setattr(single, "alone", lambda *_: None)
+    monkeypatch.setattr(routing, "single_block", lambda *_: None)
+    routing.forget()
     for got, want in zip(ENGINE.backward(program, grad, None, q, k, v, out, lse, where), expected, strict=True):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
 

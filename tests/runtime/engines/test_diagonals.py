@@ -13,8 +13,8 @@ from torch import Tensor
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.kernels.emit import emit
-from patternc.compiler.kernels.read import read
+from patternc.compiler.kernels.emit.program import emit
+from patternc.compiler.kernels.read.program import read
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose.engine import ComposeEngine

@@ -8,8 +8,8 @@ import torch
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.kernels.emit import emit
-from patternc.compiler.kernels.read import read
+from patternc.compiler.kernels.emit.program import emit
+from patternc.compiler.kernels.read.program import read
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.compose.planning.blocks import blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from ..relations.integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from ...relations.integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 from .source_template import dotted
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .kernel_forms import EDGES_FULL, EDGES_MASKED, LAST_KEYS, Lengths
+from .kernel import Lengths
+from .of_keys import EDGES_FULL, EDGES_MASKED
+from .of_queries import LAST_KEYS
 
 
 @dataclass(frozen=True, slots=True)

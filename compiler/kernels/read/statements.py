@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import math
 
-from ..passes.program import Order
-from . import kernel_forms as forms
-from .read_integer import refuse
+from ...passes.program import Order
+from .forms import kernel
+from .integer import refuse
 from .source_template import Holes, match_statements, template
 
 
@@ -37,10 +37,10 @@ class Statements:
             raise refuse(self.owner, "the constants of these statements contradict each other")
         return holes
 
-    def take_head(self, form: str, tiled: str) -> tuple[Order, Holes, forms.Lengths]:
+    def take_head(self, form: str, tiled: str) -> tuple[Order, Holes, kernel.Lengths]:
         """The stationary order, the holes of the next statements, and which lengths they speak of. What exists is
         asked of a tiled order in a way of its own."""
-        ways = ((forms.CROSS, form, False), (forms.SELF, tiled, True))
+        ways = ((kernel.CROSS, form, False), (kernel.SELF, tiled, True))
         found = next(
             (
                 (holes, lengths, box)
@@ -49,7 +49,7 @@ class Statements:
             ),
             None,
         )
-        holes, lengths, box = found or (self.take(forms.SELF.write(form)), forms.SELF, False)
+        holes, lengths, box = found or (self.take(kernel.SELF.write(form)), kernel.SELF, False)
         order = order_of(holes, integer(holes, "classes"))
         if order.tiled != box:
             raise refuse(self.owner, "what exists is asked in the way of another order")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..passes.program import Order
-from . import kernel_forms as forms
-from .edge_forms import Edges
-from .read_integer import ReadError, refuse
-from .read_statements import Statements, integer, name_of, order_of
+from ...passes.program import Order
+from .forms import kernel
+from .forms.edges import Edges
+from .forms.walks import WALK, WALKED, of_walk
+from .integer import ReadError, refuse
 from .source_template import Holes, template
-from .walk_forms import WALK, WALKED, of_walk
+from .statements import Statements, integer, name_of, order_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,11 @@ def _read_loop(statements: Statements, order: Order, classes: int, ways: _Ways) 
     Diagonals have no tile."""
     if statements.accept(WALK) is not None:
         return _read_walk(statements, order, classes, ways)
-    several = statements.accept_loop(forms.RANGES)
+    several = statements.accept_loop(kernel.RANGES)
     if several is None:
         return _read_fan(statements, order, classes, ways, "")
     holes, body = several
-    found = _read_fan(body, order, classes, ways, forms.TURN)
+    found = _read_fan(body, order, classes, ways, kernel.TURN)
     if found is None or body.rest or integer(holes, "ranges") < 1:
         raise refuse(body.owner, "a loop over ranges holds one of each in turn")
     return found[0], replace(found[1], ranges=integer(holes, "ranges"))
@@ -163,7 +163,7 @@ def _read_walk(statements: Statements, order: Order, classes: int, ways: _Ways) 
         raise refuse(statements.owner, "a walk is over several ranges, in an order without digits")
     holes, each = several
     for written in ways:
-        if (bounds := each.accept(written.bounds.format(turn=forms.TURN, step=""))) is None:
+        if (bounds := each.accept(written.bounds.format(turn=kernel.TURN, step=""))) is None:
             continue
         head, masked = of_walk(written.plain.masked)
         cut = each.take(head)
@@ -191,7 +191,7 @@ def _read_fan(statements: Statements, order: Order, classes: int, ways: _Ways, t
     if fan is None:
         return _read_range(statements, order, classes, ways, turn, "")
     ends, body = fan
-    found = _read_range(body, order, classes, ways, turn, forms.STEP)
+    found = _read_range(body, order, classes, ways, turn, kernel.STEP)
     if found is None or body.rest:
         raise refuse(body.owner, "a fan is a loop over one range")
     tile, loop = found

@@ -1,13 +1,15 @@
-"""The statements of the loops over blocks of a table, as read expects them; forms as in ``kernel_forms``."""
+"""The loops over blocks of a table: their statements, and their reading."""
 
 from __future__ import annotations
 
 from textwrap import indent
 
-from ..passes.program import NATURAL, Order
-from .kernel_forms import HEADS, SELF, STEPS, Lengths
-from .read_integer import refuse
-from .read_statements import Statements, integer
+from ...passes.program import NATURAL, Order
+from .forms.kernel import SELF, Lengths
+from .forms.of_keys import HEADS
+from .forms.of_queries import STEPS
+from .integer import refuse
+from .statements import Statements, integer
 
 POINTERS = "blocks_ptr, starts_ptr"
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..passes.order import ALONE
-from ..passes.program import NATURAL, Kernel, Order, Program
-from .emit_sweeps import STEP, constants_of, exist_of, swept_keys, swept_queries
-from .emit_table import POINTERS, listed_keys, listed_queries
-from .launch import Role
+from ...passes.order import ALONE
+from ...passes.program import NATURAL, Kernel, Order, Program
+from ..launch import Role
+from .key_sweeps import swept_keys
+from .query_sweeps import swept_queries
+from .sweeps import STEP, constants_of, exist_of
+from .table import POINTERS, listed_keys, listed_queries
 
 # Lengths are not specialised: no new binary for a new length.
 _LENGTHS = '["heads", "group", "Nq", "Nk", "query_offset", "owner", "split_lo", "split_hi", "turn"]'

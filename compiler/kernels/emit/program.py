@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..passes.program import NATURAL, Kernel, Program, Term, Tile
-from .emit_kernel import backward_key, backward_query, describe, forward
-from .emit_ranges import groups, loops
-from .emit_table import takes
-from .launch import ROLES, Role
+from ...passes.program import NATURAL, Kernel, Program, Term, Tile
+from ..launch import ROLES, Role
+from .kernel import backward_key, backward_query, describe, forward
+from .ranges import groups, loops
 from .spell import one_line, sentence, spell
 from .spell_mask import spell_mask
+from .table import takes
 
 _LIBRARY = (
     "LOG2_E",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias, assert_never
 
-from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from ...relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 # Closed bounds of a value; None is unbounded.
 Interval: TypeAlias = tuple[int | None, int | None]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .emit_kernel import function
-from .launch import Role
+from ..launch import Role
+from .kernel import function
 from .spell import one_line
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from ..passes.program import Order
-from . import kernel_forms as forms
-from .edge_forms import KEY_EDGES, QUERY_EDGES
-from .read_integer import refuse
-from .read_statements import Statements, integer
-from .read_sweeps import Forms, Loops, ReadSweep, read_sweeps
+from ...passes.program import Order
+from .forms import kernel, of_keys, of_queries
+from .forms.edges import KEY_EDGES, QUERY_EDGES
+from .integer import refuse
 from .source_template import same_arguments, template
-from .table_forms import POINTERS, take_table
+from .statements import Statements, integer
+from .sweeps import Forms, Loops, ReadSweep, read_sweeps
+from .tables import POINTERS, take_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class ReadKernel:
 
 def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
     """A ``forward_k`` or ``backward_query_k``. ``first``: whether it must start afresh, or resume."""
+    forms = of_queries
     kind = "forward" if function.name.startswith("forward") else "backward_query"
     if kind == "forward":
         _check_signature(function, "q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, spans_ptr, owner_ptr", ("q", "k", "v", "o"))
@@ -59,7 +60,7 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
         )
     )
     edges = KEY_EDGES.write(lengths, load_last=forms.LOAD.format("whole", False), step=step.format("kept", "keep, "))
-    fan, keys, bounds = (lengths.write(form) for form in (forms.FAN, forms.KEYS, forms.KEY_BOUNDS))
+    fan, keys, bounds = (lengths.write(form) for form in (kernel.FAN, forms.KEYS, forms.KEY_BOUNDS))
     way, mask, taken = lengths.write(forms.KEY_DIAGONALS), lengths.write(forms.KEY_MASK), forms.DIAGONAL_STEPS[kind]
     diagonals = Loops(*(way.format(mask=each, step=taken, fan="{fan}") for each in (mask, "")))
     written = Forms("I", "BLOCK_K", "kc", fan, keys, edges, bounds, plain, tiled, diagonals)
@@ -69,6 +70,7 @@ def read_query_kernel(function: ast.FunctionDef, first: bool) -> ReadKernel:
 
 def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
     """A ``backward_key_k``. Whether it stores its gradients or adds to them is for the launch to say."""
+    forms = of_keys
     pointers = "q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, spans_ptr, owner_ptr"
     _check_signature(function, pointers, ("q", "k", "v", "do"))
     statements = Statements(function, function.body)
@@ -81,7 +83,7 @@ def read_backward_key(function: ast.FunctionDef) -> ReadKernel:
             (forms.TILED_QUERIES_MASKED, forms.TILED_QUERIES_FULL),
         )
     )
-    fan, queries, bounds = (lengths.write(form) for form in (forms.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
+    fan, queries, bounds = (lengths.write(form) for form in (kernel.FAN, forms.QUERIES, forms.QUERY_BOUNDS))
     way, mask = lengths.write(forms.QUERY_DIAGONALS), lengths.write(forms.QUERY_MASK)
     diagonals = Loops(*(way.format(mask=each, fan="{fan}") for each in (mask, "")))
     edges = QUERY_EDGES.write(lengths)
@@ -98,8 +100,8 @@ def _has_table(function: ast.FunctionDef) -> bool:
 def _check_signature(function: ast.FunctionDef, pointers: str, tensors: tuple[str, ...]) -> None:
     pointers += f", {POINTERS}" if _has_table(function) else ""
     strides = ", ".join(f"{name}_{axis}" for name in tensors for axis in "bhnd")
-    [wanted] = template(f"def f({forms.PARAMETERS.format(pointers=pointers, strides=strides)}): pass")
+    [wanted] = template(f"def f({kernel.PARAMETERS.format(pointers=pointers, strides=strides)}): pass")
     assert isinstance(wanted, ast.FunctionDef)
     decorators = [ast.unparse(item) for item in function.decorator_list]
-    if decorators != [forms.DECORATOR] or not same_arguments(wanted, function) or function.returns:
+    if decorators != [kernel.DECORATOR] or not same_arguments(wanted, function) or function.returns:
         raise refuse(function, "unexpected signature")

@@ -8,27 +8,18 @@ library that kernels call (runtime/engines/triton/tiles.py) is taken at its word
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass, field, replace
 
-from ..passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
-from ..relations.integer import TRUE, Expr, Predicate
-from .kernel_forms import CROSS, SELF
-from .read_integer import ReadError, read_expr, read_mask, refuse
-from .read_kernel import ReadKernel, read_backward_key, read_query_kernel
-from .read_statements import Statements, name_of
-from .read_sweeps import ReadLoop, ReadSweep
-from .source_template import dotted, same_arguments, template
+from ...passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
+from ...relations.integer import TRUE, Expr, Predicate
+from .forms.kernel import CROSS, SELF
+from .functions import BOUND, Functions
+from .integer import ReadError, read_expr, read_mask, refuse
+from .kernel import ReadKernel, read_backward_key, read_query_kernel
+from .sweeps import ReadLoop, ReadSweep
 
 __all__ = ["ReadError", "read"]
-
-_IMPORTS = ("import triton", "import triton.language as tl")
-_LIBRARY = "patternc.runtime.engines.triton.tiles"
-_KERNEL = re.compile(r"(forward|backward_query|backward_key)_(\d+)")
-_BOUND = re.compile(r"term(\d+)_\w*?(\d*)")
-_CHOICE = re.compile(r"ranges\w+")
-_MASK = re.compile(r"keep(\d+)")
 
 
 def read(source: str) -> Program:
@@ -36,70 +27,42 @@ def read(source: str) -> Program:
 
     Raises ReadError where the source is not of the form that emit writes, or contradicts itself.
     """
-    try:
-        module = ast.parse(source)
-    except SyntaxError as error:
-        raise ReadError(f"generated source is not Python: {error}") from error
-    functions = _functions(module)
+    functions = Functions(source)
     chains: dict[str, list[ReadKernel]] = {"forward": [], "backward_query": [], "backward_key": []}
-    for name, function in functions.items():
-        if found := _KERNEL.fullmatch(name):
-            kind, index = found.group(1), int(found.group(2))
-            if index != len(chains[kind]):
-                raise refuse(function, f"kernel {name} is out of order")
-            if kind == "backward_key":
-                chains[kind].append(read_backward_key(function))
-            else:
-                chains[kind].append(read_query_kernel(function, first=index == 0))
+    for kind, index, function in functions.kernels():
+        if index != len(chains[kind]):
+            raise refuse(function, f"kernel {function.name} is out of order")
+        if kind == "backward_key":
+            chains[kind].append(read_backward_key(function))
+        else:
+            chains[kind].append(read_query_kernel(function, first=index == 0))
     for forward, backward in zip(chains["forward"], chains["backward_query"], strict=False):
         if forward != backward:
             raise ReadError("generated source: a forward kernel and the query gradient visit different tiles")
     if len(chains["forward"]) != len(chains["backward_query"]):
         raise ReadError("generated source: forward kernels and query gradients differ in number")
-    return _Assembly(functions, ast.get_docstring(module) or "").program(chains["forward"], chains["backward_key"])
-
-
-def _functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
-    """The functions of a module that holds nothing else but its docstring and the imports."""
-    functions: dict[str, ast.FunctionDef] = {}
-    for index, statement in enumerate(module.body):
-        match statement:
-            case ast.FunctionDef(name=name):
-                if name in functions or not any(form.fullmatch(name) for form in (_KERNEL, _BOUND, _CHOICE, _MASK)):
-                    raise refuse(statement, f"unexpected function {name}")
-                functions[name] = statement
-            case ast.Expr(value=ast.Constant(value=str())) if index == 0:
-                pass
-            case ast.Import() if ast.unparse(statement) in _IMPORTS:
-                pass
-            case ast.ImportFrom(module=source, level=0, names=names) if source == _LIBRARY:
-                if any(item.asname is not None or _BOUND.fullmatch(item.name) for item in names):
-                    raise refuse(statement, "renamed import")
-            case _:
-                raise refuse(statement, "unexpected statement")
-    return functions
+    return _Assembly(functions).program(chains["forward"], chains["backward_key"])
 
 
 @dataclass
 class _Assembly:
     """Terms as the kernels of both directions show them; both must show the same."""
 
-    functions: dict[str, ast.FunctionDef]
-    docstring: str
+    functions: Functions
     terms: dict[int, tuple[Order, Order, int, Tile]] = field(default_factory=dict)
     keeps: dict[int, str] = field(default_factory=dict)
     tile: Tile = Tile(16, 16)  # noqa: RUF009 - a frozen value
     lengths: tuple[str, ...] = SELF.names
 
     def program(self, forward: list[ReadKernel], backward: list[ReadKernel]) -> Program:
-        kind = re.search(r"^(causal|not causal|cross);", self.docstring, re.MULTILINE)
+        kind = re.search(r"^(causal|not causal|cross);", self.functions.docstring, re.MULTILINE)
         cross = kind is not None and kind.group(1) == "cross"
         self.lengths = (CROSS if cross else SELF).names
         if any(kernel.lengths != self.lengths for kernel in (*forward, *backward)):
             raise ReadError(
                 "generated source: a kernel attends within one sequence, or across two, as its file does not"
             )
-        if size := re.search(r"; tiles of (\d+) queries x (\d+) keys\.$", self.docstring, re.MULTILINE):
+        if size := re.search(r"; tiles of (\d+) queries x (\d+) keys\.$", self.functions.docstring, re.MULTILINE):
             self.tile = Tile(int(size.group(1)), int(size.group(2)))
         chains = [
             tuple(self._kernel(kernel, side) for kernel in kernels)
@@ -107,7 +70,7 @@ class _Assembly:
         ]
         if sorted(self.terms) != list(range(len(self.terms))):
             raise ReadError(f"generated source: the terms are {sorted(self.terms)}, some are missing")
-        name = re.match(r"Kernels of the pattern (.*), generated by patternc", self.docstring)
+        name = re.match(r"Kernels of the pattern (.*), generated by patternc", self.functions.docstring)
         return Program(
             name=name.group(1) if name else "",
             causal=kind is not None and kind.group(1) == "causal",
@@ -121,7 +84,7 @@ class _Assembly:
 
     def _term(self, index: int) -> Term:
         query, key, shift, tile = self.terms[index]
-        label = re.search(rf"^\s*term {index}, line (\d+): (.*)$", self.docstring, re.MULTILINE)
+        label = re.search(rf"^\s*term {index}, line (\d+): (.*)$", self.functions.docstring, re.MULTILINE)
         line, text = (int(label.group(1)), label.group(2)) if label else (0, "")
         return Term(text, line, query, key, shift, self._keep(index), None if tile == self.tile else tile)
 
@@ -144,29 +107,16 @@ class _Assembly:
         """The ranges of a loop that walks several."""
         if not loop.ranges:
             return [loop]
-        fan = loop.first is not None
-        lo, hi = (self._chosen(name, loop.ranges, stationary, "d, " if fan else "") for name in (loop.lo, loop.hi))
+        names = self._names(stationary, fan=loop.first is not None)
+        lo, hi = (self.functions.chosen(name, loop.ranges, names) for name in (loop.lo, loop.hi))
         if loop.first is None or loop.last is None:
             return [replace(loop, lo=low, hi=high, ranges=0) for low, high in zip(lo, hi, strict=True)]
-        first, last = (self._chosen(name, loop.ranges, stationary, "") for name in (loop.first, loop.last))
+        names = self._names(stationary)
+        first, last = (self.functions.chosen(name, loop.ranges, names) for name in (loop.first, loop.last))
         return [
             replace(loop, lo=low, hi=high, first=one, last=end, ranges=0)
             for low, high, one, end in zip(lo, hi, first, last, strict=True)
         ]
-
-    def _chosen(self, name: str, ranges: int, stationary: str, step: str) -> list[str]:
-        """The names of the bounds among which a function chooses."""
-        given = f"{stationary}, c, {step}T, {', '.join(self.lengths)}"
-        function = self._function(name, f"r, {given}")
-        rows = []
-        for at in range(ranges):
-            rows.append("else:" if at == ranges - 1 else f"{'elif' if at else 'if'} r == {at}:")
-            rows.append(f"    bound = HOLE_{at}({given})")
-        body = Statements(function, function.body)
-        holes = body.take("\n".join([*rows, "return bound"]))
-        if body.rest:
-            raise refuse(function, f"{name} goes on after its choice")
-        return [name_of(holes, str(at)) for at in range(ranges)]
 
     def _sweep(self, kernel: ReadKernel, sweep: ReadSweep, stationary: str) -> Sweep:
         names = [(loop.lo, loop.hi, loop.first, loop.last) for loop in sweep.loops]
@@ -199,49 +149,33 @@ class _Assembly:
         return Sweep(index, tuple(self._range(loop, stationary, index) for loop in sweep.loops))
 
     def _range(self, loop: ReadLoop, stationary: str, index: int) -> Range:
-        masked, names = loop.keep is not None, (stationary, "c", "T", *self.lengths)
+        masked, names = loop.keep is not None, self._names(stationary)
         if loop.first is None or loop.last is None:
             return Range(self._bound(loop.lo, names), self._bound(loop.hi, names), masked, diagonal=loop.diagonal)
-        row = re.search(rf"^\s*term {index}, .*\n.*; by rows of (\d+)$", self.docstring, re.MULTILINE)
+        row = re.search(rf"^\s*term {index}, .*\n.*; by rows of (\d+)$", self.functions.docstring, re.MULTILINE)
         rows = 0 if loop.diagonal else int(row.group(1)) if row else 1
         fan = Fan(self._bound(loop.first, names), self._bound(loop.last, names), rows)
-        by_step = (stationary, "c", "d", "T", *self.lengths)
+        by_step = self._names(stationary, fan=True)
         return Range(self._bound(loop.lo, by_step), self._bound(loop.hi, by_step), masked, fan, loop.diagonal)
 
+    def _names(self, stationary: str, *, fan: bool = False) -> tuple[str, ...]:
+        """The parameters of a bound; ``fan``: of each step of one."""
+        return (stationary, "c", *(("d",) if fan else ()), "T", *self.lengths)
+
     def _index(self, name: str) -> int:
-        found = _BOUND.fullmatch(name)
+        found = BOUND.fullmatch(name)
         if found is None:
             raise ReadError(f"generated source: {name} is no bound of a term")
         return int(found.group(1))
 
     def _bound(self, name: str, names: tuple[str, ...]) -> Expr:
-        return read_expr(self._result(name, names), frozenset(names))
+        return read_expr(self.functions.result(name, names), frozenset(names))
 
     def _keep(self, index: int) -> Predicate:
         if index not in self.keeps:
             return TRUE
         names = ("c", "a", "b", *self.lengths)
-        return read_mask(self._result(self.keeps[index], names), frozenset(names))
-
-    def _result(self, name: str, parameters: tuple[str, ...]) -> ast.expr:
-        """What a one-line function returns."""
-        function = self._function(name, ", ".join(parameters))
-        match function.body:
-            case [ast.Return(value=value)] if value is not None:
-                return value
-        raise refuse(function, f"{name} does not return one expression")
-
-    def _function(self, name: str, parameters: str) -> ast.FunctionDef:
-        """The function of that name, which takes these parameters."""
-        if name not in self.functions:
-            raise ReadError(f"generated source: no function {name}")
-        function = self.functions[name]
-        [wanted] = template(f"def f({parameters}): pass")
-        assert isinstance(wanted, ast.FunctionDef)
-        decorators = [dotted(each) for each in function.decorator_list]
-        if decorators != ["triton.jit"] or not same_arguments(wanted, function):
-            raise refuse(function, f"{name} is not a function of ({parameters})")
-        return function
+        return read_mask(self.functions.result(self.keeps[index], names), frozenset(names))
 
 
 def _table(*chains: list[ReadKernel]) -> int:
@@ -254,5 +188,5 @@ def _table(*chains: list[ReadKernel]) -> int:
 
 def _number(name: str) -> int:
     """Which of the ranges of a term a bound is of."""
-    found = _BOUND.fullmatch(name)
+    found = BOUND.fullmatch(name)
     return int(found.group(2) or 0) if found else 0

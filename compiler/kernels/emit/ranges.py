@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..passes.program import Kernel, Order, Program, Range, Sweep, Tile
-from ..relations.integer import Expr
+from ...passes.program import Kernel, Order, Program, Range, Sweep, Tile
+from ...relations.integer import Expr
 
 _MANY = 3
 """So many ranges share a loop. It takes registers, which kernels of fewer ranges would rather keep for their blocks."""

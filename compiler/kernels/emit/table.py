@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..passes.program import NATURAL, Program
-from .emit_sweeps import PRODUCTS, STEP, constants_of, query_head
+from ...passes.program import NATURAL, Program
+from .query_sweeps import query_head
+from .sweeps import PRODUCTS, STEP, constants_of
 
 POINTERS = "blocks_ptr, starts_ptr"
 """The lists of a kernel, one after another, and where each begins; None, None in a call without."""

@@ -1,9 +1,8 @@
-"""The statements by which one loop walks several ranges, one after the other, as read expects them; forms as in
-``kernel_forms``."""
+"""The statements by which one loop walks several ranges, one after the other."""
 
 from __future__ import annotations
 
-from .kernel_forms import HEAD_OF_GROUP, HEADS
+from .of_keys import HEAD_OF_GROUP, HEADS
 
 WALK = "walk = ()"
 WALKED = """

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate
-from ..relations.linear import ONE, Sum, linear
+from ...relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate
+from ...relations.linear import ONE, Sum, linear
 from .spell import sentence, spell, spell_predicate
 
 _Linear = tuple[Sum, int]
