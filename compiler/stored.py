@@ -117,7 +117,7 @@ def _quoted(expression: Expression) -> str:
 def compiler_files() -> list[Path]:
     """The files that make programs."""
     here = Path(__file__).parent
-    return sorted([here / name for name in _FILES] + [path for room in _ROOMS for path in (here / room).glob("*.py")])
+    return sorted([here / name for name in _FILES] + [path for room in _ROOMS for path in (here / room).rglob("*.py")])
 
 
 @lru_cache(maxsize=1)

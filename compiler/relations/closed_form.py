@@ -1,6 +1,6 @@
 """Closed forms: isl's expression trees as integer expressions.
 
-The nodes are those of ``presburger``; their kinds are read by name, so that isl itself stays behind that one door.
+The nodes are those of ``piecewise`` and ``presburger``; their kinds are read by name: isl stays behind its doors.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from typing import Any
 
 from .closed_form import expression
 from .integer import Expr
-from .presburger import IntegerSet, code, function, graph, value
+from .piecewise import code, function, graph, value
+from .presburger import IntegerSet
 
 
 class IntegerFunction:

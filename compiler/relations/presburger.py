@@ -1,20 +1,21 @@
 """Sets of integer tuples described by Presburger formulas.
 
 A set has named dimensions; every other name in its formulas is a parameter, standing for any integer. All operations
-are exact, return new sets, and are bounded by the budgets of ``context.py``. Only these two files talk to isl.
+are exact, return new sets, and are bounded by the budgets of ``context.py``. Only these files and ``piecewise.py``
+talk to isl.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, reduce
-from typing import Any
 
 import islpy as isl
 
 from .closed_form import expression, predicate
 from .context import CONTEXT, listed, parsed_map, parsed_set, quote, space
 from .integer import FALSE, TRUE, Expr, Predicate
+from .piecewise import hull
 
 
 class IntegerSet:
@@ -103,8 +104,7 @@ class IntegerSet:
 
     def disjuncts(self) -> tuple[IntegerSet, ...]:
         """Convex pieces, up to strides; they may overlap."""
-        basic = self._set.get_basic_set_list()
-        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic.get_at(k))) for k in range(basic.n_basic_set()))
+        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic)) for basic in _basics(self._set))
 
     def without(self, dims: Sequence[str]) -> IntegerSet:
         """A superset that leaves these dimensions open: eliminated over the rationals, one by one."""
@@ -129,8 +129,7 @@ class IntegerSet:
         return bool(reduce(isl.Set.subtract, pieces, self._set).is_empty())
 
     def _each(self, change: Callable[[isl.BasicSet], isl.BasicSet]) -> IntegerSet:
-        basic = self._set.get_basic_set_list()
-        changed = (isl.Set.from_basic_set(change(basic.get_at(k))) for k in range(basic.n_basic_set()))
+        changed = (isl.Set.from_basic_set(change(basic)) for basic in _basics(self._set))
         return IntegerSet(self.dims, reduce(isl.Set.union, changed, isl.Set.empty(self._set.get_space())))
 
     def hull(self) -> IntegerSet:
@@ -162,8 +161,7 @@ class IntegerSet:
 
     def pieces(self) -> tuple[IntegerSet, ...]:
         """Disjoint convex pieces (up to strides)."""
-        basic = self._set.coalesce().make_disjoint().coalesce().get_basic_set_list()
-        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic.get_at(k))) for k in range(basic.n_basic_set()))
+        return IntegerSet(self.dims, self._set.coalesce().make_disjoint().coalesce()).disjuncts()
 
     # --- questions ---
 
@@ -197,12 +195,11 @@ class IntegerSet:
     @cached_property
     def moduli(self) -> tuple[int, ...]:
         """The denominators of the integer divisions in the description, ascending: the periods it speaks of."""
-        found: set[int] = set()
-        basics = self._set.compute_divs().get_basic_set_list()
-        for k in range(basics.n_basic_set()):
-            basic = basics.get_at(k)
-            for div in range(basic.dim(isl.dim_type.div)):
-                found.add(basic.get_div(div).get_denominator_val().to_python())
+        found = {
+            basic.get_div(div).get_denominator_val().to_python()
+            for basic in _basics(self._set.compute_divs())
+            for div in range(basic.dim(isl.dim_type.div))
+        }
         return tuple(sorted(found - {1}))
 
     def bounded(self, dim: str) -> bool:
@@ -226,20 +223,9 @@ class IntegerSet:
         ``context`` (over the other dims) says which values of those are asked for.
         """
         others = [d for d in self.dims if d != dim]
-        raw = self.as_parameters(others)
         known = context.onto(others).as_parameters(others).params()
-        lo, hi = raw.dim_min(0), raw.dim_max(0).add_constant_val(isl.Val.one(CONTEXT))
-        nothing = known.subtract(raw.params())
-        if not nothing.is_empty():
-            # Where no tile is touched the formulas may already say so by themselves (lo >= hi); else both become 0.
-            wide_lo, wide_hi = _extended(lo), _extended(hi)
-            if wide_lo is not None and wide_hi is not None and wide_lo.lt_set(wide_hi).is_disjoint(nothing):
-                lo, hi = wide_lo, wide_hi
-            else:
-                zero = isl.PwAff.zero_on_domain(isl.LocalSpace.from_space(nothing.get_space()))
-                lo, hi = (bound.union_add(zero.intersect_params(nothing)) for bound in (lo, hi))
-        lo, hi = (expression(code(bound, known)) for bound in (lo, hi))
-        return lo, hi
+        lo, hi = hull(self.as_parameters(others), known)
+        return expression(lo), expression(hi)
 
     def predicate(self, context: IntegerSet) -> Predicate:
         """Membership as a predicate over the dims and parameters, exact within ``context``."""
@@ -267,27 +253,6 @@ class IntegerSet:
         return f"IntegerSet({str(self._set).replace('v_', '')})"
 
 
-def value(number: int) -> isl.Val:
-    """A number as isl's own. For this room only."""
-    return isl.Val.int_from_si(CONTEXT, number)
-
-
-def function(names: Sequence[str], formula: str) -> isl.PwAff:
-    """A raw function of parameters, from isl's text over quoted names. For this room only."""
-    return isl.PwAff.read_from_str(CONTEXT, f"[{listed(names)}] -> {{ [({formula})] }}")
-
-
-def graph(raw: isl.PwAff) -> isl.Set:
-    """The raw set of the values of a raw function of parameters. For this room only."""
-    return isl.Set.from_pw_aff(raw)
-
-
-def code(raw: isl.PwAff, known: isl.Set) -> Any:
-    """The syntax tree of a raw function, simplified where the parameters are in ``known``. For this room only."""
-    return isl.AstBuild.from_context(known).expr_from_pw_aff(raw.gist_params(known).coalesce())
-
-
-def _extended(bound: isl.PwAff) -> isl.PwAff | None:
-    """The same formula without its domain, when it is a single one."""
-    pieces = bound.coalesce().get_pieces()
-    return isl.PwAff.from_aff(pieces[0][1]) if len(pieces) == 1 else None
+def _basics(raw: isl.Set) -> list[isl.BasicSet]:
+    found = raw.get_basic_set_list()
+    return [found.get_at(k) for k in range(found.n_basic_set())]
