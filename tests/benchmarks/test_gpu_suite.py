@@ -118,14 +118,14 @@ def judged(wrong=None, share=0.5):
 
 
 def test_verdicts(benchmark_modules, budget):
-    gpu = benchmark_modules("gpu")
-    [good] = gpu.verdicts(checked(budget, "x", judged(), "bfloat16"))
-    [bad] = gpu.verdicts(checked(budget, "x", judged("out is off by 3", 7.5)))
+    table = benchmark_modules("gpu_table")
+    [good] = table.verdicts(checked(budget, "x", judged(), "bfloat16"))
+    [bad] = table.verdicts(checked(budget, "x", judged("out is off by 3", 7.5)))
     assert (good["verdict"], good["dtype"], good["share_of_allowed_error"]) == ("ok", "bfloat16", 0.5)
     assert (bad["verdict"], bad["word"]) == ("WRONG", "padded: out is off by 3")
-    [refused] = gpu.verdicts(checked(budget, "y", {"refused": "P403: a table"}))
+    [refused] = table.verdicts(checked(budget, "y", {"refused": "P403: a table"}))
     assert (refused["verdict"], refused["word"]) == ("refused", "P403: a table")
-    [skipped] = gpu.verdicts(outcome(budget, "z float32", status="skipped", word="no time"))
+    [skipped] = table.verdicts(outcome(budget, "z float32", status="skipped", word="no time"))
     assert (skipped["verdict"], skipped["word"], skipped["dtype"]) == ("skipped", "no time", "float32")
 
 
