@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...compiler.lower_learned import LearnedProgram
 from ...compiler.passes.program import Program
-from ..engines import guard
+from ..engines import exact, guard
 from ..engines.by_heads import ByHeads, Run, runs
 from ..engines.compose.planning.pairs import PairTable
 from ..engines.engine import Call, Engine
@@ -59,7 +59,7 @@ class TabledEngine:
             if not call.check_finite:
                 return self._forward(way, own, q, k, v)
             out, lse = nothing(q)
-            guard.forward(partial(self._fill, way, own), q, k, v, out, lse)
+            guard.forward(self._filling(way, own), q, k, v, out, lse)
             return out, lse
 
     @torch.no_grad()
@@ -85,8 +85,11 @@ class TabledEngine:
                 return self._backward(way, own, grad_lse, (grad_out, q, out, lse), (k, v))
             grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
             dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
-            run = partial(self._add, way, own, grad_lse)
-            guard.backward(run, partial(self._fill, way, own), (grad_out, q, out, lse, dq), (k, v, dk, dv))
+            forward = self._filling(way, own)
+            run: guard.Backward = partial(self._add, way, own, grad_lse)
+            if self.name == "compose":
+                run = exact.backward(run, forward)
+            guard.backward(run, forward, (grad_out, q, out, lse, dq), (k, v, dk, dv))
             return dq, dk, dv
 
     def _way(
@@ -96,6 +99,11 @@ class TabledEngine:
         if isinstance(program, LearnedProgram) and self.name == "compose":
             return taken(program, q, k, call, backward=backward) or program
         return program
+
+    def _filling(self, way: Way | ByHeads[One], call: Call) -> guard.Forward:
+        """Fills out and lse. Kernels choose by a mask, and take no doubles; what is added to scores may meet an inf."""
+        run = partial(self._fill, way, call)
+        return exact.forward(run) if self.name == "compose" else run
 
     def _fill(
         self, program: Way | ByHeads[One], call: Call, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor

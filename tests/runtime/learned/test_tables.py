@@ -126,6 +126,29 @@ def spoil(spoiled: int) -> None:
         close(one.masked_fill(gone, 0.0), was.masked_fill(gone, 0.0))
 
 
+@pytest.mark.parametrize("speeds", [QUICK_LISTS, SLOW_LISTS], ids=["apart", "whole"])
+@pytest.mark.parametrize("place", [1, 2])
+@pytest.mark.parametrize("name", ["blocky", "ragged", "alone"])
+def test_a_product_that_overflows_spoils_no_row_that_leaves_it_out(name: str, place: int, speeds: Speeds) -> None:
+    """All numbers are finite; of one key the products with queries, or with gradients of out, are not in float32."""
+    given = [x.detach() for x in tensors(N, dtype=torch.float32)]
+    given[0].mul_(50)
+    given[place][0, 0, 20] = 3e37
+    weight = torch.randn(2, 4, N, 16, generator=torch.Generator().manual_seed(1)) * 50
+    found = []
+    with assume(speeds):
+        for engine, dtype in (("compose", torch.float32), ("reference", torch.float64)):
+            program = pc.compile(MODULE[name], head_dim=16, dtype=dtype, engine=engine)
+            leaves = [x.to(dtype).requires_grad_() for x in given]
+            out, lse = program(*leaves, return_lse=True)
+            found.append((out, lse, *torch.autograd.grad((out * weight.to(dtype)).sum(), leaves)))
+    touched = torch.zeros(2, 4, N, dtype=torch.bool)
+    touched[0, :2] = MODULE[name].mask(N)[:, 20]
+    keys = (touched.float() @ MODULE[name].mask(N).float() > 0).view(2, 2, 2, N).any(2)
+    for mine, theirs, gone in zip(*found, (touched, touched, touched, keys, keys), strict=True):
+        torch.testing.assert_close(mine[~gone].double(), theirs[~gone], rtol=1e-3, atol=1e-2)
+
+
 def test_heads_of_other_patterns_beside() -> None:
     groups = [((0, 3), MODULE["blocky"]), ((2,), MODULE["alone"]), ((5,), MODULE["alone"])]
     leaves = tensors(N)
