@@ -69,7 +69,7 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115: for the whole process
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
         elif isinstance(stream, TextIOWrapper):  # quoted text may hold what a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:

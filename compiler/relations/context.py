@@ -1,7 +1,7 @@
 """The context that every set lives in, and the budgets over it.
 
 Set computations are bounded: inside ``budget(k)`` isl stops after k of its operations, at the same place on every
-machine, and ``BudgetExceeded`` is raised; the context stays usable. The context counts for all threads together, so that
+machine, and ``BudgetExceeded`` is raised; the context stays usable. It counts for all threads together, so that
 one thread at a time has a budget: another one waits.
 """
 
