@@ -6,13 +6,17 @@ a file, 2 usage. Each command imports what it needs when it runs: `patternc chec
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import __version__
+from ..compiler.report.console import refusal, say
 from . import library
 from .bench import bench
 from .check import check
@@ -61,7 +65,17 @@ app.add_typer(library.app, name="library")
 
 
 def main() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # quoted text may hold what a terminal's encoding lacks
+    """Runs the command line. A stream that is closed takes what is written to it, as it does in other programs."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+        elif isinstance(stream, TextIOWrapper):  # quoted text may hold what a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except OSError as error:  # of commands that expect no failures but this
+        if error.errno != errno.ENOSPC:
+            raise
+        say(f"error: {refusal(error)}")
+        sys.exit(2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -299,3 +301,28 @@ class TestCompile:
         done = run("compile", f"{file}::good", option, value)
         assert done.exit_code == 2
         assert message in done.stderr
+
+
+class TestStreams:
+    """Of a process of its own: what is full or closed is its stdout."""
+
+    def started(self, *arguments: str, shell: str) -> subprocess.CompletedProcess[str]:
+        program = "from patternc.cli import main; main()"
+        command = ["bash", "-c", f'exec "$@" {shell}', "bash", sys.executable, "-c", program, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+    @pytest.mark.parametrize(
+        "arguments",
+        [("library", "list"), ("check", "library:dense"), ("explain", "library:dense", "-n", "64")],
+        ids=lambda arguments: arguments[0],
+    )
+    def test_a_full_disk_is_said_in_a_line(self, arguments: tuple[str, ...]) -> None:
+        done = self.started(*arguments, shell="> /dev/full")
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == "error: what was to be written: No space left on device"
+        assert "Traceback" not in done.stderr
+
+    def test_a_closed_stdout_is_nobody_listening(self) -> None:
+        done = self.started("library", "list", shell=">&-")
+        assert (done.returncode, done.stderr) == (0, "")

@@ -18,12 +18,7 @@ from .cost import Cost, cost
 from .counts import Bound, cache_bound, keys_bound
 from .hops import Hops, hops
 from .kind import Kind, Term, terms, together
-
-_EXACT = 4096
-"""Pairs are counted up to this length; beyond it, on a sample of rows."""
-
-_EVALUATIONS = 1 << 24
-"""Pairs that a sample may look at: a fraction of a second."""
+from .pairs import count_pairs
 
 Intervals = tuple[tuple[int, int], ...]
 
@@ -75,7 +70,7 @@ def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None =
         raise UsageError(f"there is no query {query} at n = {n}")
     found = terms(bound)
     must, may = (_member(bound, bound.union, n, extent) for extent in Extent)
-    (pairs, exact), (possible, _) = _pairs(must, n), _pairs(may, n)
+    (pairs, exact), (possible, counted) = (count_pairs(bound, n, extent) for extent in Extent)
     price, why = _cost(bound, n, head_dim)
     causal = bound.direction is Direction.CAUSAL
     far = hops(bound, n)
@@ -87,7 +82,7 @@ def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None =
         length=n,
         pairs=pairs,
         possible=possible,
-        exact=exact,
+        exact=exact and counted,
         dense_pairs=n * (n + 1) // 2 if causal else n * n,
         most_keys=keys_bound(bound, n, n),
         cache=cache_bound(bound, n) if causal else None,
@@ -118,18 +113,6 @@ def _cost(bound: BoundPattern, n: int, head_dim: int) -> tuple[Cost | None, str]
 
 def _member(bound: BoundPattern, expression: Expression, n: int, extent: Extent) -> Member:
     return membership(expression, bound.direction, n, n, extent)
-
-
-def _pairs(member: Member, n: int) -> tuple[int, bool]:
-    """(pairs, whether they were counted): a sample of rows, evenly spread but aligned to no period, scaled up."""
-    count = n if n <= _EXACT else max(16, _EVALUATIONS // n)
-    cells = np.arange(count, dtype=np.int64)
-    jitter = 0.0 if count == n else (cells * 0.6180339887498949) % 1.0
-    rows = ((cells + jitter) * (n / count)).astype(np.int64)
-    keys = np.arange(n, dtype=np.int64)
-    # In slices: a whole mask of coordinates would be the largest thing here.
-    found = sum(int(member(piece, keys).sum()) for piece in np.array_split(rows, 16) if len(piece))
-    return round(found * n / count), count == n
 
 
 def _keys(member: Member, query: int, n: int) -> Intervals:

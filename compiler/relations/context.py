@@ -1,14 +1,17 @@
 """The context that every set lives in, and the budgets over it.
 
 Set computations are bounded: inside ``budget(k)`` isl stops after k of its operations, at the same place on every
-machine, and ``BudgetExceeded`` is raised; the context stays usable.
+machine, and ``BudgetExceeded`` is raised; the context stays usable. It counts for all threads together, so that
+one thread at a time has a budget: another one waits.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import RLock
 from time import monotonic
 
 import islpy as isl
@@ -24,6 +27,18 @@ PROOF_OPERATIONS = 300_000
 """The stock proofs need a small part of this; an explosive formula stops after a fraction of a second."""
 
 
+_turn = RLock()
+
+
+def _fresh_turn() -> None:
+    global _turn
+    _turn = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_turn)  # the thread that had its turn is not in the child
+
+
 class BudgetExceeded(Exception):
     """A set computation did not finish within its budget."""
 
@@ -32,21 +47,22 @@ class BudgetExceeded(Exception):
 def budget(operations: int = PROOF_OPERATIONS) -> Iterator[None]:
     """Bound the set computations inside; raises ``BudgetExceeded`` where they run over, ``Heavier`` where a ceiling
     keeps them from going on."""
-    outer, allowed = CONTEXT.get_max_operations(), capped(operations)
-    CONTEXT.reset_operations()
-    CONTEXT.set_max_operations(allowed)
-    begun = monotonic()
-    try:
-        yield
-    except (isl.Error, TypeError, AttributeError):  # where isl stops while it prints a number, islpy reads None
-        if not _spent():
-            raise
-        if allowed < operations:
-            raise Heavier(f"more than {allowed} operations", monotonic() - begun) from None
-        raise BudgetExceeded(f"more than {operations} operations") from None
-    finally:
+    with _turn:
+        outer, allowed = CONTEXT.get_max_operations(), capped(operations)
         CONTEXT.reset_operations()
-        CONTEXT.set_max_operations(outer)
+        CONTEXT.set_max_operations(allowed)
+        begun = monotonic()
+        try:
+            yield
+        except (isl.Error, TypeError, AttributeError):  # where isl stops while it prints a number, islpy reads None
+            if not _spent():
+                raise
+            if allowed < operations:
+                raise Heavier(f"more than {allowed} operations", monotonic() - begun) from None
+            raise BudgetExceeded(f"more than {operations} operations") from None
+        finally:
+            CONTEXT.reset_operations()
+            CONTEXT.set_max_operations(outer)
 
 
 def _spent() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,13 @@ def say(message: str, quiet: bool = False) -> None:
         print(message, file=sys.stderr)
 
 
+def refusal(error: OSError) -> str:
+    """The place and the reason. What fills a disk has no name where it is a stream."""
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return f"what was to be written: {error.strerror}" if error.errno == errno.ENOSPC else str(error)
+
+
 @contextmanager
 def failures(*refusals: type[Exception]) -> Iterator[None]:
     """Expected errors as messages and exit codes; anything else is a bug and keeps its traceback.
@@ -48,7 +56,7 @@ def failures(*refusals: type[Exception]) -> Iterator[None]:
         say(str(error))
         raise typer.Exit(1) from None
     except OSError as error:
-        say(f"error: {error.filename}: {error.strerror}" if error.filename and error.strerror else f"error: {error}")
+        say(f"error: {refusal(error)}")
         raise typer.Exit(2) from None
     except (UsageError, UnknownPattern, UnicodeDecodeError) as error:
         say(f"error: {error}")

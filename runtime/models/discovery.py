@@ -44,11 +44,13 @@ def check_model(model: nn.Module) -> None:
     config = model.config
     if config.is_encoder_decoder or getattr(config, "add_cross_attention", False):
         raise AttachError(f"{kind} has cross-attention, which is not implemented; attach decoder-only models")
-    if config.sub_configs:
+    routes = model._can_set_attn_implementation()
+    several = any(isinstance(part, PreTrainedModel) and part.config is not config for part in model.modules())
+    if config.sub_configs and (several or routes):  # MPT has a config of its attention within, and is one model
         raise AttachError(
             f"{kind} is made of several models; attach its language model, e.g. model.model.language_model"
         )
-    if not model._can_set_attn_implementation():
+    if not routes:
         raise AttachError(
             f"{kind} does not route its attention through transformers' AttentionInterface, so nothing can be attached"
         )

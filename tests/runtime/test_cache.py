@@ -56,6 +56,7 @@ def edited(change: dict[str, Any]) -> bytes:
     [
         (lambda: b"", "cannot be read"),
         (lambda: b"\xff\xfe", "cannot be read"),
+        (lambda: b"[" * 100_000 + b"]" * 100_000, "cannot be read"),
         (lambda: record_path("timing", SUBJECT).read_bytes()[:-20], "cannot be read"),
         (lambda: b"[1]", "not a record"),
         (lambda: edited({"format": 0}), "not a record"),

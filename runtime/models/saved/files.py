@@ -41,7 +41,7 @@ def read_manifest(directory: Path) -> SavedAttachment:
                 " version that wrote it"
             )
         return SavedAttachment.model_validate_json(content)
-    except (ValidationError, ValueError, AttributeError) as error:
+    except (ValidationError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, SavedError):
             raise
         raise SavedError(f"{path} is not the manifest of a saved attachment: {error}") from error

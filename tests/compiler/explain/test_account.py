@@ -173,3 +173,24 @@ def test_json_has_every_number() -> None:
     assert (tiles, diagonals, sum(share["full_tiles"] for share in shares)) == (4, 4, 0)
     assert found["cost"]["tiles"] == 4 + 1
     assert [term["kind"] for term in found["terms"]] == ["positional", "positional"]
+
+
+@pytest.mark.parametrize(
+    ("step", "direction", "n", "pairs"),
+    [
+        ("local(4)", "causal", 1_000_000, 4 * 1_000_000 - 6),
+        ("local(4) | rows(first(1))", "bidirectional", 1_000_000, 7 * 1_000_000 - 12 + 1_000_000 - 4),
+        ("strided(1000)", "causal", 100_000, 1000 * 100 * 101 // 2),
+    ],
+)
+def test_pairs_of_long_sequences_are_counted(step: str, direction: str, n: int, pairs: int) -> None:
+    found = account(step, direction, n)
+    assert (found.pairs, found.possible, found.exact) == (pairs, pairs, True)
+
+
+def test_pairs_of_a_table_are_sampled_beside_those_that_are_counted() -> None:
+    """The row of a global token is half of these pairs, and no row of a sample."""
+    found = account("random(2, 4) | rows(first(8))", "bidirectional", 5000)
+    by_row = (2 * 4) * (5000 - 8) + 8 * 5000
+    assert found.pairs == pytest.approx(by_row, rel=0.01)
+    assert not found.exact

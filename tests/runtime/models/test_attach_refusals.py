@@ -45,6 +45,7 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
         (lambda: build("GPT2LMHeadModel", "GPT2Config", n_embd=16, n_layer=1, n_head=2, add_cross_attention=True),
          "cross-attention"),
         (lambda: build("BloomForCausalLM", "BloomConfig", hidden_size=16, n_layer=1, n_head=2), "AttentionInterface"),
+        (lambda: build("MptForCausalLM", "MptConfig", d_model=16, n_layers=1, n_heads=2), "AttentionInterface"),
         (lambda: build("MambaForCausalLM", "MambaConfig", hidden_size=16, num_hidden_layers=1, state_size=4),
          "no attention module"),
     ],

@@ -185,7 +185,9 @@ def test_another_format(saved):
     refused(saved, "has format 2, and patternc .* reads format 1; load it with the version that wrote it")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"schema_version": 1}', '{"schema_version": 1, "extra": 0}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{", '{"schema_version": 1}', '{"schema_version": 1, "extra": 0}', "[" * 100_000]
+)
 def test_what_is_no_manifest(saved, text):
     (saved / MANIFEST).write_text(text)
     refused(saved, "is not the manifest of a saved attachment")
