@@ -14,6 +14,7 @@ import islpy as isl
 
 from .closed_form import expression, predicate
 from .context import CONTEXT, listed, parsed_map, parsed_set, quote, space
+from .divided import Divided, Linear
 from .integer import FALSE, TRUE, Expr, Predicate
 
 
@@ -152,6 +153,12 @@ class IntegerSet:
             found.append((used, each.get_constant_val().to_python(), bool(each.is_equality())))
         return tuple(found)
 
+    def divided(self) -> tuple[Divided, ...]:
+        """Convex pieces, each by its divisions and its constraints."""
+        raw = self._set.compute_divs()
+        pieces = map(raw.get_basic_set_list().get_at, range(raw.n_basic_set()))
+        return tuple(divided(piece, self.dims) for piece in pieces)
+
     def transitive_superset(self) -> IntegerSet:
         """For a set of pairs: a superset of the pairs connected by one or more of them (exact where isl can)."""
         first, second = (
@@ -265,6 +272,26 @@ class IntegerSet:
 
     def __repr__(self) -> str:
         return f"IntegerSet({str(self._set).replace('v_', '')})"
+
+
+def divided(raw: isl.BasicSet, dims: Sequence[str]) -> Divided:
+    """A raw convex piece, by its divisions and its constraints. For this room only."""
+    params = [raw.get_dim_name(isl.dim_type.param, at) for at in range(raw.dim(isl.dim_type.param))]
+    quotients = range(raw.dim(isl.dim_type.div))
+    names = [*(name.removeprefix("v_") for name in params), *dims, *quotients]
+
+    def linear(found: Any, own: isl.dim_type, rest: int) -> Linear:
+        kinds = ((isl.dim_type.param, len(params)), (own, len(dims)), (isl.dim_type.div, len(quotients)))
+        places = [(kind, at) for kind, count in kinds for at in range(count)]
+        factors = (found.get_coefficient_val(*place).to_python() for place in places)
+        used = tuple((name, factor) for name, factor in zip(names, factors, strict=True) if factor)
+        return Linear(used, found.get_constant_val().to_python(), rest)
+
+    divisions = [(raw.get_div(k), raw.get_div(k).get_denominator_val()) for k in quotients]
+    return Divided(
+        tuple(linear(each.scale_val(by), isl.dim_type.in_, by.to_python()) for each, by in divisions),
+        tuple(linear(each, isl.dim_type.set, int(each.is_equality())) for each in raw.get_constraints()),
+    )
 
 
 def value(number: int) -> isl.Val:
