@@ -12,15 +12,14 @@ The softmax arithmetic inside a tile is not part of this proof; the tests compar
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations
 
 from .kernels.read.program import read
-from .passes.placement import SPACE
-from .passes.program import Kernel, Order, Program, Range, Term
-from .ranks import Ranks, all_visited, ranges_of, tile_of, tokens_of
+from .passes.program import Kernel, Range
+from .ranks import Ranks, all_visited, ranges_of, tile_of
 from .relations.context import budget
 from .relations.presburger import IntegerSet
-from .relations.relation import KEY, QUERY, Relation
+from .relations.relation import Relation
 
 _OPERATIONS = 20_000_000
 
@@ -54,79 +53,15 @@ def _stated(ranks: Ranks, index: int) -> IntegerSet:
 
 def _partition(ranks: Ranks, stated: list[IntegerSet], meaning: Relation) -> None:
     """The terms are disjoint and their union is the pattern."""
-    program, pattern = ranks.program, ranks.tokens(meaning.pairs)
-    tokens = {
-        index: ranks.as_tokens(index, pairs)
-        for index, (term, pairs) in enumerate(zip(program.terms, stated, strict=True))
-        if not _tiled(term)
-    }
-    for (one, left), (two, right) in combinations(tokens.items(), 2):
+    pattern = ranks.tokens(meaning.pairs)
+    tokens = [ranks.as_tokens(index, pairs) for index, pairs in enumerate(stated)]
+    for (one, left), (two, right) in combinations(enumerate(tokens), 2):
         _empty(left & right, ranks, f"terms {one} and {two} share a pair")
     missing = pattern
-    for index, term in tokens.items():
+    for index, term in enumerate(tokens):
         _empty(term - pattern, ranks, f"term {index} computes a pair that the pattern does not have")
         missing = missing - term
-    if len(tokens) < len(stated):
-        missing = _missing_in_boxes(ranks, stated, missing)
     _empty(missing, ranks, "no term computes a pair of the pattern")
-
-
-def _tiled(term: Term) -> bool:
-    return term.query.tiled or term.key.tiled
-
-
-def _missing_in_boxes(ranks: Ranks, stated: list[IntegerSet], missing: IntegerSet) -> IntegerSet:
-    """What the terms in tiled orders leave of the missing pairs. It is asked in the ranks of these orders, one pair of
-    orders after the other: as tokens their pairs are hard to compare with others."""
-    program = ranks.program
-    boxes: dict[tuple[Order, Order], list[int]] = {}
-    for index, term in enumerate(program.terms):
-        if _tiled(term):
-            boxes.setdefault((term.query, term.key), []).append(index)
-    for one, two in combinations(boxes.values(), 2):
-        for pair in product(one, two):
-            left, right = (_as_tokens(program, program.terms[index], stated[index]) for index in pair)
-            _empty(left & right, ranks, f"terms {pair[0]} and {pair[1]} share a pair")
-    left = missing
-    for orders, indices in boxes.items():
-        term = program.terms[indices[0]]
-        existing, ranked = _existing(program, term), _as_ranks(program, term, missing)
-        for first, second in combinations(indices, 2):
-            shared = stated[first] & stated[second] & existing
-            _empty(shared, ranks, f"terms {first} and {second} share a pair of ranks")
-        for index in indices:
-            if not (stated[index] & existing) <= ranked:
-                raise Unconfirmed(f"term {index} computes a pair that the pattern does not have, or another term has")
-        others = left & _without_ranks(program, *orders)
-        ranked = _as_ranks(program, term, left) - IntegerSet.union([stated[index] for index in indices])
-        left = _as_tokens(program, term, ranked) | others
-    return left
-
-
-def _without_ranks(program: Program, query: Order, key: Order) -> IntegerSet:
-    """The tokens that have no rank in two orders, of which those that are tiled have all from their first one on."""
-    for order in (query, key):
-        whole = (order.period, order.classes) == (order.count, 1) if order.tiled else order.covers_all
-        if not whole:
-            raise Unconfirmed("a tiled order leaves tokens out")
-    before = f"v_{QUERY} < {query.start} or v_{KEY} < {key.start}"
-    return IntegerSet.parse((QUERY, KEY), before, program.lengths)
-
-
-_RANKS = "v_c = 0 and v_a >= 0 and v_b >= 0"
-
-
-def _existing(program: Program, term: Term) -> IntegerSet:
-    return IntegerSet.parse(SPACE, f"{_RANKS} and exists (v_i, v_j : {tokens_of(program, term)})", program.lengths)
-
-
-def _as_ranks(program: Program, term: Term, pairs: IntegerSet) -> IntegerSet:
-    """Those pairs of tokens that have ranks in the orders of a term."""
-    return pairs.image(SPACE, f"{_RANKS} and {tokens_of(program, term)}", program.lengths)
-
-
-def _as_tokens(program: Program, term: Term, ranks: IntegerSet) -> IntegerSet:
-    return ranks.image((QUERY, KEY), tokens_of(program, term), program.lengths)
 
 
 def _empty(pairs: IntegerSet, ranks: Ranks, complaint: str) -> None:

@@ -2,15 +2,16 @@
 
 A pair is (c, a, b): the class of the query, and the ranks of query and key. Where all orders are natural and ranges run
 over the rows of a grid, it is (c, the digits of a, those of b): what is hard to prove of ranks is easy there
-(``relations/digits.py``).
+(``relations/digits.py``). So are pairs of tokens, where orders are boxes of a grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import and_
+from typing import TypeAlias
 
 from .passes.placement import SPACE
 from .passes.program import NATURAL, Fan, Kernel, Program, Range, Term, Tile, on_diagonals, range_variables
@@ -25,23 +26,31 @@ from .relations.relation import KEY, QUERY
 @dataclass(frozen=True)
 class Visits:
     """The pairs in the tiles of a range, or on its diagonals: those within all ``limits``. ``twice``: whether two steps
-    of a fan have a tile in common. ``parts``: sets that hold none but these pairs, which are easier to take away; where
-    there are none the limits are easy, one by one."""
+    of a fan have a tile in common. ``rests``: each leaves of some pairs no fewer than are not visited, and all of them
+    in turn those that are at no step that is meant for them."""
 
     limits: tuple[IntegerSet, ...]
     twice: bool
-    parts: tuple[IntegerSet, ...] = ()
+    rests: tuple[Rest, ...]
 
     @cached_property
     def pairs(self) -> IntegerSet:
         return reduce(and_, self.limits)
 
 
+Rest: TypeAlias = Callable[[IntegerSet], IntegerSet]
+
+
+def beyond(bound: Compare) -> Compare:
+    return Compare("<" if bound.operator == "<=" else "<=", bound.right, bound.left)
+
+
 def all_visited(pairs: IntegerSet, visits: Sequence[Visits]) -> bool:
     """Whether some visit has each of the pairs."""
-    if len(visits) == 1 and not visits[0].parts:
-        return all(pairs <= limit for limit in visits[0].limits)
-    return pairs.covered_by([part for each in visits for part in each.parts or (each.pairs,)])
+    left = pairs
+    for rest in (rest for each in visits for rest in each.rests):
+        left = rest(left)
+    return left.empty
 
 
 class Ranks:
@@ -50,6 +59,7 @@ class Ranks:
     def __init__(self, program: Program, meaning: IntegerSet) -> None:
         self.program, self._lengths = program, program.lengths
         self._digits = _digits(program, meaning)
+        self._of_tokens = self._digits or _of_boxes(program, meaning)
         self._visits: dict[tuple[int, Range, str], Visits] = {}
 
     def kept(self, index: int) -> IntegerSet:
@@ -71,18 +81,18 @@ class Ranks:
         """Pairs of a term as those of tokens that exist, to be compared with ``tokens``."""
         formula = tokens_of(self.program, self.program.terms[index])
         if self._digits is None:
-            return ranks.image((QUERY, KEY), formula, self._lengths)
+            return self.tokens(ranks.image((QUERY, KEY), formula, self._lengths))
         there = IntegerSet.parse(SPACE, f"v_c = 0 and exists (v_i, v_j : {formula})", self._lengths)
         return (ranks & self._written(there)).onto(ranks.dims[1:])
 
     def tokens(self, pairs: IntegerSet) -> IntegerSet:
         """Pairs of tokens, over (i, j), as ``as_tokens`` has them."""
-        return self._written(pairs if self._digits is None else pairs.rename({QUERY: "a", KEY: "b"}))
+        return pairs if self._of_tokens is None else self._of_tokens.write(pairs.rename({QUERY: "a", KEY: "b"}))
 
     def smallest(self, tokens: IntegerSet) -> dict[str, int] | None:
         """The first of such pairs, at the least length that has one."""
-        if self._digits is not None and QUERY not in tokens.dims:
-            tokens = self._digits.read(tokens).rename({"a": QUERY, "b": KEY})
+        if self._of_tokens is not None and QUERY not in tokens.dims:
+            tokens = self._of_tokens.read(tokens).rename({"a": QUERY, "b": KEY})
         return tokens.smallest(self._lengths)
 
     def _written(self, ranks: IntegerSet) -> IntegerSet:
@@ -104,19 +114,37 @@ class Ranks:
         bounds = _bounds(span, side)
         if span.fan is None or span.diagonal:
             pairs = self.where(index, self._of_tiles(index, bounds, side))
-            return Visits((pairs,), span.fan is not None and self._again(index, span, side), (pairs,))
+            if span.fan is None:
+                return Visits((pairs,), False, (self._rest(index, bounds, side),))
+            return Visits((pairs,), self._again(index, span, side), (lambda left: left - pairs,))
         own = _own_step(span.fan, side)
         at_own = [substitute(bound, {"d": own}) for bound in bounds.parts]
         if self._digits is not None and not self._strays(index, bounds, own, side):
-            return Visits(tuple(self.where(index, self._of_tiles(index, bound, side)) for bound in at_own), False)
+            limits = tuple(self.where(index, self._of_tiles(index, bound, side)) for bound in at_own)
+            return Visits(limits, False, (self._rest(index, All(tuple(at_own)), side),))
         # The step that is meant for a tile, and the one before, or behind, where an end may leave it tiles. All that is
         # visited would be more, but too hard to take away: which step visits a tile is no simple function.
         signs = "-+" if isinstance(span.hi, Select) else "-"
         beside = (substitute(bounds, {"d": Binary(sign, own, Const(1))}) for sign in signs)
         steps = (All(tuple(at_own)), *beside)
-        parts = (self.where(index, self._of_tiles(index, step, side)) for step in steps)
         pairs = self.where(index, self._of_tiles(index, bounds, side))
-        return Visits((pairs,), self._again(index, span, side), tuple(parts))
+        return Visits((pairs,), self._again(index, span, side), tuple(self._rest(index, step, side) for step in steps))
+
+    def _rest(self, index: int, bounds: All, side: str) -> Rest:
+        """Of some pairs those that are in no tile within bounds, which speak of no step: written down bound by bound.
+        To take a set of many pieces away isl would have to find that out."""
+
+        def rest(left: IntegerSet) -> IntegerSet:
+            if left.empty:
+                return left
+            parts = [left & beyond for beyond in beyonds()]
+            return IntegerSet.union(parts)
+
+        def beyonds():
+            for bound in bounds.parts:
+                yield self.where(index, self._of_tiles(index, beyond(bound), side))
+
+        return rest
 
     def _strays(self, index: int, bounds: Predicate, own: Expr, side: str) -> bool:
         """Whether a fan visits some tile at another step than the one that is meant for it."""
@@ -161,6 +189,17 @@ def _digits(program: Program, meaning: IntegerSet) -> Digits | None:
     if not rows or any((term.query, term.key) != (NATURAL, NATURAL) for term in program.terms):
         return None
     return Digits.of([*rows, *(side for tile in tiles for side in (tile.query, tile.key)), *meaning.moduli])
+
+
+def _of_boxes(program: Program, meaning: IntegerSet) -> Digits | None:
+    """Those of tokens in the boxes of a grid: the columns of a box, the rows, the planes; and what the pattern says of
+    them, where these are a chain."""
+    orders = [order for term in program.terms for order in (term.query, term.key) if order.tiled]
+    if not orders:
+        return None
+    widths = [order.digits[axis][1] for order in orders for axis in range(1, len(order.box))]
+    grid = [*widths, min(order.box[0] for order in orders)]
+    return Digits.of([*grid, *meaning.moduli]) or Digits.of(grid)
 
 
 def ranges_of(kernels: tuple[Kernel, ...], index: int | None = None) -> list[Range]:

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 from ..relations.context import quote
+from ..relations.divided import Divided
 from ..relations.integer import Predicate
 from ..relations.presburger import IntegerSet
 from .program import Order, Tile
@@ -85,6 +86,16 @@ class Placement:
         return self.pairs & self.existing
 
     @property
+    def members(self) -> tuple[Divided, ...]:
+        """The pairs, to look some up."""
+        return _divided(self.pairs)
+
+    @cached_property
+    def there(self) -> tuple[Divided, ...]:
+        """The pairs that exist, to look some up."""
+        return self.existing.divided()
+
+    @property
     def keep(self) -> Predicate:
         """Membership in the term, exact for existing ranks."""
         return _kept(self.pairs, self.query.classes)
@@ -97,6 +108,11 @@ def _domain(classes: int) -> IntegerSet:
 @lru_cache(maxsize=1024)  # by rows, and in tiles of each size, placements hold the same pairs
 def _kept(pairs: IntegerSet, classes: int) -> Predicate:
     return pairs.predicate(_domain(classes))
+
+
+@lru_cache(maxsize=1024)
+def _divided(pairs: IntegerSet) -> tuple[Divided, ...]:
+    return pairs.divided()
 
 
 def class_of_keys(key: Order, shift: int) -> str:

@@ -1,8 +1,8 @@
 """Sets of integer tuples described by Presburger formulas.
 
 A set has named dimensions; every other name in its formulas is a parameter, standing for any integer. All operations
-are exact, return new sets, and are bounded by the budgets of ``context.py``. Only these files and ``piecewise.py``
-talk to isl.
+are exact, return new sets, and are bounded by the budgets of ``context.py``. Only these files, ``convex.py`` and
+``piecewise.py`` talk to isl.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import islpy as isl
 
 from .closed_form import expression, predicate
 from .context import CONTEXT, listed, parsed_map, parsed_set, quote, space
+from .convex import basics, divided
+from .divided import Divided
 from .integer import FALSE, TRUE, Expr, Predicate
 from .piecewise import hull
 
@@ -104,7 +106,7 @@ class IntegerSet:
 
     def disjuncts(self) -> tuple[IntegerSet, ...]:
         """Convex pieces, up to strides; they may overlap."""
-        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic)) for basic in _basics(self._set))
+        return tuple(IntegerSet(self.dims, isl.Set.from_basic_set(basic)) for basic in basics(self._set))
 
     def without(self, dims: Sequence[str]) -> IntegerSet:
         """A superset that leaves these dimensions open: eliminated over the rationals, one by one."""
@@ -129,7 +131,7 @@ class IntegerSet:
         return bool(reduce(isl.Set.subtract, pieces, self._set).is_empty())
 
     def _each(self, change: Callable[[isl.BasicSet], isl.BasicSet]) -> IntegerSet:
-        changed = (isl.Set.from_basic_set(change(basic)) for basic in _basics(self._set))
+        changed = (isl.Set.from_basic_set(change(basic)) for basic in basics(self._set))
         return IntegerSet(self.dims, reduce(isl.Set.union, changed, isl.Set.empty(self._set.get_space())))
 
     def hull(self) -> IntegerSet:
@@ -138,18 +140,12 @@ class IntegerSet:
 
     def constraints(self) -> tuple[tuple[dict[str, int], int, bool], ...]:
         """Of the hull of a set in which nothing is quantified: (factors, constant, whether it is 0, not only >= 0)."""
-        basic = self._set.remove_divs().simple_hull()
-        names = [
-            (kind, place, basic.get_dim_name(kind, place) or self.dims[place])
-            for kind in (isl.dim_type.param, isl.dim_type.set)
-            for place in range(basic.dim(kind))
-        ]
-        found = []
-        for each in basic.get_constraints():
-            factors = {name: each.get_coefficient_val(kind, place).to_python() for kind, place, name in names}
-            used = {name.removeprefix("v_"): factor for name, factor in factors.items() if factor}
-            found.append((used, each.get_constant_val().to_python(), bool(each.is_equality())))
-        return tuple(found)
+        found = divided(self._set.remove_divs().simple_hull(), self.dims).constraints
+        return tuple(({str(name): by for name, by in each.factors}, each.constant, bool(each.by)) for each in found)
+
+    def divided(self) -> tuple[Divided, ...]:
+        """Convex pieces, each by its divisions and its constraints."""
+        return tuple(divided(piece, self.dims) for piece in basics(self._set.compute_divs()))
 
     def transitive_superset(self) -> IntegerSet:
         """For a set of pairs: a superset of the pairs connected by one or more of them (exact where isl can)."""
@@ -197,7 +193,7 @@ class IntegerSet:
         """The denominators of the integer divisions in the description, ascending: the periods it speaks of."""
         found = {
             basic.get_div(div).get_denominator_val().to_python()
-            for basic in _basics(self._set.compute_divs())
+            for basic in basics(self._set.compute_divs())
             for div in range(basic.dim(isl.dim_type.div))
         }
         return tuple(sorted(found - {1}))
@@ -251,8 +247,3 @@ class IntegerSet:
 
     def __repr__(self) -> str:
         return f"IntegerSet({str(self._set).replace('v_', '')})"
-
-
-def _basics(raw: isl.Set) -> list[isl.BasicSet]:
-    found = raw.get_basic_set_list()
-    return [found.get_at(k) for k in range(found.n_basic_set())]

@@ -1,0 +1,51 @@
+"""Convex pieces of a set as numbers, by which tuples are told to be in it without an expression that says so: to write one
+down takes isl longer than to look at some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """The sum of ``factors`` times names, and a constant: of a division what is divided ``by`` a number and rounded
+    down, of a constraint what is at least 0; is 0, where ``by`` is 1."""
+
+    factors: tuple[tuple[str | int, int], ...]
+    constant: int
+    by: int
+
+    def value(self, values: Mapping[str | int, Any]) -> Any:
+        return sum((factor * values[name] for name, factor in self.factors), start=self.constant)
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """One piece, over dims and parameters. The quotient of a division is known by its number to what follows it."""
+
+    divisions: tuple[Linear, ...]
+    constraints: tuple[Linear, ...]
+
+    def holds(self, values: Mapping[str, Any]) -> Any:
+        """Of each place whether it is in the piece. ``values``: integers, or arrays of them that broadcast."""
+        known: dict[str | int, Any] = dict(values)
+        for number, division in enumerate(self.divisions):
+            known[number] = division.value(known) // division.by
+        inside: Any = True
+        for each in self.constraints:
+            value = each.value(known)
+            inside = inside & (value == 0 if each.by else value >= 0)
+        return inside
+
+
+def holds(pieces: Sequence[Divided], values: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """[*shape]: of each place whether it is in one of the pieces."""
+    inside = np.zeros(shape, dtype=bool)
+    for piece in pieces:
+        inside |= piece.holds(values)
+    return inside
