@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..relations.context import BudgetExceeded, budget
-from ..relations.formula import condition
 from ..relations.divided import holds
+from ..relations.formula import condition
 from ..relations.integer import All, Compare, Predicate, Var, length_values, variables
 from ..relations.presburger import IntegerSet
 from .count import bounds, tile_count
