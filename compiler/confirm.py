@@ -15,7 +15,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from .kernels.read.program import read
-from .passes.program import Kernel, Range
+from .passes.program import Kernel, Program, Range
 from .ranks import Ranks, all_visited, ranges_of, tile_of
 from .relations.context import budget
 from .relations.presburger import IntegerSet
@@ -28,9 +28,9 @@ class Unconfirmed(RuntimeError):
     """The emitted program is not the pattern: a bug in the compiler, never in the pattern."""
 
 
-def confirm(source: str, meaning: Relation) -> None:
-    """Raises Unconfirmed, with a pair that shows the difference, unless the kernels compute exactly ``meaning``;
-    BudgetExceeded where that is too hard to decide."""
+def confirm(source: str, meaning: Relation) -> Program:
+    """The program of the kernels, as it was read and proved. Raises Unconfirmed, with a pair that shows the difference,
+    unless they compute exactly ``meaning``; BudgetExceeded where that is too hard to decide."""
     program = read(source)
     with budget(_OPERATIONS):
         ranks = Ranks(program, meaning.pairs)
@@ -38,6 +38,7 @@ def confirm(source: str, meaning: Relation) -> None:
         for side, kernels in (("forward", program.forward), ("backward", program.backward)):
             _visited_once(ranks, stated, kernels, side)
         _partition(ranks, stated, meaning)
+    return program
 
 
 def _stated(ranks: Ranks, index: int) -> IntegerSet:

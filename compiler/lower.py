@@ -73,8 +73,7 @@ def _confirmed(sized: Sized, direction: Direction, name: str, meaning: Relation)
     placements = [placement for arrangement in sized.arrangements for placement in arrangement.placements]
     program = fuse(name, direction, placements, sized.tile)
     source = emit(program)
-    confirm(source, meaning)
-    return read(source), source  # what was proved, not what it was written from
+    return confirm(source, meaning), source  # what was proved, not what it was written from
 
 
 def _beside(table: int, lowered: Lowered) -> Lowered:

@@ -107,7 +107,7 @@ def _of_predicate(predicate: Predicate, most: Mapping[str, int]) -> int:
 
 
 def _of_comparison(comparison: Compare, most: Mapping[str, int]) -> int:
-    """Of the difference of both sides: kernels ask for its sign (kernels/spell_mask.py)."""
+    """Of the difference of both sides: kernels ask for its sign (kernels/emit/spell_mask.py)."""
     (left, left_peak), (right, right_peak) = _of(comparison.left, most), _of(comparison.right, most)
     return max(left_peak, right_peak, left + right + 1)
 

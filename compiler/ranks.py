@@ -22,6 +22,9 @@ from .relations.integer import All, Binary, Compare, Const, Expr, Predicate, Sel
 from .relations.presburger import IntegerSet
 from .relations.relation import KEY, QUERY
 
+Rest: TypeAlias = Callable[[IntegerSet], IntegerSet]
+"""What is left of some pairs of a term."""
+
 
 @dataclass(frozen=True)
 class Visits:
@@ -36,13 +39,6 @@ class Visits:
     @cached_property
     def pairs(self) -> IntegerSet:
         return reduce(and_, self.limits)
-
-
-Rest: TypeAlias = Callable[[IntegerSet], IntegerSet]
-
-
-def beyond(bound: Compare) -> Compare:
-    return Compare("<" if bound.operator == "<=" else "<=", bound.right, bound.left)
 
 
 def all_visited(pairs: IntegerSet, visits: Sequence[Visits]) -> bool:
@@ -115,34 +111,30 @@ class Ranks:
         if span.fan is None or span.diagonal:
             pairs = self.where(index, self._of_tiles(index, bounds, side))
             if span.fan is None:
-                return Visits((pairs,), False, (self._rest(index, bounds, side),))
+                return Visits((pairs,), False, (self._rest(index, bounds.parts, side),))
             return Visits((pairs,), self._again(index, span, side), (lambda left: left - pairs,))
         own = _own_step(span.fan, side)
         at_own = [substitute(bound, {"d": own}) for bound in bounds.parts]
         if self._digits is not None and not self._strays(index, bounds, own, side):
             limits = tuple(self.where(index, self._of_tiles(index, bound, side)) for bound in at_own)
-            return Visits(limits, False, (self._rest(index, All(tuple(at_own)), side),))
+            return Visits(limits, False, (self._rest(index, at_own, side),))
         # The step that is meant for a tile, and the one before, or behind, where an end may leave it tiles. All that is
         # visited would be more, but too hard to take away: which step visits a tile is no simple function.
         signs = "-+" if isinstance(span.hi, Select) else "-"
-        beside = (substitute(bounds, {"d": Binary(sign, own, Const(1))}) for sign in signs)
-        steps = (All(tuple(at_own)), *beside)
+        beside = ([substitute(bound, {"d": Binary(sign, own, Const(1))}) for bound in bounds.parts] for sign in signs)
+        steps = (at_own, *beside)
         pairs = self.where(index, self._of_tiles(index, bounds, side))
         return Visits((pairs,), self._again(index, span, side), tuple(self._rest(index, step, side) for step in steps))
 
-    def _rest(self, index: int, bounds: All, side: str) -> Rest:
-        """Of some pairs those that are in no tile within bounds, which speak of no step: written down bound by bound.
-        To take a set of many pieces away isl would have to find that out."""
+    def _rest(self, index: int, bounds: Sequence[Predicate], side: str) -> Rest:
+        """Of some pairs of a term those that are in no tile within bounds, which speak of no step. What lies beyond
+        each bound is written down: to take the tiles away, isl would have to find that out, piece by piece."""
 
         def rest(left: IntegerSet) -> IntegerSet:
             if left.empty:
                 return left
-            parts = [left & beyond for beyond in beyonds()]
-            return IntegerSet.union(parts)
-
-        def beyonds():
-            for bound in bounds.parts:
-                yield self.where(index, self._of_tiles(index, beyond(bound), side))
+            beyond = (self.where(index, self._of_tiles(index, _beyond(each), side)) for each in bounds)
+            return IntegerSet.union([left & each for each in beyond])
 
         return rest
 
@@ -227,6 +219,12 @@ def _own_step(fan: Fan, side: str) -> Expr:
     """Of a pair of ranks the step that is meant for it."""
     a, b = (Binary("//", Var(name), Const(fan.row)) for name in ("a", "b"))
     return Binary("-", b, a) if side == "forward" else Binary("-", a, b)
+
+
+def _beyond(bound: Predicate) -> Compare:
+    """Where a bound of tiles does not hold, with the sign that bounds have."""
+    assert isinstance(bound, Compare)
+    return Compare("<" if bound.operator == "<=" else "<=", bound.right, bound.left)
 
 
 def _bounds(span: Range, side: str) -> All:

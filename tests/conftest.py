@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,9 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor fill the user's cache."""
+    """Tests neither read nor fill the user's cache. All workers of a run have one, so that what runs an engine need not
+    wait for a program that another worker has lowered; what tests the lowering calls ``lower``, which reads none."""
+    session = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        session = session.parent  # each worker has a folder of its own in that of the run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATTERNC_CACHE_DIR", str(tmp_path_factory.mktemp("patternc_cache")))
+        patch.setenv("PATTERNC_CACHE_DIR", str(session / "patternc_cache"))
         yield
 
 

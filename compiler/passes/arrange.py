@@ -5,6 +5,7 @@ The candidates (``candidates.py``) are outlined and counted, then those that are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
@@ -84,28 +85,29 @@ class Search:
     where none of them has ranges."""
 
     def __init__(self, part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile) -> None:
-        self.part, self.tile, self._length = part, tile, reference_length(part)
-        outlined = ((each, _outlined(each, tile, self._length)) for each in choices)
+        self.part, self.tile, self.length = part, tile, reference_length(part)
+        outlined = ((each, _outlined(each, tile, self.length)) for each in choices)
         self._outlined = [(each, found) for each, found in outlined if found is not None]
         self._tiled: dict[int, tuple[int, float] | None] = {}
         if not self._outlined:
             raise Refused(f"no order gives {part.label} tiles in ranges")
 
-    def cheapest(self, used: Set[KernelKind]) -> Arrangement:
+    def cheapest(self, used: Set[KernelKind], limit: float = math.inf) -> Arrangement:
         """The cheapest placements, beside the kernels that are used; of prices that are alike those with the fewest
-        scores."""
+        scores. Only natural order is tiled where its outline costs more than ``limit``."""
         allowed = [entry for entry in self._outlined if _is_allowed(entry[0], used)]
+        allowed = [allowed[0], *(entry for entry in allowed[1:] if entry[1][1] <= limit)]
         tiled = [(each, found) for each in _near(allowed) if (found := self._exactly(each)) is not None]
         prices = [price + overhead(each, self.tile, used) for each, (_, price) in tiled]
         alike = (entry for entry, price in zip(tiled, prices, strict=True) if price <= ALIKE * min(prices))
         placements, (tiles, price) = min(alike, key=lambda entry: entry[1][0])
         counts = {id(each): found[0] for each, found in (*allowed, *tiled)}
         rejected = tuple((describe(each), counts[id(each)]) for each, _ in allowed if each is not placements)
-        return Arrangement(self.part, placements, self._length, tiles, price, rejected)
+        return Arrangement(self.part, placements, self.length, tiles, price, rejected)
 
     def _exactly(self, placements: tuple[Placement, ...]) -> tuple[int, float] | None:
         if id(placements) not in self._tiled:
-            self._tiled[id(placements)] = _tiled(placements, self.tile, self._length)
+            self._tiled[id(placements)] = _tiled(placements, self.tile, self.length)
         return self._tiled[id(placements)]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice, tee
 from typing import TypeAlias
 
@@ -89,19 +89,26 @@ def rough_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
     along = _along(placement, tile, "I", count)
     if along is not None and _suffices(along, placement, tile, "I", "J", count):
         return (along,)
-    return tuple(_at_a_glance(placement, tile, "I", "J"))
+    return _at_a_glance(placement, tile, "I", "J")
 
 
 def _along(placement: Placement, tile: Tile, still: str, count: Callable[[Range], int]) -> Range | None:
     """Of the ways to write the tiles along the axes of a grid the first that needs no mask, or that of the fewest."""
-    best: tuple[int, Range] | None = None
+    ways = _all_along(placement, tile, still)
+    if ways and not ways[-1].masked:
+        return ways[-1]
+    return min(ways, key=count, default=None)
+
+
+@lru_cache(maxsize=1024)  # asked for at a glance and closely
+def _all_along(placement: Placement, tile: Tile, still: str) -> tuple[Range, ...]:
+    """The ways along the axes, up to the first that needs no mask."""
+    found: list[Range] = []
     for way in by_axes(placement, tile, still):
+        found.append(way)
         if not way.masked:
-            return way
-        tiles = count(way)
-        if best is None or tiles < best[0]:
-            best = tiles, way
-    return None if best is None else best[1]
+            break
+    return tuple(found)
 
 
 def _suffices(
@@ -114,9 +121,11 @@ def _suffices(
     return 2 * count(along) <= sum(map(count, _at_a_glance(placement, tile, still, swept)))
 
 
-def _at_a_glance(placement: Placement, tile: Tile, still: str, swept: str) -> list[Range]:
+@lru_cache(maxsize=1024)  # and closely, beside the tiles along the axes of a grid
+def _at_a_glance(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
     view = outline(placement, tile, still, swept, 1)
-    return [_fewest(islice(ways, 1), view, lambda _: 0) for ways in _ways(view, placement, tile, still, swept)]
+    ways = _ways(view, placement, tile, still, swept)
+    return tuple(_fewest(islice(each, 1), view, lambda _: 0) for each in ways)
 
 
 def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: str) -> Iterator[Iterator[Range]]:

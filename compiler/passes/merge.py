@@ -33,6 +33,10 @@ from .program import Tile
 from .split import Part
 from .tile import key_ranges, query_ranges
 
+PROMISING = 1.6
+"""Of the orders for all none but natural order is tiled whose outline costs more than so many times what the parts do
+for queries; and where the best of them costs so much, it is not asked what it costs for keys."""
+
 Tiles: TypeAlias = NDArray[np.int64]
 United = TypeVar("United", IntegerSet, Relation)
 
@@ -65,7 +69,9 @@ def merge(arrangements: Sequence[Arrangement], tile: Tile) -> tuple[Arrangement,
     lengths = _lengths(arrangements)
     merged: list[_Extended] = []
     for arrangement in arrangements:
-        own = arrangement, _extents(arrangement.placements[0], tile, lengths)
+        # What those touch that no other may join is not asked: for keys the ranges may be long to find.
+        joins = any(_alike(arrangement, other) for other in arrangements if other is not arrangement)
+        own = arrangement, _extents(arrangement.placements[0], tile, lengths) if joins else ()
         for position, other in enumerate(merged):
             if _alike(arrangement, other[0]) and (joint := _joint(other, own, tile, lengths)) is not None:
                 merged[position] = joint
@@ -114,8 +120,11 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, lengths: Sequence[
     together = Part(_united(tuple(part.part.relation for part in parts)), label, parts[0].part.line)
     try:
         search = Search(together, in_orders_of_all(together, tile), tile)
-        whole = search.cheapest(frozenset())
+        most = cost_of(placements, tile, search.length)[1] + overhead(placements, tile)
+        whole = search.cheapest(frozenset(), PROMISING * most)
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
+        return tuple(parts)
+    if whole.price > PROMISING * most:
         return tuple(parts)
     pays = (_price(whole.placements, tile, length) <= _price(placements, tile, length) for length in lengths)
     return (whole,) if all(pays) else tuple(parts)

@@ -1,14 +1,15 @@
-"""Convex pieces of a set as numbers, by which tuples are told to be in it without an expression that says so: to write one
-down takes isl longer than to look at some."""
+"""Convex pieces of a set as numbers, which tell of tuples whether they are in it. To write down an expression that does
+takes isl longer than it takes to look at some."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Divided:
 
     def holds(self, values: Mapping[str, Any]) -> Any:
         """Of each place whether it is in the piece. ``values``: integers, or arrays of them that broadcast."""
-        known: dict[str | int, Any] = dict(values)
+        known: dict[str | int, Any] = {}
+        known.update(values.items())
         for number, division in enumerate(self.divisions):
             known[number] = division.value(known) // division.by
         inside: Any = True
@@ -45,6 +47,9 @@ class Divided:
 
 def holds(pieces: Sequence[Divided], values: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """[*shape]: of each place whether it is in one of the pieces."""
+    # Imported on use: what is proved of sets alone needs no arrays.
+    import numpy as np
+
     inside = np.zeros(shape, dtype=bool)
     for piece in pieces:
         inside |= piece.holds(values)

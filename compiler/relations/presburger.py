@@ -124,12 +124,6 @@ class IntegerSet:
         """Of several sets, at least one, over the same dims."""
         return cls(parts[0].dims, reduce(isl.Set.union, (part._set for part in parts)).coalesce())
 
-    def covered_by(self, parts: Sequence[IntegerSet]) -> bool:
-        """Whether each tuple is in one of the parts, which are over the same dims."""
-        # Convex piece by piece and not simplified in between: all at once takes isl several times as long.
-        pieces = (piece._set for part in parts for piece in part.disjuncts())
-        return bool(reduce(isl.Set.subtract, pieces, self._set).is_empty())
-
     def _each(self, change: Callable[[isl.BasicSet], isl.BasicSet]) -> IntegerSet:
         changed = (isl.Set.from_basic_set(change(basic)) for basic in basics(self._set))
         return IntegerSet(self.dims, reduce(isl.Set.union, changed, isl.Set.empty(self._set.get_space())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...patterns_dsl.syntax import Direction
 from .context import quote
@@ -82,10 +83,14 @@ class Relation:
 
     def formula(self) -> IntegerSet:
         """The relation without the bounds of its square: equal to it within 0 <= i, j < n, and usually free of n."""
+        return self._unbounded
+
+    @cached_property
+    def _unbounded(self) -> IntegerSet:
         square = universe(Direction.CROSS if self.direction is Direction.CROSS else Direction.BIDIRECTIONAL)
         return self.pairs.simplify(square.pairs)
 
-    @property
+    @cached_property
     def depends_on_length(self) -> bool:
         """Whether a row of the relation changes when the sequence grows: such a pattern cannot decode with a cache."""
         return any(self.formula().involves(length) for length in lengths(self.direction))

@@ -11,7 +11,7 @@ import patternc as pc
 from patternc.compiler import bruteforce, lower
 from patternc.compiler.explain import explain
 from patternc.compiler.kernels.read.program import read
-from patternc.compiler.passes.program import TILE, Tile
+from patternc.compiler.passes.program import TILE, Program, Tile
 from patternc.compiler.passes.sizes import CLEAR, MOST_WASTE, sizes
 from patternc.compiler.passes.split import split
 from patternc.compiler.relations.context import BudgetExceeded
@@ -89,11 +89,11 @@ def test_a_wasteful_program_keeps_to_large_tiles_where_smaller_ones_are_no_cheap
 def test_the_next_tile_is_taken_where_one_is_too_hard_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     right, seen = lower.confirm, list[Tile]()
 
-    def hard(source: str, meaning: Any) -> None:
+    def hard(source: str, meaning: Any) -> Program:
         seen.append(read(source).tile)
         if seen[-1] != TILE:
             raise BudgetExceeded("a test")
-        right(source, meaning)
+        return right(source, meaning)
 
     monkeypatch.setattr(lower, "confirm", hard)
     found = lowered("causal", WINDOW)

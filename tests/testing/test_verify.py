@@ -178,6 +178,7 @@ def test_a_lost_tile_is_found_without_the_proof(monkeypatch: pytest.MonkeyPatch)
     from dataclasses import replace
 
     from patternc.compiler import lower
+    from patternc.compiler.kernels.read.program import read
     from patternc.compiler.relations.integer import Binary, Const
 
     def late(program: Any) -> Any:
@@ -188,7 +189,7 @@ def test_a_lost_tile_is_found_without_the_proof(monkeypatch: pytest.MonkeyPatch)
         return replace(program, forward=(replace(kernel, sweeps=sweeps), *program.forward[1:]))
 
     right = lower.fuse
-    monkeypatch.setattr(lower, "confirm", lambda source, meaning: None)
+    monkeypatch.setattr(lower, "confirm", lambda source, meaning: read(source))
     monkeypatch.setattr(lower, "fuse", lambda *arguments: late(right(*arguments)))
     assert (
         shown(Lowering()).message == "the forward kernels do not compute each pair of the pattern once: query 0, key 0"
