@@ -14,7 +14,11 @@ from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
+from patternc.runtime.engines.compose.plan.route import Route
+from patternc.runtime.engines.compose.planning import distances
 from patternc.runtime.engines.compose.planning import routes as rooms
+from patternc.runtime.engines.compose.planning.arranged import effort_of
+from patternc.runtime.engines.compose.planning.longer import is_fresh
 from patternc.runtime.engines.compose.planning.routes import considered, find_route, forget
 from patternc.runtime.engines.compose.planning.trim import milestone
 from patternc.runtime.engines.compose.pricing.machine import assume
@@ -22,6 +26,11 @@ from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 
+RULES = """
+from "library:neighborhood" import nearest, shared
+from "library:sliding_tile" import window
+from "library:star_transformer" import ring
+"""
 HEADS = Heads(batch=1, keys=2, group=1, dim=16)
 TEXTS = {
     "dense": "pattern p causal { step everything }",
@@ -36,10 +45,22 @@ TEXTS = {
     "other residues": "pattern p bidirectional { step { (i, j) : (i - j) mod 16 = 7 } }",
 }
 OF_THE_LENGTH = {
+    "half": "pattern p bidirectional { step { (i, j) : 2 * j <= n and i - j < 50 } }",
+    "far": "pattern p bidirectional { step { (i, j) : j - i < 3 and i - j < 3 and j <= n - 70 and n - j mod 7 > 9 } }",
+}
+OF_THE_LAST_TOKEN = {
     "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
     "ring": "pattern p bidirectional { step local(9) | { (i, j) : i = n - 1 and j < 3 } }",
-    "half": "pattern p bidirectional { step { (i, j) : 2 * j <= n and i - j < 50 } }",
+    "both ways": "pattern p bidirectional { step ring | global(first(1)) | { (i, j) : i = 2 and j = n - 2 } }",
+    "from 400 on": "pattern p bidirectional { step local(5) | { (i, j) : i = n - 1 and j = 0 and n >= 400 } }",
+    "neighborhood": "pattern p bidirectional { step nearest(7) }",
+    "dilated": "pattern p bidirectional { step dilate(nearest(5), 6) }",
+    "in turn": "pattern p bidirectional { step nearest(7) | dilate(nearest(7), 8) }",
+    "shared": "pattern p bidirectional { step shared(7, 2) }",
+    "sinks": "pattern p bidirectional { step nearest(5) | columns(first(2)) | rows(first(1)) }",
+    "last ones first": "pattern p bidirectional { step { (i, j) : i >= n - 4 and j = i - 3 } | local(4) }",
 }
+"""Some of the pairs are near the last token, wherever that is; others have been the same at fewer tokens."""
 
 
 SAME_ANSWERS = {
@@ -47,6 +68,8 @@ SAME_ANSWERS = {
     "block column": ("bidirectional", "local(9) | { (i, j) : j div 24 = (n - 1) div 24 }", 24, 0),
     "block rows": ("causal", "local(9) | { (i, j) : i div 32 = (n - 1) div 32 }", 32, 0),
     "whole blocks": ("bidirectional", "{ (i, j) : i - 40 < j < i + 40 and 16 * (j div 16) + 16 <= n }", 16, 15),
+    "plane": ("bidirectional grid(t, y = 4, x = 6)", "window(1, (n - 1) div 24 + 1, 4, 6)", 24, 0),
+    "place in a block": ("bidirectional", "local(9) | { (i, j) : i + 13 >= n and i mod 24 = 11 and j < 3 }", 24, 0),
     "enough": ("bidirectional", "local(9) | { (i, j) : j < 8 and n >= 300 }", 1 << 20, 0),
 }
 """What asks for the length, and gets the same answers up to a length that is this modulo that."""
@@ -60,11 +83,17 @@ def forgotten() -> Iterator[None]:
 
 
 def compiled(text: str) -> pc.Compiled:
-    return pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+    return pc.compile(pc.loads(RULES + text)["p"].bind(), head_dim=16, engine="compose")
 
 
 def program(text: str) -> Program:
     found = compiled(text).program
+    assert found is not None
+    return found
+
+
+def cut_to(longer: Route, n: int, price: Price) -> Route:
+    found = rooms.shortened(longer, n, price)
     assert found is not None
     return found
 
@@ -83,12 +112,58 @@ def test_what_depends_on_the_length_is_planned_for_it(name: str) -> None:
     assert [milestone(subject, n, n) for n in (77, 1001)] == [77, 1001]
 
 
+@pytest.mark.parametrize("machine", [SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["launch", "multiply"])
+@pytest.mark.parametrize("name", OF_THE_LAST_TOKEN)
+def test_what_is_near_the_last_token_is_planned_anew_beside_what_is_cut(name: str, machine: object) -> None:
+    """By brute force; what the stages ask for, and which rows are written, is that of the stages."""
+    bound, subject = pc.loads(RULES + OF_THE_LAST_TOKEN[name])["p"].bind().bound, program(OF_THE_LAST_TOKEN[name])
+    price, longer, cut = Price(machine, HEADS, 2), dict[int, Route](), 0  # type: ignore[arg-type]
+    for n in (*range(1, 30), *range(100, 200, 7), *range(301, 385), 511, 513, 700, 701, 1021, 1150):
+        planned = milestone(subject, n, n)
+        if planned == n:
+            continue
+        if planned not in longer:
+            longer[planned] = next(rooms.routes(subject, planned, planned, price, torch.float32))
+        route = rooms.shortened(longer[planned], n, price)
+        if route is None:
+            continue
+        cut += 1
+        wanted = bruteforce.mask(bound.union, bound.direction, n)
+        assert np.array_equal(batch_counts(route.stages, n, n), wanted), (n, planned)
+        assert not any(is_fresh(stage) for stage in route.stages[1:])
+        assert route.seconds == pytest.approx(price.seconds(Effort.total(effort_of(s, price) for s in route.stages)))
+    assert cut > 100
+
+
+@pytest.mark.parametrize("name", ["neighborhood", "dilated", "in turn", "shared"])
+def test_of_diagonals_only_the_last_queries_are_looked_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a million tokens: the diagonals are those that are found anew."""
+    subject, price = program(OF_THE_LAST_TOKEN[name]), Price(SLOW_TO_LAUNCH, HEADS, 2)
+    n = 1 << 20
+    longer = rooms.plan(subject, n, n, price, torch.float32)
+    fewer = (n - 1, n - 2, n - 50, n - 130, n - 131, n - 1001)
+    anew = [rooms.plan(subject, some, some, price, torch.float32) for some in fewer]
+    monkeypatch.setattr(distances, "runs_at_distances", None)  # by which each would be planned anew
+    for some, wanted in zip(fewer, anew, strict=True):
+        route = rooms.shortened(longer, some, price)
+        assert route is not None
+        assert route.seconds == wanted.seconds
+        assert all(isinstance(stage, Diagonals) for stage in (*route.stages, *wanted.stages))
+        ends = [[one for stage in each.stages for one in stage.each] for each in (route, wanted)]  # type: ignore[union-attr]
+        for one, same in zip(*ends, strict=True):
+            assert (one.offset, one.start, one.stop) == (same.offset, same.start, same.stop)
+            for first in (one.start, one.stop - 5000):
+                masks = [each.within(max(first, one.start), one.stop)[2] for each in (one, same)]
+                assert (masks[0] is None) == (masks[1] is None)
+                assert masks[0] is None or masks[1] is None or torch.equal(masks[0][:5000], masks[1][:5000])
+
+
 @pytest.mark.parametrize("name", SAME_ANSWERS)
 def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answers(name: str) -> None:
     """By brute force, around the ends of tiles and of what is asked for."""
     direction, step, period, last = SAME_ANSWERS[name]
     text = f"pattern p {direction} {{ step {step} }}"
-    bound, subject = pc.loads(text)["p"].bind().bound, program(text)
+    bound, subject = pc.loads(RULES + text)["p"].bind().bound, program(text)
     price, cut = Price(SLOW_TO_MULTIPLY, HEADS, 2), 0
     for n in (*range(1, 20), *range(250, 322, 3), 383, 384, 385, 600):
         planned = milestone(subject, n, n)
@@ -96,7 +171,7 @@ def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answer
         if planned > n:
             cut += 1
             longer = next(rooms.routes(subject, planned, planned, price, torch.float32))
-            stages = rooms.shortened(longer, n, price).stages
+            stages = cut_to(longer, n, price).stages
             wanted = bruteforce.mask(bound.union, bound.direction, n)
             assert np.array_equal(batch_counts(stages, n, n), wanted), (n, planned)
             # Tiles that lose the same keys stay one batch.
@@ -109,7 +184,7 @@ def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answer
 def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
     direction, step, period, last = SAME_ANSWERS[name]
     text, n = f"pattern p {direction} {{ step {step} }}", 9 * period + last
-    bound = pc.loads(text)["p"].bind().bound
+    bound = pc.loads(RULES + text)["p"].bind().bound
     now, then = (bruteforce.mask(bound.union, bound.direction, length)[:n, :n] for length in (n, n + 1))
     assert not np.array_equal(now, then)
     assert milestone(program(text), n, n) == n
@@ -119,7 +194,7 @@ def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_pairs_are_those_of_the_pattern(name: str, machine: object) -> None:
     """By brute force, on every route."""
-    bound, subject = pc.loads(TEXTS[name])["p"].bind().bound, program(TEXTS[name])
+    bound, subject = pc.loads(RULES + TEXTS[name])["p"].bind().bound, program(TEXTS[name])
     for n in (1, 33, 258, 301, 319, 611):
         assert milestone(subject, n, n) > n
         wanted = bruteforce.mask(bound.union, bound.direction, n)
@@ -133,7 +208,7 @@ def test_what_a_cut_plan_asks_for_is_what_its_stages_ask_for(name: str) -> None:
     subject, price = program(TEXTS[name]), Price(SLOW_TO_MULTIPLY, HEADS, 1)
     plain = [route for route in rooms.routes(subject, 640, 640, price, torch.float32) if route.name == "arranged"]
     for n in range(513, 640):
-        route = rooms.shortened(plain[0], n, price)
+        route = cut_to(plain[0], n, price)
         efforts, rows = [], np.zeros(n, dtype=int)
         for stage in route.stages:
             if isinstance(stage, Diagonals):
@@ -151,14 +226,16 @@ def test_what_a_cut_plan_asks_for_is_what_its_stages_ask_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("machine", [SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["launch", "multiply"])
-@pytest.mark.parametrize("name", TEXTS)
-def test_outputs_and_gradients_are_those_of_the_reference(name: str, machine: object) -> None:
+@pytest.mark.parametrize(
+    ("name", "n"), [*((name, 203) for name in TEXTS), *((name, 907) for name in OF_THE_LAST_TOKEN)]
+)
+def test_outputs_and_gradients_are_those_of_the_reference(name: str, n: int, machine: object) -> None:
     """Some rows of "later keys" lose all of theirs."""
-    n = 203
+    text = (TEXTS | OF_THE_LAST_TOKEN)[name]
     inputs, weight = torch.randn(3, 1, 2, n, 16).double(), torch.randn(1, 2, n, 16).double()
-    exact = pc.compile(pc.loads(TEXTS[name])["p"].bind(), head_dim=16, engine="reference", dtype=torch.float64)
+    exact = pc.compile(pc.loads(RULES + text)["p"].bind(), head_dim=16, engine="reference", dtype=torch.float64)
     found = []
-    for subject, dtype in ((exact, torch.float64), (compiled(TEXTS[name]), torch.float32)):
+    for subject, dtype in ((exact, torch.float64), (compiled(text), torch.float32)):
         leaves = [x.to(dtype).requires_grad_() for x in inputs]
         with assume(machine):  # type: ignore[arg-type]
             out, lse = subject(*leaves, return_lse=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .....compiler.passes.count import tile_count
 from .....compiler.passes.program import Program, Sweep, Term
 from .....compiler.relations.affine import restrict, staircase
 from .....compiler.relations.integer import All, Compare, Const, Predicate, Var, length_values, variables
@@ -20,6 +21,7 @@ from ..plan.block import Block
 from ..plan.effort import Effort
 from ..plan.tiles import Mask, Tiles, in_lanes
 from ..pricing.price import KEYS_AT_ONCE, Price
+from .corner import corner
 from .masks import masked
 from .repeats import Part, again
 from .shapes import Group, reaches
@@ -62,6 +64,11 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     # At this length the mask may say less: a window that is wider than the sequence is a triangle.
     box = {name: (value, value) for name, value in known.items()}
     box |= {"a": (0, group.rows - 1), "b": (0, group.keys - 1)}
+    tile = program.tile_of(sweep)
+    few = corner(sweep, tile, tile_count(term.key, group.key_first, nk, tile.key), term.keep, box, known)
+    if few is not None and not term.key.tiled:
+        yield from (_block(group, *one) for one in few)
+        return
     keep = restrict(_kept(term), box)
     shift = staircase(keep, known)
     if shift is not None:

@@ -5,7 +5,7 @@ for all of them at once, and only those that it cuts are looked at one by one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
@@ -19,9 +19,11 @@ from ..plan.diagonal import Diagonals
 from ..plan.effort import Effort
 from ..plan.place import Gathered, Place, Side
 from ..plan.route import Cut
-from ..plan.stage import Batch, Stage, Stages
+from ..plan.stage import Batch, Biases, Stage, Stages
 from ..plan.tiles import Tiles
 from ..pricing.price import Price
+from .anew import Anew
+from .arranged import effort_of
 from .mask_parts import MaskParts
 
 _GONE, _WHOLE, _CUT = range(3)
@@ -32,29 +34,51 @@ _Ranks: TypeAlias = Callable[[int], int]
 
 
 class Longer:
-    """The stages of a plan, with what is known of them at every shorter length."""
+    """The stages of a plan, with what is known of them at every shorter length. ``numbers``: the sweeps of a program
+    that they are of, where some of these are planned ``anew`` at every length."""
 
-    def __init__(self, stages: Stages, price: Price) -> None:
-        self._price = price
-        self._stages = [stage if isinstance(stage, Diagonals) else _LongerStage(stage, price) for stage in stages]
+    def __init__(self, stages: Stages, price: Price, numbers: Sequence[int] = (), anew: Anew | None = None) -> None:
+        self._price, self._anew = price, anew
+        own = anew.own if anew is not None else frozenset[int]()
+        self._stages: list[tuple[int, Stage | Diagonals | _LongerStage | None]] = [
+            (number, stage if number in own or isinstance(stage, Diagonals) else _LongerStage(stage, price))
+            for number, stage in zip(numbers or range(len(stages)), stages, strict=True)
+        ]
+        self._stages += ((number, None) for number in own.difference(numbers))
+        self._stages.sort(key=lambda each: each[0])
 
-    def cut(self, n: int) -> Cut:
-        """For the first n tokens; stages of blocks without a batch are left out."""
+    def cut(self, n: int) -> Cut | None:
+        """For the first n tokens; stages without a pair are left out. None where one that was the first no longer is,
+        since a sweep before it has pairs at this length alone."""
         stages: list[Stage | Diagonals] = []
-        total, written = np.zeros(len(Effort())), 0.0
-        for stage in self._stages:
-            if isinstance(stage, Diagonals):
-                shorter = stage.cut(n)
-                stages.append(shorter)
-                total += self._price.diagonals(shorter)
+        total, held = np.zeros(len(Effort()) + 1), 0
+        for number, stage in self._stages:
+            found: Stage | Diagonals | None
+            if self._anew is not None and number in self._anew.own:
+                assert not isinstance(stage, _LongerStage)
+                biases = Biases(self._anew.dtype)
+                found = self._anew.stage(number, stage, n, biases, first=not stages)
+                counts, held = self._counts(found), held + biases.held
+            elif isinstance(stage, _LongerStage):
+                found, counts = stage.cut(n)
+            else:
+                assert isinstance(stage, Diagonals)
+                found = stage.cut(n)
+                counts = self._counts(found)
+            if found is None:
                 continue
-            found, counts = stage.cut(n)
-            if found.batches:
-                stages.append(found)
-                total += counts[:-1]
-                total += _taken(found, self._price)
-                written += counts[-1]
-        return Cut(tuple(stages), Effort(*total.tolist()), round(written))
+            if self._anew is not None and stages and is_fresh(found):
+                return None
+            stages.append(found)
+            total += counts
+        return Cut(tuple(stages), Effort(*total[:-1].tolist()), round(total[-1]), held)
+
+    def _counts(self, stage: Stage | Diagonals | None) -> Numbers:
+        """What it asks for, and how many rows its batches write."""
+        if stage is None:
+            return np.zeros(len(Effort()) + 1)
+        written = 0 if isinstance(stage, Diagonals) else sum(batch.written for batch in stage.batches)
+        return np.array((*effort_of(stage, self._price), written), dtype=np.float64)
 
 
 class _LongerStage:
@@ -73,8 +97,8 @@ class _LongerStage:
         counts = [np.zeros(len(Effort()) + 1), *(self._counts(batch) for batch in stage.batches)]
         self._before = np.cumsum(counts, axis=0)
 
-    def cut(self, n: int) -> tuple[Stage, Numbers]:
-        """The stage for n tokens, what its batches ask for and how many rows they write."""
+    def cut(self, n: int) -> tuple[Stage | None, Numbers]:
+        """The stage for n tokens, None where nothing is left; what it asks for and how many rows its batches write."""
         stage = Stage(_place(self._stage.query, n), _place(self._stage.key, n), ())
         found: list[Batch] = []
         ranks = _ranks(stage.query, n), _ranks(stage.key, n)
@@ -91,6 +115,9 @@ class _LongerStage:
                     found += parts
                     for part in parts:
                         counts += self._counts(part)
+        if not found:
+            return None, counts
+        counts[:-1] += _taken(stage, self._price)
         return Stage(stage.query, stage.key, tuple(found)), counts
 
     def _kinds(self, ranks: tuple[_Ranks, _Ranks]) -> NDArray[np.int64]:
@@ -103,6 +130,10 @@ class _LongerStage:
 
     def _counts(self, batch: Batch) -> Numbers:
         return np.array((*self._price.block(batch.block, fresh=batch.fresh), batch.written), dtype=np.float64)
+
+
+def is_fresh(stage: Stage | Diagonals) -> bool:
+    return stage.fresh if isinstance(stage, Diagonals) else any(batch.fresh for batch in stage.batches)
 
 
 def _ends(tiles: Tiles) -> tuple[int, int]:
