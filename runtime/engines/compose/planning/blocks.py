@@ -22,11 +22,14 @@ from ..plan.effort import Effort
 from ..plan.tiles import Mask, Tiles, in_lanes
 from ..pricing.price import KEYS_AT_ONCE, Price
 from .corner import corner
-from .masks import masked
+from .masks import LARGEST_MASK, masked
 from .repeats import Part, again
 from .shapes import Group, reaches
-from .slices import ROWS, slices
+from .slices import ROWS, quarters, slices
 from .ways import Piece, fastest_way
+
+NEARLY = 1.02
+"""As fast as another: what holds less is taken where it is predicted to take no longer than so many times as long."""
 
 
 def blocks(program: Program, sweep: Sweep, n: int, nk: int, price: Price) -> tuple[Block, ...]:
@@ -117,10 +120,16 @@ def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bo
 
 
 def _sliced(block: Block, price: Price) -> list[Block]:
-    """A block with a mask, whole or in the slices that are predicted to be fastest."""
+    """A block with a mask, whole or in the slices that are predicted to be fastest; with a large one in quarters, where
+    that is nearly as fast."""
     if block.mask is None:
         return [block]
-    return _fastest([[block], *_in_slices(block, block.tiles, block.mask)], price)
+    *found, last = _fastest([[block], *_in_slices(block, block.tiles, block.mask)], price)
+    if found or last.mask is None or last.growth or last.mask.size <= LARGEST_MASK:
+        return [*found, last]
+    most = NEARLY * _seconds([last], price)
+    few = [way for way in _in_quarters(last, last.tiles, last.mask) if _seconds(way, price) <= most]
+    return few[-1] if few else [last]
 
 
 def _in_slices(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
@@ -129,8 +138,18 @@ def _in_slices(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
             yield [replace(block, tiles=own, mask=kept, triangle=False) for own, kept in found]
 
 
+def _in_quarters(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
+    for found in quarters(tiles, mask):
+        yield [replace(block, tiles=own, mask=kept) for own, kept in found]
+
+
 def _fastest(ways: list[list[Block]], price: Price) -> list[Block]:
     return min(ways, key=lambda way: price.seconds(Effort.total(price.block(block, fresh=True) for block in way)))
+
+
+def _seconds(way: list[Block], price: Price) -> float:
+    """Of blocks that are merged: all but the first have rows of that."""
+    return price.seconds(Effort.total(price.block(block, fresh=not at) for at, block in enumerate(way)))
 
 
 def _triangle(group: Group, shift: int, price: Price) -> Iterator[Block]:
