@@ -26,6 +26,7 @@ from .masks import LARGEST_MASK, masked
 from .repeats import Part, again
 from .shapes import Group, reaches
 from .slices import ROWS, quarters, slices
+from .together import together
 from .ways import Piece, fastest_way
 
 NEARLY = 1.02
@@ -36,7 +37,7 @@ def blocks(program: Program, sweep: Sweep, n: int, nk: int, price: Price) -> tup
     """The batches that cover one term for n queries and nk keys; together they hold each pair of the term once."""
     term = program.terms[sweep.term]
     groups = _groups(term, sweep, n, nk)
-    return tuple(block for group in groups for block in _cover(program, term, sweep, group, n, nk, price))
+    return tuple(together(block for group in groups for block in _cover(program, term, sweep, group, n, nk, price)))
 
 
 def _groups(term: Term, sweep: Sweep, n: int, nk: int) -> Iterator[Group]:

@@ -3,8 +3,8 @@ computed in vain.
 
 Slices that look alike and follow each other, as those of a window do, are one run of smaller blocks.
 
-A square mask that decides along its diagonal alone is cut in quarters instead: those on the diagonal are one run of half
-the size, which is cut again; of the others each is a block without a mask, or nothing.
+A square mask that decides along its diagonal alone is cut in quarters instead: those on the diagonal are one run of
+half the size, which is cut again; of the others each is a block without a mask, or nothing.
 """
 
 from __future__ import annotations
