@@ -15,9 +15,10 @@ from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
 from patternc.runtime.engines.compose.plan.route import Route
-from patternc.runtime.engines.compose.planning import distances
+from patternc.runtime.engines.compose.plan.stage import Biases
+from patternc.runtime.engines.compose.planning import blocks, distances
 from patternc.runtime.engines.compose.planning import routes as rooms
-from patternc.runtime.engines.compose.planning.arranged import effort_of
+from patternc.runtime.engines.compose.planning.arranged import arranged, effort_of
 from patternc.runtime.engines.compose.planning.longer import is_fresh
 from patternc.runtime.engines.compose.planning.routes import considered, find_route, forget
 from patternc.runtime.engines.compose.planning.trim import milestone
@@ -133,6 +134,23 @@ def test_what_is_near_the_last_token_is_planned_anew_beside_what_is_cut(name: st
         assert not any(is_fresh(stage) for stage in route.stages[1:])
         assert route.seconds == pytest.approx(price.seconds(Effort.total(effort_of(s, price) for s in route.stages)))
     assert cut > 100
+
+
+@pytest.mark.parametrize("n", [3001, 1 << 20])
+def test_where_a_mask_bounds_its_ranks_no_tile_is_looked_at(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring of tokens: beside its diagonals the first with the last, either way."""
+    subject = program("pattern p bidirectional { step ring }")
+    monkeypatch.setattr(blocks, "reaches", None)  # by which all tiles would be
+    price, biases = Price(SLOW_TO_LAUNCH, HEADS, 2), Biases(torch.float32)
+    found = [
+        (stage.query.spacing(), stage.key.spacing(), batch.block.tiles)
+        for stage in arranged(subject, n, n, price, biases).stages
+        if not isinstance(stage, Diagonals)
+        for batch in stage.batches
+    ]
+    pairs = {(row[0] + row[2] * tiles.row, key[0] + key[2] * tiles.key) for row, key, tiles in found}
+    assert pairs == {(1, n - 1), (n - 1, 1)}
+    assert all((tiles.rows, tiles.keys, tiles.count) == (1, 1, 1) for *_, tiles in found)
 
 
 @pytest.mark.parametrize("name", ["neighborhood", "dilated", "in turn", "shared"])
