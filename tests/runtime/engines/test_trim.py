@@ -11,7 +11,7 @@ import torch
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.passes.program import Program
+from patternc.compiler.passes.program import Order, Program
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
 from patternc.runtime.engines.compose.plan.route import Route
@@ -134,6 +134,16 @@ def test_what_is_near_the_last_token_is_planned_anew_beside_what_is_cut(name: st
         assert not any(is_fresh(stage) for stage in route.stages[1:])
         assert route.seconds == pytest.approx(price.seconds(Effort.total(effort_of(s, price) for s in route.stages)))
     assert cut > 100
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7])
+@pytest.mark.parametrize("start", [0, 3])
+def test_neighbouring_classes_have_as_many_ranks_as_are_told(count: int, start: int) -> None:
+    order = Order(period=7, count=count, start=start, classes=7)
+    for n in range(40):
+        for cls in range(7):
+            ranks = [order.ranks(each, n) for each in range(cls, cls + 50)]
+            assert min(order.alike(cls, n), 50) == next((at for at, each in enumerate(ranks) if each != ranks[0]), 50)
 
 
 @pytest.mark.parametrize("n", [3001, 1 << 20])

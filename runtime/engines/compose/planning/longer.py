@@ -4,11 +4,9 @@ for all of them at once, and only those that it cuts are looked at one by one.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +28,7 @@ _GONE, _WHOLE, _CUT = range(3)
 
 Numbers = NDArray[np.float64]
 
-_Ranks: TypeAlias = Callable[[int], int]
+_MANY = 1 << 62
 
 
 class Longer:
@@ -101,7 +99,7 @@ class _LongerStage:
         """The stage for n tokens, None where nothing is left; what it asks for and how many rows its batches write."""
         stage = Stage(_place(self._stage.query, n), _place(self._stage.key, n), ())
         found: list[Batch] = []
-        ranks = _ranks(stage.query, n), _ranks(stage.key, n)
+        ranks = _Ranks(stage.query, n), _Ranks(stage.key, n)
         counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks)
         kinds = self._kinds(ranks)
         edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
@@ -147,11 +145,18 @@ def _place(place: Place, n: int) -> Place:
     return Gathered(place.index[: int(torch.searchsorted(place.index, n))])
 
 
-def _ranks(place: Place, n: int) -> _Ranks:
-    """How many ranks a class has. One is asked for several times."""
-    if isinstance(place, Gathered):
-        return lambda cls: len(place.index)
-    return cache(partial(place.order.ranks, n=n))
+class _Ranks(NamedTuple):
+    """How many ranks each class of a place has, for n tokens."""
+
+    place: Place
+    n: int
+
+    def of(self, cls: int) -> int:
+        return len(self.place.index) if isinstance(self.place, Gathered) else self.place.order.ranks(cls, self.n)
+
+    def alike(self, cls: int) -> int:
+        """How many classes from this one on have as many."""
+        return _MANY if isinstance(self.place, Gathered) else self.place.order.alike(cls, self.n)
 
 
 class _Classes(NamedTuple):
@@ -169,7 +174,7 @@ class _Classes(NamedTuple):
 
     def each(self, ranks: _Ranks) -> NDArray[np.int64] | int:
         """The ranks of each."""
-        found = [ranks(cls) for cls in self.different]
+        found = [ranks.of(cls) for cls in self.different]
         return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
 
 
@@ -204,21 +209,12 @@ class _Cutting:
     def _runs(self, first_class: int, key_class: int, classes: int) -> Iterator[tuple[int, int, int, int]]:
         """(the first, how many, their queries, their keys) of classes that have equally many of either, which fall from
         class to class."""
-
-        def ranks(at: int) -> tuple[int, int]:
-            return self._query(first_class + at), self._key(key_class + at)
-
-        def fewer(than: tuple[int, int], at: int) -> bool:
-            return ranks(at) != than
-
         first = 0
         while first < classes:
-            here = ranks(first)
-            stop = classes
-            if fewer(here, classes - 1):
-                stop = bisect_left(range(classes), True, first + 1, key=partial(fewer, here))
-            yield first, stop - first, *here
-            first = stop
+            query, key = first_class + first, key_class + first
+            count = min(classes - first, self._query.alike(query), self._key.alike(key))
+            yield first, count, self._query.of(query), self._key.of(key)
+            first += count
 
 
 def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
