@@ -89,6 +89,15 @@ class Order:
         full, rest = divmod(max(0, n - self.start - cls), self.period)
         return full * self.count + (self.count * (rest > 0) if self.tiled else min(rest, self.count))
 
+    def alike(self, cls: int, n: int) -> int:
+        """How many classes from this one on, whether they exist or not, have as many ranks as it in 0..n-1: of a tiled
+        order itself alone is told."""
+        tokens = n - self.start - cls
+        if tokens <= 0:
+            return 1 << 62
+        rest = tokens % self.period or self.period
+        return 1 if self.tiled else max(1, rest - self.count + 1)
+
     def whole(self, cls: int, n: int) -> int:
         """The ranks below this one all have a token in 0..n-1."""
         return max(0, n - self.start - cls) // self.period * self.count if self.tiled else self.ranks(cls, n)

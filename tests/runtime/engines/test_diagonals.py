@@ -18,11 +18,11 @@ from patternc.compiler.kernels.read.program import read
 from patternc.compiler.lower import lower
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose.engine import ComposeEngine
+from patternc.runtime.engines.compose.plan import diagonal
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.planning.routes import find_route, forget
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
-from patternc.runtime.engines.compose.running import diagonals
 from patternc.runtime.engines.compose.running.rows import find_seen
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine
@@ -75,7 +75,7 @@ def agree(program: Program, meaning: Meaning, q: Tensor, k: Tensor, v: Tensor, c
     [(LOG, "causal"), (ENDS, "bidirectional"), (EVERY_THIRD, "bidirectional"), (BESIDE_TILES, "causal")],
 )
 def test_gradients(step: str, direction: str, elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagonals, "ELEMENTS", elements)
+    monkeypatch.setattr(diagonal, "ELEMENTS", elements)
     program, meaning = found(step, direction)
     assert any(sweep.diagonal for kernel in program.forward for sweep in kernel.sweeps)
     for n, heads, kv_heads in ((1, 2, 2), (9, 4, 2), (237, 2, 1)):

@@ -14,9 +14,9 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lower import lower
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Var, evaluate
-from patternc.runtime.engines.compose.plan.diagonal import Diagonal, Diagonals
+from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.planning import distances
-from patternc.runtime.engines.compose.planning.diagonals import find
+from patternc.runtime.engines.compose.planning.diagonals import diagonal, find
 from patternc.runtime.engines.compose.planning.distances import Run, runs_at_distances
 from patternc.testing.verify.batches import batch_counts
 
@@ -111,7 +111,7 @@ def test_diagonals_whose_masks_come_again(n: int, monkeypatch: pytest.MonkeyPatc
 
 def test_a_mask_that_comes_again_is_cut_and_taken_in_parts() -> None:
     mask = np.array([True, False, False, True, False])
-    whole = Diagonal.of(-2, Run(3, 200_003, mask, period=5))
+    whole = diagonal(-2, Run(3, 200_003, mask, period=5))
     assert whole.mask is not None
     assert len(whole.mask) < 100_000
     for one in (whole, whole.cut(150_000, 150_000)):

@@ -15,7 +15,7 @@ from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines.compose.plan.tiles import LANES, Mask, Tiles, cut_off, in_lanes
 from patternc.runtime.engines.compose.planning.blocks import blocks
 from patternc.runtime.engines.compose.planning.routes import routes
-from patternc.runtime.engines.compose.planning.slices import slices
+from patternc.runtime.engines.compose.planning.slices import quarters, slices
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
@@ -91,3 +91,48 @@ def test_what_a_group_sees_in_full_is_told_in_lanes(step: str) -> None:
         for route in routes(program, n, n, Price(machine, HEADS, 1), torch.float32):
             assert np.array_equal(batch_counts(route.stages, n, n), expected.astype(int)), route.name
         assert [blocks(program, sweep, n, n, Price(machine, HEADS, 1)) for sweep in program.forward[0].sweeps]
+
+
+QUARTERED = {
+    "all but itself": ~np.eye(1024, dtype=np.bool_),
+    "triangle": np.tri(1024, dtype=np.bool_),
+    "two apart": np.kron(np.eye(2), np.tri(512)).astype(np.bool_),
+}
+
+
+@pytest.mark.parametrize("name", QUARTERED)
+def test_quarters_hold_each_pair_once(name: str) -> None:
+    tiles, times = Tiles(64, 1024, 1024, 0, 1024, 1024, 2), 0
+    for times, found in enumerate(quarters(tiles, QUARTERED[name]), start=1):
+        counts = np.zeros((2200, 2200), dtype=np.int8)
+        for own, mask in found:
+            for t in range(own.count):
+                part = own.part(t, 1)
+                counts[part.row : part.row + part.rows, part.key : part.key + part.keys] += 1 if mask is None else mask
+        wanted = np.zeros_like(counts)
+        for t in range(2):
+            wanted[64 + 1024 * t :, 1024 * t :][:1024, :1024] = QUARTERED[name]
+        assert np.array_equal(counts, wanted)
+        assert sum(mask is not None for _, mask in found) == 1
+        assert found[0][0].rows == 1024 >> times
+    assert times == 3
+
+
+def test_masks_that_do_not_decide_along_the_diagonal_alone_have_no_quarters() -> None:
+    tiles, mask = Tiles(0, 1024, 0, 0, 1024, 0, 1), ~np.eye(1024, dtype=np.bool_)
+    apart = mask.copy()
+    apart[0, 700] = False
+    uneven = mask.copy()
+    uneven[3, 5] = False
+    assert not any([*quarters(tiles, apart), *quarters(tiles, uneven)])
+    assert not list(quarters(replace(tiles, keys=512), mask[:, :512]))
+    assert not list(quarters(replace(tiles, row_step=2048, key_step=1024, count=2), mask))
+
+
+def test_a_mask_of_all_but_the_query_itself_does_not_grow_where_scores_take_the_time() -> None:
+    text = "pattern p bidirectional grid(y, x = 64) { step { (i, j) : i.x = j.x and i != j } }"
+    subject = pc.compile(pc.loads(text)["p"].bind(), head_dim=64).program
+    assert subject is not None
+    price = Price(SLOW_TO_MULTIPLY, HEADS, 2)
+    first, *others = [next(routes(subject, n, n, price, torch.float32)).held for n in (1 << 18, 1 << 20, 1 << 21)]
+    assert 0 < max(others) <= first

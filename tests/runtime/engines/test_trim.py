@@ -14,6 +14,7 @@ from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
+from patternc.runtime.engines.compose.plan.route import Route
 from patternc.runtime.engines.compose.planning import routes as rooms
 from patternc.runtime.engines.compose.planning.routes import considered, find_route, forget
 from patternc.runtime.engines.compose.planning.trim import milestone
@@ -22,6 +23,9 @@ from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 
+RULES = """
+from "library:sliding_tile" import window
+"""
 HEADS = Heads(batch=1, keys=2, group=1, dim=16)
 TEXTS = {
     "dense": "pattern p causal { step everything }",
@@ -36,9 +40,8 @@ TEXTS = {
     "other residues": "pattern p bidirectional { step { (i, j) : (i - j) mod 16 = 7 } }",
 }
 OF_THE_LENGTH = {
-    "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
-    "ring": "pattern p bidirectional { step local(9) | { (i, j) : i = n - 1 and j < 3 } }",
     "half": "pattern p bidirectional { step { (i, j) : 2 * j <= n and i - j < 50 } }",
+    "far": "pattern p bidirectional { step { (i, j) : j - i < 3 and i - j < 3 and j <= n - 70 and n - j mod 7 > 9 } }",
 }
 
 
@@ -47,6 +50,8 @@ SAME_ANSWERS = {
     "block column": ("bidirectional", "local(9) | { (i, j) : j div 24 = (n - 1) div 24 }", 24, 0),
     "block rows": ("causal", "local(9) | { (i, j) : i div 32 = (n - 1) div 32 }", 32, 0),
     "whole blocks": ("bidirectional", "{ (i, j) : i - 40 < j < i + 40 and 16 * (j div 16) + 16 <= n }", 16, 15),
+    "plane": ("bidirectional grid(t, y = 4, x = 6)", "window(1, (n - 1) div 24 + 1, 4, 6)", 24, 0),
+    "place in a block": ("bidirectional", "local(9) | { (i, j) : i + 13 >= n and i mod 24 = 11 and j < 3 }", 24, 0),
     "enough": ("bidirectional", "local(9) | { (i, j) : j < 8 and n >= 300 }", 1 << 20, 0),
 }
 """What asks for the length, and gets the same answers up to a length that is this modulo that."""
@@ -60,11 +65,17 @@ def forgotten() -> Iterator[None]:
 
 
 def compiled(text: str) -> pc.Compiled:
-    return pc.compile(pc.loads(text)["p"].bind(), head_dim=16, engine="compose")
+    return pc.compile(pc.loads(RULES + text)["p"].bind(), head_dim=16, engine="compose")
 
 
 def program(text: str) -> Program:
     found = compiled(text).program
+    assert found is not None
+    return found
+
+
+def cut_to(longer: Route, n: int, price: Price) -> Route:
+    found = rooms.shortened(longer, n, price)
     assert found is not None
     return found
 
@@ -88,7 +99,7 @@ def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answer
     """By brute force, around the ends of tiles and of what is asked for."""
     direction, step, period, last = SAME_ANSWERS[name]
     text = f"pattern p {direction} {{ step {step} }}"
-    bound, subject = pc.loads(text)["p"].bind().bound, program(text)
+    bound, subject = pc.loads(RULES + text)["p"].bind().bound, program(text)
     price, cut = Price(SLOW_TO_MULTIPLY, HEADS, 2), 0
     for n in (*range(1, 20), *range(250, 322, 3), 383, 384, 385, 600):
         planned = milestone(subject, n, n)
@@ -96,7 +107,7 @@ def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answer
         if planned > n:
             cut += 1
             longer = next(rooms.routes(subject, planned, planned, price, torch.float32))
-            stages = rooms.shortened(longer, n, price).stages
+            stages = cut_to(longer, n, price).stages
             wanted = bruteforce.mask(bound.union, bound.direction, n)
             assert np.array_equal(batch_counts(stages, n, n), wanted), (n, planned)
             # Tiles that lose the same keys stay one batch.
@@ -109,7 +120,7 @@ def test_a_longer_plan_is_cut_where_the_length_is_asked_for_with_the_same_answer
 def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
     direction, step, period, last = SAME_ANSWERS[name]
     text, n = f"pattern p {direction} {{ step {step} }}", 9 * period + last
-    bound = pc.loads(text)["p"].bind().bound
+    bound = pc.loads(RULES + text)["p"].bind().bound
     now, then = (bruteforce.mask(bound.union, bound.direction, length)[:n, :n] for length in (n, n + 1))
     assert not np.array_equal(now, then)
     assert milestone(program(text), n, n) == n
@@ -119,7 +130,7 @@ def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_pairs_are_those_of_the_pattern(name: str, machine: object) -> None:
     """By brute force, on every route."""
-    bound, subject = pc.loads(TEXTS[name])["p"].bind().bound, program(TEXTS[name])
+    bound, subject = pc.loads(RULES + TEXTS[name])["p"].bind().bound, program(TEXTS[name])
     for n in (1, 33, 258, 301, 319, 611):
         assert milestone(subject, n, n) > n
         wanted = bruteforce.mask(bound.union, bound.direction, n)
@@ -133,7 +144,7 @@ def test_what_a_cut_plan_asks_for_is_what_its_stages_ask_for(name: str) -> None:
     subject, price = program(TEXTS[name]), Price(SLOW_TO_MULTIPLY, HEADS, 1)
     plain = [route for route in rooms.routes(subject, 640, 640, price, torch.float32) if route.name == "arranged"]
     for n in range(513, 640):
-        route = rooms.shortened(plain[0], n, price)
+        route = cut_to(plain[0], n, price)
         efforts, rows = [], np.zeros(n, dtype=int)
         for stage in route.stages:
             if isinstance(stage, Diagonals):
@@ -154,11 +165,11 @@ def test_what_a_cut_plan_asks_for_is_what_its_stages_ask_for(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_outputs_and_gradients_are_those_of_the_reference(name: str, machine: object) -> None:
     """Some rows of "later keys" lose all of theirs."""
-    n = 203
+    text, n = TEXTS[name], 203
     inputs, weight = torch.randn(3, 1, 2, n, 16).double(), torch.randn(1, 2, n, 16).double()
-    exact = pc.compile(pc.loads(TEXTS[name])["p"].bind(), head_dim=16, engine="reference", dtype=torch.float64)
+    exact = pc.compile(pc.loads(RULES + text)["p"].bind(), head_dim=16, engine="reference", dtype=torch.float64)
     found = []
-    for subject, dtype in ((exact, torch.float64), (compiled(TEXTS[name]), torch.float32)):
+    for subject, dtype in ((exact, torch.float64), (compiled(text), torch.float32)):
         leaves = [x.to(dtype).requires_grad_() for x in inputs]
         with assume(machine):  # type: ignore[arg-type]
             out, lse = subject(*leaves, return_lse=True)

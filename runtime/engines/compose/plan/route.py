@@ -14,17 +14,19 @@ from .stage import Batch, Stages
 
 
 class Cut(NamedTuple):
-    """The stages for a length, what they ask for, and how many rows fresh batches write."""
+    """The stages for a length, what they ask for, how many rows fresh batches write, and bytes of masks of its own."""
 
     stages: Stages
     effort: Effort
     written: int
+    held: int
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Stages, and their predicted seconds. ``covers``: fresh batches write every row. ``alone``: one kernel call does
-    all of it. ``python``: of these seconds, what does not shrink with the heads of a call. ``held``: bytes of masks."""
+    all of it. ``python``: of these seconds, what does not shrink with the heads of a call. ``held``: bytes of masks
+    that no other has."""
 
     name: str
     stages: Stages
@@ -35,7 +37,7 @@ class Route:
     held: int
     single: Batch | None = None  # the one block that is all there is to do
     masks_of: Route | None = None  # whose masks these are parts of
-    cut: Callable[[int], Cut] | None = None  # itself for the first n tokens
+    cut: Callable[[int], Cut | None] | None = None  # for the first n tokens, where that can be told from it
 
     @property
     def masked(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from .....compiler.passes.program import NATURAL, Program, Term
+from .....compiler.passes.program import NATURAL, Program, Sweep
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals
 from ..plan.effort import Effort
@@ -19,27 +20,51 @@ from .blocks import blocks
 from .diagonals import find
 
 
-def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) -> tuple[Stages, Effort]:
-    """The stages for n queries and nk keys, term by term, and what they ask for; terms without a pair have none."""
+class Arranged(NamedTuple):
+    """The stages of a program, what they ask for, and which sweep each is of."""
+
+    stages: Stages
+    effort: Effort
+    numbers: tuple[int, ...]
+
+
+def sweeps(program: Program) -> tuple[Sweep, ...]:
+    """In the order in which they run."""
+    return tuple(sweep for kernel in program.forward for sweep in kernel.sweeps)
+
+
+def arranged(program: Program, n: int, nk: int, price: Price, biases: Biases) -> Arranged:
+    """For n queries and nk keys, term by term; terms without a pair have no stage."""
     stages: list[Stage | Diagonals] = []
     efforts: list[Effort] = []
-    for kernel in program.forward:
-        for sweep in kernel.sweeps:
-            term = program.terms[sweep.term]
-            if sweep.diagonal:
-                if (found := find(program, sweep, n, nk, fresh=not stages)).each:
-                    stages.append(found)
-                    efforts.append(price.diagonals(found))
-                continue
-            parts = blocks(program, sweep, n, nk, price)
-            written = np.zeros(n, dtype=np.bool_) if not stages and term.query == NATURAL else None
-            batches = tuple(_batches(parts, biases, written))
-            if not batches:
-                continue
-            stages.append(Stage(Side(term.query, n), Side(term.key, nk), batches))
-            efforts.append(_moves(term, n, nk, price))
-            efforts += (price.block(batch.block, fresh=batch.fresh) for batch in batches)
-    return tuple(stages), Effort.total(efforts)
+    numbers: list[int] = []
+    for number, sweep in enumerate(sweeps(program)):
+        if (found := stage_of(program, sweep, n, nk, price, biases, first=not stages)) is not None:
+            stages.append(found)
+            efforts.append(effort_of(found, price))
+            numbers.append(number)
+    return Arranged(tuple(stages), Effort.total(efforts), tuple(numbers))
+
+
+def stage_of(
+    program: Program, sweep: Sweep, n: int, nk: int, price: Price, biases: Biases, *, first: bool
+) -> Stage | Diagonals | None:
+    """Of one sweep; None where it has no pair. ``first``: no other comes before it."""
+    if sweep.diagonal:
+        found = find(program, sweep, n, nk, fresh=first)
+        return found if found.each else None
+    term, parts = program.terms[sweep.term], blocks(program, sweep, n, nk, price)
+    written = np.zeros(n, dtype=np.bool_) if first and term.query == NATURAL else None
+    batches = tuple(_batches(parts, biases, written))
+    return Stage(Side(term.query, n), Side(term.key, nk), batches) if batches else None
+
+
+def effort_of(stage: Stage | Diagonals, price: Price) -> Effort:
+    """Of blocks or diagonals of a program; packed orders are gathered."""
+    if isinstance(stage, Diagonals):
+        return price.diagonals(stage)
+    moved = price.gathered(*(place.moved for place in (stage.query, stage.key) if isinstance(place, Side)))
+    return Effort.total([moved, *(price.block(batch.block, fresh=batch.fresh) for batch in stage.batches)])
 
 
 def _batches(parts: Sequence[Block], biases: Biases, written: NDArray[np.bool_] | None) -> Iterator[Batch]:
@@ -58,8 +83,3 @@ def _marked(block: Block, written: NDArray[np.bool_]) -> bool:
     found = bool(rows.any())
     rows[:] = True
     return found
-
-
-def _moves(term: Term, n: int, nk: int, price: Price) -> Effort:
-    """Packed orders are gathered."""
-    return price.gathered(Side(term.query, n).moved, Side(term.key, nk).moved)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .....compiler.passes.count import tile_count
 from .....compiler.passes.program import Program, Sweep, Term
 from .....compiler.relations.affine import restrict, staircase
 from .....compiler.relations.integer import All, Compare, Const, Predicate, Var, length_values, variables
@@ -20,18 +21,23 @@ from ..plan.block import Block
 from ..plan.effort import Effort
 from ..plan.tiles import Mask, Tiles, in_lanes
 from ..pricing.price import KEYS_AT_ONCE, Price
-from .masks import masked
+from .corner import corner
+from .masks import LARGEST_MASK, masked
 from .repeats import Part, again
 from .shapes import Group, reaches
-from .slices import ROWS, slices
+from .slices import ROWS, quarters, slices
+from .together import together
 from .ways import Piece, fastest_way
+
+NEARLY = 1.02
+"""As fast as another: what holds less is taken where it is predicted to take no longer than so many times as long."""
 
 
 def blocks(program: Program, sweep: Sweep, n: int, nk: int, price: Price) -> tuple[Block, ...]:
     """The batches that cover one term for n queries and nk keys; together they hold each pair of the term once."""
     term = program.terms[sweep.term]
     groups = _groups(term, sweep, n, nk)
-    return tuple(block for group in groups for block in _cover(program, term, sweep, group, n, nk, price))
+    return tuple(together(block for group in groups for block in _cover(program, term, sweep, group, n, nk, price)))
 
 
 def _groups(term: Term, sweep: Sweep, n: int, nk: int) -> Iterator[Group]:
@@ -62,6 +68,11 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     # At this length the mask may say less: a window that is wider than the sequence is a triangle.
     box = {name: (value, value) for name, value in known.items()}
     box |= {"a": (0, group.rows - 1), "b": (0, group.keys - 1)}
+    tile = program.tile_of(sweep)
+    few = corner(sweep, tile, tile_count(term.key, group.key_first, nk, tile.key), term.keep, box, known)
+    if few is not None and not term.key.tiled:
+        yield from (_block(group, *one) for one in few)
+        return
     keep = restrict(_kept(term), box)
     shift = staircase(keep, known)
     if shift is not None:
@@ -110,10 +121,16 @@ def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bo
 
 
 def _sliced(block: Block, price: Price) -> list[Block]:
-    """A block with a mask, whole or in the slices that are predicted to be fastest."""
+    """A block with a mask, whole or in the slices that are predicted to be fastest; with a large one in quarters, where
+    that is nearly as fast."""
     if block.mask is None:
         return [block]
-    return _fastest([[block], *_in_slices(block, block.tiles, block.mask)], price)
+    *found, last = _fastest([[block], *_in_slices(block, block.tiles, block.mask)], price)
+    if found or last.mask is None or last.growth or last.mask.size <= LARGEST_MASK:
+        return [*found, last]
+    most = NEARLY * _seconds([last], price)
+    few = [way for way in _in_quarters(last, last.tiles, last.mask) if _seconds(way, price) <= most]
+    return few[-1] if few else [last]
 
 
 def _in_slices(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
@@ -122,8 +139,18 @@ def _in_slices(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
             yield [replace(block, tiles=own, mask=kept, triangle=False) for own, kept in found]
 
 
+def _in_quarters(block: Block, tiles: Tiles, mask: Mask) -> Iterator[list[Block]]:
+    for found in quarters(tiles, mask):
+        yield [replace(block, tiles=own, mask=kept) for own, kept in found]
+
+
 def _fastest(ways: list[list[Block]], price: Price) -> list[Block]:
     return min(ways, key=lambda way: price.seconds(Effort.total(price.block(block, fresh=True) for block in way)))
+
+
+def _seconds(way: list[Block], price: Price) -> float:
+    """Of blocks that are merged: all but the first have rows of that."""
+    return price.seconds(Effort.total(price.block(block, fresh=not at) for at, block in enumerate(way)))
 
 
 def _triangle(group: Group, shift: int, price: Price) -> Iterator[Block]:

@@ -12,11 +12,11 @@ from .distances import LONGEST_MASK, Run, runs_of
 
 def find(program: Program, sweep: Sweep, n: int, nk: int, *, fresh: bool) -> Diagonals:
     """The diagonals of a sweep, for n queries and nk keys."""
-    return Diagonals(tuple(_diagonal(offset, run) for offset, run in runs_of(program, sweep, n, nk)), n, fresh)
+    return Diagonals(tuple(diagonal(offset, run) for offset, run in runs_of(program, sweep, n, nk)), n, fresh)
 
 
-def _diagonal(offset: int, run: Run) -> Diagonal:
+def diagonal(offset: int, run: Run) -> Diagonal:
     mask = run.mask
     if mask is not None and run.period:
-        mask = np.resize(mask, -(-LONGEST_MASK // run.period) * run.period)
+        mask = np.tile(mask[: run.period], -(-LONGEST_MASK // run.period))
     return Diagonal(offset, run.start, run.stop, None if mask is None else torch.from_numpy(mask), run.period)

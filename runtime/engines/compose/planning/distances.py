@@ -103,7 +103,7 @@ def runs_at_distances(
     found: dict[int, list[Run]] = {}
     for distance, run in _runs(keep, np.array(stretches, dtype=np.int64).reshape(-1, 3), known):
         found.setdefault(distance, []).append(run)
-    joined = {distance: _joined(sorted(found[distance], key=lambda run: run.start)) for distance in sorted(found)}
+    joined = {distance: few_runs(sorted(found[distance], key=lambda run: run.start)) for distance in sorted(found)}
     return {distance: runs for distance, runs in joined.items() if runs}
 
 
@@ -161,7 +161,7 @@ def _looked_at(keep: Predicate, stretches: Stretches, known: dict[str, int]) -> 
                 yield distance, Run(start, stop, kept[: stop - start].copy())
 
 
-def _joined(runs: Iterable[Run]) -> list[Run]:
+def few_runs(runs: Iterable[Run]) -> list[Run]:
     """Few runs: neighbours as one where that needs no long mask."""
     found: list[Run] = []
     for part in (part for run in _extended(runs) for part in _parts(run)):

@@ -4,11 +4,9 @@ for all of them at once, and only those that it cuts are looked at one by one.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,42 +17,66 @@ from ..plan.diagonal import Diagonals
 from ..plan.effort import Effort
 from ..plan.place import Gathered, Place, Side
 from ..plan.route import Cut
-from ..plan.stage import Batch, Stage, Stages
+from ..plan.stage import Batch, Biases, Stage, Stages
 from ..plan.tiles import Tiles
 from ..pricing.price import Price
+from .anew import Anew
+from .arranged import effort_of
 from .mask_parts import MaskParts
 
 _GONE, _WHOLE, _CUT = range(3)
 
 Numbers = NDArray[np.float64]
 
-_Ranks: TypeAlias = Callable[[int], int]
+_MANY = 1 << 62
 
 
 class Longer:
-    """The stages of a plan, with what is known of them at every shorter length."""
+    """The stages of a plan, with what is known of them at every shorter length. ``numbers``: the sweeps of a program
+    that they are of, where some of these are planned ``anew`` at every length."""
 
-    def __init__(self, stages: Stages, price: Price) -> None:
-        self._price = price
-        self._stages = [stage if isinstance(stage, Diagonals) else _LongerStage(stage, price) for stage in stages]
+    def __init__(self, stages: Stages, price: Price, numbers: Sequence[int] = (), anew: Anew | None = None) -> None:
+        self._price, self._anew = price, anew
+        own = anew.own if anew is not None else frozenset[int]()
+        self._stages: list[tuple[int, Stage | Diagonals | _LongerStage | None]] = [
+            (number, stage if number in own or isinstance(stage, Diagonals) else _LongerStage(stage, price))
+            for number, stage in zip(numbers or range(len(stages)), stages, strict=True)
+        ]
+        self._stages += ((number, None) for number in own.difference(numbers))
+        self._stages.sort(key=lambda each: each[0])
 
-    def cut(self, n: int) -> Cut:
-        """For the first n tokens; stages of blocks without a batch are left out."""
+    def cut(self, n: int) -> Cut | None:
+        """For the first n tokens; stages without a pair are left out. None where one that was the first no longer is,
+        since a sweep before it has pairs at this length alone."""
         stages: list[Stage | Diagonals] = []
-        total, written = np.zeros(len(Effort())), 0.0
-        for stage in self._stages:
-            if isinstance(stage, Diagonals):
-                shorter = stage.cut(n)
-                stages.append(shorter)
-                total += self._price.diagonals(shorter)
+        total, held = np.zeros(len(Effort()) + 1), 0
+        for number, stage in self._stages:
+            found: Stage | Diagonals | None
+            if self._anew is not None and number in self._anew.own:
+                assert not isinstance(stage, _LongerStage)
+                biases = Biases(self._anew.dtype)
+                found = self._anew.stage(number, stage, n, biases, first=not stages)
+                counts, held = self._counts(found), held + biases.held
+            elif isinstance(stage, _LongerStage):
+                found, counts = stage.cut(n)
+            else:
+                assert isinstance(stage, Diagonals)
+                found = stage.cut(n)
+                counts = self._counts(found)
+            if found is None:
                 continue
-            found, counts = stage.cut(n)
-            if found.batches:
-                stages.append(found)
-                total += counts[:-1]
-                total += _taken(found, self._price)
-                written += counts[-1]
-        return Cut(tuple(stages), Effort(*total.tolist()), round(written))
+            if self._anew is not None and stages and is_fresh(found):
+                return None
+            stages.append(found)
+            total += counts
+        return Cut(tuple(stages), Effort(*total[:-1].tolist()), round(total[-1]), held)
+
+    def _counts(self, stage: Stage | Diagonals | None) -> Numbers:
+        """What it asks for, and how many rows its batches write."""
+        if stage is None:
+            return np.zeros(len(Effort()) + 1)
+        written = 0 if isinstance(stage, Diagonals) else sum(batch.written for batch in stage.batches)
+        return np.array((*effort_of(stage, self._price), written), dtype=np.float64)
 
 
 class _LongerStage:
@@ -73,11 +95,11 @@ class _LongerStage:
         counts = [np.zeros(len(Effort()) + 1), *(self._counts(batch) for batch in stage.batches)]
         self._before = np.cumsum(counts, axis=0)
 
-    def cut(self, n: int) -> tuple[Stage, Numbers]:
-        """The stage for n tokens, what its batches ask for and how many rows they write."""
+    def cut(self, n: int) -> tuple[Stage | None, Numbers]:
+        """The stage for n tokens, None where nothing is left; what it asks for and how many rows its batches write."""
         stage = Stage(_place(self._stage.query, n), _place(self._stage.key, n), ())
         found: list[Batch] = []
-        ranks = _ranks(stage.query, n), _ranks(stage.key, n)
+        ranks = _Ranks(stage.query, n), _Ranks(stage.key, n)
         counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks)
         kinds = self._kinds(ranks)
         edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
@@ -91,6 +113,9 @@ class _LongerStage:
                     found += parts
                     for part in parts:
                         counts += self._counts(part)
+        if not found:
+            return None, counts
+        counts[:-1] += _taken(stage, self._price)
         return Stage(stage.query, stage.key, tuple(found)), counts
 
     def _kinds(self, ranks: tuple[_Ranks, _Ranks]) -> NDArray[np.int64]:
@@ -105,6 +130,10 @@ class _LongerStage:
         return np.array((*self._price.block(batch.block, fresh=batch.fresh), batch.written), dtype=np.float64)
 
 
+def is_fresh(stage: Stage | Diagonals) -> bool:
+    return stage.fresh if isinstance(stage, Diagonals) else any(batch.fresh for batch in stage.batches)
+
+
 def _ends(tiles: Tiles) -> tuple[int, int]:
     last = tiles.count - 1
     return tiles.row + last * tiles.row_step + tiles.rows, tiles.key + last * tiles.key_step + tiles.keys
@@ -116,11 +145,18 @@ def _place(place: Place, n: int) -> Place:
     return Gathered(place.index[: int(torch.searchsorted(place.index, n))])
 
 
-def _ranks(place: Place, n: int) -> _Ranks:
-    """How many ranks a class has. One is asked for several times."""
-    if isinstance(place, Gathered):
-        return lambda cls: len(place.index)
-    return cache(partial(place.order.ranks, n=n))
+class _Ranks(NamedTuple):
+    """How many ranks each class of a place has, for n tokens."""
+
+    place: Place
+    n: int
+
+    def of(self, cls: int) -> int:
+        return len(self.place.index) if isinstance(self.place, Gathered) else self.place.order.ranks(cls, self.n)
+
+    def alike(self, cls: int) -> int:
+        """How many classes from this one on have as many."""
+        return _MANY if isinstance(self.place, Gathered) else self.place.order.alike(cls, self.n)
 
 
 class _Classes(NamedTuple):
@@ -138,7 +174,7 @@ class _Classes(NamedTuple):
 
     def each(self, ranks: _Ranks) -> NDArray[np.int64] | int:
         """The ranks of each."""
-        found = [ranks(cls) for cls in self.different]
+        found = [ranks.of(cls) for cls in self.different]
         return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
 
 
@@ -173,21 +209,12 @@ class _Cutting:
     def _runs(self, first_class: int, key_class: int, classes: int) -> Iterator[tuple[int, int, int, int]]:
         """(the first, how many, their queries, their keys) of classes that have equally many of either, which fall from
         class to class."""
-
-        def ranks(at: int) -> tuple[int, int]:
-            return self._query(first_class + at), self._key(key_class + at)
-
-        def fewer(than: tuple[int, int], at: int) -> bool:
-            return ranks(at) != than
-
         first = 0
         while first < classes:
-            here = ranks(first)
-            stop = classes
-            if fewer(here, classes - 1):
-                stop = bisect_left(range(classes), True, first + 1, key=partial(fewer, here))
-            yield first, stop - first, *here
-            first = stop
+            query, key = first_class + first, key_class + first
+            count = min(classes - first, self._query.alike(query), self._key.alike(key))
+            yield first, count, self._query.of(query), self._key.of(key)
+            first += count
 
 
 def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:

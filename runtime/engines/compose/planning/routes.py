@@ -19,11 +19,12 @@ from ..plan.route import Cut, Route, single_block
 from ..plan.stage import Biases, Stages
 from ..plan.tiles import Mask
 from ..pricing.price import Price
+from .anew import Anew
 from .arranged import arranged
 from .longer import Longer
 from .pairs import PairTable, pairs_of
 from .strips import CERTAIN, strips
-from .trim import milestone
+from .trim import milestone, shared
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""
@@ -40,11 +41,14 @@ def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: t
     if isinstance(program, Program):
         require_fit(program, max(n, nk), HOST)
         biases = Biases(dtype)
-        yield _route("arranged", n, arranged(program, n, nk, price, biases), price, biases)
+        stages, effort, numbers = arranged(program, n, nk, price, biases)
+        longer = partial(_longer, program, stages, price, dtype, numbers)
+        yield _route("arranged", n, stages, effort, price, biases, longer)
     if max(n, nk) <= LONGEST_STRIPS:
         biases = Biases(dtype)
         table = _pairs(Pinned(program), n, nk)
-        yield _route("strips", n, strips(table, _orders(program, n), price, biases), price, biases)
+        stages, effort = strips(table, _orders(program, n), price, biases)
+        yield _route("strips", n, stages, effort, price, biases, partial(_longer, program, stages, price, dtype))
 
 
 def _orders(program: Program | PairTable, n: int) -> list[Order]:
@@ -54,17 +58,28 @@ def _orders(program: Program | PairTable, n: int) -> list[Order]:
     return [order for order in found if 1 < order.classes <= n and order.covers_all]
 
 
-def _route(name: str, n: int, found: tuple[Stages, Effort], price: Price, biases: Biases) -> Route:
-    stages, effort = found
+def _route(
+    name: str, n: int, stages: Stages, effort: Effort, price: Price, biases: Biases, longer: Callable[[], Longer | None]
+) -> Route:
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, _written(stages), n), single_block(stages, n)
-    return Route(name, stages, *covered, seconds, python, biases.held, one, cut=_cutting(stages, price))
+    return Route(name, stages, *covered, seconds, python, biases.held, one, cut=_cutting(longer))
 
 
-def _cutting(stages: Stages, price: Price) -> Callable[[int], Cut]:
+def _longer(
+    program: Program | PairTable, stages: Stages, price: Price, dtype: torch.dtype, numbers: tuple[int, ...] = ()
+) -> Longer | None:
+    """A plan to be cut, of sweeps of these ``numbers``, or of strips: these are not cut where some pairs are others at
+    every length."""
+    if isinstance(program, PairTable) or not (own := shared(Pinned(program)).own):
+        return Longer(stages, price)
+    return Longer(stages, price, numbers, Anew(program, own, price, dtype)) if numbers else None
+
+
+def _cutting(longer: Callable[[], Longer | None]) -> Callable[[int], Cut | None]:
     """Cuts a plan to a length; what is known of every length is found at the first cut."""
-    longer = cache(partial(Longer, stages, price))
-    return lambda n: longer().cut(n)
+    once = cache(longer)
+    return lambda n: None if (known := once()) is None else known.cut(n)
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
@@ -128,7 +143,9 @@ def considered(program: Program | PairTable, n: int, price: Price, dtype: torch.
     """The routes for a whole sequence, the one that ``find_route`` takes first; computed anew."""
     planned = milestone(program, n, n)
     found = takeable(routes(program, planned, planned, price, dtype))
-    return found if planned == n else [shortened(route, n, price) for route in found]
+    if planned != n and shortened(found[0], n, price) is not None:
+        return [shorter for route in found if (shorter := shortened(route, n, price)) is not None]
+    return found if planned == n else takeable(routes(program, n, n, price, dtype))
 
 
 class _Kept:
@@ -152,8 +169,9 @@ class _Kept:
 
     def _held(self) -> int:
         """Bytes of masks, of which those that routes share count once."""
-        owners = (route.masks_of or route for route in self._routes.values())
-        return sum({id(owner): owner.held for owner in owners}.values())
+        kept = self._routes.values()
+        owners = {id(route): route.held for each in kept for route in (each, each.masks_of) if route is not None}
+        return sum(owners.values())
 
     def clear(self) -> None:
         with self._lock:
@@ -173,9 +191,9 @@ def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtyp
 
 def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     planned = milestone(program, n, nk)
-    if planned == n:
-        return _planned(program, n, nk, price, dtype)
-    return shortened(_planned(program, planned, planned, price, dtype), n, price)
+    longer = _planned(program, planned, planned, price, dtype) if planned != n else None
+    shorter = longer and shortened(longer, n, price)
+    return shorter or _planned(program, n, nk, price, dtype)
 
 
 def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
@@ -184,13 +202,15 @@ def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype:
     return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
 
 
-def shortened(route: Route, n: int, price: Price) -> Route:
-    """A planned route for the first n tokens."""
+def shortened(route: Route, n: int, price: Price) -> Route | None:
+    """A planned route for n tokens, which are fewer; None where it does not tell theirs."""
     assert route.cut is not None
-    stages, effort, written = route.cut(n)
+    if (found := route.cut(n)) is None:
+        return None
+    stages, effort, written, held = found
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, written, n), single_block(stages, n)
-    return Route(route.name, stages, *covered, seconds, python, held=0, single=one, masks_of=route)
+    return Route(route.name, stages, *covered, seconds, python, held, single=one, masks_of=route)
 
 
 def forget() -> None:

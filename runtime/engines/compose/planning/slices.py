@@ -2,13 +2,18 @@
 computed in vain.
 
 Slices that look alike and follow each other, as those of a window do, are one run of smaller blocks.
+
+A square mask that decides along its diagonal alone is cut in quarters instead: those on the diagonal are one run of
+half the size, which is cut again; of the others each is a block without a mask, or nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+
+import numpy as np
 
 from ..plan.tiles import Mask, Tiles, cut_off, equal
 
@@ -46,3 +51,28 @@ def _joined(tiles: Tiles, found: Sequence[Masked]) -> Masked | None:
     if not even or key_step < 0 or not all(equal(mask, other) for _, other in found):
         return None
     return replace(first, row_step=row_step, key_step=key_step, count=count * tiles.count), mask
+
+
+def quarters(tiles: Tiles, mask: Mask) -> Iterator[list[Masked]]:
+    """The run in quarters, and these on the diagonal in quarters again, as often as that can be."""
+    beside: list[Masked] = []
+    while (cut := _quartered(tiles, mask)) is not None:
+        tiles, mask, others = cut
+        beside += ((other, None) for other in others)
+        yield [(tiles, mask), *beside]
+
+
+def _quartered(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask, list[Tiles]] | None:
+    """The quarters on the diagonal as one run, their mask, and of the others those that are kept; None where they are
+    no such run, or too small."""
+    half, rest = divmod(len(mask), 2)
+    even = tiles.count == 1 or (tiles.row_step, tiles.key_step) == (len(mask), len(mask))
+    if mask.shape[0] != mask.shape[1] or rest or half < ROWS[-1] or not even:
+        return None
+    first, upper, lower, last = mask[:half, :half], mask[:half, half:], mask[half:, :half], mask[half:, half:]
+    if not np.array_equal(first, last) or any(each.any() and not each.all() for each in (upper, lower)):
+        return None
+    one = replace(tiles, rows=half, keys=half)
+    run = replace(one, row_step=half, key_step=half, count=2 * tiles.count)
+    others = (replace(one, key=one.key + half), upper), (replace(one, row=one.row + half), lower)
+    return run, np.ascontiguousarray(first), [other for other, kept in others if kept.any()]
