@@ -44,13 +44,18 @@ def check_model(model: nn.Module) -> None:
     config = model.config
     if config.is_encoder_decoder or getattr(config, "add_cross_attention", False):
         raise AttachError(f"{kind} has cross-attention, which is not implemented; attach decoder-only models")
-    routes = model._can_set_attn_implementation()
+    # MPT and ESM have configs within, and are one model each.
     several = any(isinstance(part, PreTrainedModel) and part.config is not config for part in model.modules())
-    if config.sub_configs and (several or routes):  # MPT has a config of its attention within, and is one model
+    if config.sub_configs and several:
         raise AttachError(
             f"{kind} is made of several models; attach its language model, e.g. model.model.language_model"
         )
-    if not routes:
+    if model.main_input_name != "input_ids":
+        raise AttachError(
+            f"{kind} reads {model.main_input_name}, and patterns are attached to models of text; call what"
+            " patternc.compile returns from its attention"
+        )
+    if not model._can_set_attn_implementation():
         raise AttachError(
             f"{kind} does not route its attention through transformers' AttentionInterface, so nothing can be attached"
         )

@@ -68,7 +68,7 @@ def attention_forward(
     causal = bool(getattr(module, "is_causal", True) if causal is None else causal)
     offset = key.shape[2] - query.shape[2]
     asked = read_asked(dropout, kwargs)
-    layout = layout_in(attention_mask, query.shape[2], causal=causal, window=asked.window)
+    layout = layout_in(attention_mask, query.shape[0], query.shape[2], causal=causal, window=asked.window)
     _check_patterns(binding, causal, offset, layout.window if asked.window is None else asked.window)
     documents = _documents(layout, asked)
     if documents is not None:

@@ -33,29 +33,29 @@ class Layout:
 class _Latest:
     """The mask that was read last: all layers of a forward get the same tensor."""
 
-    known: tuple[ref[Tensor], tuple[int, int, bool, int | None], Layout] | None = None
+    known: tuple[ref[Tensor], tuple[int, int, int, bool, int | None], Layout] | None = None
 
 
-def layout_in(mask: Tensor | None, nq: int, *, causal: bool, window: int | None = None) -> Layout:
+def layout_in(mask: Tensor | None, batch: int, nq: int, *, causal: bool, window: int | None = None) -> Layout:
     """Of None, of what ``models/mask.py`` makes (documents [docs + 1], padding [B, Nk], a window
-    where a token is real [B, Nk, 1]), or of a 4D mask; ``window``: that the layer says it has.
+    where a token is real [B, Nk, 1]), or of a 4D mask, of each row or of all; ``window``: that the layer says it has.
 
     Raises UnsupportedCallError for a 4D mask that is more than causality with padding, that window or documents.
     """
     if mask is None:
         return Layout()
     if torch.compiler.is_compiling() or mask.is_inference():  # without a version, a change in place would pass unseen
-        return _read(mask, nq, window, causal=causal)
-    state = (mask._version, nq, causal, window)
+        return _read(mask, batch, nq, window, causal=causal)
+    state = (mask._version, batch, nq, causal, window)
     known = _Latest.known
     if known is not None and known[0]() is mask and known[1] == state:
         return known[2]
-    layout = _read(mask, nq, window, causal=causal)
+    layout = _read(mask, batch, nq, window, causal=causal)
     _Latest.known = (ref(mask), state, layout)
     return layout
 
 
-def _read(mask: Tensor, nq: int, window: int | None, *, causal: bool) -> Layout:
+def _read(mask: Tensor, batch: int, nq: int, window: int | None, *, causal: bool) -> Layout:
     match mask.dim():
         case 1:
             return Layout(documents=mask)
@@ -64,7 +64,7 @@ def _read(mask: Tensor, nq: int, window: int | None, *, causal: bool) -> Layout:
         case 3:
             return Layout(spans=spans_of(mask[..., 0] > 0), window=int(mask.max()))
         case 4:
-            return _read_explicit(visible_in(mask), nq, window, causal=causal)
+            return _read_explicit(visible_in(mask).expand(batch, -1, -1), nq, window, causal=causal)
         case other:
             raise UnsupportedCallError(f"an attention mask of {other} dimensions; pass a 2D attention_mask")
 

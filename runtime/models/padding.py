@@ -35,8 +35,22 @@ def check_contiguous(mask: Tensor) -> None:
 
 
 def visible_in(mask: Tensor) -> Tensor:
-    """bool [B, Nq, Nk] of a 4D mask [B, 1, Nq, Nk], bool or additive with 0 where visible."""
-    return (mask if mask.dtype == torch.bool else mask == 0).any(1)
+    """bool [B, Nq, Nk] of a 4D mask [B, 1 or heads, Nq, Nk]: bool, or additive with 0 where visible and -10,000 or less
+    where not.
+
+    Raises UnsupportedCallError for other numbers, which are added to scores, and for heads that see unlike pairs.
+    """
+    visible = mask if mask.dtype == torch.bool else mask == 0
+    if mask.dtype != torch.bool:
+        message = (
+            "the 4D attention mask adds numbers to scores (a bias?), which no engine does;"
+            " pass a bool mask, or one of 0 and -10000 or less"
+        )
+        require((visible | (mask <= -10_000)).all(), UnsupportedCallError(message))
+    if visible.shape[1] > 1:
+        message = "the 4D attention mask differs from head to head; give the heads patterns of their own, with a plan"
+        require((visible == visible[:, :1]).all(), UnsupportedCallError(message))
+    return visible[:, 0]
 
 
 def padding_of(visible: Tensor, nq: int, window: int | None = None, *, causal: bool) -> Tensor:
@@ -59,6 +73,7 @@ def padding_of(visible: Tensor, nq: int, window: int | None = None, *, causal: b
         " pass a 2D attention_mask, or write the pairs into the pattern"
     )
     require(found, UnsupportedCallError(message))
+    check_contiguous(padding)
     return padding
 
 

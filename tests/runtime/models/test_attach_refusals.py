@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from runtime_models import make
+from runtime_models import close, make
 from torch import nn
 
 import patternc as pc
@@ -44,6 +44,8 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
         (lambda: build("T5ForConditionalGeneration", "T5Config", d_model=16, d_ff=16, num_layers=1), "cross-attention"),
         (lambda: build("GPT2LMHeadModel", "GPT2Config", n_embd=16, n_layer=1, n_head=2, add_cross_attention=True),
          "cross-attention"),
+        (lambda: build("ViTModel", "ViTConfig", hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+                       num_attention_heads=2, image_size=8, patch_size=4), "reads pixel_values"),
         (lambda: build("BloomForCausalLM", "BloomConfig", hidden_size=16, n_layer=1, n_head=2), "AttentionInterface"),
         (lambda: build("MptForCausalLM", "MptConfig", d_model=16, n_layers=1, n_heads=2), "AttentionInterface"),
         (lambda: build("MambaForCausalLM", "MambaConfig", hidden_size=16, num_hidden_layers=1, state_size=4),
@@ -168,6 +170,35 @@ def test_packed_sequences_with_a_cache_under_a_mixed_plan(plans, tokens):
     positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]).expand(2, -1)
     with pytest.raises(UnsupportedCallError, match="packed sequences"):
         model(tokens, position_ids=positions, use_cache=True)
+
+
+CAUSAL = torch.ones(2, 1, 9, 9, dtype=torch.bool).tril()
+
+
+def additive(visible):
+    return torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (additive(CAUSAL) - 0.1 * torch.arange(9.0), "adds numbers to scores"),
+        (CAUSAL.long(), "adds numbers to scores"),
+        (additive(CAUSAL) + torch.tensor([0.0] * 7 + [-1.0] * 2), "adds numbers to scores"),
+        (CAUSAL & (torch.arange(9) // 2 != 2), "has a hole"),
+        (torch.cat([CAUSAL, CAUSAL & (torch.arange(9) < 5)], 1).repeat(1, 3, 1, 1), "differs from head to head"),
+    ],
+    ids=["positions", "integers", "columns", "a hole", "heads"],
+)
+def test_a_mask_that_says_more_than_padding(attached, tokens, mask, message):
+    with pytest.raises(UnsupportedCallError, match=message):
+        attached(tokens, attention_mask=mask, use_cache=False)
+
+
+@pytest.mark.parametrize("mask", [CAUSAL[:1], additive(CAUSAL[:1]), additive(CAUSAL).expand(-1, 6, -1, -1)])
+def test_a_mask_of_causality_alone_says_nothing(attached, tokens, mask):
+    """For all rows of a batch at once, too, and for all heads."""
+    close(attached(tokens, attention_mask=mask, use_cache=False).logits, attached(tokens, use_cache=False).logits)
 
 
 @pytest.mark.parametrize("body", ["layers all : window", "layers 1 : window"])
