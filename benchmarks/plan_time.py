@@ -35,15 +35,15 @@ from stock_patterns import named
 
 from patternc.compiler.kernels import grids, work
 from patternc.compiler.kernels.kernel_file import kernels
-from patternc.compiler.lower_learned import lower_learned, lower_tables
+from patternc.compiler.lowering.learned import lower_learned, lower_tables
+from patternc.compiler.lowering.runnable import refuse_open
+from patternc.compiler.lowering.stored import fresh, stored
 from patternc.compiler.passes.program import Program
 from patternc.compiler.pattern import loads
-from patternc.compiler.runnable import refuse_open
-from patternc.compiler.stored import fresh, stored
 from patternc.library.catalogue import text
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
+from patternc.runtime.engines.compose import routes
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
-from patternc.runtime.engines.compose.planning import routes
 from patternc.runtime.engines.compose.pricing.machine import this_machine
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 

@@ -97,7 +97,7 @@ def _predict(pattern: Pattern, found: Account, heads: int, device: str) -> Predi
     if found.cost is None:
         return None
     if device != "cpu":
-        from ..compiler.whole import is_whole
+        from ..compiler.lowering.whole import is_whole
 
         whole = is_whole(pattern.bound.union, pattern.direction, found.length)
         return roofline(found.cost, ACCELERATORS[device], batch=1, heads=heads, whole=whole)

@@ -23,8 +23,8 @@ from pydantic import ValidationError
 from .. import __version__
 from ..compiler.examine import FileReport, Finding
 from ..compiler.kernels.emit.program import emit
-from ..compiler.lower import lower
-from ..compiler.lower_learned import LearnedProgram, lower_tables
+from ..compiler.lowering.learned import LearnedProgram, lower_tables
+from ..compiler.lowering.lower import lower
 from ..compiler.passes.program import TILE, Program, Tile
 from ..compiler.pattern import Pattern, loads
 from ..compiler.report import formats, plan

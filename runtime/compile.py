@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, overload
 import torch
 
 from ..compiler.gathering import dear_lists
-from ..compiler.lower_learned import LearnedProgram, lower_learned, lower_tables
+from ..compiler.lowering.learned import LearnedProgram, lower_learned, lower_tables
+from ..compiler.lowering.runnable import refuse_open
 from ..compiler.passes.choices import readable
 from ..compiler.passes.program import Program
 from ..compiler.relations.settle import opens, pooled
-from ..compiler.runnable import refuse_open
 from ..patterns_dsl.syntax import Direction, Expression
 from .arguments import pattern_of
 from .compiled import Compiled
@@ -143,6 +143,6 @@ def compile_learned(
 @lru_cache(maxsize=256)
 def _lower(expression: Expression, direction: Direction, name: str) -> Program:
     # Imported on use: the reference engine must work, and be tested, without the compiler it judges.
-    from ..compiler.stored import stored
+    from ..compiler.lowering.stored import stored
 
     return stored(expression, direction, name)

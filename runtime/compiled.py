@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 import torch
 from torch import Tensor
 
-from ..compiler.lower_learned import LearnedProgram
+from ..compiler.lowering.learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
 from .arguments import check_placement, check_tensors, count_of, scale_of, softcap_of
@@ -76,7 +76,7 @@ class Compiled:
 
     def dense_at(self, n: int) -> bool:
         """Whether dense attention is what a GPU runs of whole sequences of n tokens, where its kernel takes them."""
-        from ..compiler.whole import is_whole
+        from ..compiler.lowering.whole import is_whole
 
         return self.or_dense and n > 0 and is_whole(self.meaning.expression, self.meaning.direction, n)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from ..compiler.explain.prediction import Choice, Prediction, Way
-from ..compiler.lower_learned import LearnedProgram
+from ..compiler.lowering.learned import LearnedProgram
 from ..compiler.passes.program import Program
 from ..patterns_dsl.syntax import Direction
 from .engines.compose.plan.tiles import Tiles
-from .engines.compose.planning.routes import considered
 from .engines.compose.pricing.machine import price_here, this_machine
 from .engines.compose.pricing.price import Heads, Price
+from .engines.compose.routes import considered
 from .errors import EngineError
 from .learned.weighed import weigh
 

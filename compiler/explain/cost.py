@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...patterns_dsl.syntax import BoundPattern, Direction, Drawn
-from ..lower import Lowered, lower
-from ..lower_learned import lower_tables
+from ..lowering.learned import lower_tables
+from ..lowering.lower import Lowered, lower
 from ..passes.arrange import Arrangement, describe
 from ..passes.count import count_visits
 from ..passes.placement import Placement

@@ -55,6 +55,18 @@ def beside_0(operator: str, terms: Sum) -> Compare:
     return Compare(operator, written({part: factor for part, factor in terms.items() if factor > 0}), written(taken))
 
 
+def at_least_0(comparison: Compare) -> Sum | None:
+    """The sum that is 0 or more where the comparison holds; None where it is no such comparison."""
+    sums = linear(Binary("-", comparison.left, comparison.right))
+    if comparison.operator in ("<", "<="):
+        sums = {part: -factor for part, factor in sums.items()}
+    elif comparison.operator not in (">", ">="):
+        return None
+    if comparison.operator in ("<", ">"):
+        sums[ONE] = sums.get(ONE, 0) - 1
+    return sums
+
+
 def _times(factor: int, part: Expr) -> Expr:
     if part == ONE:
         return Const(factor)

@@ -6,7 +6,7 @@ import json
 from typing import Any, assert_never
 
 from ...patterns_dsl.syntax import Drawn
-from ..lower_learned import LearnedProgram
+from ..lowering.learned import LearnedProgram
 from ..passes.order import ALONE
 from ..passes.program import NATURAL, Kernel, Order, Program
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var

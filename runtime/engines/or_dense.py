@@ -43,7 +43,7 @@ def _whole(pinned: Pinned[OrDense], n: int, nk: int) -> bool:
 
 @lru_cache(maxsize=256)
 def _lengths(pinned: Pinned[OrDense]) -> Predicate:
-    from ...compiler.whole import whole_lengths  # isl, which a program from the disk does not need
+    from ...compiler.lowering.whole import whole_lengths
 
     return whole_lengths(pinned.program.meaning.expression, pinned.program.meaning.direction)
 

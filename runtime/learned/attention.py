@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.pattern import Pattern
 from ...patterns_dsl.syntax import Direction
 from ..arguments import check_placement, check_tensors, check_values, count_of, scale_of, softcap_of

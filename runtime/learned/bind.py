@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.passes.choices import Gates, Use
 from ...compiler.passes.separate import Selected, Separated
 from ...patterns_dsl.syntax import Direction, Drawn

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.passes.pinned import Pinned
 from ...compiler.passes.separate import Selected
 from ...compiler.relations.integer import evaluate, length_values, variables
 from ...patterns_dsl.syntax import Direction, Drawn
+from ..engines.compose.lengths.trim import keeps_to_prefixes
 from ..engines.compose.plan.tiles import Mask
 from ..engines.compose.planning.pairs import PairTable, pairs_of
-from ..engines.compose.planning.trim import keeps_to_prefixes
 from .seeded import draw
 
 _AT_ONCE = 1 << 20

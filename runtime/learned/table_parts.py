@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.passes.pinned import Pinned
 from ...compiler.relations.integer import TRUE
 from ...patterns_dsl.syntax import Direction

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ..engines.engine import Call, Engine
 from .dispatch import choose
 from .gathered import Rows

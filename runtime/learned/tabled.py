@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.passes.program import Program
 from ..engines import exact, guard
 from ..engines.by_heads import ByHeads, Run, runs

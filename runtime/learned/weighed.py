@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ...compiler.explain.prediction import Way
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.passes.pinned import Pinned
+from ..engines.compose import routes
 from ..engines.compose.plan.route import Route
-from ..engines.compose.planning import routes
 from ..engines.compose.planning.pairs import PairTable
-from ..engines.compose.planning.routes import certain, find_route
 from ..engines.compose.pricing.machine import price_of
 from ..engines.compose.pricing.price import Price
+from ..engines.compose.routes import certain, find_route
 from ..engines.engine import Call
 from .dispatch import LISTS, predicted
 from .effort import Speeds

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
 from ...patterns_dsl.syntax import Direction
 from ..compiled import Options
 from ..errors import AttachError, UnsupportedCallError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ...compiler.lower_learned import depends_on_length
+from ...compiler.lowering.learned import depends_on_length
 from ...compiler.pattern import Pattern
 from ...compiler.relations.settle import GATE, opens, pooled
 from ...patterns_dsl.syntax import BoundPattern

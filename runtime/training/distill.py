@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from ...compiler.lower_learned import LearnedProgram, lower_learned
+from ...compiler.lowering.learned import LearnedProgram, lower_learned
 from ...compiler.relations.integer import AnyOf, Predicate
 from ..errors import ArgumentError
 from ..learned.attention import LearnedAttention

@@ -15,16 +15,16 @@ from hypothesis.strategies import SearchStrategy
 from numpy.typing import NDArray
 
 from ...compiler import bruteforce
-from ...compiler.lower import lower
+from ...compiler.lowering.lower import lower
 from ...compiler.pattern import Pattern, Plan
+from ...runtime.engines.compose.lengths.trim import milestone
 from ...runtime.engines.compose.plan.block import Block
 from ...runtime.engines.compose.plan.diagonal import Diagonals
 from ...runtime.engines.compose.plan.place import Gathered, Place, Side
 from ...runtime.engines.compose.plan.stage import Stage, Stages
-from ...runtime.engines.compose.planning.routes import considered, routes
-from ...runtime.engines.compose.planning.trim import milestone
 from ...runtime.engines.compose.pricing.machine import this_machine
 from ...runtime.engines.compose.pricing.price import Heads, Price
+from ...runtime.engines.compose.routes import considered, routes
 from .program import compilable, tokens, uncompilable
 from .property import Example, Violated, bounded, first_difference, places
 

@@ -13,11 +13,11 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from torch import Tensor
 
 from ...compiler import bruteforce
-from ...compiler.lower import lower
-from ...compiler.lower_learned import LearnedProgram
+from ...compiler.lowering.learned import LearnedProgram
+from ...compiler.lowering.lower import lower
+from ...compiler.lowering.stored import fresh
 from ...compiler.passes.program import Tile
 from ...compiler.pattern import Pattern, Plan
-from ...compiler.stored import fresh
 from ...patterns_dsl.syntax import Direction, Expression
 from ...runtime.compile import compile
 from ...runtime.compiled import Compiled

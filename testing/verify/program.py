@@ -14,13 +14,13 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 
 from ...compiler import bruteforce
-from ...compiler.lower import lower
+from ...compiler.lowering.lower import lower
+from ...compiler.lowering.runnable import refuse_open, refuse_tables
 from ...compiler.passes.choices import readable
 from ...compiler.passes.count import bounds, tile_count
 from ...compiler.passes.program import Order, Program, Sweep, Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.relations.integer import evaluate
-from ...compiler.runnable import refuse_open, refuse_tables
 from ...patterns_dsl.diagnostics import codes
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from .property import Example, Undecided, Violated, bounded, first_difference, places

@@ -11,10 +11,10 @@ from differences import differences
 from rows_of_tiles import ROWS, TILE, bound_of, program
 
 from patternc.compiler import bruteforce
-from patternc.compiler.confirm import Unconfirmed, confirm
 from patternc.compiler.explain.cost import cost
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import read
+from patternc.compiler.lowering.confirm import Unconfirmed, confirm
 from patternc.compiler.passes.program import Fan, Program, Range
 from patternc.compiler.relations.denote import denote
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Select, Var

@@ -11,11 +11,11 @@ from differences import differences
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.confirm import Unconfirmed, confirm
 from patternc.compiler.explain.cost import cost
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import read
-from patternc.compiler.lower import Lowered, lower
+from patternc.compiler.lowering.confirm import Unconfirmed, confirm
+from patternc.compiler.lowering.lower import Lowered, lower
 from patternc.compiler.passes.candidates import candidates
 from patternc.compiler.passes.fuse import fuse
 from patternc.compiler.passes.order import NATURAL, Order, flattened, grid

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.confirm import Unconfirmed, confirm
 from patternc.compiler.explain.cost import cost
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import ReadError, read
-from patternc.compiler.lower import Lowered, lower
+from patternc.compiler.lowering.confirm import Unconfirmed, confirm
+from patternc.compiler.lowering.lower import Lowered, lower
 from patternc.compiler.passes.order import NATURAL, alone
 from patternc.compiler.passes.program import TILE, Program, Tile
 from patternc.compiler.relations.denote import denote

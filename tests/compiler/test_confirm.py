@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from expressions import pattern
 
-from patternc.compiler.confirm import Unconfirmed, confirm
 from patternc.compiler.kernels.emit.program import emit
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.confirm import Unconfirmed, confirm
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Order, Program, Tile
 from patternc.compiler.relations.integer import TRUE, Binary, Const
 from patternc.patterns_dsl.syntax import Direction

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.confirm import Unconfirmed, confirm
 from patternc.compiler.explain.cost import cost
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import ReadError, read
-from patternc.compiler.lower import Lowered, lower
+from patternc.compiler.lowering.confirm import Unconfirmed, confirm
+from patternc.compiler.lowering.lower import Lowered, lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.relations.denote import denote
 from patternc.compiler.relations.integer import Binary, Const

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.arrange import cost_of, describe
 from patternc.compiler.passes.count import bounds, tile_count
 from patternc.compiler.passes.program import Kernel, Program, Tile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import patternc as pc
-from patternc.compiler.lower_learned import depends_on_length
+from patternc.compiler.lowering.learned import depends_on_length
 
 LEARN = "learn hot = topk_blocks(k = 2, block = 7) learn few = topk(k = 3)"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import patternc as pc
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.magnitude import fits, largest, longest
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Select, Var
 from patternc.runtime.engines.engine import Call

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import patternc as pc
-from patternc.compiler import bruteforce, lower
+from patternc.compiler import bruteforce
 from patternc.compiler.explain import explain
 from patternc.compiler.kernels.read.program import read
+from patternc.compiler.lowering import lower
 from patternc.compiler.passes.program import TILE, Program, Tile
 from patternc.compiler.passes.sizes import CLEAR, MOST_WASTE, sizes
 from patternc.compiler.passes.split import split

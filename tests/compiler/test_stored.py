@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from patternc.compiler import lower, stored
 from patternc.compiler.cache import CacheWarning
+from patternc.compiler.lowering import lower, stored
+from patternc.compiler.lowering.stored import fresh
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
-from patternc.compiler.stored import fresh
 
 TEXT = "pattern window(w: int = 24) causal { step local(w) | columns(first(4)) }"
 TILE = Tile(16, 16)
@@ -135,7 +135,7 @@ def test_two_processes_at_once(directory: Path) -> None:
     code = (
         "import warnings; warnings.simplefilter('error')\n"
         "from patternc.compiler.pattern import loads\n"
-        "from patternc.compiler.stored import stored\n"
+        "from patternc.compiler.lowering.stored import stored\n"
         "for w in range(20, 26):\n"
         "    bound = loads('pattern p(w: int) causal { step local(w) }')['p'].bind(w=w).bound\n"
         "    stored(bound.union, bound.direction, 'p')\n"
@@ -149,7 +149,7 @@ def test_the_digest_covers_every_file_that_makes_programs() -> None:
     """Whatever of the compiler a process loads that lowers."""
     code = (
         "import sys\n"
-        "import patternc.compiler.lower, patternc.compiler.stored\n"
+        "import patternc.compiler.lowering.lower, patternc.compiler.lowering.stored\n"
         "modules = [m for name, m in sys.modules.items() if name.startswith('patternc.compiler.')]\n"
         "print('\\n'.join(m.__file__ for m in modules))\n"
     )

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import patternc as pc
-from patternc.compiler import whole
+from patternc.compiler.lowering import whole
+from patternc.compiler.lowering.whole import is_whole, whole_lengths
 from patternc.compiler.relations import context
 from patternc.compiler.relations.integer import FALSE
-from patternc.compiler.whole import is_whole, whole_lengths
 from patternc.patterns_dsl.syntax import Direction
 
 MODULE = pc.loads("""

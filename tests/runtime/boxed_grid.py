@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import patternc as pc
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 
 WIDTH = 64

@@ -177,8 +177,8 @@ def test_a_lost_tile_is_found_without_the_proof(monkeypatch: pytest.MonkeyPatch)
     """With confirm out of the way, walking the tiles sees what it would have seen."""
     from dataclasses import replace
 
-    from patternc.compiler import lower
     from patternc.compiler.kernels.read.program import read
+    from patternc.compiler.lowering import lower
     from patternc.compiler.relations.integer import Binary, Const
 
     def late(program: Any) -> Any:

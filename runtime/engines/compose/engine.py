@@ -21,8 +21,8 @@ from ..by_heads import ALL_HEADS, ByHeads, Run, is_cross, runs
 from ..engine import Call
 from .plan.route import Route
 from .planning.pairs import PairTable
-from .planning.routes import find_route
 from .pricing.machine import price_of
+from .routes import find_route
 from .running import single
 from .running.adapted import carry_lse_gradient, positive_scale
 from .running.pieces import Job, Tensors, run_jobs

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from ....compiler.kernels import launch
+from ....compiler.lowering.stored import compiler_digest
 from ....compiler.passes.pinned import Pinned
 from ....compiler.passes.program import Program
-from ....compiler.stored import compiler_digest
 from ...cache import read_record, write_record
 from .kernel_run import KernelRun
 from .launching import interpreted, machine

@@ -14,7 +14,7 @@ pytest.importorskip("triton")
 import patternc as pc
 from patternc.compiler.kernels.aot import TARGETS, BuildError, build, plain
 from patternc.compiler.kernels.launch import Options, Variant
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Tile
 
 PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"

@@ -14,7 +14,7 @@ import patternc as pc
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.emit.spell import spell, spell_predicate
 from patternc.compiler.kernels.launch import ROLES
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Kernel, Order, Range, Sweep, Tile
 from patternc.compiler.relations.integer import Binary, Compare, Const, Expr, Select, Var, evaluate
 

@@ -10,7 +10,7 @@ import pytest
 from patternc.compiler.kernels import launch
 from patternc.compiler.kernels.launch import SHARED_MEMORY, Options
 from patternc.compiler.kernels.occupancy import REGISTERS, instances, is_one_loop
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
 

@@ -13,8 +13,8 @@ pytest.importorskip("triton")
 
 from patternc.compiler.kernels import launch
 from patternc.compiler.kernels.aot import Dtype, build
+from patternc.compiler.lowering.stored import stored
 from patternc.compiler.pattern import load
-from patternc.compiler.stored import stored
 from patternc.runtime.build import Request
 from patternc.runtime.build import build as build_artifact
 

@@ -12,7 +12,7 @@ from patternc.compiler.kernels import stretches
 from patternc.compiler.kernels import work as work_module
 from patternc.compiler.kernels.launch import Role
 from patternc.compiler.kernels.work import ALL, WHOLE, Split, kernel_of, split, swept_tiles, window
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.count import bounds
 from patternc.compiler.passes.program import NATURAL, Order, Program, Tile
 from patternc.compiler.pattern import loads

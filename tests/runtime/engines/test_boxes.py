@@ -13,10 +13,10 @@ from boxed_grid import pattern, program
 
 from patternc.compiler import bruteforce
 from patternc.runtime.engines.compose.engine import ComposeEngine
-from patternc.runtime.engines.compose.planning.routes import forget, routes
-from patternc.runtime.engines.compose.planning.trim import milestone
+from patternc.runtime.engines.compose.lengths.trim import milestone
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.routes import forget, routes
 from patternc.runtime.engines.engine import Call
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts

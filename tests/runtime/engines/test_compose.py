@@ -13,16 +13,16 @@ from largest import Largest
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.compose import engine as compose
+from patternc.runtime.engines.compose import routes as routing
 from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.compose.plan.route import Route
-from patternc.runtime.engines.compose.planning import routes as routing
 from patternc.runtime.engines.compose.planning.blocks import blocks
-from patternc.runtime.engines.compose.planning.routes import routes
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.routes import routes
 from patternc.runtime.engines.compose.running import stages
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine

@@ -15,14 +15,14 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import read
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.compose.plan import diagonal
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
-from patternc.runtime.engines.compose.planning.routes import find_route, forget
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.routes import find_route, forget
 from patternc.runtime.engines.compose.running.rows import find_seen
 from patternc.runtime.engines.engine import Call, Meaning
 from patternc.runtime.engines.reference import ReferenceEngine

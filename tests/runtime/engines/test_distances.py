@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Var, evaluate
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.planning import distances

@@ -17,10 +17,10 @@ import patternc as pc
 from patternc.runtime.engines.by_heads import ByHeads
 from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.compose.plan.route import Route
-from patternc.runtime.engines.compose.planning.routes import find_route, forget
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.runtime.engines.compose.pricing.rates import Machine
+from patternc.runtime.engines.compose.routes import find_route, forget
 from patternc.runtime.engines.compose.running import crew, pieces
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.reference import ReferenceEngine

@@ -12,14 +12,14 @@ from beside_reference import agrees
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.compose.plan.route import Route
 from patternc.runtime.engines.compose.plan.tiles import Tiles
 from patternc.runtime.engines.compose.planning.repeats import Part, again
-from patternc.runtime.engines.compose.planning.routes import routes
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.runtime.engines.compose.pricing.rates import Machine
+from patternc.runtime.engines.compose.routes import routes
 from patternc.runtime.engines.engine import Call
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts

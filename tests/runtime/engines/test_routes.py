@@ -13,16 +13,16 @@ import torch.nn.functional as F
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
+from patternc.runtime.engines.compose import routes as rooms
 from patternc.runtime.engines.compose.plan.combs import MOST_COMBS, evenly
 from patternc.runtime.engines.compose.plan.place import Gathered, Side
 from patternc.runtime.engines.compose.plan.route import Route
 from patternc.runtime.engines.compose.plan.tiles import Tiles
-from patternc.runtime.engines.compose.planning import routes as rooms
 from patternc.runtime.engines.compose.planning.pairs import pairs_of
-from patternc.runtime.engines.compose.planning.routes import find_route, forget, routes, takeable
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.runtime.engines.compose.pricing.rates import Machine
+from patternc.runtime.engines.compose.routes import find_route, forget, routes, takeable
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 
 HEADS = Heads(batch=1, keys=2, group=2, dim=16)

@@ -14,9 +14,9 @@ from torch import Tensor
 import patternc as pc
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.planning.pairs import pairs_of
-from patternc.runtime.engines.compose.planning.routes import forget, routes
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.routes import forget, routes
 from patternc.runtime.engines.compose.running import single
 from patternc.testing.machines import SLOW_TO_LAUNCH
 from patternc.testing.verify.batches import batch_counts

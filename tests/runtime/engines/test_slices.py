@@ -10,13 +10,13 @@ import torch
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines.compose.plan.tiles import LANES, Mask, Tiles, cut_off, in_lanes
 from patternc.runtime.engines.compose.planning.blocks import blocks
-from patternc.runtime.engines.compose.planning.routes import routes
 from patternc.runtime.engines.compose.planning.slices import quarters, slices
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.routes import routes
 from patternc.testing.machines import PLAIN, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

@@ -10,12 +10,12 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import read
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.runtime.engines.compose.planning.blocks import blocks
-from patternc.runtime.engines.compose.planning.routes import routes
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.runtime.engines.compose.pricing.rates import Machine
+from patternc.runtime.engines.compose.routes import routes
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

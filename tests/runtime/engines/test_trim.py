@@ -12,14 +12,14 @@ import torch
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
+from patternc.runtime.engines.compose import routes as rooms
+from patternc.runtime.engines.compose.lengths.trim import milestone
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
 from patternc.runtime.engines.compose.plan.route import Route
-from patternc.runtime.engines.compose.planning import routes as rooms
-from patternc.runtime.engines.compose.planning.routes import considered, find_route, forget
-from patternc.runtime.engines.compose.planning.trim import milestone
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
+from patternc.runtime.engines.compose.routes import considered, find_route, forget
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 

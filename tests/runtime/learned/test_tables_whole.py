@@ -13,8 +13,8 @@ from learned_layers import close
 import patternc as pc
 from patternc.compiler.passes.pinned import Pinned
 from patternc.compiler.report.prediction import in_words
+from patternc.runtime.engines.compose import routes
 from patternc.runtime.engines.compose.engine import ComposeEngine
-from patternc.runtime.engines.compose.planning import routes
 from patternc.runtime.engines.compose.planning.pairs import PairTable
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.errors import EngineError

@@ -15,9 +15,8 @@ from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import Sweep, Tile
 from .....compiler.relations.affine import Box
 from .....compiler.relations.integer import All, Compare, Predicate, Var, evaluate
-from .....compiler.relations.linear import ONE, Sum
+from .....compiler.relations.linear import ONE, Sum, at_least_0
 from ..plan.tiles import Mask, Tiles, cut_off
-from .questions import at_least_0
 
 MOST_PAIRS = 1 << 10
 

@@ -14,7 +14,7 @@ from test_engine import close, dense
 from torch import Tensor
 
 import patternc as pc
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.engines.triton.engine import TritonEngine

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import patternc as pc
 from patternc.compiler.kernels import launch
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads
 from patternc.runtime.engines.engine import Call, Meaning

@@ -11,7 +11,7 @@ from programs import CASES, Case
 from test_engine import ENGINE, agree, close, dense, tensors
 
 from patternc.compiler.kernels import work
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
 from patternc.runtime.engines.by_heads import NOBODY, ByHeads

@@ -14,7 +14,7 @@ from programs import CASES
 from test_engine import close, dense, tensors
 
 from patternc.compiler.kernels import launch
-from patternc.compiler.lower import lower
+from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.program import Tile
 from patternc.compiler.pattern import loads
 from patternc.runtime.cache import CacheWarning, write_record

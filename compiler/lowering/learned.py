@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..patterns_dsl.syntax import Direction, Expression, Selector
-from .passes.choices import terms_under_gates
-from .passes.program import Program
-from .passes.separate import Separated, separate
-from .relations.context import BudgetExceeded, budget
-from .relations.denote import denote
-from .relations.settle import Extent, drawn, mentions_length, settle
+from ...patterns_dsl.syntax import Direction, Expression, Selector
+from ..passes.choices import terms_under_gates
+from ..passes.program import Program
+from ..passes.separate import Separated, separate
+from ..relations.context import BudgetExceeded, budget
+from ..relations.denote import denote
+from ..relations.settle import Extent, drawn, mentions_length, settle
 from .runnable import refuse_open, too_complex
 from .stored import stored
 

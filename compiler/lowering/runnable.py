@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..patterns_dsl.diagnostics import codes
-from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
-from ..patterns_dsl.syntax import Expression
-from .relations.settle import drawn, opens, pooled
+from ...patterns_dsl.diagnostics import codes
+from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
+from ...patterns_dsl.syntax import Expression
+from ..relations.settle import drawn, opens, pooled
 
 _COMPLEX_REMEDY = 'use fewer products `@` and moduli, or run it with engine="reference"'
 

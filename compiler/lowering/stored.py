@@ -17,7 +17,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from ..patterns_dsl.syntax import (
+from ...patterns_dsl.syntax import (
     Complement,
     Composition,
     Difference,
@@ -28,13 +28,13 @@ from ..patterns_dsl.syntax import (
     Pooled,
     Union,
 )
-from .cache import CacheWarning, cache_directory, keep
-from .passes import written
-from .passes.program import Program, Tile
+from ..cache import CacheWarning, cache_directory, keep
+from ..passes import written
+from ..passes.program import Program, Tile
 
 _FORMAT = "patternc program 2"
-_ROOMS = ("kernels", "passes", "relations")
-_FILES = ("cache.py", "ceiling.py", "confirm.py", "lower.py", "ranks.py", "runnable.py", "stored.py")
+_ROOMS = ("kernels", "lowering", "passes", "relations")
+_FILES = ("cache.py", "ceiling.py")
 _FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
 
 
@@ -116,7 +116,7 @@ def _quoted(expression: Expression) -> str:
 
 def compiler_files() -> list[Path]:
     """The files that make programs."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     return sorted([here / name for name in _FILES] + [path for room in _ROOMS for path in (here / room).rglob("*.py")])
 
 

@@ -12,19 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from .....compiler.passes.program import NATURAL, Range, Term
-from .....compiler.relations.integer import (
-    All,
-    AnyOf,
-    Binary,
-    Compare,
-    Const,
-    Expr,
-    Predicate,
-    Select,
-    Var,
-    variables,
-)
-from .....compiler.relations.linear import ONE, Sum, added, linear
+from .....compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
+from .....compiler.relations.linear import ONE, Sum, added, at_least_0, linear
 
 _LENGTHS = frozenset({"n", "T"})
 
@@ -101,18 +90,6 @@ class _Questions:
             return False
         by, rest = sums.pop(Var("n"), 0), sums.pop(ONE, 0)
         return by > 0 and by + rest >= 0 and len(sums) == 1 and any(sums.get(rank) == -by for rank in self._tokens)
-
-
-def at_least_0(comparison: Compare) -> Sum | None:
-    """The sum that is 0 or more where the comparison holds; None where it is no such comparison."""
-    sums = linear(Binary("-", comparison.left, comparison.right))
-    if comparison.operator in ("<", "<="):
-        sums = {part: -factor for part, factor in sums.items()}
-    elif comparison.operator not in (">", ">="):
-        return None
-    if comparison.operator in ("<", ">"):
-        sums[ONE] = sums.get(ONE, 0) - 1
-    return sums
 
 
 def _within(places: _Places, parts: Sequence[Predicate]) -> _Places:

@@ -21,9 +21,9 @@ from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import NATURAL, Order, Program, Sweep, Term
 from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import Expr, Predicate, Var, evaluate, variables
-from .arranged import sweeps
+from ..planning.arranged import sweeps
+from ..planning.pairs import PairTable
 from .ends import ending
-from .pairs import PairTable
 from .questions import last, of_mask, of_range, quotients
 
 FEWEST = 32

@@ -19,9 +19,9 @@ from ..plan.place import Gathered, Place, Side
 from ..plan.route import Cut
 from ..plan.stage import Batch, Biases, Stage, Stages
 from ..plan.tiles import Tiles
+from ..planning.arranged import effort_of
 from ..pricing.price import Price
 from .anew import Anew
-from .arranged import effort_of
 from .mask_parts import MaskParts
 
 _GONE, _WHOLE, _CUT = range(3)

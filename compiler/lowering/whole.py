@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..patterns_dsl.syntax import Direction, Expression
-from .relations.context import BudgetExceeded, budget
-from .relations.denote import denote
-from .relations.integer import FALSE, Predicate, evaluate, length_values
-from .relations.presburger import IntegerSet
-from .relations.relation import lengths, universe
-from .relations.settle import Extent, opens, pooled, settle
+from ...patterns_dsl.syntax import Direction, Expression
+from ..relations.context import BudgetExceeded, budget
+from ..relations.denote import denote
+from ..relations.integer import FALSE, Predicate, evaluate, length_values
+from ..relations.presburger import IntegerSet
+from ..relations.relation import lengths, universe
+from ..relations.settle import Extent, opens, pooled, settle
 
 
 @lru_cache(maxsize=256)

@@ -9,22 +9,22 @@ from functools import cache, lru_cache, partial
 
 import torch
 
-from .....compiler.passes.pinned import Pinned
-from .....compiler.passes.program import Order, Program
-from ...integers import HOST, require_fit
-from ..plan.diagonal import Diagonals
-from ..plan.effort import Effort
-from ..plan.place import Gathered
-from ..plan.route import Cut, Route, single_block
-from ..plan.stage import Biases, Stages
-from ..plan.tiles import Mask
-from ..pricing.price import Price
-from .anew import Anew
-from .arranged import arranged
-from .longer import Longer
-from .pairs import PairTable, pairs_of
-from .strips import CERTAIN, strips
-from .trim import milestone, shared
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.program import Order, Program
+from ..integers import HOST, require_fit
+from .lengths.anew import Anew
+from .lengths.longer import Longer
+from .lengths.trim import milestone, shared
+from .plan.diagonal import Diagonals
+from .plan.effort import Effort
+from .plan.place import Gathered
+from .plan.route import Cut, Route, single_block
+from .plan.stage import Biases, Stages
+from .plan.tiles import Mask
+from .planning.arranged import arranged
+from .planning.pairs import PairTable, pairs_of
+from .planning.strips import CERTAIN, strips
+from .pricing.price import Price
 
 LONGEST_STRIPS = 8192
 """Strips are found in a table of all pairs. Where sequences are longer, arranged terms are far ahead anyhow."""

@@ -10,8 +10,8 @@ from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import Program
 from ..plan.diagonal import Diagonals
 from ..plan.stage import Biases, Stage
+from ..planning.arranged import stage_of, sweeps
 from ..pricing.price import Price
-from .arranged import stage_of, sweeps
 from .ends import diagonals_at, ending
 
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from .kernels.read.program import read
-from .passes.program import Kernel, Program, Range
+from ..kernels.read.program import read
+from ..passes.program import Kernel, Program, Range
+from ..relations.context import budget
+from ..relations.presburger import IntegerSet
+from ..relations.relation import Relation
 from .ranks import Ranks, all_visited, ranges_of, tile_of
-from .relations.context import budget
-from .relations.presburger import IntegerSet
-from .relations.relation import Relation
 
 _OPERATIONS = 20_000_000
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..patterns_dsl.syntax import Direction, Expression
+from ...patterns_dsl.syntax import Direction, Expression
+from ..kernels.emit.program import emit
+from ..kernels.emit.table import takes
+from ..kernels.read.program import read
+from ..passes.arrange import Arrangement
+from ..passes.coarse import Refused
+from ..passes.fuse import fuse
+from ..passes.program import Program, Tile
+from ..passes.sizes import Sized, sizes
+from ..passes.split import split
+from ..relations.context import BudgetExceeded, budget
+from ..relations.denote import denote
+from ..relations.relation import Relation
 from .confirm import Unconfirmed, confirm
-from .kernels.emit.program import emit
-from .kernels.emit.table import takes
-from .kernels.read.program import read
-from .passes.arrange import Arrangement
-from .passes.coarse import Refused
-from .passes.fuse import fuse
-from .passes.program import Program, Tile
-from .passes.sizes import Sized, sizes
-from .passes.split import split
-from .relations.context import BudgetExceeded, budget
-from .relations.denote import denote
-from .relations.relation import Relation
 from .runnable import refuse_open, refuse_tables, too_complex
 
 _OPERATIONS = 1_500_000

@@ -37,9 +37,9 @@ from .....compiler.relations.integer import (
 from .....compiler.relations.sums import at_distance, in_digits
 from ..plan.diagonal import Diagonal, Diagonals
 from ..plan.tiles import Mask
-from .arranged import sweeps
-from .diagonals import diagonal
-from .distances import Run, few_runs
+from ..planning.arranged import sweeps
+from ..planning.diagonals import diagonal
+from ..planning.distances import Run, few_runs
 
 MARGINS = (32, 64, 96, 128, 160, 192, 256, 384, 512)
 """Queries at the end that may be looked at: the fewest that is proved to do."""
