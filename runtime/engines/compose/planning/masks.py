@@ -53,6 +53,15 @@ def _by_digits(pinned: Pinned[Predicate]) -> Predicate:
     return found
 
 
+def alike_midway(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> bool:
+    """Whether the tiles in the middle of a run are proved to share a mask, or few of them."""
+    count = min(tiles.count, 2 * MOST_REPEATED)
+    middle = tiles.part((tiles.count - count) // 2, count)
+    boxes = {name: (value, value) for name, value in known.items()}
+    told = in_quotients()(restrict(_by_digits(Pinned(keep)), {**boxes, **middle.box()}))
+    return told in (TRUE, FALSE) or invariant(told, middle.row_step, middle.key_step) or bool(_repeated(told, middle))
+
+
 def masked(tiles: Tiles, keep: Predicate, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
     """A run with its mask [rows, keys], or None for it where every pair is kept; nothing where none is."""
     return (tiles, None) if keep == TRUE else cut_off(tiles, _evaluated(keep, tiles, known))

@@ -1,6 +1,8 @@
 """How the tiles of a term are cut into runs that a batch can hold: the way that is predicted to be fastest.
 
-Ways are looked at one after the other, and each only as far as it may still be faster than the best before it.
+Ways are looked at one after the other, that of the fewest pairs first, and each only as far as it may still be faster
+than the best before it. To find the pieces of a shape takes far longer than to say how it looks, so that what is known
+of a shape at once may end it: what its tiles take at least, and that it would fall apart.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from .....compiler.relations.integer import TRUE, All, Predicate
 from ..plan.effort import Effort
 from ..plan.tiles import Tiles
 from ..pricing.price import Price
-from .masks import runs
+from .masks import LARGEST_MASK, alike_midway, runs
 from .repeats import Part, parts
 from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest
 from .stacks import stack
@@ -41,7 +43,7 @@ def fastest_way(
 ) -> list[_Repeated]:
     """The way, with the shape of each of its reaches, that is predicted to be fastest. Where each falls into very many
     pieces, the first."""
-    first, *others = [[part for reach in way for part in parts(reach, keep, group, box)] for way in ways]
+    first, *others = each = [[part for reach in way for part in parts(reach, keep, group, box)] for way in ways]
 
     def all_pieces(part: Part) -> list[Piece]:
         return list(_all_pieces(keep, part.reach, group, box, known))
@@ -53,7 +55,7 @@ def fastest_way(
         return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in first]
     best: list[_Repeated] | None = None
     least = math.inf
-    for way in (first, *others):
+    for way in sorted(each, key=_pairs):
         pieces: list[_Repeated] = []
         seconds = 0.0
         for part in way:
@@ -67,17 +69,56 @@ def fastest_way(
     return [(part, all_pieces(part)) for part in first] if best is None else best
 
 
+def _pairs(way: list[Part]) -> int:
+    """In the tiles of a way."""
+    return sum(part.times * part.reach.size * int((part.reach.hi - part.reach.lo).sum()) for part in way)
+
+
 def _best(
     keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price, least: float
 ) -> _Priced | None:
     """The shape of a reach that is predicted to be fastest, of those that take less than ``least`` seconds and do not
     fall into very many pieces."""
     best: _Priced | None = None
+    every_tile = keep == TRUE  # no tile of the reach is known to be without a pair
+    large: list[_Masked] = []
     for shape, mask in _shapes(keep, reach, group, box):
+        if _is_large(shape):
+            large.append((shape, mask))
+            continue
+        if every_tile and _at_least(shape, group, price) >= least:
+            continue
         found = _cheaper(_pieces(mask, shape, known), group, price, least)
         if found is not None:
             best, least = found, found[1]
+            every_tile |= sum(tiles.pairs for tiles, _, _ in found[0]) == sum(tiles.pairs for tiles, _, _ in shape)
+    for shape, mask in large:
+        if best is None or not _falls_apart(mask, shape, known):
+            found = _cheaper(_pieces(mask, shape, known), group, price, least)
+            if found is not None:
+                best, least = found, found[1]
     return best
+
+
+def _is_large(shape: list[Shape]) -> bool:
+    """Whether more tiles than there may be pieces are cut up under a mask, if each has its own."""
+    return sum(tiles.count for tiles, full, _ in shape if not full and _is_cut(tiles)) > MOST_PIECES
+
+
+def _is_cut(tiles: Tiles) -> bool:
+    return tiles.rows * tiles.keys > LARGEST_MASK
+
+
+def _falls_apart(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> bool:
+    """Of a large shape: whether its tiles have masks of their own, as far as the longest run tells."""
+    longest = max((tiles for tiles, full, _ in shape if not full and _is_cut(tiles)), key=lambda tiles: tiles.count)
+    return not alike_midway(keep, longest, known)
+
+
+def _at_least(shape: list[Shape], group: Group, price: Price) -> float:
+    """Seconds that a shape takes at least, if each tile has a pair: it is computed whole, but for one that is cut."""
+    whole = (tiles for tiles, full, growth in shape if not growth and (full or not _is_cut(tiles)))
+    return price.seconds(Effort.total(price.tiles(tiles, group.count) for tiles in whole))
 
 
 def _all_pieces(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int]) -> Iterator[Piece]:
