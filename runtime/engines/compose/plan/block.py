@@ -25,6 +25,9 @@ class Block:
 
     def even(self) -> Iterator[Block]:
         """The batch as batches without growth; a tile that has no key is left out."""
+        if not self.growth:
+            yield self
+            return
         yield from (replace(self, tiles=tiles, growth=0) for tiles in self.tiles.even(self.growth))
 
     def portions(self, size: int) -> Iterator[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class Tiles:
     def part(self, start: int, count: int) -> Tiles:
         """``count`` tiles from tile ``start``."""
         row, key = self.row + start * self.row_step, self.key + start * self.key_step
-        return replace(self, row=row, key=key, count=count)
+        return Tiles(row, self.rows, self.row_step, key, self.keys, self.key_step, count)
 
     def even(self, growth: int) -> Iterator[Tiles]:
         """Tiles of which each has ``growth`` keys more than the one before: one by one; one that has no key is left
@@ -44,11 +44,17 @@ class Tiles:
         for t in range(self.count):
             keys = self.keys + t * growth
             if keys > 0:
-                yield replace(self.part(t, 1), keys=keys)
+                row, key = self.row + t * self.row_step, self.key + t * self.key_step
+                yield Tiles(row, self.rows, self.row_step, key, keys, self.key_step, 1)
 
     def spread(self, every: int) -> Tiles:
         """As many tiles, of which each is so many steps after the one before."""
-        return replace(self, row_step=every * self.row_step, key_step=every * self.key_step)
+        row_step, key_step = every * self.row_step, every * self.key_step
+        return Tiles(self.row, self.rows, row_step, self.key, self.keys, key_step, self.count)
+
+    def inner(self, row: int, rows: int, key: int, keys: int) -> Tiles:
+        """So many rows and keys of each tile, from these on."""
+        return Tiles(self.row + row, rows, self.row_step, self.key + key, keys, self.key_step, self.count)
 
     @property
     def pairs(self) -> int:
@@ -69,7 +75,7 @@ def cut_off(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask | None] | None:
     full = bool(mask[top:bottom, left:right].all())
     if not full:
         left, right = in_lanes(left, right, tiles.keys)
-    cut = replace(tiles, row=tiles.row + top, rows=bottom - top, key=tiles.key + left, keys=right - left)
+    cut = tiles.inner(top, bottom - top, left, right - left)
     return cut, None if full else mask[top:bottom, left:right].copy()
 
 

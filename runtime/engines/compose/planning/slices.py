@@ -33,7 +33,7 @@ def slices(tiles: Tiles, mask: Mask, rows: int) -> list[Masked] | None:
     found = []
     for first in range(0, tiles.rows, rows):
         own = mask[first : first + rows]
-        part = cut_off(replace(tiles, row=tiles.row + first, rows=len(own)), own)
+        part = cut_off(tiles.inner(first, len(own), 0, tiles.keys), own)
         if part is not None:
             found.append(part)
     joined = _joined(tiles, found)
@@ -72,7 +72,7 @@ def _quartered(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask, list[Tiles]] | No
     first, upper, lower, last = mask[:half, :half], mask[:half, half:], mask[half:, :half], mask[half:, half:]
     if not np.array_equal(first, last) or any(each.any() and not each.all() for each in (upper, lower)):
         return None
-    one = replace(tiles, rows=half, keys=half)
+    one = tiles.inner(0, half, 0, half)
     run = replace(one, row_step=half, key_step=half, count=2 * tiles.count)
-    others = (replace(one, key=one.key + half), upper), (replace(one, row=one.row + half), lower)
+    others = (tiles.inner(0, half, half, half), upper), (tiles.inner(half, half, 0, half), lower)
     return run, np.ascontiguousarray(first), [other for other, kept in others if kept.any()]
