@@ -14,7 +14,7 @@ from patternc.compiler.passes import written
 from patternc.compiler.passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Select, Var
 
-PROGRAMS = Path(__file__).parents[1] / "runtime" / "engines" / "interpreter" / "programs.py"
+PROGRAMS = Path(__file__).parents[2] / "runtime" / "engines" / "interpreter" / "programs.py"
 CASES: dict[str, Any] = runpy.run_path(str(PROGRAMS))["CASES"]
 
 NEAR = Compare("<=", Binary("-", Var("a"), Var("b")), Const(-7))
