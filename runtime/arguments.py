@@ -30,7 +30,7 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, *, head_dim: int, dtype: torc
             )
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if tensor.dtype != dtype:
-            remedy = f"convert it, or compile with dtype={tensor.dtype}"
+            remedy = "convert it" + (f", or compile with dtype={tensor.dtype}" if tensor.is_floating_point() else "")
             raise ArgumentError(name, f"{tensor.dtype}, but the program was compiled for {dtype}", remedy)
         if tensor.device != q.device:
             raise ArgumentError(name, f"on {tensor.device}, but q is on {q.device}", "move it to the device of q")

@@ -38,6 +38,7 @@ def k_(*shape, **kwargs):
             {},
             "argument 'k': torch.bfloat16, .* compile with dtype=torch.bfloat16",
         ),
+        (q_(), k_().to(INT), k_(), {}, "argument 'k': torch.int32, .*; convert it$"),
         (q_(), k_(device=META), k_(), {}, "argument 'k': on meta, but q is on cpu"),
         (q_(2, 4, 5, 16), k_(), k_(), {}, "argument 'q': head_dim 16, .* compile with head_dim=16"),
         (q_(), k_(), k_(2, 2, 6, 8), {}, r"argument 'v': shape \(2, 2, 6, 8\), but k has \(2, 2, 5, 8\)"),
