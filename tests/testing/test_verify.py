@@ -114,7 +114,8 @@ def test_triton_is_left_out_without_its_interpreter(monkeypatch: pytest.MonkeyPa
 @pytest.fixture(scope="module")
 def wrong_mask() -> Failure:
     """What is found where the compose engine takes every mask for full."""
-    from patternc.runtime.engines.compose.planning import masks, routes
+    from patternc.runtime.engines.compose import routes
+    from patternc.runtime.engines.compose.planning import masks
 
     right = masks._evaluated
     routes.forget()  # plans of other tests have the right masks

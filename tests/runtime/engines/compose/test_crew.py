@@ -153,7 +153,7 @@ def test_where_torch_obeys_nobody_there_is_no_crew(monkeypatch: pytest.MonkeyPat
 
 NEW_PROCESS = """
 import os, sys, threading, torch
-from patternc.runtime.engines.compose import crew
+from patternc.runtime.engines.compose.running import crew
 assert crew.size() == 3, crew.size()
 
 def meet():
