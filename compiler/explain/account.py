@@ -11,7 +11,7 @@ from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from ..gathering import dear_lists
 from ..pattern import Pattern
 from ..relations.membership import Ints, Member, membership
-from ..relations.settle import Extent
+from ..relations.settle import Extent, opens
 from ..selection import UsageError, title
 from ..verify.advice import cache_advice, reach_advice
 from .cost import Cost, cost
@@ -70,7 +70,8 @@ def explain(pattern: Pattern, n: int, *, head_dim: int = 64, query: int | None =
         raise UsageError(f"there is no query {query} at n = {n}")
     found = terms(bound)
     must, may = (_member(bound, bound.union, n, extent) for extent in Extent)
-    (pairs, exact), (possible, counted) = (count_pairs(bound, n, extent) for extent in Extent)
+    pairs, exact = count_pairs(bound, n, Extent.MUST)
+    possible, counted = count_pairs(bound, n, Extent.MAY) if opens(bound.union) else (pairs, exact)
     price, why = _cost(bound, n, head_dim)
     causal = bound.direction is Direction.CAUSAL
     far = hops(bound, n)

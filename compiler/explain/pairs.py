@@ -6,9 +6,8 @@ import numpy as np
 
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from ..relations.context import BudgetExceeded, budget
-from ..relations.count import Uncountable, row_counts
+from ..relations.count import Uncountable, added_up, row_counts
 from ..relations.denote import denote
-from ..relations.integer import evaluate, length_values
 from ..relations.membership import Ints, Member, membership
 from ..relations.relation import universe
 from ..relations.settle import Extent, drawn, settle
@@ -17,9 +16,6 @@ _LOOKED_AT = 4096
 """Up to this length each pair is looked at."""
 
 _OPERATIONS = 6_000_000
-_QUERIES = 1 << 20
-"""Whose counts are added up at once."""
-
 _EVALUATIONS = 1 << 24
 """Pairs that a sample may look at: a fraction of a second."""
 
@@ -51,13 +47,7 @@ def _added_up(settled: Expression, direction: Direction, n: int) -> int:
     """The keys of all queries. Raises BudgetExceeded, Uncountable."""
     rows = universe(direction).queries
     with budget(_OPERATIONS):
-        counts = row_counts(denote(settled, direction).pairs, rows).closed_form(rows)
-    total = 0
-    for first in range(0, n, _QUERIES):
-        queries = np.arange(first, min(n, first + _QUERIES), dtype=np.int64)
-        found = evaluate(counts, {"i": queries, **length_values(n, n)}, np)
-        total += int(np.broadcast_to(found, queries.shape).sum())
-    return total
+        return added_up(row_counts(denote(settled, direction).pairs, rows), rows, n)
 
 
 def _sampled(member: Member, n: int) -> int:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from .functions import IntegerFunction, greatest, least
+from .integer import evaluate, length_values
 from .periods import occupied
 from .presburger import IntegerSet
 
@@ -28,6 +29,9 @@ MOST_PIECES = 64
 MOST_RUNS = 16
 MOST_AXES = 3
 """A relation of more pieces, a piece of more runs of residues, or a grid of more axes is not counted."""
+
+AT_ONCE = 1 << 20
+"""Queries whose counts are added up at once."""
 
 Runs = tuple[tuple[int, int], ...]
 
@@ -58,6 +62,18 @@ def row_counts(pairs: IntegerSet, rows: IntegerSet) -> IntegerFunction:
     Raises Uncountable.
     """
     return _row_counts(pairs, rows, _Axis())
+
+
+def added_up(counts: IntegerFunction, rows: IntegerSet, n: int, nk: int | None = None) -> int:
+    """The sum of counts over the queries of one length, from their closed form; ``rows``: where they are defined."""
+    # Imported on use: what is proved of sets alone needs no arrays.
+    import numpy as np
+
+    closed, lengths, total = counts.closed_form(rows), length_values(n, nk), 0
+    for first in range(0, n, AT_ONCE):
+        queries = np.arange(first, min(n, first + AT_ONCE), dtype=np.int64)
+        total += int(np.broadcast_to(evaluate(closed, {"i": queries, **lengths}, np), queries.shape).sum())
+    return total
 
 
 def _row_counts(pairs: IntegerSet, rows: IntegerSet, axis: _Axis) -> IntegerFunction:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ...patterns_dsl.syntax import Density, Direction, Ratio
 from ..effort import TooLong
-from ..relations.integer import evaluate, length_values
+from ..relations.count import added_up
 from ..relations.relation import universe
 from . import keys, realise
 from .realise import Realised
@@ -66,12 +66,7 @@ def _total(subject: Subject, n: int, nk: int | None) -> int:
     """The sum of the counts of all queries, from their closed form: an upper bound where selections decide."""
     if n > LONGEST_COUNT:
         raise TooLong(f"{n} queries are too many to add up")
-    import numpy as np
-
-    domain = universe(subject.direction).queries
-    closed = keys.key_counts(subject).function.closed_form(domain)
-    values = {"i": np.arange(n, dtype=np.int64), **length_values(n, nk)}
-    return int(np.broadcast_to(evaluate(closed, values, np), (n,)).sum())
+    return added_up(keys.key_counts(subject).function, universe(subject.direction).queries, n, nk)
 
 
 def _words(read: int, allowed: int) -> str:

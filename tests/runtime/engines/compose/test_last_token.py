@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
+from planned import HEADS, RULES, compiled, program
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.passes.program import Order, Program
+from patternc.compiler.passes.program import Order
 from patternc.runtime.engines.compose import routes as rooms
 from patternc.runtime.engines.compose.lengths.longer import is_fresh
 from patternc.runtime.engines.compose.lengths.trim import milestone
@@ -21,16 +20,12 @@ from patternc.runtime.engines.compose.plan.stage import Biases
 from patternc.runtime.engines.compose.planning import blocks, distances
 from patternc.runtime.engines.compose.planning.arranged import arranged, effort_of
 from patternc.runtime.engines.compose.pricing.machine import assume
-from patternc.runtime.engines.compose.pricing.price import Heads, Price
-from patternc.runtime.engines.compose.routes import forget
+from patternc.runtime.engines.compose.pricing.price import Price
 from patternc.testing.machines import SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 
-RULES = """
-from "library:neighborhood" import nearest, shared
-from "library:star_transformer" import ring
-"""
-HEADS = Heads(batch=1, keys=2, group=1, dim=16)
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 OF_THE_LAST_TOKEN = {
     "last": "pattern p bidirectional { step local(9) | columns(last(5)) }",
     "ring": "pattern p bidirectional { step local(9) | { (i, j) : i = n - 1 and j < 3 } }",
@@ -44,23 +39,6 @@ OF_THE_LAST_TOKEN = {
     "last ones first": "pattern p bidirectional { step { (i, j) : i >= n - 4 and j = i - 3 } | local(4) }",
 }
 """Some of the pairs are near the last token, wherever that is; others have been the same at fewer tokens."""
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    forget()
-    yield
-    forget()
-
-
-def compiled(text: str) -> pc.Compiled:
-    return pc.compile(pc.loads(RULES + text)["p"].bind(), head_dim=16, engine="compose")
-
-
-def program(text: str) -> Program:
-    found = compiled(text).program
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize("machine", [SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["launch", "multiply"])

@@ -22,10 +22,12 @@ from patternc.runtime.engines.compose.planning.pairs import pairs_of
 from patternc.runtime.engines.compose.pricing.machine import assume
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 from patternc.runtime.engines.compose.pricing.rates import Machine
-from patternc.runtime.engines.compose.routes import find_route, forget, routes, takeable
+from patternc.runtime.engines.compose.routes import find_route, routes, takeable
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 
 HEADS = Heads(batch=1, keys=2, group=2, dim=16)
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 TEXTS = {
     "dense": "pattern p causal { step everything }",
     "everything": "pattern p bidirectional { step everything }",
@@ -34,13 +36,6 @@ TEXTS = {
     "window": "pattern p bidirectional { step local(65) }",
     "rows": "pattern p bidirectional { step rows({ j : j mod 16 >= 14 }) }",
 }
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    forget()
-    yield
-    forget()
 
 
 def compiled(name: str) -> pc.Compiled:

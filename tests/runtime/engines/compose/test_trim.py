@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from planned import HEADS, RULES, compiled, program
 
 import patternc as pc
 from patternc.compiler import bruteforce
@@ -18,15 +19,13 @@ from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
 from patternc.runtime.engines.compose.plan.route import Route
 from patternc.runtime.engines.compose.pricing.machine import assume
-from patternc.runtime.engines.compose.pricing.price import Heads, Price
-from patternc.runtime.engines.compose.routes import considered, find_route, forget
+from patternc.runtime.engines.compose.pricing.price import Price
+from patternc.runtime.engines.compose.routes import considered, find_route
 from patternc.testing.machines import PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY
 from patternc.testing.verify.batches import batch_counts
 
-RULES = """
-from "library:sliding_tile" import window
-"""
-HEADS = Heads(batch=1, keys=2, group=1, dim=16)
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 TEXTS = {
     "dense": "pattern p causal { step everything }",
     "strided": "pattern p causal { step local(16) | strided(16) }",
@@ -55,23 +54,6 @@ SAME_ANSWERS = {
     "enough": ("bidirectional", "local(9) | { (i, j) : j < 8 and n >= 300 }", 1 << 20, 0),
 }
 """What asks for the length, and gets the same answers up to a length that is this modulo that."""
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    forget()
-    yield
-    forget()
-
-
-def compiled(text: str) -> pc.Compiled:
-    return pc.compile(pc.loads(RULES + text)["p"].bind(), head_dim=16, engine="compose")
-
-
-def program(text: str) -> Program:
-    found = compiled(text).program
-    assert found is not None
-    return found
 
 
 def cut_to(longer: Route, n: int, price: Price) -> Route:
