@@ -14,7 +14,6 @@ import numpy as np
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.relations.context import budget
 from patternc.compiler.relations.denote import denote
 from patternc.compiler.relations.integer import (
     All,
@@ -30,6 +29,7 @@ from patternc.compiler.relations.integer import (
     evaluate,
     length_values,
 )
+from patternc.compiler.relations.isl.context import budget
 from patternc.compiler.relations.relation import universe
 from patternc.compiler.relations.settle import Extent, drawn, settle
 from patternc.patterns_dsl.syntax import Direction

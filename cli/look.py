@@ -25,7 +25,7 @@ def show(
     quiet: Quiet = False,
 ) -> None:
     """Draw the mask, in the terminal or as a picture."""
-    from ..compiler.relations.context import BudgetExceeded
+    from ..compiler.relations.isl.context import BudgetExceeded
     from ..compiler.report.draw import draw, save
     from ..compiler.selection import select
 
@@ -53,7 +53,7 @@ def explain(
     """Say what a pattern or plan is and costs: its kind, keys, cache, hops, orders and time."""
     from ..compiler.explain import explain as account
     from ..compiler.explain import explain_plan
-    from ..compiler.relations.context import BudgetExceeded
+    from ..compiler.relations.isl.context import BudgetExceeded
     from ..compiler.report import explanation, plan_account
     from ..compiler.selection import select, select_plan
 

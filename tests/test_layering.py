@@ -25,7 +25,7 @@ ALLOWED = {
     "": {"runtime", "compiler", "patterns_dsl", "library", ""},
 }
 DOORS = {
-    "islpy": {f"compiler/relations/{file}.py" for file in ("context", "convex", "piecewise", "presburger")},
+    "islpy": {f"compiler/relations/isl/{file}.py" for file in ("context", "convex", "piecewise", "presburger")},
     "lark": {"patterns_dsl/parsing/parse.py"},
 }
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ...patterns_dsl.syntax import BoundPattern, Direction
 from ..explain.counts import Bound, cache_bound, keys_bound
-from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
 from ..relations.integer import evaluate, length_values
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import universe
 from ..verify import keys
 from ..verify.subject import Subject

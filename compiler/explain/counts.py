@@ -9,11 +9,11 @@ import numpy as np
 
 from ...patterns_dsl.syntax import BoundPattern, Direction
 from ..effort import TooLong, allowance
-from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
 from ..relations.functions import IntegerFunction
 from ..relations.integer import evaluate, length_values
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation, lengths, universe
 from ..relations.settle import Extent
 from ..relations.spelling import spell

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
-from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable, added_up, row_counts
 from ..relations.denote import denote
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.membership import Ints, Member, membership
 from ..relations.relation import universe
 from ..relations.settle import Extent, drawn, settle

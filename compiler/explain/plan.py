@@ -9,7 +9,7 @@ from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression, Step
 from ..effort import TooLong, allowance
 from ..pattern import Plan
-from ..relations.context import BudgetExceeded, budget
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.settle import Extent
 from ..selection import title
 from ..verify.plan_oracle import hops as first_heard

@@ -16,8 +16,8 @@ from itertools import combinations
 
 from ..kernels.read.program import read
 from ..passes.program import Kernel, Program, Range
-from ..relations.context import budget
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation
 from .ranks import Ranks, all_visited, ranges_of, tile_of
 

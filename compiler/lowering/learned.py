@@ -9,8 +9,8 @@ from ...patterns_dsl.syntax import Direction, Expression, Selector
 from ..passes.choices import terms_under_gates
 from ..passes.program import Program
 from ..passes.separate import Separated, separate
-from ..relations.context import BudgetExceeded, budget
 from ..relations.denote import denote
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.settle import Extent, drawn, mentions_length, settle
 from .runnable import refuse_open, too_complex
 from .stored import stored

@@ -14,8 +14,8 @@ from ..passes.fuse import fuse
 from ..passes.program import Program, Tile
 from ..passes.sizes import Sized, sizes
 from ..passes.split import split
-from ..relations.context import BudgetExceeded, budget
 from ..relations.denote import denote
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import Relation
 from .confirm import Unconfirmed, confirm
 from .runnable import refuse_open, refuse_tables, too_complex

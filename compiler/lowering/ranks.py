@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 from ..passes.placement import SPACE
 from ..passes.program import NATURAL, Fan, Kernel, Program, Range, Term, Tile, on_diagonals, range_variables
-from ..relations.context import quote
 from ..relations.digits import Digits
 from ..relations.formula import condition
 from ..relations.integer import All, Binary, Compare, Const, Expr, Predicate, Select, Var, joined, substitute, variables
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import quote
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import KEY, QUERY
 
 Rest: TypeAlias = Callable[[IntegerSet], IntegerSet]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ...patterns_dsl.syntax import Direction, Expression
-from ..relations.context import BudgetExceeded, budget
 from ..relations.denote import denote
 from ..relations.integer import FALSE, Predicate, evaluate, length_values
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import lengths, universe
 from ..relations.settle import Extent, opens, pooled, settle
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
-from ..relations.context import BudgetExceeded, budget
+from ..relations.isl.context import BudgetExceeded, budget
 from .candidates import candidates
 from .coarse import Refused, rough_ranges
 from .count import count_visits

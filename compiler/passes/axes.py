@@ -17,11 +17,11 @@ from functools import reduce
 from itertools import pairwise
 from operator import and_
 
-from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.digits import Digits
 from ..relations.formula import condition
 from ..relations.integer import All, Binary, Compare, Const, Expr, Select, Var, substitute
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget, quote
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import LENGTHS
 from ..relations.shadow import extent
 from .full import seem_full

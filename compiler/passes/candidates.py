@@ -26,9 +26,9 @@ from itertools import product
 from typing import Any, TypeVar, TypeVarTuple
 
 from ...patterns_dsl.syntax import Direction
-from ..relations.context import BudgetExceeded, budget, quote
+from ..relations.isl.context import BudgetExceeded, budget, quote
+from ..relations.isl.presburger import IntegerSet
 from ..relations.periods import finite, members, occupied, runs
-from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS, lengths
 from .diagonal import few_differences
 from .grids import in_boxes

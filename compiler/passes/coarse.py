@@ -16,10 +16,10 @@ from functools import lru_cache, partial
 from itertools import islice, tee
 from typing import TypeAlias
 
-from ..relations.context import BudgetExceeded, budget
 from ..relations.integer import TRUE, Binary, Compare, Const, Expr, Select, Var, substitute
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.periods import finite, runs
-from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS
 from ..relations.shadow import bounds, free_of
 from .axes import by_axes

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..relations.context import BudgetExceeded, budget
 from ..relations.formula import condition
 from ..relations.integer import Compare, Const, Expr, Select, Var, variables
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.periods import finite, runs
-from ..relations.presburger import IntegerSet
 from ..relations.relation import LENGTHS
 from .coarse import Refused
 from .placement import SPACE, Placement, known_of

@@ -11,11 +11,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..relations.context import BudgetExceeded, budget
 from ..relations.divided import holds
 from ..relations.formula import condition
 from ..relations.integer import All, Compare, Predicate, Var, length_values, variables
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from .count import bounds, tile_count
 from .placement import SPACE, Placement
 from .program import Range, Tile, range_variables

@@ -23,8 +23,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TypeAlias
 
-from ..relations.context import BudgetExceeded, budget, quote
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget, quote
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import LENGTHS
 from ..relations.shadow import extent
 from .order import Order, flattened, grid

@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..relations.presburger import IntegerSet
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation
 from .arrange import TERM_TILES, Arrangement, Search, cost_of, overhead
 from .candidates import in_orders_of_all

@@ -13,7 +13,7 @@ from functools import reduce
 from operator import and_, ge, le
 
 from ..relations.integer import Binary, Const, Expr, Var
-from ..relations.presburger import IntegerSet
+from ..relations.isl.presburger import IntegerSet
 from ..relations.shadow import shadow
 from .placement import Placement, known_of, seen_from
 from .program import Tile

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from ..relations.context import quote
 from ..relations.divided import Divided
 from ..relations.integer import Predicate
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import quote
+from ..relations.isl.presburger import IntegerSet
 from .program import Order, Tile
 
 SPACE = ("c", "a", "b")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..relations.context import BudgetExceeded, budget
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import KEY, QUERY, lengths
 from ..relations.shadow import least
 from .candidates import LONGEST_PERIOD, pairs_of

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from ..relations.context import BudgetExceeded, budget
+from ..relations.isl.context import BudgetExceeded, budget
 from .arrange import Arrangement, arrange, cost_of, overhead
 from .coarse import Refused
 from .count import count_visits

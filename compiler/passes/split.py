@@ -31,7 +31,7 @@ from ...patterns_dsl.syntax import (
 )
 from ..relations.denote import denote
 from ..relations.integer import evaluate
-from ..relations.presburger import IntegerSet
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation
 
 MOST_TERMS = 24

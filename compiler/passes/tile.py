@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..relations.context import BudgetExceeded, budget
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from .coarse import coarse_ranges
 from .diagonal import diagonal_ranges
 from .placement import Placement, known_of, seen_from, tiles_of

@@ -22,8 +22,8 @@ from itertools import product
 
 from .functions import IntegerFunction, greatest, least
 from .integer import evaluate, length_values
+from .isl.presburger import IntegerSet
 from .periods import occupied
-from .presburger import IntegerSet
 
 MOST_PIECES = 64
 MOST_RUNS = 16

@@ -27,7 +27,7 @@ from ...patterns_dsl.syntax import (
     Term,
     Union,
 )
-from .context import quote
+from .isl.context import quote
 from .relation import Relation, lengths, universe
 
 

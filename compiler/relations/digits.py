@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .presburger import IntegerSet
+from .isl.presburger import IntegerSet
 
 PAIR = ("a", "b")
 """What is written by digits: two natural numbers."""

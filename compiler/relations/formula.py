@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple, assert_never
 
-from .context import quote
 from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
+from .isl.context import quote
 
 _ALWAYS = "0 = 0"  # isl reads `true` only where no bracket stands around it
 

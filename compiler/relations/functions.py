@@ -7,8 +7,8 @@ from typing import Any
 
 from .closed_form import expression
 from .integer import Expr
-from .piecewise import code, function, graph, value
-from .presburger import IntegerSet
+from .isl.piecewise import code, function, graph, value
+from .isl.presburger import IntegerSet
 
 
 class IntegerFunction:

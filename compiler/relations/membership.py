@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from ...patterns_dsl.syntax import Direction, Expression
 from .. import bruteforce
-from .context import BudgetExceeded, budget
 from .denote import denote
 from .integer import Predicate, evaluate
+from .isl.context import BudgetExceeded, budget
 from .relation import lengths, universe
 from .settle import Extent, drawn, settle
 

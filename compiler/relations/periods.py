@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .presburger import IntegerSet
+from .isl.presburger import IntegerSet
 
 
 def occupied(numbers: IntegerSet, dim: str, modulus: int, most: int) -> tuple[tuple[int, int], ...] | None:

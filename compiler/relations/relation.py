@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...patterns_dsl.syntax import Direction
-from .context import quote
-from .presburger import IntegerSet
+from .isl.context import quote
+from .isl.presburger import IntegerSet
 
 QUERY, KEY = "i", "j"
 _PAIR = (QUERY, KEY)

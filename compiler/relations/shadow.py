@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from .integer import Binary, Const, Expr, Var
-from .presburger import IntegerSet
+from .isl.presburger import IntegerSet
 from .relation import LENGTHS
 
 

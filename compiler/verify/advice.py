@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...patterns_dsl import syntax
 from ...patterns_dsl.syntax import BoundPattern
-from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation
 from ..relations.settle import Extent
 from ..relations.spelling import spell

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ...patterns_dsl.syntax import Integer, Reach
 from ..effort import TooLong
-from ..relations.context import BudgetExceeded, budget
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.settle import Extent
 from . import reach
 from .proof import Proof

@@ -14,7 +14,7 @@ from ...patterns_dsl.syntax import Cache, Direction, Keys, Term
 from ..relations.count import Uncountable, row_counts
 from ..relations.denote import condition, number
 from ..relations.functions import IntegerFunction
-from ..relations.presburger import IntegerSet
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation, lengths, universe
 from ..relations.settle import Extent
 from .subject import Subject

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from ...patterns_dsl.syntax import Integer, PlanCache, PlanClaim, PlanReach
 from ..effort import TooLong, allowance
-from ..relations.context import PROOF_OPERATIONS, BudgetExceeded, budget
 from ..relations.count import Uncountable
 from ..relations.functions import IntegerFunction
+from ..relations.isl.context import PROOF_OPERATIONS, BudgetExceeded, budget
 from ..relations.relation import Relation, lengths
 from ..relations.settle import Extent
 from .depth import FEW

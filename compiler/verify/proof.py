@@ -9,8 +9,8 @@ from ...patterns_dsl.diagnostics.diagnostic import Fix
 from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import Claim, Direction, Reach
 from ..effort import TooLong, allowance
-from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import lengths
 from ..relations.settle import Extent
 from . import causal, inclusion, keys, nonempty, reach, realise, symmetric

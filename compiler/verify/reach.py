@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, permutations
 
 from ...patterns_dsl.syntax import Integer, Reach
-from ..relations.context import BudgetExceeded, budget
+from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import Relation
 from ..relations.settle import Extent
 from .subject import Subject

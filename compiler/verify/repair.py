@@ -12,9 +12,9 @@ from ...patterns_dsl.diagnostics.diagnostic import Fix
 from ...patterns_dsl.diagnostics.source import Span
 from ...patterns_dsl.syntax import Claim, Direction
 from ..effort import TooLong
-from ..relations.context import BudgetExceeded, budget
 from ..relations.count import Uncountable
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation, universe
 from ..relations.settle import Extent
 from ..relations.spelling import spell

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ...patterns_dsl.syntax import Density, Reach
 from ..effort import TooLong
-from ..relations.context import BudgetExceeded, budget, quote
 from ..relations.count import Uncountable
-from ..relations.presburger import IntegerSet
+from ..relations.isl.context import BudgetExceeded, budget, quote
+from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import lengths
 from . import density
 from .proof import COUNTING, Proof, witness_at

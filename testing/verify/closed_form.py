@@ -17,9 +17,9 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from ...compiler import bruteforce
 from ...compiler.bruteforce import Choice, Mask
 from ...compiler.pattern import Pattern, Plan
-from ...compiler.relations.context import budget
 from ...compiler.relations.denote import denote
 from ...compiler.relations.integer import evaluate
+from ...compiler.relations.isl.context import budget
 from ...compiler.relations.relation import Relation, universe
 from ...compiler.relations.settle import Extent, choose, drawn, opens, settle
 from ...patterns_dsl.syntax import Direction

@@ -12,7 +12,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ...compiler.effort import TooLong, allowance
 from ...compiler.pattern import Pattern, Plan
-from ...compiler.relations.context import BudgetExceeded
+from ...compiler.relations.isl.context import BudgetExceeded
 from ...patterns_dsl.syntax import Direction, Expression
 from ..arguments import bindings, lengths
 

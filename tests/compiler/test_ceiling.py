@@ -7,8 +7,8 @@ import pytest
 import patternc as pc
 from patternc.compiler.ceiling import Heavier, ceiling
 from patternc.compiler.effort import TooLong, allowance, spend
-from patternc.compiler.relations.context import BudgetExceeded, budget
-from patternc.compiler.relations.presburger import IntegerSet
+from patternc.compiler.relations.isl.context import BudgetExceeded, budget
+from patternc.compiler.relations.isl.presburger import IntegerSet
 from patternc.compiler.verify import guard
 from patternc.compiler.verify.result import Status
 

@@ -8,8 +8,8 @@ import pytest
 import patternc as pc
 from patternc.compiler.lowering import whole
 from patternc.compiler.lowering.whole import is_whole, whole_lengths
-from patternc.compiler.relations import context
 from patternc.compiler.relations.integer import FALSE
+from patternc.compiler.relations.isl import context
 from patternc.patterns_dsl.syntax import Direction
 
 MODULE = pc.loads("""

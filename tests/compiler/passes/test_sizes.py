@@ -15,7 +15,7 @@ from patternc.compiler.lowering import lower
 from patternc.compiler.passes.program import TILE, Program, Tile
 from patternc.compiler.passes.sizes import CLEAR, MOST_WASTE, sizes
 from patternc.compiler.passes.split import split
-from patternc.compiler.relations.context import BudgetExceeded
+from patternc.compiler.relations.isl.context import BudgetExceeded
 from patternc.compiler.report.explanation import text
 from patternc.testing.verify.program import pair_counts
 

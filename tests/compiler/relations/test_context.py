@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from patternc.compiler.relations.context import CONTEXT, budget
+from patternc.compiler.relations.isl.context import CONTEXT, budget
 
 
 def test_a_thread_waits_for_the_budget_of_another() -> None:

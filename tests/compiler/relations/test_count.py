@@ -10,8 +10,8 @@ from patternc.compiler.bruteforce import mask
 from patternc.compiler.relations.count import Uncountable, row_counts
 from patternc.compiler.relations.functions import IntegerFunction, greatest, least
 from patternc.compiler.relations.integer import evaluate
+from patternc.compiler.relations.isl.presburger import IntegerSet
 from patternc.compiler.relations.periods import occupied
-from patternc.compiler.relations.presburger import IntegerSet
 from patternc.compiler.relations.relation import universe
 from patternc.compiler.verify.keys import live_count, live_keys
 

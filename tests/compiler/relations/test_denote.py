@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from patternc.compiler import bruteforce
 from patternc.compiler.relations.integer import evaluate
-from patternc.compiler.relations.presburger import IntegerSet
+from patternc.compiler.relations.isl.presburger import IntegerSet
 from patternc.compiler.relations.relation import Relation
 from patternc.patterns_dsl.syntax import Direction
 

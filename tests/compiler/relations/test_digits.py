@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from patternc.compiler.relations.digits import Digits
-from patternc.compiler.relations.presburger import IntegerSet
+from patternc.compiler.relations.isl.presburger import IntegerSet
 
 
 @pytest.mark.parametrize("moduli", [(), (1,), (4, 6), (2, 3, 6)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from patternc.compiler.relations.divided import holds
-from patternc.compiler.relations.presburger import IntegerSet
+from patternc.compiler.relations.isl.presburger import IntegerSet
 
 CASES = {
     "v_b <= v_a < v_b + 5": lambda a, b, n: (b <= a) & (a < b + 5),

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from patternc.compiler.relations.context import BudgetExceeded, budget
 from patternc.compiler.relations.integer import FALSE, TRUE, evaluate
-from patternc.compiler.relations.presburger import IntegerSet
+from patternc.compiler.relations.isl.context import BudgetExceeded, budget
+from patternc.compiler.relations.isl.presburger import IntegerSet
 
 
 @pytest.mark.parametrize(

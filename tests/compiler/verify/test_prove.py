@@ -9,7 +9,7 @@ import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.effort import TooLong, allowance
 from patternc.compiler.examine import complaint
-from patternc.compiler.relations.context import PROOF_OPERATIONS, budget
+from patternc.compiler.relations.isl.context import PROOF_OPERATIONS, budget
 from patternc.compiler.verify import oracle, proof, prove
 from patternc.compiler.verify.result import Result, Status, Witness
 

@@ -1,4 +1,4 @@
-"""Raw convex pieces of sets, as isl has them. For this room only."""
+"""Raw convex pieces of sets, as isl has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import islpy as isl
 
-from .divided import Divided, Linear
+from ..divided import Divided, Linear
 
 
 def basics(raw: isl.Set) -> list[isl.BasicSet]:

@@ -1,4 +1,4 @@
-"""Raw functions of parameters, as isl has them: linear, piece by piece. For this room only."""
+"""Raw functions of parameters, as isl has them: linear, piece by piece."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from time import monotonic
 
 import islpy as isl
 
-from ..ceiling import Heavier, capped
+from ...ceiling import Heavier, capped
 
 CONTEXT = isl.Context()
 CONTEXT.set_ast_build_detect_min_max(1)

@@ -1,8 +1,7 @@
 """Sets of integer tuples described by Presburger formulas.
 
 A set has named dimensions; every other name in its formulas is a parameter, standing for any integer. All operations
-are exact, return new sets, and are bounded by the budgets of ``context.py``. Only these files, ``convex.py`` and
-``piecewise.py`` talk to isl.
+are exact, return new sets, and are bounded by the budgets of ``context.py``.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from functools import cached_property, reduce
 
 import islpy as isl
 
-from .closed_form import expression, predicate
+from ..closed_form import expression, predicate
+from ..divided import Divided
+from ..integer import FALSE, TRUE, Expr, Predicate
 from .context import CONTEXT, listed, parsed_map, parsed_set, quote, space
 from .convex import basics, divided
-from .divided import Divided
-from .integer import FALSE, TRUE, Expr, Predicate
 from .piecewise import hull
 
 
