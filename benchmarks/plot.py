@@ -119,8 +119,8 @@ def _legend(labels: Sequence[str]) -> list[str]:
 
 def _panel(panel: Panel) -> list[str]:
     points = [point for line in panel.lines.values() for point in line]
-    columns = _Axis.over([n for n, _ in points], 2, WIDTH)
-    heights = _Axis.over([time for _, time in points], 10, HEIGHT)
+    columns = Axis.over([n for n, _ in points], 2, WIDTH)
+    heights = Axis.over([time for _, time in points], 10, HEIGHT)
     out = [f'<text x="0" y="-6" font-weight="bold">{escape(panel.title)}</text>']
     for tick in heights.ticks():
         y = HEIGHT - heights.place(tick)
@@ -139,7 +139,7 @@ def _panel(panel: Panel) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """Whole powers of ``base`` on ``size`` pixels."""
 
     base: int
@@ -148,7 +148,7 @@ class _Axis:
     size: int
 
     @classmethod
-    def over(cls, values: Sequence[float], base: int, size: int) -> _Axis:
+    def over(cls, values: Sequence[float], base: int, size: int) -> Axis:
         low = math.floor(math.log(min(values), base) + 1e-9)
         high = math.ceil(math.log(max(values), base) - 1e-9)
         return cls(base, low, max(high, low + 1), size)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -57,6 +59,27 @@ def test_picture(benchmark_modules, monkeypatch, tmp_path, capsys):
 
 
 def test_what_takes_longer_is_higher(benchmark_modules):
-    axis = benchmark_modules("plot")._Axis.over([0.3, 20.0], 10, 100)
+    axis = benchmark_modules("plot").Axis.over([0.3, 20.0], 10, 100)
     assert axis.ticks() == pytest.approx([0.1, 1, 10, 100])
     assert [axis.place(value) for value in (0.1, 1, 100)] == pytest.approx([0, 100 / 3, 100])
+
+
+def test_tiles(benchmark_modules):
+    plot, names = benchmark_modules("plot_tiles"), ["some", "a <b>", "equal"]
+    rows = [
+        {"pattern": name, "ours/needed": ours, "flex/needed": flex}
+        for name, ours, flex in zip(names, (1.0, 2.0, 3.0), (10.0, 30.0, 3.0), strict=True)
+    ]
+    root = ET.fromstring(plot.svg(rows, 65_536))
+    chart = root.find(f"{SVG}g")
+    labels = [element.text for element in chart.iter(f"{SVG}text") if element.get("text-anchor") == "end"]
+    assert labels == ["a <b>", "some", "equal"]
+    places = [float(dot.get("cx")) for dot in chart.iter(f"{SVG}circle")]
+    assert len(places) == 6 and places[4] == places[5] and 0 <= min(places) <= max(places) <= plot.ACROSS
+
+
+@pytest.mark.parametrize(("script", "picture"), [("plot", "attention-cpu-forward.svg"), ("plot_tiles", "tiles.svg")])
+def test_pictures_of_the_documents_are_of_the_records(script, picture, benchmark_modules, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", [script, "--to", str(tmp_path)])
+    benchmark_modules(script).main()
+    assert (tmp_path / picture).read_bytes() == (ROOT / "docs" / picture).read_bytes()
