@@ -1,4 +1,4 @@
-"""Draws a result of tiles.py: what each stock pattern computes, beside what its pairs need and what FlexAttention would.
+"""Draws a result of tiles.py: what stock patterns compute, beside what their pairs need and what FlexAttention would.
 
     python benchmarks/plot_tiles.py [benchmarks/results/tiles.json] [--to docs]
 
