@@ -95,13 +95,13 @@ def _best(
             continue
         if every_tile and _at_least(shape, group, price) >= least:
             continue
-        found = _cheaper(_pieces(mask, shape, known), group, price, least)
+        found = _cheaper(mask, shape, group, known, price, least)
         if found is not None:
             best, least = found, found[1]
             every_tile |= sum(tiles.pairs for tiles, _, _ in found[0]) == sum(tiles.pairs for tiles, _, _ in shape)
     for shape, mask in large:
         if least == math.inf or not _falls_apart(mask, shape, known):
-            found = _cheaper(_pieces(mask, shape, known), group, price, least)
+            found = _cheaper(mask, shape, group, known, price, least)
             if found is not None:
                 best, least = found, found[1]
     return best
@@ -145,23 +145,30 @@ def _shapes(keep: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_
         yield shape, keep
     if shape := stack(reach, group, beyond, box, exact=keep == TRUE):
         yield shape, beyond
-    for tiles in (2, 4, 8):
-        fits = tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows
-        if fits and (shape := bands(coarser(reach, tiles), group)) is not None:
+    for _ in range(3):
+        if 2 * reach.size > LARGEST_TILE or reach.size >= group.rows:
+            break
+        reach = coarser(reach, 2)
+        if (shape := bands(reach, group)) is not None:
             yield shape, beyond
 
 
-def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) -> _Priced | None:
-    """The pieces, and seconds that they are predicted to take, unless these are ``least`` or more, or they are many. To
-    look for pieces takes longer than to add up what they take."""
-    found: list[Piece] = []
-    seconds = 0.0
-    for piece in pieces:
-        found.append(piece)
-        seconds += _seconds(group, price, piece)
-        if seconds >= least or len(found) > MOST_PIECES:
-            return None
-    return found, seconds
+def _cheaper(
+    keep: Predicate, shape: list[Shape], group: Group, known: dict[str, int], price: Price, least: float
+) -> _Priced | None:
+    """The pieces of a shape, and seconds that they are predicted to take, unless these are ``least`` or more, or they
+    are many. To look for pieces takes longer than to add up what they take; the longest run, which may take too long
+    alone, is looked at first."""
+    found: dict[int, list[Piece]] = {}
+    number, seconds = 0, 0.0
+    for at in sorted(range(len(shape)), key=lambda at: -shape[at][0].count):
+        pieces = found[at] = []
+        for piece in _pieces(keep, [shape[at]], known):
+            pieces.append(piece)
+            number, seconds = number + 1, seconds + _seconds(group, price, piece)
+            if seconds >= least or number > MOST_PIECES:
+                return None
+    return [piece for at in range(len(shape)) for piece in found[at]], seconds
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
