@@ -131,9 +131,10 @@ def _of_groups(how: np.ufunc, values: Ranks, size: int) -> Ranks:
 
 def bands(reach: Reach, group: Group) -> list[Shape] | None:
     """Runs among every p-th tile, for the smallest p that needs few."""
+    looked_at = sorted({min(FIRST, len(reach.lo)), len(reach.lo)})
     for period in PERIODS:
         # Most periods are given up for the first tiles.
-        if any(_breaks(reach.lo[:few], reach.hi[:few], period) > MOST_BANDS for few in (FIRST, len(reach.lo))):
+        if any(_breaks(reach.lo[:tiles], reach.hi[:tiles], period) > MOST_BANDS for tiles in looked_at):
             continue
         found = [
             (start + period * first, count)

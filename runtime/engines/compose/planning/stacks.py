@@ -77,7 +77,7 @@ def _boxes(reach: Reach, group: Group, known: Box) -> dict[str, Any]:
 def _end(keep: Predicate, boxes: dict[str, Any], start: Ranks, stop: Ranks, value: int) -> Ranks:
     """As far from keys ``start`` towards ``stop`` as the predicate is decided to be this for all rows of each box, in
     whole lanes."""
-    sign = np.where(stop > start, LANES, -LANES)
+    sign: Ranks = np.where(stop > start, LANES, -LANES)
     least, most = np.zeros_like(start), abs(stop - start) // LANES
     first, last = boxes["a"]
     while len(at := np.flatnonzero(least < most)):
