@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from importlib import resources
 
 from ..patterns_dsl.diagnostics.source import Source
@@ -22,6 +23,7 @@ class UnknownPattern(KeyError):
         return self.message
 
 
+@cache
 def names() -> tuple[str, ...]:
     """The names of all stock patterns, sorted."""
     files = (entry.name for entry in resources.files(__package__).iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,17 +24,9 @@ def decided(predicate: Predicate, boxes: Boxes) -> Any:
             always, never = compared(operator, low - other_high, high - other_low)
             return np.subtract(always, never, dtype=np.int8)
         case All(parts):
-            return _least([decided(part, boxes) for part in parts])
+            return reduce(np.minimum, (decided(part, boxes) for part in parts)) if parts else np.int8(1)
         case AnyOf(parts):
-            return -_least([-decided(part, boxes) for part in parts])
-
-
-def _least(found: list[Any]) -> Any:
-    """Of nothing: true."""
-    total = np.int8(1)
-    for each in found:
-        total = np.minimum(total, each)
-    return total
+            return reduce(np.maximum, (decided(part, boxes) for part in parts)) if parts else np.int8(-1)
 
 
 def compared(operator: str, low: Any, high: Any) -> tuple[Any, Any]:

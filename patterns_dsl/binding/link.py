@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import TypeAlias
 
 from ..diagnostics import codes
@@ -61,7 +63,7 @@ class _Linker:
             raise PatternError([Diagnostic(codes.IMPORT, refused.message, each.span, help=(refused.help,))]) from None
         self.refuse_cycle(each, source, above)
         if source.name not in self.done:
-            self.done[source.name] = self.linked(parse(source), (*above, each))
+            self.done[source.name] = self.linked(_parsed(source, source.folder), (*above, each))
         home = self.done[source.name]
         known = [rule.name for rule in home.rules] + [pattern.name for pattern in home.patterns]
         found = [_unknown(each, name, known) for name in each.names if name.original not in known]
@@ -81,6 +83,12 @@ class _Linker:
         )
         help = "move what both need into a third file"
         raise PatternError([Diagnostic(codes.IMPORT_CYCLE, message, each.span, labels=labels, help=(help,))])
+
+
+@lru_cache(maxsize=64)
+def _parsed(source: Source, folder: Path | None) -> Module:
+    """Once for all files that import it. ``folder``: the source's, which sources are not told apart by."""
+    return parse(source)
 
 
 def _unknown(each: Import, name: Imported, known: list[str]) -> Diagnostic:

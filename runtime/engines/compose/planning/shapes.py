@@ -24,6 +24,9 @@ MOST_BANDS = 64
 PERIODS = range(1, 33)
 """Every p-th tile is looked at for these p, the first that works: key ranges of block(100) repeat after 25 tiles."""
 
+FIRST = 1024
+"""So many tiles are looked at before all of them."""
+
 Ranks = NDArray[np.int64]
 
 Shape: TypeAlias = tuple[Tiles, bool, int]
@@ -105,23 +108,33 @@ def _gaps(plain: list[Reach]) -> bool:
 
 def coarser(reach: Reach, tiles: int) -> Reach:
     """The same by groups of so many tiles."""
-    starts = np.arange(0, len(reach.lo), tiles)
     some = reach.hi > reach.lo
     top = int(reach.hi.max(initial=0))
-    lo = np.minimum.reduceat(np.where(some, reach.lo, top), starts)
-    hi = np.maximum.reduceat(reach.hi, starts)
+    lo, hi = _of_groups(np.minimum, np.where(some, reach.lo, top), tiles), _of_groups(np.maximum, reach.hi, tiles)
     # Keys that every tile of the group sees in full.
-    full_lo, full_hi = np.maximum.reduceat(reach.full_lo, starts), np.minimum.reduceat(reach.full_hi, starts)
+    full_lo = _of_groups(np.maximum, reach.full_lo, tiles)
+    full_hi = _of_groups(np.minimum, reach.full_hi, tiles)
     empty = full_hi <= full_lo
     lo = np.where(hi > 0, lo, 0)
     full_lo, full_hi = np.where(empty, lo, full_lo), np.where(empty, lo, full_hi)
     return Reach(reach.size * tiles, lo, hi, full_lo, full_hi, reach.visited)
 
 
+def _of_groups(how: np.ufunc, values: Ranks, size: int) -> Ranks:
+    """The least, or the greatest, of each so many; by halves, since numpy reduces small groups one after the other."""
+    while size % 2 == 0:
+        last = values[-1:] if len(values) % 2 else values[:0]
+        values = np.concatenate([how(values[: len(values) - len(last) : 2], values[1::2]), last])
+        size //= 2
+    return values if size == 1 else how.reduceat(values, np.arange(0, len(values), size))
+
+
 def bands(reach: Reach, group: Group) -> list[Shape] | None:
     """Runs among every p-th tile, for the smallest p that needs few."""
+    looked_at = sorted({min(FIRST, len(reach.lo)), len(reach.lo)})
     for period in PERIODS:
-        if _breaks(reach, period) > MOST_BANDS:
+        # Most periods are given up for the first tiles.
+        if any(_breaks(reach.lo[:tiles], reach.hi[:tiles], period) > MOST_BANDS for tiles in looked_at):
             continue
         found = [
             (start + period * first, count)
@@ -133,10 +146,10 @@ def bands(reach: Reach, group: Group) -> list[Shape] | None:
     return None
 
 
-def _breaks(reach: Reach, period: int) -> int:
+def _breaks(lo: Ranks, hi: Ranks, period: int) -> int:
     """At how many tiles, at least, a run of every p-th tile ends."""
-    width = reach.hi - reach.lo
-    advance = reach.lo[period:] - reach.lo[:-period]
+    width = hi - lo
+    advance = lo[period:] - lo[:-period]
     changes = width[period:] != width[:-period]
     uneven = advance[period:] != advance[:-period]
     return int(max(np.count_nonzero(changes), np.count_nonzero(uneven) // 2))

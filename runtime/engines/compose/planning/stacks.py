@@ -77,14 +77,16 @@ def _boxes(reach: Reach, group: Group, known: Box) -> dict[str, Any]:
 def _end(keep: Predicate, boxes: dict[str, Any], start: Ranks, stop: Ranks, value: int) -> Ranks:
     """As far from keys ``start`` towards ``stop`` as the predicate is decided to be this for all rows of each box, in
     whole lanes."""
-    sign = np.where(stop > start, 1, -1)
+    sign: Ranks = np.where(stop > start, LANES, -LANES)
     least, most = np.zeros_like(start), abs(stop - start) // LANES
-    while (undecided := least < most).any():
-        lanes = (least + most + 1) // 2
-        end = start + sign * lanes * LANES
-        found = decided(keep, {**boxes, "b": (np.minimum(start, end), np.maximum(start, end) - 1)}) == value
-        least, most = np.where(undecided & found, lanes, least), np.where(undecided & ~found, lanes - 1, most)
-    return start + sign * least * LANES
+    first, last = boxes["a"]
+    while len(at := np.flatnonzero(least < most)):
+        lanes = (least[at] + most[at] + 1) // 2
+        begin, end = start[at], start[at] + sign[at] * lanes
+        keys = np.minimum(begin, end), np.maximum(begin, end) - 1
+        found = decided(keep, {**boxes, "a": (first[at], last[at]), "b": keys}) == value
+        least[at], most[at] = np.where(found, lanes, least[at]), np.where(found, most[at], lanes - 1)
+    return start + sign * least
 
 
 def _full(group: Group, size: int, lo: Ranks, hi: Ranks, first: int) -> Iterator[Shape]:

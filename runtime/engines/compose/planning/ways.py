@@ -24,6 +24,9 @@ from .stacks import stack
 MOST_PIECES = 256
 """A shape of more batches is given up, unless it is the only one."""
 
+MOST_TIMES = 8
+"""A way of so many times the pairs of another is not looked at: almost all that it has more lies between the keys."""
+
 LARGEST_TILE = 128
 """Small tiles are taken together as far as blocks of so many queries."""
 
@@ -43,7 +46,9 @@ def fastest_way(
 ) -> list[_Repeated]:
     """The way, with the shape of each of its reaches, that is predicted to be fastest. Where each falls into very many
     pieces, the first."""
-    first, *others = each = [[part for reach in way for part in parts(reach, keep, group, box)] for way in ways]
+
+    def cut(way: list[Reach]) -> list[Part]:
+        return [part for reach in way for part in parts(reach, keep, group, box)]
 
     def all_pieces(part: Part) -> list[Piece]:
         return list(_all_pieces(keep, part.reach, group, box, known))
@@ -51,14 +56,16 @@ def fastest_way(
     def best_pieces(part: Part, least: float = math.inf) -> _Priced | None:
         return _best(keep, part.reach, group, box, known, price, least)
 
-    if not others:
-        return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in first]
+    if len(ways) == 1:
+        return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in cut(ways[0])]
     best: list[_Repeated] | None = None
-    least = math.inf
-    for way in sorted(each, key=_pairs):
+    least, most = math.inf, MOST_TIMES * min(map(_pairs, ways))
+    for way in sorted(ways, key=_pairs):
+        if best is not None and _pairs(way) > most:
+            break
         pieces: list[_Repeated] = []
         seconds = 0.0
-        for part in way:
+        for part in cut(way):
             found = best_pieces(part, (least - seconds) / part.times)
             if found is None:
                 break
@@ -66,12 +73,12 @@ def fastest_way(
             seconds += found[1] * part.times
         else:
             best, least = pieces, seconds
-    return [(part, all_pieces(part)) for part in first] if best is None else best
+    return [(part, all_pieces(part)) for part in cut(ways[0])] if best is None else best
 
 
-def _pairs(way: list[Part]) -> int:
+def _pairs(way: list[Reach]) -> int:
     """In the tiles of a way."""
-    return sum(part.times * part.reach.size * int((part.reach.hi - part.reach.lo).sum()) for part in way)
+    return sum(reach.size * int((reach.hi - reach.lo).sum()) for reach in way)
 
 
 def _best(
@@ -88,13 +95,13 @@ def _best(
             continue
         if every_tile and _at_least(shape, group, price) >= least:
             continue
-        found = _cheaper(_pieces(mask, shape, known), group, price, least)
+        found = _cheaper(mask, shape, group, known, price, least)
         if found is not None:
             best, least = found, found[1]
             every_tile |= sum(tiles.pairs for tiles, _, _ in found[0]) == sum(tiles.pairs for tiles, _, _ in shape)
     for shape, mask in large:
-        if best is None or not _falls_apart(mask, shape, known):
-            found = _cheaper(_pieces(mask, shape, known), group, price, least)
+        if least == math.inf or not _falls_apart(mask, shape, known):
+            found = _cheaper(mask, shape, group, known, price, least)
             if found is not None:
                 best, least = found, found[1]
     return best
@@ -112,7 +119,7 @@ def _is_cut(tiles: Tiles) -> bool:
 def _falls_apart(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> bool:
     """Of a large shape: whether its tiles have masks of their own, as far as the longest run tells."""
     longest = max((tiles for tiles, full, _ in shape if not full and _is_cut(tiles)), key=lambda tiles: tiles.count)
-    return not alike_midway(keep, longest, known)
+    return longest.count == 1 or not alike_midway(keep, longest, known)
 
 
 def _at_least(shape: list[Shape], group: Group, price: Price) -> float:
@@ -138,23 +145,30 @@ def _shapes(keep: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_
         yield shape, keep
     if shape := stack(reach, group, beyond, box, exact=keep == TRUE):
         yield shape, beyond
-    for tiles in (2, 4, 8):
-        fits = tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows
-        if fits and (shape := bands(coarser(reach, tiles), group)) is not None:
+    for _ in range(3):
+        if 2 * reach.size > LARGEST_TILE or reach.size >= group.rows:
+            break
+        reach = coarser(reach, 2)
+        if (shape := bands(reach, group)) is not None:
             yield shape, beyond
 
 
-def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) -> _Priced | None:
-    """The pieces, and seconds that they are predicted to take, unless these are ``least`` or more, or they are many. To
-    look for pieces takes longer than to add up what they take."""
-    found: list[Piece] = []
-    seconds = 0.0
-    for piece in pieces:
-        found.append(piece)
-        seconds += _seconds(group, price, piece)
-        if seconds >= least or len(found) > MOST_PIECES:
-            return None
-    return found, seconds
+def _cheaper(
+    keep: Predicate, shape: list[Shape], group: Group, known: dict[str, int], price: Price, least: float
+) -> _Priced | None:
+    """The pieces of a shape, and seconds that they are predicted to take, unless these are ``least`` or more, or they
+    are many. To look for pieces takes longer than to add up what they take; the longest run, which may take too long
+    alone, is looked at first."""
+    found: dict[int, list[Piece]] = {}
+    number, seconds = 0, 0.0
+    for at in sorted(range(len(shape)), key=lambda at: -shape[at][0].count):
+        pieces = found[at] = []
+        for piece in _pieces(keep, [shape[at]], known):
+            pieces.append(piece)
+            number, seconds = number + 1, seconds + _seconds(group, price, piece)
+            if seconds >= least or number > MOST_PIECES:
+                return None
+    return [piece for at in range(len(shape)) for piece in found[at]], seconds
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
