@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .....compiler.passes.pinned import Pinned
 from .....compiler.relations.affine import Box, invariant, periods, restrict
+from .....compiler.relations.by_sides import by_sides
 from .....compiler.relations.decided import decided
 from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
@@ -170,5 +171,5 @@ def _evaluated(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Mask:
     """The mask of the first tile."""
     a = tiles.row + np.arange(tiles.rows, dtype=np.int64)[:, None]
     b = tiles.key + np.arange(tiles.keys, dtype=np.int64)[None, :]
-    mask: Any = evaluate(keep, {"a": a, "b": b, **known}, np)
+    mask: Any = evaluate(by_sides(keep), {"a": a, "b": b, **known}, np)
     return np.broadcast_to(np.asarray(mask, dtype=np.bool_), (tiles.rows, tiles.keys))

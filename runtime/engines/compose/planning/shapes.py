@@ -26,8 +26,8 @@ PERIODS = range(1, 33)
 
 Ranks = NDArray[np.int64]
 
-Shape: TypeAlias = tuple[Tiles, bool, int]
-"""A run of tiles, whether every pair of it is kept, and its growth."""
+Shape: TypeAlias = tuple[Tiles, bool]
+"""A run of tiles, and whether every pair of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def bands(reach: Reach, group: Group) -> list[Shape] | None:
             for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
         ]
         if len(found) <= MOST_BANDS:
-            return [(tiles, False, 0) for at, count in found for tiles in band(reach, group, at, count, period)]
+            return [(tiles, False) for at, count in found for tiles in band(reach, group, at, count, period)]
     return None
 
 
@@ -170,7 +170,7 @@ def fewest(reach: Reach, group: Group) -> list[Shape]:
     steps = {1, *(ranks // reach.size for ranks in periods(reach.visited) if ranks % reach.size == 0)}
     period = min(sorted(step for step in steps if step <= len(reach.lo)), key=lambda step: _starts(reach, step))
     return [
-        (tiles, False, 0)
+        (tiles, False)
         for start in range(period)
         for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
         for tiles in band(reach, group, start + period * first, count, period)

@@ -30,14 +30,23 @@ def slices(tiles: Tiles, mask: Mask, rows: int) -> list[Masked] | None:
     """The run in slices of so many rows; None where it is no longer than one, or they are too many."""
     if tiles.rows <= rows:
         return None
-    found = []
+    found: list[Masked] = []
     for first in range(0, tiles.rows, rows):
         own = mask[first : first + rows]
         part = cut_off(tiles.inner(first, len(own), 0, tiles.keys), own)
         if part is not None:
             found.append(part)
+        if len(found) > MOST and not _goes_on(found):
+            return None
     joined = _joined(tiles, found)
     return [joined] if joined is not None else found if len(found) <= MOST else None
+
+
+def _goes_on(found: Sequence[Masked]) -> bool:
+    """Whether the last slice is as far from the one before as the second is from the first, and as large."""
+    one, two, before, last = (found[at][0] for at in (0, 1, -2, -1))
+    steps = ((after.row - first.row, after.key - first.key) for first, after in ((one, two), (before, last)))
+    return len({*steps}) == len({(each.rows, each.keys) for each in (one, two, before, last)}) == 1
 
 
 def _joined(tiles: Tiles, found: Sequence[Masked]) -> Masked | None:

@@ -47,7 +47,7 @@ def stack(reach: Reach, group: Group, keep: Predicate, known: Box, *, exact: boo
     for edge_lo, edge_hi in ((lo, full_lo), (full_hi, tail)):
         edge = Reach(size, edge_lo, edge_hi, edge_lo, edge_lo)
         for first, count in even_runs(edge_lo, edge_hi):
-            shape += [(tiles, False, 0) for tiles in band(edge, group, first, count, 1)]
+            shape += [(tiles, False) for tiles in band(edge, group, first, count, 1)]
     return shape
 
 
@@ -90,12 +90,12 @@ def _end(keep: Predicate, boxes: dict[str, Any], start: Ranks, stop: Ranks, valu
 def _full(group: Group, size: int, lo: Ranks, hi: Ranks, first: int) -> Iterator[Shape]:
     """Unmasked blocks of evenly growing, or shrinking, width over the groups from ``first``, of which one side stands
     still; a ragged last group stands alone."""
-    count, last = len(hi), first + len(hi) - 1
+    count = len(hi) - int(hi[-1] == lo[-1])  # what shrinks evenly may end in nothing
+    last = first + count - 1
     short = min(size, group.rows - last * size)
     if short < size:
-        if hi[-1] > lo[-1]:
-            yield Tiles(last * size, short, 0, int(lo[-1]), int(hi[-1] - lo[-1]), 0, 1), True, 0
         count -= 1
+        yield Tiles(last * size, short, 0, int(lo[count]), int(hi[count] - lo[count]), 0, 1), True
     if count:
         step, growth = (int(lo[1] - lo[0]), int(hi[1] - lo[1] - hi[0] + lo[0])) if count > 1 else (0, 0)
-        yield Tiles(first * size, size, size, int(lo[0]), int(hi[0] - lo[0]), step, count), True, growth
+        yield Tiles(first * size, size, size, int(lo[0]), int(hi[0] - lo[0]), step, count, growth), True

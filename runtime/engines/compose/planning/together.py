@@ -38,7 +38,7 @@ def together(blocks: Iterable[Block]) -> list[Block]:
 def _look(block: Block) -> object | None:
     """What blocks of one batch have in common; None where it is not looked at."""
     mask = block.mask
-    if block.growth or (mask is not None and mask.size > LARGEST):
+    if block.tiles.growth or (mask is not None and mask.size > LARGEST):
         return None
     tiles, classes = block.tiles, (block.first_class, block.key_class, block.classes)
     return classes, tiles.rows, tiles.keys, block.triangle, None if mask is None else mask.tobytes()

@@ -29,8 +29,8 @@ LARGEST_TILE = 128
 
 _Masked: TypeAlias = tuple[list[Shape], Predicate]
 
-Piece: TypeAlias = tuple[Tiles, Predicate, int]
-"""A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
+Piece: TypeAlias = tuple[Tiles, Predicate]
+"""A run of tiles, and what is left of the mask on it."""
 
 _Priced: TypeAlias = tuple[list[Piece], float]
 
@@ -91,7 +91,7 @@ def _best(
         found = _cheaper(_pieces(mask, shape, known), group, price, least)
         if found is not None:
             best, least = found, found[1]
-            every_tile |= sum(tiles.pairs for tiles, _, _ in found[0]) == sum(tiles.pairs for tiles, _, _ in shape)
+            every_tile |= sum(tiles.pairs for tiles, _ in found[0]) == sum(tiles.pairs for tiles, _ in shape)
     for shape, mask in large:
         if best is None or not _falls_apart(mask, shape, known):
             found = _cheaper(_pieces(mask, shape, known), group, price, least)
@@ -102,7 +102,7 @@ def _best(
 
 def _is_large(shape: list[Shape]) -> bool:
     """Whether more tiles than there may be pieces are cut up under a mask, if each has its own."""
-    return sum(tiles.count for tiles, full, _ in shape if not full and _is_cut(tiles)) > MOST_PIECES
+    return sum(tiles.count for tiles, full in shape if not full and _is_cut(tiles)) > MOST_PIECES
 
 
 def _is_cut(tiles: Tiles) -> bool:
@@ -111,13 +111,13 @@ def _is_cut(tiles: Tiles) -> bool:
 
 def _falls_apart(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> bool:
     """Of a large shape: whether its tiles have masks of their own, as far as the longest run tells."""
-    longest = max((tiles for tiles, full, _ in shape if not full and _is_cut(tiles)), key=lambda tiles: tiles.count)
+    longest = max((tiles for tiles, full in shape if not full and _is_cut(tiles)), key=lambda tiles: tiles.count)
     return not alike_midway(keep, longest, known)
 
 
 def _at_least(shape: list[Shape], group: Group, price: Price) -> float:
     """Seconds that a shape takes at least, if each tile has a pair: it is computed whole, but for one that is cut."""
-    whole = (tiles for tiles, full, growth in shape if not growth and (full or not _is_cut(tiles)))
+    whole = (tiles for tiles, full in shape if full or not _is_cut(tiles))
     return price.seconds(Effort.total(price.tiles(tiles, group.count) for tiles in whole))
 
 
@@ -151,22 +151,15 @@ def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) 
     seconds = 0.0
     for piece in pieces:
         found.append(piece)
-        seconds += _seconds(group, price, piece)
+        seconds += price.seconds(price.tiles(piece[0], group.count, masked=piece[1] != TRUE))
         if seconds >= least or len(found) > MOST_PIECES:
             return None
     return found, seconds
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
-    for tiles, full, growth in shape:
+    for tiles, full in shape:
         if full:
-            yield tiles, TRUE, growth
+            yield tiles, TRUE
         else:
-            yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
-
-
-def _seconds(group: Group, price: Price, piece: Piece) -> float:
-    """What a piece is predicted to take; tiles that grow run one by one."""
-    tiles, local, growth = piece
-    efforts = (price.tiles(even, group.count, masked=local != TRUE) for even in tiles.even(growth))
-    return price.seconds(Effort.total(efforts))
+            yield from runs(keep, tiles, known)
