@@ -19,10 +19,10 @@ from ..plan.effort import Effort
 from ..plan.place import Gathered, Place, Side
 from ..plan.route import Cut
 from ..plan.stage import Batch, Biases, Stage, Stages
-from ..plan.tiles import Tiles
 from ..planning.arranged import effort_of
 from ..pricing.price import Price
 from .anew import Anew
+from .left import left_of
 from .mask_parts import MaskParts
 
 _GONE, _WHOLE, _CUT = range(3)
@@ -195,7 +195,7 @@ class _Cutting:
         if of not in self._alike:
             self._alike[of] = list(self._runs(*of))
         for first, count, rows, keys in self._alike[of]:
-            for tiles in _shapes(block.tiles, rows, keys):
+            for tiles in left_of(block.tiles, rows, keys):
                 if block.triangle and tiles.keys > tiles.rows:
                     tiles = replace(tiles, keys=tiles.rows)
                 mask, bias = self._masks.of(batch.bias, block.mask, tiles.rows, tiles.keys)
@@ -211,40 +211,3 @@ class _Cutting:
             count = min(classes - first, self._query.alike(query), self._key.alike(key))
             yield first, count, self._query.of(query), self._key.of(key)
             first += count
-
-
-def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
-    """Runs of tiles of one shape, or that grow evenly, of which so many rows and keys exist."""
-    # Of what all tiles share, and where all of them end, the same is left for all.
-    key_step = tiles.key_step + tiles.growth  # of the ends
-    shared_rows = tiles.rows if tiles.row_step else min(tiles.rows, rows - tiles.row)
-    shared_keys = tiles.keys if key_step else min(tiles.keys, keys - tiles.key)
-    if (shared_rows, shared_keys) != (tiles.rows, tiles.keys):
-        tiles = _with_keys(replace(tiles, rows=shared_rows, keys=shared_keys))
-    if tiles.rows <= 0:
-        return
-    whole = _within(tiles.row + tiles.rows, tiles.row_step, rows, tiles.count)
-    whole = _within(tiles.key + tiles.keys, key_step, keys, whole)
-    if whole:
-        yield tiles.part(0, whole)
-    for tile in (tiles.part(tile, 1) for tile in range(whole, tiles.count)):
-        left = min(tile.rows, rows - tile.row), min(tile.keys, keys - tile.key)
-        if min(left) > 0:
-            yield replace(tile, rows=left[0], keys=left[1])
-
-
-def _with_keys(tiles: Tiles) -> Tiles:
-    """The tiles of a run that have a key: of what grows the last ones, of what shrinks the first."""
-    keys, growth = tiles.keys, tiles.growth
-    if growth > 0:
-        first, last = max(0, -keys // growth + 1), tiles.count
-    else:
-        first, last = 0, 0 if keys <= 0 else min(tiles.count, -(keys // growth)) if growth else tiles.count
-    return tiles.part(first, max(0, last - first))
-
-
-def _within(end: int, step: int, length: int, count: int) -> int:
-    """How many tiles, from the first on, whose ends are so far apart, end within the length."""
-    if end > length:
-        return 0
-    return count if step <= 0 else min(count, (length - end) // step + 1)

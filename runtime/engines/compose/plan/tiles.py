@@ -34,11 +34,9 @@ class Tiles:
 
     def part(self, start: int, count: int) -> Tiles:
         """``count`` tiles from tile ``start``."""
-        row, key, keys = (
-            first + start * step
-            for first, step in ((self.row, self.row_step), (self.key, self.key_step), (self.keys, self.growth))
-        )
-        return Tiles(row, self.rows, self.row_step, key, keys, self.key_step, count, self.growth if count > 1 else 0)
+        row, key = self.row + start * self.row_step, self.key + start * self.key_step
+        keys, growth = self.keys + start * self.growth, self.growth if count > 1 else 0
+        return Tiles(row, self.rows, self.row_step, key, keys, self.key_step, count, growth)
 
     def even(self) -> Iterator[Tiles]:
         """The same in runs without growth."""

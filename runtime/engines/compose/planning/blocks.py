@@ -80,16 +80,16 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
         return
     for ways in reaches(program, term, sweep, group, n, nk):
         for part, pieces in fastest_way(ways, keep, group, box, known, price):
-            found = (block for piece in pieces for block in _of_piece(piece, group, known, price))
-            yield from (one for block in found for one in _again(block, part))
+            found = together(block for piece in pieces for block in _of_piece(piece, group, known))
+            yield from (one for block in found for own in _sliced(block, price) for one in _again(own, part))
 
 
-def _of_piece(piece: Piece, group: Group, known: dict[str, int], price: Price) -> Iterator[Block]:
+def _of_piece(piece: Piece, group: Group, known: dict[str, int]) -> Iterator[Block]:
     tiles, local = piece
     if _is_triangle(tiles, local, known):
         yield _block(group, tiles, triangle=True)
     elif (block := masked(tiles, local, known)) is not None:
-        yield from _sliced(_block(group, *block), price)
+        yield _block(group, *block)
 
 
 def _again(block: Block, part: Part) -> Iterator[Block]:

@@ -3,7 +3,7 @@ computed in vain.
 
 Slices that look alike and follow each other, as those of a window do, are one run of smaller blocks.
 
-A square mask that decides along its diagonal alone is cut in quarters instead: those on the diagonal are one run of
+A mask that decides along its diagonal alone is cut in quarters instead: those on the diagonal are one run of
 half the size, which is cut again; of the others each is a block without a mask, or nothing.
 """
 
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..plan.tiles import Mask, Tiles, cut_off, equal
+from ..plan.tiles import LANES, Mask, Tiles, cut_off, equal
 
 ROWS = (32, 64, 128)
 """Of a slice. The kernel takes 32 queries at a time where a block is small."""
@@ -74,14 +74,14 @@ def quarters(tiles: Tiles, mask: Mask) -> Iterator[list[Masked]]:
 def _quartered(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask, list[Tiles]] | None:
     """The quarters on the diagonal as one run, their mask, and of the others those that are kept; None where they are
     no such run, or too small."""
-    half, rest = divmod(len(mask), 2)
-    even = tiles.count == 1 or (tiles.row_step, tiles.key_step) == (len(mask), len(mask))
-    if mask.shape[0] != mask.shape[1] or rest or half < ROWS[-1] or not even:
+    (half, odd), (keys, rest) = (divmod(size, 2) for size in mask.shape)
+    even = tiles.count == 1 or (tiles.row_step, tiles.key_step) == mask.shape
+    if odd or rest or half < ROWS[-1] or keys % LANES or not even:
         return None
-    first, upper, lower, last = mask[:half, :half], mask[:half, half:], mask[half:, :half], mask[half:, half:]
+    first, upper, lower, last = mask[:half, :keys], mask[:half, keys:], mask[half:, :keys], mask[half:, keys:]
     if not np.array_equal(first, last) or any(each.any() and not each.all() for each in (upper, lower)):
         return None
-    one = tiles.inner(0, half, 0, half)
-    run = replace(one, row_step=half, key_step=half, count=2 * tiles.count)
-    others = (tiles.inner(0, half, half, half), upper), (tiles.inner(half, half, 0, half), lower)
+    one = tiles.inner(0, half, 0, keys)
+    run = replace(one, row_step=half, key_step=keys, count=2 * tiles.count)
+    others = (tiles.inner(0, half, keys, keys), upper), (tiles.inner(half, half, 0, keys), lower)
     return run, np.ascontiguousarray(first), [other for other, kept in others if kept.any()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import TypeAlias
 
 from .....compiler.relations.affine import Box, restrict
@@ -16,7 +17,7 @@ from .....compiler.relations.integer import TRUE, All, Predicate
 from ..plan.effort import Effort
 from ..plan.tiles import Tiles
 from ..pricing.price import Price
-from .masks import LARGEST_MASK, alike_midway, runs
+from .masks import alike_midway, is_cut, runs
 from .repeats import Part, parts
 from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest
 from .stacks import stack
@@ -26,6 +27,10 @@ MOST_PIECES = 256
 
 LARGEST_TILE = 128
 """Small tiles are taken together as far as blocks of so many queries."""
+
+AS_FAST = 1.001
+"""Of two shapes that take as long but for so much the later one is taken, whose tiles have more rows: their masks are
+cut in slices afterwards."""
 
 _Masked: TypeAlias = tuple[list[Shape], Predicate]
 
@@ -45,28 +50,33 @@ def fastest_way(
     pieces, the first."""
     first, *others = each = [[part for reach in way for part in parts(reach, keep, group, box)] for way in ways]
 
-    def all_pieces(part: Part) -> list[Piece]:
-        return list(_all_pieces(keep, part.reach, group, box, known))
+    def shapes(part: Part) -> list[_Masked]:
+        return list(_shapes(keep, part.reach, group, box))
 
-    def best_pieces(part: Part, least: float = math.inf) -> _Priced | None:
-        return _best(keep, part.reach, group, box, known, price, least)
+    def best_of(shapes: list[_Masked], least: float = math.inf) -> _Priced | None:
+        return _best(shapes, group, known, price, least, every_tile=keep == TRUE)
+
+    def alone(part: Part) -> list[Piece]:
+        """Its pieces, whatever they take."""
+        best = best_of(own := shapes(part))
+        return best[0] if best else list(_all_pieces(keep, own, part.reach, group, known))
 
     if not others:
-        return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in first]
+        return [(part, alone(part)) for part in first]
     best: list[_Repeated] | None = None
     least = math.inf
     for way in sorted(each, key=_pairs):
         pieces: list[_Repeated] = []
         seconds = 0.0
         for part in way:
-            found = best_pieces(part, (least - seconds) / part.times)
+            found = best_of(shapes(part), (least - seconds) / part.times)
             if found is None:
                 break
             pieces.append((part, found[0]))
             seconds += found[1] * part.times
         else:
             best, least = pieces, seconds
-    return [(part, all_pieces(part)) for part in first] if best is None else best
+    return [(part, alone(part)) for part in first] if best is None else best
 
 
 def _pairs(way: list[Part]) -> int:
@@ -75,20 +85,19 @@ def _pairs(way: list[Part]) -> int:
 
 
 def _best(
-    keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price, least: float
+    shapes: list[_Masked], group: Group, known: dict[str, int], price: Price, least: float, *, every_tile: bool
 ) -> _Priced | None:
     """The shape of a reach that is predicted to be fastest, of those that take less than ``least`` seconds and do not
-    fall into very many pieces."""
+    fall into very many pieces. ``every_tile``: no tile of the reach is without a pair."""
     best: _Priced | None = None
-    every_tile = keep == TRUE  # no tile of the reach is known to be without a pair
     large: list[_Masked] = []
-    for shape, mask in _shapes(keep, reach, group, box):
+    for shape, mask in shapes:
         if _is_large(shape):
             large.append((shape, mask))
             continue
-        if every_tile and _at_least(shape, group, price) >= least:
+        if every_tile and _at_least(shape, group, price) >= least * AS_FAST:
             continue
-        found = _cheaper(_pieces(mask, shape, known), group, price, least)
+        found = _cheaper(_pieces(mask, shape, known), group, price, least * AS_FAST)
         if found is not None:
             best, least = found, found[1]
             every_tile |= sum(tiles.pairs for tiles, _ in found[0]) == sum(tiles.pairs for tiles, _ in shape)
@@ -102,46 +111,43 @@ def _best(
 
 def _is_large(shape: list[Shape]) -> bool:
     """Whether more tiles than there may be pieces are cut up under a mask, if each has its own."""
-    return sum(tiles.count for tiles, full in shape if not full and _is_cut(tiles)) > MOST_PIECES
-
-
-def _is_cut(tiles: Tiles) -> bool:
-    return tiles.rows * tiles.keys > LARGEST_MASK
+    return sum(tiles.count for tiles, full in shape if not full and is_cut(tiles)) > MOST_PIECES
 
 
 def _falls_apart(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> bool:
     """Of a large shape: whether its tiles have masks of their own, as far as the longest run tells."""
-    longest = max((tiles for tiles, full in shape if not full and _is_cut(tiles)), key=lambda tiles: tiles.count)
+    longest = max((tiles for tiles, full in shape if not full and is_cut(tiles)), key=lambda tiles: tiles.count)
     return not alike_midway(keep, longest, known)
 
 
 def _at_least(shape: list[Shape], group: Group, price: Price) -> float:
     """Seconds that a shape takes at least, if each tile has a pair: it is computed whole, but for one that is cut."""
-    whole = (tiles for tiles, full in shape if full or not _is_cut(tiles))
+    whole = (tiles for tiles, full in shape if full or not is_cut(tiles))
     return price.seconds(Effort.total(price.tiles(tiles, group.count) for tiles in whole))
 
 
-def _all_pieces(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int]) -> Iterator[Piece]:
+def _all_pieces(
+    keep: Predicate, shapes: list[_Masked], reach: Reach, group: Group, known: dict[str, int]
+) -> Iterator[Piece]:
     """The pieces of the first shape of a reach, or where it has none of few runs, of as few as there are."""
-    whole = alike(reach) if keep == TRUE else reach
-    shape, mask = next(_shapes(keep, reach, group, box), None) or (fewest(whole, group), keep)
+    shape, mask = shapes[0] if shapes else (fewest(alike(reach) if keep == TRUE else reach, group), keep)
     return _pieces(mask, shape, known)
 
 
 def _shapes(keep: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_Masked]:
     """The shapes that a reach has, each under its mask. Beyond the tiles, where the mask of a term says nothing, it is
     asked which are visited: by a stack, and by blocks of several tiles."""
-    beyond = restrict(All((keep, reach.visited)), box)
+    beyond = cache(lambda: restrict(All((keep, reach.visited)), box))
     if keep == TRUE:
         reach = alike(reach)
     if (shape := bands(reach, group)) is not None:
         yield shape, keep
     if shape := stack(reach, group, beyond, box, exact=keep == TRUE):
-        yield shape, beyond
+        yield shape, beyond()
     for tiles in (2, 4, 8):
         fits = tiles * reach.size <= LARGEST_TILE and reach.size * tiles < 2 * group.rows
         if fits and (shape := bands(coarser(reach, tiles), group)) is not None:
-            yield shape, beyond
+            yield shape, beyond()
 
 
 def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) -> _Priced | None:
@@ -158,8 +164,5 @@ def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) 
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
-    for tiles, full in shape:
-        if full:
-            yield tiles, TRUE
-        else:
-            yield from runs(keep, tiles, known)
+    yield from ((tiles, TRUE) for tiles, full in shape if full)
+    yield from runs(keep, [tiles for tiles, full in shape if not full], known)

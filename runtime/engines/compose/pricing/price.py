@@ -69,12 +69,10 @@ class Price(NamedTuple):
         if not tiles.growth:
             return self._run(tiles.rows, tiles.keys, (classes, tiles.count), masked, triangle, fresh)
         keys = tiles.keys + tiles.growth * np.arange(tiles.count)
-        each = self._run(tiles.rows, keys, (classes, 1), masked, triangle, fresh)
+        each: tuple[Any, ...] = self._run(tiles.rows, keys, (classes, 1), masked, triangle, fresh)
         return Effort(*(float(count.sum()) if isinstance(count, np.ndarray) else tiles.count * count for count in each))
 
-    def _run(
-        self, own: int, keys: Any, sizes: tuple[int, int], masked: bool, triangle: bool, fresh: bool
-    ) -> Effort:
+    def _run(self, own: int, keys: Any, sizes: tuple[int, int], masked: bool, triangle: bool, fresh: bool) -> Effort:
         """A run of ``sizes``, classes and tiles, of blocks of ``own`` queries; or for each of ``keys`` one."""
         heads, blocks = self.heads, math.prod(sizes) * self.heads.units
         launches = _launches((heads.batch * heads.keys, heads.group, *sizes))
