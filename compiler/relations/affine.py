@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from .decided import compared
@@ -184,11 +184,21 @@ class _Inside:
                     return found
                 return predicate if one is left and two is right else Compare(operator, one, two)
             case All(parts):
-                kept = [part for part in (self.restrict(part) for part in parts) if part != TRUE]
-                return FALSE if FALSE in kept else kept[0] if len(kept) == 1 else All(tuple(kept))
+                kept = self._undecided(parts, FALSE, TRUE)
+                return FALSE if kept is None else kept[0] if len(kept) == 1 else All(tuple(kept))
             case AnyOf(parts):
-                kept = [part for part in (self.restrict(part) for part in parts) if part != FALSE]
-                return TRUE if TRUE in kept else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
+                kept = self._undecided(parts, TRUE, FALSE)
+                return TRUE if kept is None else kept[0] if len(kept) == 1 else AnyOf(tuple(kept))
+
+    def _undecided(self, parts: Sequence[Predicate], decisive: Predicate, neutral: Predicate) -> list[Predicate] | None:
+        """The parts but for those that say nothing; None where one decides, whatever the others are."""
+        kept: list[Predicate] = []
+        for part in parts:
+            if (found := self.restrict(part)) == decisive:
+                return None
+            if found != neutral:
+                kept.append(found)
+        return kept
 
     def _choose(self, expr: Expr) -> Expr:
         match expr:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 
@@ -103,15 +105,9 @@ def evaluate(
             case Compare(operator, left, right):
                 return _compare(operator, part(left), part(right))
             case All(parts):
-                result: Any = True
-                for each in parts:
-                    result = result & part(each)
-                return result
+                return reduce(and_, map(part, parts)) if parts else True
             case AnyOf(parts):
-                result = False
-                for each in parts:
-                    result = result | part(each)
-                return result
+                return reduce(or_, map(part, parts)) if parts else False
             case _:
                 assert_never(node)
 

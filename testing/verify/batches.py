@@ -92,12 +92,13 @@ def _add_diagonals(counts: Counts, stage: Diagonals) -> None:
 def _add(counts: Counts, stage: Stage, block: Block) -> None:
     """Add one for each pair of every class and tile of a batch. Raises Violated for a token that is not there."""
     tiles = block.tiles
-    inside = np.ones((tiles.rows, tiles.keys), dtype=np.bool_) if block.mask is None else block.mask
-    inside = np.tril(inside) if block.triangle else inside
     for step in range(block.classes):
         for tile in range(tiles.count):
+            keys = tiles.keys + tile * tiles.growth
+            inside = np.ones((tiles.rows, keys), dtype=np.bool_) if block.mask is None else block.mask
+            inside = np.tril(inside) if block.triangle else inside
             a = tiles.row + tile * tiles.row_step + np.arange(tiles.rows)
-            b = tiles.key + tile * tiles.key_step + np.arange(tiles.keys)
+            b = tiles.key + tile * tiles.key_step + np.arange(keys)
             i, j = _tokens(stage.query, block.first_class + step, a), _tokens(stage.key, block.key_class + step, b)
             rows, columns = i < counts.shape[0], j < counts.shape[1]
             # A tiled order is gathered with room for what does not exist: such queries go nowhere.

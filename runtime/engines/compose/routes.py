@@ -88,7 +88,7 @@ def _python(stages: Stages, effort: Effort, price: Price) -> float:
     one = price._replace(heads=price.heads._replace(batch=1, keys=1))
     diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
     others = [stage for stage in stages if not isinstance(stage, Diagonals)]
-    blocks = sum(len(stage.batches) + isinstance(stage.key, Gathered) for stage in others)
+    blocks = sum(stage.runs + isinstance(stage.key, Gathered) for stage in others)
     batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
     return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
@@ -101,7 +101,7 @@ def _covered(stages: Stages, written: int, n: int) -> tuple[bool, bool]:
         # them had no row in the shorter sequence.
         first = stages[0]
         return isinstance(first, Diagonals) and first.fresh, False
-    batches = sum(len(stage.batches) for stage in stages if not isinstance(stage, Diagonals))
+    batches = sum(stage.runs for stage in stages if not isinstance(stage, Diagonals))
     return written == n, batches == 1 and written == n
 
 

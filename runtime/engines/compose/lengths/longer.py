@@ -5,6 +5,7 @@ for all of them at once, and only those that it cuts are looked at one by one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,10 +19,10 @@ from ..plan.effort import Effort
 from ..plan.place import Gathered, Place, Side
 from ..plan.route import Cut
 from ..plan.stage import Batch, Biases, Stage, Stages
-from ..plan.tiles import Tiles
 from ..planning.arranged import effort_of
 from ..pricing.price import Price
 from .anew import Anew
+from .left import left_of
 from .mask_parts import MaskParts
 
 _GONE, _WHOLE, _CUT = range(3)
@@ -86,7 +87,7 @@ class _LongerStage:
     def __init__(self, stage: Stage, price: Price) -> None:
         self._stage, self._price, self._masks = stage, price, MaskParts()
         blocks = [batch.block for batch in stage.batches]
-        corners = [(block.tiles.row, block.tiles.key, *_ends(block.tiles)) for block in blocks]
+        corners = [(*block.tiles.begins, *block.tiles.ends) for block in blocks]
         self._first, self._end = np.split(np.array(corners, dtype=np.int64).reshape(-1, 4).T, 2)
         classes = [(one.first_class, one.key_class, one.classes - 1) for one in blocks]
         begin, keys_begin, more = np.array(classes, dtype=np.int64).reshape(-1, 3).T
@@ -132,11 +133,6 @@ class _LongerStage:
 
 def is_fresh(stage: Stage | Diagonals) -> bool:
     return stage.fresh if isinstance(stage, Diagonals) else any(batch.fresh for batch in stage.batches)
-
-
-def _ends(tiles: Tiles) -> tuple[int, int]:
-    last = tiles.count - 1
-    return tiles.row + last * tiles.row_step + tiles.rows, tiles.key + last * tiles.key_step + tiles.keys
 
 
 def _place(place: Place, n: int) -> Place:
@@ -199,12 +195,12 @@ class _Cutting:
         if of not in self._alike:
             self._alike[of] = list(self._runs(*of))
         for first, count, rows, keys in self._alike[of]:
-            for tiles in _shapes(block.tiles, rows, keys):
-                shown = min(tiles.keys, tiles.rows) if block.triangle else tiles.keys
-                mask, bias = self._masks.of(batch.bias, block.mask, tiles.rows, shown)
-                own = Tiles(tiles.row, tiles.rows, tiles.row_step, tiles.key, shown, tiles.key_step, tiles.count)
+            for tiles in left_of(block.tiles, rows, keys):
+                if block.triangle and tiles.keys > tiles.rows:
+                    tiles = replace(tiles, keys=tiles.rows)
+                mask, bias = self._masks.of(batch.bias, block.mask, tiles.rows, tiles.keys)
                 classes = block.first_class + first, block.key_class + first, count
-                yield Batch(Block(*classes, own, mask, block.triangle), batch.fresh, bias)
+                yield Batch(Block(*classes, tiles, mask, block.triangle), batch.fresh, bias)
 
     def _runs(self, first_class: int, key_class: int, classes: int) -> Iterator[tuple[int, int, int, int]]:
         """(the first, how many, their queries, their keys) of classes that have equally many of either, which fall from
@@ -215,29 +211,3 @@ class _Cutting:
             count = min(classes - first, self._query.alike(query), self._key.alike(key))
             yield first, count, self._query.of(query), self._key.of(key)
             first += count
-
-
-def _shapes(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
-    """Runs of tiles of one shape, of which so many rows and keys exist."""
-    # Of what all tiles share the same is left for all.
-    shared_rows = tiles.rows if tiles.row_step else min(tiles.rows, rows - tiles.row)
-    shared_keys = tiles.keys if tiles.key_step else min(tiles.keys, keys - tiles.key)
-    if min(shared_rows, shared_keys) <= 0:
-        return
-    tiles = Tiles(tiles.row, shared_rows, tiles.row_step, tiles.key, shared_keys, tiles.key_step, tiles.count)
-    whole = _within(tiles.row, tiles.rows, tiles.row_step, rows, tiles.count)
-    whole = _within(tiles.key, tiles.keys, tiles.key_step, keys, whole)
-    if whole:
-        yield tiles.part(0, whole)
-    for tile in range(whole, tiles.count):
-        row, key = tiles.row + tile * tiles.row_step, tiles.key + tile * tiles.key_step
-        left = min(tiles.rows, rows - row), min(tiles.keys, keys - key)
-        if min(left) > 0:
-            yield Tiles(row, left[0], tiles.row_step, key, left[1], tiles.key_step, 1)
-
-
-def _within(first: int, size: int, step: int, length: int, count: int) -> int:
-    """How many tiles, from the first on, end within the length."""
-    if first + size > length:
-        return 0
-    return count if step == 0 else min(count, (length - first - size) // step + 1)

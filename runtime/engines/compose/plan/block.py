@@ -12,7 +12,7 @@ from .tiles import Mask, Tiles
 class Block:
     """A batch of dense blocks of one term, one per class and tile.
 
-    ``mask`` is bool [rows, keys], the same for all; None means all pairs. With ``growth`` g, tile t has g*t more keys.
+    ``mask`` is bool [rows, keys], the same for all; None means all pairs, as it does of tiles with a growth.
     """
 
     first_class: int  # of the queries
@@ -21,14 +21,10 @@ class Block:
     tiles: Tiles
     mask: Mask | None = None
     triangle: bool = False  # key k of row r only where k <= r
-    growth: int = 0
 
     def even(self) -> Iterator[Block]:
-        """The batch as batches without growth; a tile that has no key is left out."""
-        if not self.growth:
-            yield self
-            return
-        yield from (replace(self, tiles=tiles, growth=0) for tiles in self.tiles.even(self.growth))
+        """The batch as batches without growth."""
+        return (replace(self, tiles=tiles) for tiles in self.tiles.even()) if self.tiles.growth else iter((self,))
 
     def portions(self, size: int) -> Iterator[Block]:
         """The batch, which has no growth, as batches of up to ``size`` blocks, where one class or tile has no more."""

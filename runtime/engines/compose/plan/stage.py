@@ -25,7 +25,7 @@ class Bias:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of blocks without growth. ``fresh``: no earlier one touches its rows, whose output it writes."""
+    """A batch of blocks. ``fresh``: no earlier one touches its rows, whose output it writes."""
 
     block: Block
     fresh: bool
@@ -46,6 +46,11 @@ class Stage:
     key: Place
     batches: tuple[Batch, ...]
 
+    @property
+    def runs(self) -> int:
+        """Batches of equal blocks: of tiles that grow each is one."""
+        return sum(batch.block.tiles.runs for batch in self.batches)
+
 
 Stages: TypeAlias = tuple[Stage | Diagonals, ...]
 
@@ -59,7 +64,7 @@ class Biases:
         self._last: tuple[Mask, tuple[Mask, Bias]] | None = None  # batches of one period follow each other
 
     def batch(self, block: Block, *, fresh: bool) -> Batch:
-        """A batch of blocks without growth, with the mask that it shares."""
+        """A batch of blocks, with the mask that it shares."""
         if block.mask is None:
             return Batch(block, fresh, None)
         mask, bias = self._shared(block.mask)

@@ -20,7 +20,8 @@ is left over one by one, and 15 cost as much as 100 others."""
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Evenly spaced blocks of ranks: tile t is queries row + t*row_step .. + rows, keys key + t*key_step .. + keys."""
+    """Evenly spaced blocks of ranks: tile t is queries row + t*row_step .. + rows, keys key + t*key_step .. + keys,
+    and with a growth as many more keys, or fewer, as t*growth. Each has a key."""
 
     row: int
     rows: int
@@ -29,28 +30,27 @@ class Tiles:
     keys: int
     key_step: int
     count: int
+    growth: int = 0
 
     def part(self, start: int, count: int) -> Tiles:
         """``count`` tiles from tile ``start``."""
         row, key = self.row + start * self.row_step, self.key + start * self.key_step
-        return Tiles(row, self.rows, self.row_step, key, self.keys, self.key_step, count)
+        keys, growth = self.keys + start * self.growth, self.growth if count > 1 else 0
+        return Tiles(row, self.rows, self.row_step, key, keys, self.key_step, count, growth)
 
-    def even(self, growth: int) -> Iterator[Tiles]:
-        """Tiles of which each has ``growth`` keys more than the one before: one by one; one that has no key is left
-        out."""
-        if not growth:
-            yield self
-            return
-        for t in range(self.count):
-            keys = self.keys + t * growth
-            if keys > 0:
-                row, key = self.row + t * self.row_step, self.key + t * self.key_step
-                yield Tiles(row, self.rows, self.row_step, key, keys, self.key_step, 1)
+    def even(self) -> Iterator[Tiles]:
+        """The same in runs without growth."""
+        return (self.part(tile, 1) for tile in range(self.count)) if self.growth else iter((self,))
+
+    @property
+    def runs(self) -> int:
+        """How many those are."""
+        return self.count if self.growth else 1
 
     def spread(self, every: int) -> Tiles:
         """As many tiles, of which each is so many steps after the one before."""
-        row_step, key_step = every * self.row_step, every * self.key_step
-        return Tiles(self.row, self.rows, row_step, self.key, self.keys, key_step, self.count)
+        row_step, key_step, growth = every * self.row_step, every * self.key_step, every * self.growth
+        return Tiles(self.row, self.rows, row_step, self.key, self.keys, key_step, self.count, growth)
 
     def inner(self, row: int, rows: int, key: int, keys: int) -> Tiles:
         """So many rows and keys of each tile, from these on."""
@@ -58,12 +58,24 @@ class Tiles:
 
     @property
     def pairs(self) -> int:
-        return self.rows * self.keys * self.count
+        return self.rows * self.count * (2 * self.keys + (self.count - 1) * self.growth) // 2
+
+    @property
+    def begins(self) -> tuple[int, int]:
+        """The first query and the first key that occur."""
+        return self.row, self.key + min(0, (self.count - 1) * self.key_step)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """One past the last query and the last key that occur."""
+        last = self.count - 1
+        key = self.key + self.keys + max(0, last * (self.key_step + self.growth))
+        return self.row + last * self.row_step + self.rows, key
 
     def box(self) -> Box:
         """The ranks that occur."""
-        rows, keys = (self.count - 1) * self.row_step + self.rows, (self.count - 1) * self.key_step + self.keys
-        return {"a": (self.row, self.row + rows - 1), "b": (self.key, self.key + keys - 1)}
+        (first_row, first_key), (row, key) = self.begins, self.ends
+        return {"a": (first_row, row - 1), "b": (first_key, key - 1)}
 
 
 def cut_off(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask | None] | None:

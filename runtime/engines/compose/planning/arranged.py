@@ -68,12 +68,10 @@ def effort_of(stage: Stage | Diagonals, price: Price) -> Effort:
 
 
 def _batches(parts: Sequence[Block], biases: Biases, written: NDArray[np.bool_] | None) -> Iterator[Batch]:
-    """Without growth. ``written``: the rows, in natural order, that earlier ones have written; a batch none of whose
-    rows is among these is fresh. None: no batch is."""
+    """``written``: the rows, in natural order, that earlier ones have written; a batch none of whose rows is among
+    these is fresh. None: no batch is."""
     for part in parts:
-        fresh = written is not None and not _marked(part, written)
-        for block in part.even():
-            yield biases.batch(block, fresh=fresh)
+        yield biases.batch(part, fresh=written is not None and not _marked(part, written))
 
 
 def _marked(block: Block, written: NDArray[np.bool_]) -> bool:

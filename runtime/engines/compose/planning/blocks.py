@@ -80,16 +80,16 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
         return
     for ways in reaches(program, term, sweep, group, n, nk):
         for part, pieces in fastest_way(ways, keep, group, box, known, price):
-            found = (block for piece in pieces for block in _of_piece(piece, group, known, price))
-            yield from (one for block in found for one in _again(block, part))
+            found = together(block for piece in pieces for block in _of_piece(piece, group, known))
+            yield from (one for block in found for own in _sliced(block, price) for one in _again(own, part))
 
 
-def _of_piece(piece: Piece, group: Group, known: dict[str, int], price: Price) -> Iterator[Block]:
-    tiles, local, growth = piece
-    if not growth and _is_triangle(tiles, local, known):
+def _of_piece(piece: Piece, group: Group, known: dict[str, int]) -> Iterator[Block]:
+    tiles, local = piece
+    if _is_triangle(tiles, local, known):
         yield _block(group, tiles, triangle=True)
     elif (block := masked(tiles, local, known)) is not None:
-        yield from _sliced(_block(group, *block, growth=growth), price)
+        yield _block(group, *block)
 
 
 def _again(block: Block, part: Part) -> Iterator[Block]:
@@ -116,8 +116,8 @@ def _kept(term: Term) -> Predicate:
     return All((term.keep, Compare("<", term.key.expression(Const(0), Var("b")), Var("n"))))
 
 
-def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False, growth: int = 0) -> Block:
-    return Block(group.first, group.key_first, group.count, tiles, mask, triangle, growth)
+def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False) -> Block:
+    return Block(group.first, group.key_first, group.count, tiles, mask, triangle)
 
 
 def _sliced(block: Block, price: Price) -> list[Block]:
@@ -126,7 +126,7 @@ def _sliced(block: Block, price: Price) -> list[Block]:
     if block.mask is None:
         return [block]
     *found, last = _fastest([[block], *_in_slices(block, block.tiles, block.mask)], price)
-    if found or last.mask is None or last.growth or last.mask.size <= LARGEST_MASK:
+    if found or last.mask is None or last.mask.size <= LARGEST_MASK:
         return [*found, last]
     most = NEARLY * _seconds([last], price)
     few = [way for way in _in_quarters(last, last.tiles, last.mask) if _seconds(way, price) <= most]

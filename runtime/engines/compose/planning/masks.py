@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from .....compiler.passes.pinned import Pinned
 from .....compiler.relations.affine import Box, invariant, periods, restrict
+from .....compiler.relations.by_sides import by_sides
 from .....compiler.relations.decided import decided
 from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
@@ -36,29 +36,40 @@ MOST_REPEATED = 32
 """Tiles after which a mask may come again."""
 
 
-def runs(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Iterator[tuple[Tiles, Predicate]]:
-    """The tiles in runs, and what the predicate leaves open on each, the same for all tiles of the run.
+def runs(keep: Predicate, some: Sequence[Tiles], known: dict[str, int]) -> Iterator[tuple[Tiles, Predicate]]:
+    """These tiles in runs, and what the predicate leaves open on each, the same for all tiles of the run.
 
     Tiles of which nothing is kept are left out. ``known`` gives the variables besides a and b.
     """
-    boxes = {name: (value, value) for name, value in known.items()}
-    plain = in_quotients()
-    return _joined(_halved(_by_digits(Pinned(keep)), tiles, boxes, plain), plain)
+    boxes, plain, large = {name: (value, value) for name, value in known.items()}, in_quotients(), list[Tiles]()
+    keep = _by_digits(Pinned(keep))
+    for tiles in some:
+        yield from _joined(_halved(keep, tiles, boxes, plain, large), plain)
+    yield from _cut(keep, large, boxes)
 
 
 @lru_cache(maxsize=64)  # each shape of a reach asks for runs of the same
 def _by_digits(pinned: Pinned[Predicate]) -> Predicate:
-    [keep] = sharing((in_digits(pinned.program),))
+    [keep] = sharing((by_sides(in_digits(pinned.program)),))
     found: Predicate = keep
     return found
 
 
+def is_cut(tiles: Tiles) -> bool:
+    """Whether each of the tiles is, where it has a mask of its own."""
+    return tiles.rows * tiles.keys > LARGEST_MASK
+
+
 def alike_midway(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> bool:
     """Whether the tiles in the middle of a run are proved to share a mask, or few of them."""
+    boxes = {name: (value, value) for name, value in known.items()}
+    return _alike_midway(_by_digits(Pinned(keep)), tiles, boxes, in_quotients())
+
+
+def _alike_midway(keep: Predicate, tiles: Tiles, known: Box, plain: Plain) -> bool:
     count = min(tiles.count, 2 * MOST_REPEATED)
     middle = tiles.part((tiles.count - count) // 2, count)
-    boxes = {name: (value, value) for name, value in known.items()}
-    told = in_quotients()(restrict(_by_digits(Pinned(keep)), {**boxes, **middle.box()}))
+    told = plain(restrict(keep, {**known, **middle.box()}))
     return told in (TRUE, FALSE) or invariant(told, middle.row_step, middle.key_step) or bool(_repeated(told, middle))
 
 
@@ -85,8 +96,11 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]], plain: Plain) -> Iterator[
         yield pending
 
 
-def _halved(keep: Predicate, tiles: Tiles, known: Box, plain: Plain) -> Iterator[tuple[Tiles, Predicate]]:
-    """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile."""
+def _halved(
+    keep: Predicate, tiles: Tiles, known: Box, plain: Plain, large: list[Tiles]
+) -> Iterator[tuple[Tiles, Predicate]]:
+    """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile. ``large`` gains
+    the tiles that stand alone, but are to be cut."""
     keep = restrict(keep, {**known, **tiles.box()})
     if keep == FALSE:
         return
@@ -94,14 +108,21 @@ def _halved(keep: Predicate, tiles: Tiles, known: Box, plain: Plain) -> Iterator
         yield tiles, keep
         return
     if tiles.count == 1:
-        yield from _cut(keep, tiles, known)
+        if is_cut(tiles):
+            large.append(tiles)
+        else:
+            yield tiles, keep
         return
     told = plain(keep)
     if invariant(told, tiles.row_step, tiles.key_step):
         yield tiles, keep
         return
-    for part in _repeated(told, tiles) or _parts(tiles):
-        yield from _halved(keep, part, known, plain)
+    every = _repeated(told, tiles)
+    if every is None and is_cut(tiles) and not _alike_midway(keep, tiles, known, plain):
+        large += [tiles.part(tile, 1) for tile in range(tiles.count)]
+        return
+    for part in every or _parts(tiles):
+        yield from _halved(keep, part, known, plain, large)
 
 
 def _repeated(keep: Predicate, tiles: Tiles) -> list[Tiles] | None:
@@ -122,40 +143,53 @@ def _parts(tiles: Tiles) -> Iterator[Tiles]:
     return (tiles.part(start, stop - start) for start, stop in pairwise(edges))
 
 
-def _cut(keep: Predicate, tile: Tiles, known: Box) -> Iterator[tuple[Tiles, Predicate]]:
-    """One large tile, halved until its parts are decided or small; all parts of a size are looked at together."""
-    parts = np.array([[tile.row, tile.rows, tile.key, tile.keys]])
+def _cut(keep: Predicate, tiles: Sequence[Tiles], known: Box) -> Iterator[tuple[Tiles, Predicate]]:
+    """Large tiles, halved until their parts are decided or small; all parts of a size are looked at together."""
+    parts = np.array([(tile.row, tile.rows, tile.key, tile.keys) for tile in tiles], dtype=np.int64).reshape(-1, 4)
     while len(parts):
         holds = _decided(keep, parts, known)
-        yield from ((_part(tile, part), TRUE) for part in parts[holds > 0])
+        yield from ((part, TRUE) for part in map(_part, parts[holds > 0].tolist()))
         parts = parts[holds == 0]
         small = parts[:, 1] * parts[:, 3] <= LARGEST_MASK
-        for part in map(partial(_part, tile), parts[small]):
+        for part in map(_part, parts[small].tolist()):
             if (local := restrict(keep, {**known, **part.box()})) != FALSE:
                 yield part, local
         parts = _half(keep, parts[~small], known)
+        parts = parts[np.lexsort((parts[:, 2], parts[:, 0]))]  # what is evenly spaced becomes one batch
 
 
-def _part(tile: Tiles, part: Parts) -> Tiles:
-    row, rows, key, keys = part.tolist()
-    return replace(tile, row=row, rows=rows, key=key, keys=keys)
+def _part(part: tuple[int, int, int, int]) -> Tiles:
+    row, rows, key, keys = part
+    return Tiles(row, rows, 0, key, keys, 0, 1)
 
 
 def _half(keep: Predicate, parts: Parts, known: Box) -> Parts:
-    """Each part halved along its rows or its keys: where that decides a half, else along the longer side."""
-    rows, keys = _halves(parts, 0), _halves(parts, 2)
-    by_rows, by_keys = ((_decided(keep, halves, known) != 0).reshape(2, -1).any(axis=0) for halves in (rows, keys))
-    along = np.where(by_rows != by_keys, by_rows, parts[:, 1] > parts[:, 3])
-    along = (along | (parts[:, 3] < 2)) & (parts[:, 1] > 1)
-    return np.where(np.tile(along, 2)[:, None], rows, keys)
+    """Each part halved along its rows or its keys, in the middle or at a round rank near it: where that decides most
+    pairs, else at the round rank of the longer side."""
+    ways = np.stack([_halves(parts, at, cut) for at in (0, 2) for cut in (_round(parts, at), parts[:, at + 1] // 2)])
+    holds = _decided(keep, ways.reshape(-1, 4), known).reshape(ways.shape[:2]) != 0
+    pairs = np.where(holds, ways[..., 1] * ways[..., 3], 0).reshape(len(ways), 2, -1).sum(axis=1)
+    best = np.where(pairs.any(axis=0), pairs.argmax(axis=0), np.where(parts[:, 1] > parts[:, 3], 0, 2))
+    return np.concatenate([half[best, np.arange(len(parts))] for half in np.split(ways, 2, axis=1)])
 
 
-def _halves(parts: Parts, at: int) -> Parts:
-    """The first halves of all parts along the side that begins in column ``at``, then the others."""
+def _round(parts: Parts, at: int) -> NDArray[np.int64]:
+    """How far from the begin of the side in column ``at`` the middle half of it has the rank that most powers of two
+    divide: parts of neighbours that are cut there are often alike."""
+    begin, size = parts[:, at], parts[:, at + 1]
+    low, high = begin + size // 4, begin + size * 3 // 4
+    _, bits = np.frexp(low ^ high)  # those in which they differ begin with this one
+    places = np.maximum(bits - 1, 0)
+    found: NDArray[np.int64] = (high >> places << places) - begin
+    return found
+
+
+def _halves(parts: Parts, at: int, cut: NDArray[np.int64]) -> Parts:
+    """The first parts of all, of so many ranks of the side that begins in column ``at``, then the others."""
     first, second = parts.copy(), parts.copy()
-    first[:, at + 1] //= 2
-    second[:, at] += first[:, at + 1]
-    second[:, at + 1] -= first[:, at + 1]
+    first[:, at + 1] = cut
+    second[:, at] += cut
+    second[:, at + 1] -= cut
     return np.concatenate([first, second])
 
 

@@ -29,8 +29,8 @@ FIRST = 1024
 
 Ranks = NDArray[np.int64]
 
-Shape: TypeAlias = tuple[Tiles, bool, int]
-"""A run of tiles, whether every pair of it is kept, and its growth."""
+Shape: TypeAlias = tuple[Tiles, bool]
+"""A run of tiles, and whether every pair of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +136,21 @@ def bands(reach: Reach, group: Group) -> list[Shape] | None:
         # Most periods are given up for the first tiles.
         if any(_breaks(reach.lo[:tiles], reach.hi[:tiles], period) > MOST_BANDS for tiles in looked_at):
             continue
-        found = [
-            (start + period * first, count)
-            for start in range(min(period, len(reach.lo)))
-            for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
-        ]
+        found = list(_every(reach, period))
         if len(found) <= MOST_BANDS:
-            return [(tiles, False, 0) for at, count in found for tiles in band(reach, group, at, count, period)]
+            return [(tiles, False) for at, count in found for tiles in band(reach, group, at, count, period)]
     return None
+
+
+def _every(reach: Reach, period: int) -> Iterator[tuple[int, int]]:
+    """(first tile, count) of the even runs among every ``period``-th tile, from each of the first."""
+    tiles = len(reach.lo)
+    rows = -(-tiles // period) + 1  # the last has no key, so that no run goes on with tiles from another start
+    more = rows * period - tiles
+    lo, hi = (np.pad(each, (0, more)).reshape(rows, period).T.ravel() for each in (reach.lo, reach.hi))
+    for at, count in even_runs(lo, hi):
+        start, first = divmod(at, rows)
+        yield start + period * first, count
 
 
 def _breaks(lo: Ranks, hi: Ranks, period: int) -> int:
@@ -182,12 +189,7 @@ def fewest(reach: Reach, group: Group) -> list[Shape]:
     a grid come again after a row, a plane, ...: what is divided by in the reach says after how many."""
     steps = {1, *(ranks // reach.size for ranks in periods(reach.visited) if ranks % reach.size == 0)}
     period = min(sorted(step for step in steps if step <= len(reach.lo)), key=lambda step: _starts(reach, step))
-    return [
-        (tiles, False, 0)
-        for start in range(period)
-        for first, count in even_runs(reach.lo[start::period], reach.hi[start::period])
-        for tiles in band(reach, group, start + period * first, count, period)
-    ]
+    return [(tiles, False) for at, count in _every(reach, period) for tiles in band(reach, group, at, count, period)]
 
 
 def _starts(reach: Reach, period: int) -> int:

@@ -5,7 +5,7 @@ What is left on either side is a band over the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,21 @@ FEWEST_STACKS, MOST_TILES_PER_STACK = 16, 32
 """Few groups waste less at the edge of a growing range; the second bounds the mask of that edge."""
 
 
-def stack(reach: Reach, group: Group, keep: Predicate, known: Box, *, exact: bool) -> list[Shape] | None:
-    """Groups of tiles; nothing where no key range has a full part. ``keep`` holds of the pairs. ``exact``: all pairs of
-    the tiles are kept, so that there is nothing to ask of it."""
+def stack(reach: Reach, group: Group, kept: Callable[[], Predicate], known: Box, *, exact: bool) -> list[Shape] | None:
+    """Groups of tiles; nothing where no key range has a full part. ``kept`` says what holds of the pairs. ``exact``:
+    all pairs of the tiles are kept, so that there is nothing to ask of it."""
     long = not exact and (reach.hi - reach.lo).max(initial=0) > LONG
     if not long and not (reach.full_hi > reach.full_lo).any():
         return None
     per = min(-(-len(reach.lo) // FEWEST_STACKS), MOST_TILES_PER_STACK)
     far = coarser(reach, per)
     if not exact:
-        far = _sharper(far, group, keep, known)
+        far = _sharper(far, group, kept(), known)
     if not (far.full_hi > far.full_lo).any():
         return None
     size, lo, hi, full_lo, full_hi = far.size, far.lo, far.hi, far.full_lo, far.full_hi
     # What is masked may be behind the full part, and full again behind that.
-    tail = _end(keep, _boxes(far, group, known), hi, full_hi, 1) if long else hi
+    tail = _end(kept(), _boxes(far, group, known), hi, full_hi, 1) if long else hi
     shape: list[Shape] = []
     for first, count in even_runs(full_lo, full_hi, growing=True):
         shape += _full(group, size, full_lo[first : first + count], full_hi[first : first + count], first)
@@ -47,7 +47,7 @@ def stack(reach: Reach, group: Group, keep: Predicate, known: Box, *, exact: boo
     for edge_lo, edge_hi in ((lo, full_lo), (full_hi, tail)):
         edge = Reach(size, edge_lo, edge_hi, edge_lo, edge_lo)
         for first, count in even_runs(edge_lo, edge_hi):
-            shape += [(tiles, False, 0) for tiles in band(edge, group, first, count, 1)]
+            shape += [(tiles, False) for tiles in band(edge, group, first, count, 1)]
     return shape
 
 
@@ -92,12 +92,12 @@ def _end(keep: Predicate, boxes: dict[str, Any], start: Ranks, stop: Ranks, valu
 def _full(group: Group, size: int, lo: Ranks, hi: Ranks, first: int) -> Iterator[Shape]:
     """Unmasked blocks of evenly growing, or shrinking, width over the groups from ``first``, of which one side stands
     still; a ragged last group stands alone."""
-    count, last = len(hi), first + len(hi) - 1
+    count = len(hi) - int(hi[-1] == lo[-1])  # what shrinks evenly may end in nothing
+    last = first + count - 1
     short = min(size, group.rows - last * size)
     if short < size:
-        if hi[-1] > lo[-1]:
-            yield Tiles(last * size, short, 0, int(lo[-1]), int(hi[-1] - lo[-1]), 0, 1), True, 0
         count -= 1
+        yield Tiles(last * size, short, 0, int(lo[count]), int(hi[count] - lo[count]), 0, 1), True
     if count:
         step, growth = (int(lo[1] - lo[0]), int(hi[1] - lo[1] - hi[0] + lo[0])) if count > 1 else (0, 0)
-        yield Tiles(first * size, size, size, int(lo[0]), int(hi[0] - lo[0]), step, count), True, growth
+        yield Tiles(first * size, size, size, int(lo[0]), int(hi[0] - lo[0]), step, count, growth), True

@@ -38,7 +38,7 @@ def together(blocks: Iterable[Block]) -> list[Block]:
 def _look(block: Block) -> object | None:
     """What blocks of one batch have in common; None where it is not looked at."""
     mask = block.mask
-    if block.growth or (mask is not None and mask.size > LARGEST):
+    if block.tiles.growth or (mask is not None and mask.size > LARGEST):
         return None
     tiles, classes = block.tiles, (block.first_class, block.key_class, block.classes)
     return classes, tiles.rows, tiles.keys, block.triangle, None if mask is None else mask.tobytes()
@@ -46,7 +46,8 @@ def _look(block: Block) -> object | None:
 
 def _followed(one: Tiles, two: Tiles) -> Tiles | None:
     """Both as one; None where they are not evenly spaced, have rows in common or most keys, or keys go back."""
-    steps = two.row - one.part(one.count - 1, 1).row, two.key - one.part(one.count - 1, 1).key
+    last = one.count - 1
+    steps = two.row - one.row - last * one.row_step, two.key - one.key - last * one.key_step
     even = all(each.count == 1 or (each.row_step, each.key_step) == steps for each in (one, two))
     if not even or steps[0] < one.rows or steps[1] < 0 or 0 < steps[1] * MOST_ADDED < one.keys:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import TypeAlias
 
 from .....compiler.relations.affine import Box, restrict
@@ -16,7 +17,7 @@ from .....compiler.relations.integer import TRUE, All, Predicate
 from ..plan.effort import Effort
 from ..plan.tiles import Tiles
 from ..pricing.price import Price
-from .masks import LARGEST_MASK, alike_midway, runs
+from .masks import alike_midway, is_cut, runs
 from .repeats import Part, parts
 from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest
 from .stacks import stack
@@ -30,10 +31,14 @@ MOST_TIMES = 8
 LARGEST_TILE = 128
 """Small tiles are taken together as far as blocks of so many queries."""
 
+AS_FAST = 1.001
+"""Of two shapes that take as long but for so much the later one is taken, whose tiles have more rows: their masks are
+cut in slices afterwards."""
+
 _Masked: TypeAlias = tuple[list[Shape], Predicate]
 
-Piece: TypeAlias = tuple[Tiles, Predicate, int]
-"""A run of tiles, what is left of the mask on it, and how many keys each tile has more than the one before."""
+Piece: TypeAlias = tuple[Tiles, Predicate]
+"""A run of tiles, and what is left of the mask on it."""
 
 _Priced: TypeAlias = tuple[list[Piece], float]
 
@@ -50,14 +55,19 @@ def fastest_way(
     def cut(way: list[Reach]) -> list[Part]:
         return [part for reach in way for part in parts(reach, keep, group, box)]
 
-    def all_pieces(part: Part) -> list[Piece]:
-        return list(_all_pieces(keep, part.reach, group, box, known))
+    def shapes(part: Part) -> list[_Masked]:
+        return list(_shapes(keep, part.reach, group, box))
 
-    def best_pieces(part: Part, least: float = math.inf) -> _Priced | None:
-        return _best(keep, part.reach, group, box, known, price, least)
+    def best_of(shapes: list[_Masked], least: float = math.inf) -> _Priced | None:
+        return _best(shapes, group, known, price, least, every_tile=keep == TRUE)
+
+    def alone(part: Part) -> list[Piece]:
+        """Its pieces, whatever they take."""
+        best = best_of(own := shapes(part))
+        return best[0] if best else list(_all_pieces(keep, own, part.reach, group, known))
 
     if len(ways) == 1:
-        return [(part, found[0] if (found := best_pieces(part)) else all_pieces(part)) for part in cut(ways[0])]
+        return [(part, alone(part)) for part in cut(ways[0])]
     best: list[_Repeated] | None = None
     least, most = math.inf, MOST_TIMES * min(map(_pairs, ways))
     for way in sorted(ways, key=_pairs):
@@ -66,14 +76,14 @@ def fastest_way(
         pieces: list[_Repeated] = []
         seconds = 0.0
         for part in cut(way):
-            found = best_pieces(part, (least - seconds) / part.times)
+            found = best_of(shapes(part), (least - seconds) / part.times)
             if found is None:
                 break
             pieces.append((part, found[0]))
             seconds += found[1] * part.times
         else:
             best, least = pieces, seconds
-    return [(part, all_pieces(part)) for part in cut(ways[0])] if best is None else best
+    return [(part, alone(part)) for part in cut(ways[0])] if best is None else best
 
 
 def _pairs(way: list[Reach]) -> int:
@@ -82,26 +92,25 @@ def _pairs(way: list[Reach]) -> int:
 
 
 def _best(
-    keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int], price: Price, least: float
+    shapes: list[_Masked], group: Group, known: dict[str, int], price: Price, least: float, *, every_tile: bool
 ) -> _Priced | None:
     """The shape of a reach that is predicted to be fastest, of those that take less than ``least`` seconds and do not
-    fall into very many pieces."""
+    fall into very many pieces. ``every_tile``: no tile of the reach is without a pair."""
     best: _Priced | None = None
-    every_tile = keep == TRUE  # no tile of the reach is known to be without a pair
     large: list[_Masked] = []
-    for shape, mask in _shapes(keep, reach, group, box):
+    for shape, mask in shapes:
         if _is_large(shape):
             large.append((shape, mask))
             continue
-        if every_tile and _at_least(shape, group, price) >= least:
+        if every_tile and _at_least(shape, group, price) >= least * AS_FAST:
             continue
-        found = _cheaper(mask, shape, group, known, price, least)
+        found = _cheaper(_pieces(mask, shape, known), group, price, least * AS_FAST)
         if found is not None:
             best, least = found, found[1]
-            every_tile |= sum(tiles.pairs for tiles, _, _ in found[0]) == sum(tiles.pairs for tiles, _, _ in shape)
+            every_tile |= sum(tiles.pairs for tiles, _ in found[0]) == sum(tiles.pairs for tiles, _ in shape)
     for shape, mask in large:
         if least == math.inf or not _falls_apart(mask, shape, known):
-            found = _cheaper(mask, shape, group, known, price, least)
+            found = _cheaper(_pieces(mask, shape, known), group, price, least)
             if found is not None:
                 best, least = found, found[1]
     return best
@@ -109,78 +118,60 @@ def _best(
 
 def _is_large(shape: list[Shape]) -> bool:
     """Whether more tiles than there may be pieces are cut up under a mask, if each has its own."""
-    return sum(tiles.count for tiles, full, _ in shape if not full and _is_cut(tiles)) > MOST_PIECES
-
-
-def _is_cut(tiles: Tiles) -> bool:
-    return tiles.rows * tiles.keys > LARGEST_MASK
+    return sum(tiles.count for tiles, full in shape if not full and is_cut(tiles)) > MOST_PIECES
 
 
 def _falls_apart(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> bool:
     """Of a large shape: whether its tiles have masks of their own, as far as the longest run tells."""
-    longest = max((tiles for tiles, full, _ in shape if not full and _is_cut(tiles)), key=lambda tiles: tiles.count)
+    longest = max((tiles for tiles, full in shape if not full and is_cut(tiles)), key=lambda tiles: tiles.count)
     return longest.count == 1 or not alike_midway(keep, longest, known)
 
 
 def _at_least(shape: list[Shape], group: Group, price: Price) -> float:
     """Seconds that a shape takes at least, if each tile has a pair: it is computed whole, but for one that is cut."""
-    whole = (tiles for tiles, full, growth in shape if not growth and (full or not _is_cut(tiles)))
+    whole = (tiles for tiles, full in shape if full or not is_cut(tiles))
     return price.seconds(Effort.total(price.tiles(tiles, group.count) for tiles in whole))
 
 
-def _all_pieces(keep: Predicate, reach: Reach, group: Group, box: Box, known: dict[str, int]) -> Iterator[Piece]:
+def _all_pieces(
+    keep: Predicate, shapes: list[_Masked], reach: Reach, group: Group, known: dict[str, int]
+) -> Iterator[Piece]:
     """The pieces of the first shape of a reach, or where it has none of few runs, of as few as there are."""
-    whole = alike(reach) if keep == TRUE else reach
-    shape, mask = next(_shapes(keep, reach, group, box), None) or (fewest(whole, group), keep)
+    shape, mask = shapes[0] if shapes else (fewest(alike(reach) if keep == TRUE else reach, group), keep)
     return _pieces(mask, shape, known)
 
 
 def _shapes(keep: Predicate, reach: Reach, group: Group, box: Box) -> Iterator[_Masked]:
     """The shapes that a reach has, each under its mask. Beyond the tiles, where the mask of a term says nothing, it is
     asked which are visited: by a stack, and by blocks of several tiles."""
-    beyond = restrict(All((keep, reach.visited)), box)
+    beyond = cache(lambda: restrict(All((keep, reach.visited)), box))
     if keep == TRUE:
         reach = alike(reach)
     if (shape := bands(reach, group)) is not None:
         yield shape, keep
     if shape := stack(reach, group, beyond, box, exact=keep == TRUE):
-        yield shape, beyond
+        yield shape, beyond()
     for _ in range(3):
         if 2 * reach.size > LARGEST_TILE or reach.size >= group.rows:
             break
         reach = coarser(reach, 2)
         if (shape := bands(reach, group)) is not None:
-            yield shape, beyond
+            yield shape, beyond()
 
 
-def _cheaper(
-    keep: Predicate, shape: list[Shape], group: Group, known: dict[str, int], price: Price, least: float
-) -> _Priced | None:
-    """The pieces of a shape, and seconds that they are predicted to take, unless these are ``least`` or more, or they
-    are many. To look for pieces takes longer than to add up what they take; the longest run, which may take too long
-    alone, is looked at first."""
-    found: dict[int, list[Piece]] = {}
-    number, seconds = 0, 0.0
-    for at in sorted(range(len(shape)), key=lambda at: -shape[at][0].count):
-        pieces = found[at] = []
-        for piece in _pieces(keep, [shape[at]], known):
-            pieces.append(piece)
-            number, seconds = number + 1, seconds + _seconds(group, price, piece)
-            if seconds >= least or number > MOST_PIECES:
-                return None
-    return [piece for at in range(len(shape)) for piece in found[at]], seconds
+def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) -> _Priced | None:
+    """The pieces, and seconds that they are predicted to take, unless these are ``least`` or more, or they are many. To
+    look for pieces takes longer than to add up what they take."""
+    found: list[Piece] = []
+    seconds = 0.0
+    for piece in pieces:
+        found.append(piece)
+        seconds += price.seconds(price.tiles(piece[0], group.count, masked=piece[1] != TRUE))
+        if seconds >= least or len(found) > MOST_PIECES:
+            return None
+    return found, seconds
 
 
 def _pieces(keep: Predicate, shape: list[Shape], known: dict[str, int]) -> Iterator[Piece]:
-    for tiles, full, growth in shape:
-        if full:
-            yield tiles, TRUE, growth
-        else:
-            yield from ((run, local, 0) for run, local in runs(keep, tiles, known))
-
-
-def _seconds(group: Group, price: Price, piece: Piece) -> float:
-    """What a piece is predicted to take; tiles that grow run one by one."""
-    tiles, local, growth = piece
-    efforts = (price.tiles(even, group.count, masked=local != TRUE) for even in tiles.even(growth))
-    return price.seconds(Effort.total(efforts))
+    yield from ((tiles, TRUE) for tiles, full in shape if full)
+    yield from runs(keep, [tiles for tiles, full in shape if not full], known)

@@ -9,7 +9,9 @@ Copying and merging use one thread for few elements.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals, chunking
@@ -54,7 +56,7 @@ class Price(NamedTuple):
         return self.machine.rates(backward=self.backward).seconds(effort)
 
     def block(self, block: Block, *, fresh: bool) -> Effort:
-        """A batch without growth."""
+        """A batch of a program."""
         return self.tiles(
             block.tiles, block.classes, masked=block.mask is not None, triangle=block.triangle, fresh=fresh
         )
@@ -62,19 +64,28 @@ class Price(NamedTuple):
     def tiles(
         self, tiles: Tiles, classes: int = 1, *, masked: bool = False, triangle: bool = False, fresh: bool = False
     ) -> Effort:
-        """Equal blocks, one for each tile, class and head. ``fresh``: their rows have no output yet."""
-        heads, blocks = self.heads, tiles.count * classes * self.heads.units
-        launches = _launches((heads.batch * heads.keys, heads.group, classes, tiles.count))
-        slices = -(-tiles.rows // queries_at_once(tiles.rows))
+        """Blocks, one for each tile, class and head, all equal but for their growth: of tiles that grow, those of one
+        run after those of another. ``fresh``: their rows have no output yet."""
+        if not tiles.growth:
+            return self._run(tiles.rows, tiles.keys, (classes, tiles.count), masked, triangle, fresh)
+        keys = tiles.keys + tiles.growth * np.arange(tiles.count)
+        each: tuple[Any, ...] = self._run(tiles.rows, keys, (classes, 1), masked, triangle, fresh)
+        return Effort(*(float(count.sum()) if isinstance(count, np.ndarray) else tiles.count * count for count in each))
+
+    def _run(self, own: int, keys: Any, sizes: tuple[int, int], masked: bool, triangle: bool, fresh: bool) -> Effort:
+        """A run of ``sizes``, classes and tiles, of blocks of ``own`` queries; or for each of ``keys`` one."""
+        heads, blocks = self.heads, math.prod(sizes) * self.heads.units
+        launches = _launches((heads.batch * heads.keys, heads.group, *sizes))
+        slices = -(-own // queries_at_once(own))
         tasks = blocks // launches * (1 if self.backward else slices)
         share = -(-tasks // self.threads) / tasks
-        rows, read = share * blocks * tiles.rows, share * blocks * slices * tiles.keys
-        groups = share * blocks * slices * -(-tiles.keys // KEYS_AT_ONCE)
-        pairs = share * blocks * (_triangle(tiles.rows, tiles.keys) if triangle else tiles.rows * tiles.keys)
-        left = 0 if self.backward else rows * (tiles.keys % LANES)
-        touched = blocks * tiles.rows * heads.dim
-        copied = touched + 2 * blocks * tiles.keys * heads.dim if self.backward else touched * fresh
-        copied += tiles.rows * tiles.keys * masked  # a mask is read from afar, once for all blocks
+        rows, read = share * blocks * own, share * blocks * slices * keys
+        groups = share * blocks * slices * -(-keys // KEYS_AT_ONCE)
+        pairs = share * blocks * (_triangle(own, keys) if triangle else own * keys)
+        left = 0 if self.backward else rows * (keys % LANES)
+        touched = blocks * own * heads.dim
+        copied = touched + 2 * blocks * keys * heads.dim if self.backward else touched * fresh
+        copied += own * keys * masked  # a mask is read from afar, once for all blocks
         merged = 0 if fresh or self.backward else touched
         wide = rows * heads.dim, read * heads.dim, pairs * heads.dim
         return Effort(
@@ -111,9 +122,13 @@ class Price(NamedTuple):
     def _moved(self, queries: int, keys: int) -> float:
         heads = self.heads
         rows, columns = heads.units * queries * heads.dim, heads.batch * heads.keys * keys * heads.dim
-        return self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns)
+        moved: float = self._spread(5 * rows + 6 * columns if self.backward else 3 * rows + 2 * columns)
+        return moved
 
-    def _spread(self, elements: int) -> float:
+    def _spread(self, elements: Any) -> Any:
+        """A number, or each of an array."""
+        if isinstance(elements, np.ndarray):
+            return np.where(elements > ELEMENTS_OF_ONE_THREAD, elements / self.threads, elements)
         return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements
 
 

@@ -10,6 +10,7 @@ and its gradient is each part's own flash backward, called with the final (O, L)
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -20,7 +21,7 @@ from ...engine import Call
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals
 from ..plan.place import Room
-from ..plan.stage import Batch, Bias, Stages
+from ..plan.stage import Batch, Bias, Stage, Stages
 from . import diagonals, flash
 from .flash import rows_contiguous
 from .views import BlockViews
@@ -43,15 +44,15 @@ def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[
             continue
         qs, ks, vs = stage.query.take(q), stage.key.take(k, rooms[0]), stage.key.take(v, rooms[1])
         total, total_lse = stage.query.take(out), stage.query.take(column)
-        for batch in stage.batches:
-            views = BlockViews(stage.query, stage.key, batch.block, groups)
+        for batch, block in _each(stage):
+            views = BlockViews(stage.query, stage.key, block, groups)
             query = views.queries(qs)
             flash.forward(
                 query,
                 views.keys(ks),
                 views.keys(vs),
                 _expanded(batch.bias, query),
-                causal=batch.block.triangle,
+                causal=block.triangle,
                 call=call,
                 into=(views.queries(total), views.queries(total_lse).squeeze(-1)),
                 write=partial(_write, batch),
@@ -96,8 +97,8 @@ def stages_backward(stages: Stages, queries: guard.Queries, keys: guard.Keys, ca
         grads, qs, outs, lses = (stage.query.take(x) for x in (grad, q, out, column))
         ks, vs = stage.key.take(k), stage.key.take(v)
         dqs, dks, dvs = stage.query.take(dq), stage.key.take(dk), stage.key.take(dv)
-        for batch in stage.batches:
-            for block in batch.block.portions(_at_once(batch.block, q)):
+        for batch, run in _each(stage):
+            for block in run.portions(_at_once(run, q)):
                 views = BlockViews(stage.query, stage.key, block, groups)
                 query = views.queries(qs)
                 parts = flash.backward(
@@ -117,6 +118,11 @@ def stages_backward(stages: Stages, queries: guard.Queries, keys: guard.Keys, ca
         stage.query.put_back(dq, dqs)
         stage.key.put_back(dk, dks)
         stage.key.put_back(dv, dvs)
+
+
+def _each(stage: Stage) -> Iterator[tuple[Batch, Block]]:
+    """The batches, those whose tiles grow tile by tile."""
+    return ((batch, block) for batch in stage.batches for block in batch.block.even())
 
 
 def _at_once(block: Block, q: Tensor) -> int:

@@ -97,12 +97,14 @@ QUARTERED = {
     "all but itself": ~np.eye(1024, dtype=np.bool_),
     "triangle": np.tri(1024, dtype=np.bool_),
     "two apart": np.kron(np.eye(2), np.tri(512)).astype(np.bool_),
+    "slope": np.arange(512)[None, :] <= np.arange(1024)[:, None] // 2,
 }
 
 
 @pytest.mark.parametrize("name", QUARTERED)
 def test_quarters_hold_each_pair_once(name: str) -> None:
-    tiles, times = Tiles(64, 1024, 1024, 0, 1024, 1024, 2), 0
+    keys = QUARTERED[name].shape[1]
+    tiles, times = Tiles(64, 1024, 1024, 0, keys, keys, 2), 0
     for times, found in enumerate(quarters(tiles, QUARTERED[name]), start=1):
         counts = np.zeros((2200, 2200), dtype=np.int8)
         for own, mask in found:
@@ -111,7 +113,7 @@ def test_quarters_hold_each_pair_once(name: str) -> None:
                 counts[part.row : part.row + part.rows, part.key : part.key + part.keys] += 1 if mask is None else mask
         wanted = np.zeros_like(counts)
         for t in range(2):
-            wanted[64 + 1024 * t :, 1024 * t :][:1024, :1024] = QUARTERED[name]
+            wanted[64 + 1024 * t :, keys * t :][:1024, :keys] = QUARTERED[name]
         assert np.array_equal(counts, wanted)
         assert sum(mask is not None for _, mask in found) == 1
         assert found[0][0].rows == 1024 >> times

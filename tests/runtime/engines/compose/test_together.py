@@ -26,7 +26,7 @@ def at(row: int, key: int, mask: object = None, **others: int) -> Block:
 
 
 def counts(blocks: Iterable[Block]) -> np.ndarray:  # type: ignore[type-arg]
-    batches = tuple(Batch(even, False, None) for block in blocks for even in block.even())
+    batches = tuple(Batch(block, False, None) for block in blocks)
     return batch_counts((Stage(Side(NATURAL, N), Side(NATURAL, N), batches),), N, N)
 
 
@@ -84,7 +84,7 @@ def test_others_stay_apart(other: Block) -> None:
 
 def test_keys_do_not_go_back_and_what_grows_or_is_large_is_left_alone() -> None:
     assert len(together([at(0, 100), at(16, 50)])) == 2
-    growing = [replace(at(16 * t, 0), growth=8) for t in range(3)]
+    growing = [replace(one, tiles=replace(one.tiles, growth=8)) for one in (at(16 * t, 0) for t in range(3))]
     assert together(growing) == growing
     large = np.ones((LARGEST // 64, 65), dtype=np.bool_)
     tall = [at(len(large) * t, 0, large, rows=len(large), keys=65) for t in range(2)]
