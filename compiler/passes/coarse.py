@@ -10,10 +10,10 @@ are several ways to write either; the one of the fewest tiles is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import islice, tee
+from itertools import tee
 from typing import TypeAlias
 
 from ..relations.integer import TRUE, Binary, Compare, Const, Expr, Select, Var, substitute
@@ -25,6 +25,7 @@ from ..relations.shadow import bounds, free_of
 from .axes import by_axes
 from .count import count_range
 from .full import only_full
+from .least import least_tiles
 from .outline import Outline, outline
 from .placement import Placement
 from .program import Fan, Range, Tile
@@ -68,7 +69,9 @@ def coarse_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> t
         found = [along]
     else:
         view = outline(placement, tile, still, swept, MOST_MARKS)
-        found = [_fewest(ways, view, count) for ways in _ways(view, placement, tile, still, swept)]
+        least = partial(least_tiles, view=view, placement=placement, tile=tile, n=length, still=still)
+        parts = _ways(view, placement, tile, still, swept)
+        found = [_fewest(ways, view, count, partial(least, tiles)) for tiles, ways in parts]
         if along is not None and count(along) < sum(map(count, found)):
             found = [along]
     return tuple(
@@ -124,29 +127,40 @@ def _suffices(
 @lru_cache(maxsize=1024)  # and closely, beside the tiles along the axes of a grid
 def _at_a_glance(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
     view = outline(placement, tile, still, swept, 1)
-    ways = _ways(view, placement, tile, still, swept)
-    return tuple(_fewest(islice(each, 1), view, lambda _: 0) for each in ways)
+    return tuple(_first(ways, view) for _, ways in _ways(view, placement, tile, still, swept))
 
 
-def _ways(view: Outline, placement: Placement, tile: Tile, still: str, swept: str) -> Iterator[Iterator[Range]]:
-    """Of each range of the placement, the ways to write it."""
+def _ways(
+    view: Outline, placement: Placement, tile: Tile, still: str, swept: str
+) -> Iterator[tuple[IntegerSet, Iterator[Range]]]:
+    """Of each range of the placement its tiles, and the ways to write it."""
     if not placement.row:
-        yield _single(view, swept)
+        yield view.tiles, _single(view, swept)
         return
     for part in _by_run(view.tiles):
-        yield _fan(part, view, placement, tile, still, swept)
+        yield part, _fan(part, view, placement, tile, still, swept)
 
 
-def _fewest(ways: Iterable[Range], view: Outline, count: Callable[[Range], int]) -> Range:
-    """The first of those that are counted to about the fewest tiles."""
-    best: tuple[int, Range] | None = None
-    for written in dict.fromkeys(_unmarked(way, view) for way in ways):
-        tiles = count(written)
-        if best is None or tiles < WORTH * best[0]:
-            best = tiles, written
-    if best is None:
-        raise Refused("the tiles of a step have no bounds")
-    return best[1]
+def _first(ways: Iterator[Range], view: Outline) -> Range:
+    for way in ways:
+        return _unmarked(way, view)
+    raise Refused("the tiles of a step have no bounds")
+
+
+def _fewest(
+    ways: Iterator[Range], view: Outline, count: Callable[[Range], int], least: Callable[[Range], int]
+) -> Range:
+    """The first of those that are counted to about the fewest tiles. None is looked for behind one that has about the
+    ``least``, which any of them has."""
+    best = _first(ways, view)
+    tiles, enough = count(best), least(best)
+    seen = {best}
+    while enough < WORTH * tiles and (way := next(ways, None)) is not None:
+        if (written := _unmarked(way, view)) not in seen:
+            seen.add(written)
+            if (fewer := count(written)) < WORTH * tiles:
+                best, tiles = written, fewer
+    return best
 
 
 def _single(view: Outline, swept: str) -> Iterator[Range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..relations.equal_parts import sharing
 from ..relations.integer import Expr, evaluate, length_values
 from .placement import Placement
-from .program import Order, Range, Tile, range_variables
+from .program import Fan, Order, Range, Tile, range_variables
 
 Ends: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -40,19 +40,28 @@ def count_visits(ranges: Sequence[Range], placement: Placement, tile: Tile, n: i
 def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str, *, distinct: bool = False) -> int:
     """Tiles or diagonals of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all
     classes. ``distinct``: a tile that several steps of a fan have counts once."""
-    query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
-    (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
     total = 0
-    for cls, repeat in _classes(span, own):
-        turned = (cls + shift if still == "I" else cls - shift) % other.classes
-        rows, columns = tile_count(own, cls, n, size), tile_count(other, turned, n, swept)
+    for cls, repeat, rows, columns in sides(placement, tile, n, still, each_class="c" in range_variables(span)):
         steps = [*bounds(span, rows, cls, columns, n, still).values()]
-        for lo, hi in _first_seen(steps) if distinct else steps:
+        for lo, hi in first_seen(steps) if distinct else steps:
             total += repeat * int(np.maximum(hi - lo, 0).sum())
     return total
 
 
-def _first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
+def sides(
+    placement: Placement, tile: Tile, n: int, still: str, *, each_class: bool
+) -> Iterator[tuple[int, int, int, int]]:
+    """(class, how often it counts, its tiles, those of the other side) of each class of the side that stands still; or
+    of one for all, where each has the same ranges."""
+    query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
+    (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
+    for cls in range(own.classes if each_class else 1):
+        turned = (cls + shift if still == "I" else cls - shift) % other.classes
+        repeat = 1 if each_class else own.classes
+        yield cls, repeat, tile_count(own, cls, n, size), tile_count(other, turned, n, swept)
+
+
+def first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
     """The same tiles, each once; in the order of the ends, not of the steps."""
     if not steps:
         return
@@ -62,13 +71,6 @@ def _first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
     seen = np.maximum.accumulate(highs, axis=0)
     yield lows[0], highs[0]
     yield from ((np.maximum(lo, before), hi) for lo, hi, before in zip(lows[1:], highs[1:], seen, strict=False))
-
-
-def _classes(span: Range, order: Order) -> tuple[tuple[int, int], ...]:
-    """(class, how often it counts): one class stands for all where the range is the same for each."""
-    if "c" in range_variables(span):
-        return tuple((cls, 1) for cls in range(order.classes))
-    return ((0, order.classes),)
 
 
 def tile_count(order: Order, cls: int, n: int, size: int) -> int:
@@ -91,9 +93,8 @@ def bounds(
         [lo], [hi] = _clipped(span, sharing((span.lo, span.hi)), values, known, (1, tiles), other_tiles)
         return {0: (lo, hi)}
     *ends, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
-    first, last = (np.broadcast_to(evaluate(each, values, np, known), (tiles,)) for each in (begin, end))
+    steps, first, last = steps_of(Fan(begin, end, span.fan.row), values, tiles, known)
     fixed = dict(known)  # no step is asked for in these
-    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)))
     found: dict[int, Ends] = {}
     for some in np.array_split(steps, -(-len(steps) * tiles // _AT_ONCE) or 1):
         at = some[:, None]
@@ -101,6 +102,14 @@ def bounds(
         high = np.where((first <= at) & (at < last), high, low)
         found |= zip(some.tolist(), zip(low, high, strict=True), strict=True)
     return found
+
+
+def steps_of(
+    fan: Fan, values: Mapping[str, Any], tiles: int, known: dict[int, Any] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The steps that some of so many stationary tiles have; and of each tile first and last."""
+    first, last = (np.broadcast_to(evaluate(end, values, np, known), (tiles,)) for end in (fan.first, fan.last))
+    return np.arange(int(first.min(initial=0)), int(last.max(initial=0))), first, last
 
 
 def _clipped(
