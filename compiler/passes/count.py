@@ -40,25 +40,38 @@ def count_visits(ranges: Sequence[Range], placement: Placement, tile: Tile, n: i
 def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str, *, distinct: bool = False) -> int:
     """Tiles or diagonals of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all
     classes. ``distinct``: a tile that several steps of a fan have counts once."""
-    total = 0
-    for cls, repeat, rows, columns in sides(placement, tile, n, still, each_class="c" in range_variables(span)):
-        steps = [*bounds(span, rows, cls, columns, n, still).values()]
-        for lo, hi in first_seen(steps) if distinct else steps:
-            total += repeat * int(np.maximum(hi - lo, 0).sum())
-    return total
+    side = stationary(placement, tile, n, still, each_class="c" in range_variables(span))
+    steps = [*_ends(span, side.values, side.tiles).values()]
+    return side.repeat * sum(
+        int(np.maximum(hi - lo, 0).sum()) for lo, hi in (first_seen(steps) if distinct else steps)
+    )
 
 
-def sides(
-    placement: Placement, tile: Tile, n: int, still: str, *, each_class: bool
-) -> Iterator[tuple[int, int, int, int]]:
-    """(class, how often it counts, its tiles, those of the other side) of each class of the side that stands still; or
-    of one for all, where each has the same ranges."""
+@dataclass(frozen=True, slots=True)
+class Stationary:
+    """Tiles that stand still, one after the other, of all classes or of one for all, which then count ``repeat`` times;
+    ``values``: what the variables of a range are at each of them."""
+
+    tiles: int
+    repeat: int
+    values: dict[str, Any]
+
+
+def stationary(placement: Placement, tile: Tile, n: int, still: str, *, each_class: bool) -> Stationary:
+    """All tiles I of queries, or J of keys, at length n. Unless ``each_class``, those of the first stand for all."""
     query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
     (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
-    for cls in range(own.classes if each_class else 1):
-        turned = (cls + shift if still == "I" else cls - shift) % other.classes
-        repeat = 1 if each_class else own.classes
-        yield cls, repeat, tile_count(own, cls, n, size), tile_count(other, turned, n, swept)
+    classes = np.arange(own.classes if each_class else 1)
+    turned = (classes + (shift if still == "I" else -shift)) % other.classes
+    counts = [tile_count(own, cls, n, size) for cls in classes.tolist()]
+    others = [tile_count(other, cls, n, swept) for cls in turned.tolist()]
+    values: dict[str, Any] = length_values(n)
+    if not each_class:
+        values |= {still: np.arange(counts[0], dtype=np.int64), "c": 0, "T": others[0]}
+        return Stationary(counts[0], own.classes, values)
+    values |= {still: np.concatenate([np.arange(count) for count in counts])}
+    values |= {"c": np.repeat(classes, counts), "T": np.repeat(others, counts)}
+    return Stationary(sum(counts), 1, values)
 
 
 def first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
@@ -88,9 +101,13 @@ def bounds(
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
     values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **length_values(n, nk)}
+    return _ends(span, values, tiles)
+
+
+def _ends(span: Range, values: dict[str, Any], tiles: int) -> dict[int, Ends]:
     known: dict[int, Any] = {}
     if span.fan is None:
-        [lo], [hi] = _clipped(span, sharing((span.lo, span.hi)), values, known, (1, tiles), other_tiles)
+        [lo], [hi] = _clipped(span, sharing((span.lo, span.hi)), values, known, (1, tiles))
         return {0: (lo, hi)}
     *ends, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
     steps, first, last = steps_of(Fan(begin, end, span.fan.row), values, tiles, known)
@@ -98,7 +115,7 @@ def bounds(
     found: dict[int, Ends] = {}
     for some in np.array_split(steps, -(-len(steps) * tiles // _AT_ONCE) or 1):
         at = some[:, None]
-        low, high = _clipped(span, ends, values | {"d": at}, dict(fixed), (len(some), tiles), other_tiles)
+        low, high = _clipped(span, ends, values | {"d": at}, dict(fixed), (len(some), tiles))
         high = np.where((first <= at) & (at < last), high, low)
         found |= zip(some.tolist(), zip(low, high, strict=True), strict=True)
     return found
@@ -113,12 +130,7 @@ def steps_of(
 
 
 def _clipped(
-    span: Range,
-    ends: Sequence[Expr],
-    values: dict[str, Any],
-    known: dict[int, Any],
-    shape: tuple[int, ...],
-    most: int,
+    span: Range, ends: Sequence[Expr], values: dict[str, Any], known: dict[int, Any], shape: tuple[int, ...]
 ) -> Ends:
     lo, hi = (np.broadcast_to(evaluate(end, values, np, known), shape) for end in ends)
-    return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, most))
+    return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, values["T"]))

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..relations.divided import Divided, Linear
-from ..relations.integer import evaluate, length_values
+from ..relations.integer import evaluate
 from ..relations.isl.presburger import IntegerSet
-from .count import Ends, first_seen, sides, steps_of
+from .count import Ends, first_seen, stationary, steps_of
 from .outline import Outline
 from .placement import Placement
 from .program import Range, Tile
@@ -26,23 +26,21 @@ def least_tiles(
 ) -> int:
     """Of the tiles of an outline, or of a part of it, at length n and in all classes, each once. ``within``: a range
     that has them all."""
-    pieces, swept, total = tiles.divided(), tiles.dims[-1], 0
+    pieces = tiles.divided()
     each_class = any(name == "c" for piece in pieces for each in piece.constraints for name, _ in each.factors)
-    for cls, repeat, rows, columns in sides(placement, tile, n, still, each_class=each_class):
-        values = {still: np.arange(rows, dtype=np.int64), "c": cls, "T": columns, **length_values(n)}
-        steps = np.arange(1) if within.fan is None else steps_of(within.fan, values, rows)[0]
-        marks = {name: evaluate(mark, values, np) for name, mark in view.marks.items()}
-        ends = _hulls(pieces, swept, {**values, **marks, "d": steps[:, None]}, (len(steps), rows), columns)
-        total += repeat * sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in first_seen([*zip(*ends, strict=True)]))
-    return total
+    side = stationary(placement, tile, n, still, each_class=each_class)
+    steps = np.arange(1) if within.fan is None else steps_of(within.fan, side.values, side.tiles)[0]
+    marks = {name: evaluate(mark, side.values, np) for name, mark in view.marks.items()}
+    ends = _hulls(pieces, tiles.dims[-1], {**side.values, **marks, "d": steps[:, None]}, (len(steps), side.tiles))
+    found = first_seen([*zip(*ends, strict=True)])
+    return side.repeat * sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in found)
 
 
-def _hulls(
-    pieces: Sequence[Divided], swept: str, values: Mapping[str, Any], shape: tuple[int, ...], most: int
-) -> Ends:
-    """lo and hi of the numbers ``swept`` below ``most`` in one of some pieces: int64 arrays of a shape; lo = hi where
-    there is none."""
-    low, high = np.full(shape, most), np.zeros(shape, dtype=np.int64)
+def _hulls(pieces: Sequence[Divided], swept: str, values: Mapping[str, Any], shape: tuple[int, ...]) -> Ends:
+    """lo and hi of the swept tiles that are there in one of some pieces: int64 arrays of a shape; lo = hi where there
+    is none."""
+    most = values["T"]
+    low, high = np.broadcast_to(most, shape), np.zeros(shape, dtype=np.int64)
     for piece in pieces:
         lo, hi, there = _hull(piece, swept, values, most)
         there = there & (lo < hi)
@@ -50,9 +48,9 @@ def _hulls(
     return np.minimum(low, high), high
 
 
-def _hull(piece: Divided, swept: str, values: Mapping[str, Any], most: int) -> tuple[Any, Any, Any]:
+def _hull(piece: Divided, swept: str, values: Mapping[str, Any], most: Any) -> tuple[Any, Any, Any]:
     """lo, hi, and what the piece says of the others."""
-    lo, hi, there = np.int64(0), np.int64(most), np.bool_(True)
+    lo, hi, there = np.int64(0), most, np.bool_(True)
     for each in piece.constraints:
         factors = dict(each.factors)
         own = factors.pop(swept, 0)
