@@ -74,9 +74,15 @@ class IntegerSet:
         """Keep, reorder or add dimensions: dropped ones are projected out, new ones unconstrained."""
         if tuple(dims) == self.dims:
             return self
-        if tuple(dim for dim in dims if dim in self.dims) != self.dims:
+        kept = [dim for dim in self.dims if dim in dims]
+        if kept != [dim for dim in dims if dim in self.dims]:
             return self.image(dims, "true")
         raw = self._set
+        for place in reversed(range(len(self.dims))):
+            if self.dims[place] not in dims:
+                raw = raw.project_out(isl.dim_type.set, place, 1)
+        if len(kept) < len(self.dims):
+            raw = raw.coalesce()
         for place, dim in enumerate(dims):
             if dim not in self.dims:
                 raw = raw.insert_dims(isl.dim_type.set, place, 1)
