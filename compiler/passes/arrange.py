@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..relations.isl.context import BudgetExceeded, budget
 from .candidates import candidates
-from .coarse import Refused, rough_ranges
+from .coarse import rough_ranges
 from .count import count_visits
 from .order import ALONE
 from .placement import KernelKind, Placement
@@ -19,6 +19,7 @@ from .program import NATURAL, Order, Range, Tile
 from .reference import reference_length
 from .split import Part
 from .tile import query_ranges
+from .ways import Refused
 
 PASS_TILES = 32
 """What a further kernel costs besides its tiles, in unmasked ones of 128 x 128: resuming from (out, lse) moves each row

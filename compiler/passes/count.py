@@ -42,9 +42,7 @@ def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: st
     classes. ``distinct``: a tile that several steps of a fan have counts once."""
     side = stationary(placement, tile, n, still, each_class="c" in range_variables(span))
     steps = [*_ends(span, side.values, side.tiles).values()]
-    return side.repeat * sum(
-        int(np.maximum(hi - lo, 0).sum()) for lo, hi in (first_seen(steps) if distinct else steps)
-    )
+    return side.repeat * sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in (first_seen(steps) if distinct else steps))
 
 
 @dataclass(frozen=True, slots=True)

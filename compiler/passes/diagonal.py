@@ -19,9 +19,9 @@ from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.isl.presburger import IntegerSet
 from ..relations.periods import finite, runs
 from ..relations.relation import LENGTHS
-from .coarse import Refused
 from .placement import SPACE, Placement, known_of
 from .program import Fan, Range, Tile, on_diagonals, range_variables
+from .ways import Refused
 
 MOST_RUNS = 16
 """The ends of each are written into a kernel."""

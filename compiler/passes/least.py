@@ -31,12 +31,14 @@ def least_tiles(
     side = stationary(placement, tile, n, still, each_class=each_class)
     steps = np.arange(1) if within.fan is None else steps_of(within.fan, side.values, side.tiles)[0]
     marks = {name: evaluate(mark, side.values, np) for name, mark in view.marks.items()}
-    ends = _hulls(pieces, tiles.dims[-1], {**side.values, **marks, "d": steps[:, None]}, (len(steps), side.tiles))
+    values: dict[str | int, Any] = {"d": steps[:, None]}
+    values.update((*side.values.items(), *marks.items()))
+    ends = _hulls(pieces, tiles.dims[-1], values, (len(steps), side.tiles))
     found = first_seen([*zip(*ends, strict=True)])
     return side.repeat * sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in found)
 
 
-def _hulls(pieces: Sequence[Divided], swept: str, values: Mapping[str, Any], shape: tuple[int, ...]) -> Ends:
+def _hulls(pieces: Sequence[Divided], swept: str, values: Mapping[str | int, Any], shape: tuple[int, ...]) -> Ends:
     """lo and hi of the swept tiles that are there in one of some pieces: int64 arrays of a shape; lo = hi where there
     is none."""
     most = values["T"]
@@ -48,7 +50,7 @@ def _hulls(pieces: Sequence[Divided], swept: str, values: Mapping[str, Any], sha
     return np.minimum(low, high), high
 
 
-def _hull(piece: Divided, swept: str, values: Mapping[str, Any], most: Any) -> tuple[Any, Any, Any]:
+def _hull(piece: Divided, swept: str, values: Mapping[str | int, Any], most: Any) -> tuple[Any, Any, Any]:
     """lo, hi, and what the piece says of the others."""
     lo, hi, there = np.int64(0), most, np.bool_(True)
     for each in piece.constraints:

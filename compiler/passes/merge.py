@@ -26,13 +26,13 @@ from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation
 from .arrange import TERM_TILES, Arrangement, Search, cost_of, in_natural_order, overhead
 from .candidates import in_orders_of_all
-from .coarse import Refused
 from .count import bounds, tile_count
 from .placement import Placement
 from .program import Tile
 from .reference import reference_length
 from .split import Part
 from .tile import key_ranges, query_ranges
+from .ways import Refused
 
 PROMISING = 1.6
 """Of the orders for all none but natural order is tiled whose outline costs more than so many times what the parts do

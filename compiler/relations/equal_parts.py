@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any
 
-from .integer import All, AnyOf, Binary, Compare, Select, rebuilt
+from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, rebuilt
 
 
 @lru_cache(maxsize=1024)
@@ -21,9 +21,9 @@ def sharing(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(map(one, nodes))
 
 
-def _told_apart(node: Any) -> Hashable:
-    """What a node is, of parts of which equal ones are one object: to compare these deeply would be to look at them
-    again at each level."""
+def _told_apart(node: Expr | Predicate) -> Hashable:
+    """What a node is, where equal parts are one object already: to compare them deeply would be to look at each at all
+    levels above it."""
     match node:
         case Binary(operator, left, right) | Compare(operator, left, right):
             return type(node), operator, id(left), id(right)
@@ -31,5 +31,5 @@ def _told_apart(node: Any) -> Hashable:
             return Select, id(condition), id(then), id(otherwise)
         case All(parts) | AnyOf(parts):
             return (type(node), *map(id, parts))
-        case _:
+        case Const() | Var():
             return node
