@@ -83,8 +83,8 @@ def _one_by_one(searches: Sequence[Search], first: frozenset[KernelKind]) -> tup
 
 
 class Search:
-    """The placements of a part, of which the first is that in natural order, each priced at most once. Raises Refused
-    where none of them has ranges."""
+    """The placements of a part, the simplest first, each priced at most once. Raises Refused where none of them has
+    ranges."""
 
     def __init__(self, part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile) -> None:
         self.part, self.tile, self.length = part, tile, reference_length(part)
@@ -92,21 +92,27 @@ class Search:
         self._outlined = [(each, found) for each, found in outlined if found is not None]
         self._tiled: dict[int, tuple[int, float] | None] = {}
         if not self._outlined:
-            raise Refused(f"no order gives {part.label} tiles in ranges")
+            raise self._refused()
 
     def cheapest(self, used: Set[KernelKind], limit: float = math.inf) -> Arrangement:
         """The cheapest placements, beside the kernels that are used; of prices that are alike those with the fewest
-        scores. Only natural order is tiled where its outline costs more than ``limit``."""
+        scores. Only the first is tiled where its outline costs more than ``limit``. Raises Refused where none has
+        ranges after all."""
         allowed = [entry for entry in self._outlined if _is_allowed(entry[0], used)]
         allowed = [allowed[0], *(entry for entry in allowed[1:] if entry[1][1] <= limit)]
         tiled = [(each, found) for each in _near(allowed) if (found := self._exactly(each)) is not None]
+        if not tiled:
+            raise self._refused()
         prices = [price + overhead(each, self.tile, used) for each, (_, price) in tiled]
         alike = (entry for entry, price in zip(tiled, prices, strict=True) if price <= ALIKE * min(prices))
         placements, (tiles, price) = min(alike, key=lambda entry: entry[1][0])
         counts = {id(each): found[0] for each, found in (*allowed, *tiled)}
         rejected = tuple((describe(each), counts[id(each)]) for each, _ in allowed if each is not placements)
-        natural = min(counts[id(each)] for each, _ in allowed if in_natural_order(each)) * self.tile.price
-        return Arrangement(self.part, placements, self.length, tiles, price, rejected, natural)
+        fewest = min((counts[id(each)] for each, _ in allowed if in_natural_order(each)), default=math.inf)
+        return Arrangement(self.part, placements, self.length, tiles, price, rejected, fewest * self.tile.price)
+
+    def _refused(self) -> Refused:
+        return Refused(f"no order gives {self.part.label} tiles in ranges")
 
     def _exactly(self, placements: tuple[Placement, ...]) -> tuple[int, float] | None:
         if id(placements) not in self._tiled:
@@ -126,7 +132,7 @@ def _is_allowed(placements: Sequence[Placement], used: Set[KernelKind]) -> bool:
 
 
 def _near(outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]]) -> list[tuple[Placement, ...]]:
-    """Those that are worth tiling, in the order in which they come; natural order, which is first, always is."""
+    """Those that are worth tiling, in the order in which they come; the first always is."""
     limit = FAR * min(price for _, (_, price) in outlined)
     fewest = sorted((price, rank) for rank, (_, (_, price)) in enumerate(outlined) if price <= limit)[:MOST_TILED]
     return [outlined[rank][0] for rank in sorted({0, *(rank for _, rank in fewest)})]
