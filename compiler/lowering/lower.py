@@ -9,11 +9,11 @@ from ..kernels.emit.program import emit
 from ..kernels.emit.table import takes
 from ..kernels.read.program import read
 from ..passes.arrange import Arrangement
-from ..passes.coarse import Refused
 from ..passes.fuse import fuse
 from ..passes.program import Program, Tile
 from ..passes.sizes import Sized, sizes
 from ..passes.split import split
+from ..passes.ways import Refused
 from ..relations.denote import denote
 from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import Relation

@@ -58,6 +58,16 @@ class Ranks:
         self._of_tokens = self._digits or _of_boxes(program, meaning)
         self._visits: dict[tuple[int, Range, str], Visits] = {}
 
+    @cached_property
+    def _speaks(self) -> list[bool]:
+        """Of each term whether a range or its mask speaks of a length."""
+        kernels = (*self.program.forward, *self.program.backward)
+        spoken = (
+            variables(term.keep).union(*map(range_variables, ranges_of(kernels, index)))
+            for index, term in enumerate(self.program.terms)
+        )
+        return [not names.isdisjoint(self._lengths) for names in spoken]
+
     def kept(self, index: int) -> IntegerSet:
         """The pairs that the mask of a term keeps."""
         return self.where(index, condition(self.program.terms[index].keep, "v_c"))
@@ -98,11 +108,9 @@ class Ranks:
         """Only where a range or mask of the term speaks of a length must the tokens lie below it: without, the claim is
         made for all ranks, which is more."""
         term = self.program.terms[index]
-        ranges = ranges_of((*self.program.forward, *self.program.backward), index)
-        spoken = variables(term.keep).union(*map(range_variables, ranges))
         exist = " and ".join(f"{quote(length)} >= 1" for length in self._lengths)
         existing = f"exists (v_i, v_j : {tokens_of(self.program, term)})"
-        tokens = existing if spoken.intersection(self._lengths) else exist
+        tokens = existing if self._speaks[index] else exist
         ranks = f"0 <= v_c < {term.query.classes} and v_a >= 0 and v_b >= 0"
         return IntegerSet.parse(dims, f"{ranks} and {tokens} and {formula}", (*self._lengths, "T"))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..relations.isl.context import BudgetExceeded, budget
 from .candidates import candidates
-from .coarse import Refused, rough_ranges
+from .coarse import rough_ranges
 from .count import count_visits
 from .order import ALONE
 from .placement import KernelKind, Placement
@@ -19,6 +19,7 @@ from .program import NATURAL, Order, Range, Tile
 from .reference import reference_length
 from .split import Part
 from .tile import query_ranges
+from .ways import Refused
 
 PASS_TILES = 32
 """What a further kernel costs besides its tiles, in unmasked ones of 128 x 128: resuming from (out, lse) moves each row
@@ -48,7 +49,7 @@ _OPERATIONS = 100_000
 @dataclass(frozen=True)
 class Arrangement:
     """The placements of one part, the tiles that they touch at ``length`` and what these cost, and what else was
-    tried."""
+    tried. ``natural``: about the least that it costs in natural order, by tiles."""
 
     part: Part
     placements: tuple[Placement, ...]
@@ -56,6 +57,7 @@ class Arrangement:
     tiles: int
     price: float
     rejected: tuple[tuple[str, int], ...]  # (orders, tiles)
+    natural: float
 
 
 def arrange(parts: Sequence[Part], tile: Tile) -> tuple[Arrangement, ...]:
@@ -81,8 +83,8 @@ def _one_by_one(searches: Sequence[Search], first: frozenset[KernelKind]) -> tup
 
 
 class Search:
-    """The placements of a part, of which the first is that in natural order, each priced at most once. Raises Refused
-    where none of them has ranges."""
+    """The placements of a part, the simplest first, each priced at most once. Raises Refused where none of them has
+    ranges."""
 
     def __init__(self, part: Part, choices: Iterable[tuple[Placement, ...]], tile: Tile) -> None:
         self.part, self.tile, self.length = part, tile, reference_length(part)
@@ -90,25 +92,37 @@ class Search:
         self._outlined = [(each, found) for each, found in outlined if found is not None]
         self._tiled: dict[int, tuple[int, float] | None] = {}
         if not self._outlined:
-            raise Refused(f"no order gives {part.label} tiles in ranges")
+            raise self._refused()
 
     def cheapest(self, used: Set[KernelKind], limit: float = math.inf) -> Arrangement:
         """The cheapest placements, beside the kernels that are used; of prices that are alike those with the fewest
-        scores. Only natural order is tiled where its outline costs more than ``limit``."""
+        scores. Only the first is tiled where its outline costs more than ``limit``. Raises Refused where none has
+        ranges after all."""
         allowed = [entry for entry in self._outlined if _is_allowed(entry[0], used)]
         allowed = [allowed[0], *(entry for entry in allowed[1:] if entry[1][1] <= limit)]
         tiled = [(each, found) for each in _near(allowed) if (found := self._exactly(each)) is not None]
+        if not tiled:
+            raise self._refused()
         prices = [price + overhead(each, self.tile, used) for each, (_, price) in tiled]
         alike = (entry for entry, price in zip(tiled, prices, strict=True) if price <= ALIKE * min(prices))
         placements, (tiles, price) = min(alike, key=lambda entry: entry[1][0])
         counts = {id(each): found[0] for each, found in (*allowed, *tiled)}
         rejected = tuple((describe(each), counts[id(each)]) for each, _ in allowed if each is not placements)
-        return Arrangement(self.part, placements, self.length, tiles, price, rejected)
+        fewest = min((counts[id(each)] for each, _ in allowed if in_natural_order(each)), default=math.inf)
+        return Arrangement(self.part, placements, self.length, tiles, price, rejected, fewest * self.tile.price)
+
+    def _refused(self) -> Refused:
+        return Refused(f"no order gives {self.part.label} tiles in ranges")
 
     def _exactly(self, placements: tuple[Placement, ...]) -> tuple[int, float] | None:
         if id(placements) not in self._tiled:
             self._tiled[id(placements)] = _tiled(placements, self.tile, self.length)
         return self._tiled[id(placements)]
+
+
+def in_natural_order(placements: Sequence[Placement]) -> bool:
+    """Whether they are swept in natural order, by rows or not, but not by diagonals."""
+    return all(one.query == one.key == NATURAL and not one.diagonal for one in placements)
 
 
 def _is_allowed(placements: Sequence[Placement], used: Set[KernelKind]) -> bool:
@@ -118,7 +132,7 @@ def _is_allowed(placements: Sequence[Placement], used: Set[KernelKind]) -> bool:
 
 
 def _near(outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]]) -> list[tuple[Placement, ...]]:
-    """Those that are worth tiling, in the order in which they come; natural order, which is first, always is."""
+    """Those that are worth tiling, in the order in which they come; the first always is."""
     limit = FAR * min(price for _, (_, price) in outlined)
     fewest = sorted((price, rank) for rank, (_, (_, price)) in enumerate(outlined) if price <= limit)[:MOST_TILED]
     return [outlined[rank][0] for rank in sorted({0, *(rank for _, rank in fewest)})]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..relations.equal_parts import sharing
 from ..relations.integer import Expr, evaluate, length_values
 from .placement import Placement
-from .program import Order, Range, Tile, range_variables
+from .program import Fan, Order, Range, Tile, range_variables
 
 Ends: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -40,19 +40,39 @@ def count_visits(ranges: Sequence[Range], placement: Placement, tile: Tile, n: i
 def count_range(span: Range, placement: Placement, tile: Tile, n: int, still: str, *, distinct: bool = False) -> int:
     """Tiles or diagonals of a range at length n, over all tiles I of queries, or J of keys, that stand still, and all
     classes. ``distinct``: a tile that several steps of a fan have counts once."""
+    side = stationary(placement, tile, n, still, each_class="c" in range_variables(span))
+    steps = [*_ends(span, side.values, side.tiles).values()]
+    return side.repeat * sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in (first_seen(steps) if distinct else steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Stationary:
+    """Tiles that stand still, one after the other, of all classes or of one for all, which then count ``repeat`` times;
+    ``values``: what the variables of a range are at each of them."""
+
+    tiles: int
+    repeat: int
+    values: dict[str, Any]
+
+
+def stationary(placement: Placement, tile: Tile, n: int, still: str, *, each_class: bool) -> Stationary:
+    """All tiles I of queries, or J of keys, at length n. Unless ``each_class``, those of the first stand for all."""
     query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
     (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
-    total = 0
-    for cls, repeat in _classes(span, own):
-        turned = (cls + shift if still == "I" else cls - shift) % other.classes
-        rows, columns = tile_count(own, cls, n, size), tile_count(other, turned, n, swept)
-        steps = [*bounds(span, rows, cls, columns, n, still).values()]
-        for lo, hi in _first_seen(steps) if distinct else steps:
-            total += repeat * int(np.maximum(hi - lo, 0).sum())
-    return total
+    classes = np.arange(own.classes if each_class else 1)
+    turned = (classes + (shift if still == "I" else -shift)) % other.classes
+    counts = [tile_count(own, cls, n, size) for cls in classes.tolist()]
+    others = [tile_count(other, cls, n, swept) for cls in turned.tolist()]
+    values: dict[str, Any] = length_values(n)
+    if not each_class:
+        values |= {still: np.arange(counts[0], dtype=np.int64), "c": 0, "T": others[0]}
+        return Stationary(counts[0], own.classes, values)
+    values |= {still: np.concatenate([np.arange(count) for count in counts])}
+    values |= {"c": np.repeat(classes, counts), "T": np.repeat(others, counts)}
+    return Stationary(sum(counts), 1, values)
 
 
-def _first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
+def first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
     """The same tiles, each once; in the order of the ends, not of the steps."""
     if not steps:
         return
@@ -62,13 +82,6 @@ def _first_seen(steps: Sequence[Ends]) -> Iterator[Ends]:
     seen = np.maximum.accumulate(highs, axis=0)
     yield lows[0], highs[0]
     yield from ((np.maximum(lo, before), hi) for lo, hi, before in zip(lows[1:], highs[1:], seen, strict=False))
-
-
-def _classes(span: Range, order: Order) -> tuple[tuple[int, int], ...]:
-    """(class, how often it counts): one class stands for all where the range is the same for each."""
-    if "c" in range_variables(span):
-        return tuple((cls, 1) for cls in range(order.classes))
-    return ((0, order.classes),)
 
 
 def tile_count(order: Order, cls: int, n: int, size: int) -> int:
@@ -86,30 +99,36 @@ def bounds(
     ``n`` is the number of tokens, in a cross program that of queries, with ``nk`` that of keys.
     """
     values = {still: np.arange(tiles, dtype=np.int64), "c": cls, "T": other_tiles, **length_values(n, nk)}
+    return _ends(span, values, tiles)
+
+
+def _ends(span: Range, values: dict[str, Any], tiles: int) -> dict[int, Ends]:
     known: dict[int, Any] = {}
     if span.fan is None:
-        [lo], [hi] = _clipped(span, sharing((span.lo, span.hi)), values, known, (1, tiles), other_tiles)
+        [lo], [hi] = _clipped(span, sharing((span.lo, span.hi)), values, known, (1, tiles))
         return {0: (lo, hi)}
     *ends, begin, end = sharing((span.lo, span.hi, span.fan.first, span.fan.last))
-    first, last = (np.broadcast_to(evaluate(each, values, np, known), (tiles,)) for each in (begin, end))
+    steps, first, last = steps_of(Fan(begin, end, span.fan.row), values, tiles, known)
     fixed = dict(known)  # no step is asked for in these
-    steps = np.arange(int(first.min(initial=0)), int(last.max(initial=0)))
     found: dict[int, Ends] = {}
     for some in np.array_split(steps, -(-len(steps) * tiles // _AT_ONCE) or 1):
         at = some[:, None]
-        low, high = _clipped(span, ends, values | {"d": at}, dict(fixed), (len(some), tiles), other_tiles)
+        low, high = _clipped(span, ends, values | {"d": at}, dict(fixed), (len(some), tiles))
         high = np.where((first <= at) & (at < last), high, low)
         found |= zip(some.tolist(), zip(low, high, strict=True), strict=True)
     return found
 
 
+def steps_of(
+    fan: Fan, values: Mapping[str, Any], tiles: int, known: dict[int, Any] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The steps that some of so many stationary tiles have; and of each tile first and last."""
+    first, last = (np.broadcast_to(evaluate(end, values, np, known), (tiles,)) for end in (fan.first, fan.last))
+    return np.arange(int(first.min(initial=0)), int(last.max(initial=0))), first, last
+
+
 def _clipped(
-    span: Range,
-    ends: Sequence[Expr],
-    values: dict[str, Any],
-    known: dict[int, Any],
-    shape: tuple[int, ...],
-    most: int,
+    span: Range, ends: Sequence[Expr], values: dict[str, Any], known: dict[int, Any], shape: tuple[int, ...]
 ) -> Ends:
     lo, hi = (np.broadcast_to(evaluate(end, values, np, known), shape) for end in ends)
-    return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, most))
+    return (lo, hi) if span.diagonal else (np.maximum(lo, 0), np.minimum(hi, values["T"]))

@@ -11,6 +11,7 @@ leaves out. The inverse of i -> i + x is a function too, so that a tile of keys 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ..relations.formula import condition
 from ..relations.integer import Compare, Const, Expr, Select, Var, variables
@@ -18,9 +19,9 @@ from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.isl.presburger import IntegerSet
 from ..relations.periods import finite, runs
 from ..relations.relation import LENGTHS
-from .coarse import Refused
 from .placement import SPACE, Placement, known_of
 from .program import Fan, Range, Tile, on_diagonals, range_variables
+from .ways import Refused
 
 MOST_RUNS = 16
 """The ends of each are written into a kernel."""
@@ -35,7 +36,12 @@ _OPERATIONS = 64_000
 def few_differences(placement: Placement) -> tuple[tuple[int, int], ...]:
     """The runs [first, last) of the differences b - a that occur at some length; none where they are not few, or there
     is no pair."""
-    numbers = placement.present.image(("d",), "v_d = v_b - v_a").for_some(*LENGTHS)
+    return _few_differences(placement.present)
+
+
+@lru_cache(maxsize=1024)  # asked for in tiles of each size, seen from queries and from keys
+def _few_differences(pairs: IntegerSet) -> tuple[tuple[int, int], ...]:
+    numbers = pairs.image(("d",), "v_d = v_b - v_a").for_some(*LENGTHS)
     found = (runs(numbers, MOST_RUNS) or ()) if finite(numbers) else ()
     return found if sum(last - first for first, last in found) <= MOST_DIFFERENCES else ()
 

@@ -24,14 +24,15 @@ from numpy.typing import NDArray
 
 from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation
-from .arrange import TERM_TILES, Arrangement, Search, cost_of, overhead
+from .arrange import TERM_TILES, Arrangement, Search, cost_of, in_natural_order, overhead
 from .candidates import in_orders_of_all
-from .coarse import Refused
 from .count import bounds, tile_count
 from .placement import Placement
 from .program import Tile
+from .reference import reference_length
 from .split import Part
 from .tile import key_ranges, query_ranges
+from .ways import Refused
 
 PROMISING = 1.6
 """Of the orders for all none but natural order is tiled whose outline costs more than so many times what the parts do
@@ -118,10 +119,12 @@ def _whole_or_parts(parts: Sequence[Arrangement], tile: Tile, lengths: Sequence[
     placements = [placement for part in parts for placement in part.placements]
     label = " | ".join(dict.fromkeys(part.part.label for part in parts))
     together = Part(_united(tuple(part.part.relation for part in parts)), label, parts[0].part.line)
+    most = cost_of(placements, tile, reference_length(together))[1] + overhead(placements, tile)
+    # What costs too much in natural order by itself costs no less together with others.
+    hopeless = max(part.natural for part in parts) > PROMISING * most
+    choices = (way for way in in_orders_of_all(together, tile) if not (hopeless and in_natural_order(way)))
     try:
-        search = Search(together, in_orders_of_all(together, tile), tile)
-        most = cost_of(placements, tile, search.length)[1] + overhead(placements, tile)
-        whole = search.cheapest(frozenset(), PROMISING * most)
+        whole = Search(together, choices, tile).cheapest(frozenset(), PROMISING * most)
     except Refused:  # a window, and a key at the end of another sequence: any number of tiles lies between
         return tuple(parts)
     if whole.price > PROMISING * most:
@@ -194,4 +197,4 @@ def _joined(left: Arrangement, right: Arrangement, tile: Tile) -> Arrangement:
     part = replace(left.part, relation=relation, label=placement.label)
     length = max(left.length, right.length)
     tiles, price = cost_of([placement], tile, length)
-    return Arrangement(part, (placement,), length, tiles, price, ())
+    return Arrangement(part, (placement,), length, tiles, price, (), max(left.natural, right.natural))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import and_, ge, le
 
 from ..relations.integer import Binary, Const, Expr, Var
@@ -47,11 +47,10 @@ def outline(placement: Placement, tile: Tile, still: str, swept: str, most_marks
     moduli = sorted({*largest, *own_row})
     marks = {name: value for m in moduli for name, value in _marks(m, size, still)}
     dims = ("c", still, *marks, *(("d",) if placement.row else ()), swept)
-    pieces = []
-    for piece in seen_from(still, placement.present, placement).disjuncts():
-        # What a constraint loses differs with what is marked.
-        views = [_seen(piece, placement.row, tile, dims, chosen) for chosen in {(*moduli,), (*own_row,)}]
-        pieces.append(reduce(and_, views))
+    # What a constraint loses differs with what is marked.
+    pairs = seen_from(still, placement.present, placement)
+    views = [_seen(pairs, placement.row, tile, still, swept, chosen) for chosen in {(*moduli,), (*own_row,)}]
+    pieces = [reduce(and_, (view.onto(dims) for view in of_piece)) for of_piece in zip(*views, strict=True)]
     formula = " and ".join(part for m in moduli for part in _known_marks(m, size, still)) or "true"
     known = known_of(placement, still).image(("c", still, *marks), formula)
     coarser, finer = (
@@ -61,16 +60,21 @@ def outline(placement: Placement, tile: Tile, still: str, swept: str, most_marks
     return Outline(IntegerSet.union(pieces), known, marks, row, coarser, finer)
 
 
-def _seen(piece: IntegerSet, row: int, tile: Tile, dims: tuple[str, ...], moduli: tuple[int, ...]) -> IntegerSet:
-    """The shadow of the tiles of a piece, in which some of the marks play a part."""
-    still = dims[1]
+@lru_cache(maxsize=256)  # at a glance and closely
+def _seen(
+    pairs: IntegerSet, row: int, tile: Tile, still: str, swept: str, moduli: tuple[int, ...]
+) -> tuple[IntegerSet, ...]:
+    """The shadows of the tiles of each piece, in which the marks of some moduli play a part."""
     size, own, other = (tile.query, "a", "b") if still == "I" else (tile.key, "b", "a")
+    marks = (name for m in moduli for name, _ in _marks(m, size, still))
+    dims = ("c", still, *marks, *(("d",) if row else ()), swept)
     formulas = [f"v_I = floor(v_a / {tile.query})", f"v_J = floor(v_b / {tile.key})"]
     for m in moduli:
         formulas += [f"v_r{m} = floor(v_{own} / {m})", f"v_s{m} = floor(v_{other} / {m})", _between(m, size)]
     formulas += [f"v_d = v_s{row} - v_r{row}"] if row else []
     rows = (f"{side}{m}" for side in "rs" for m in moduli)
-    return shadow(piece.image(("a", "b", *rows, *dims), " and ".join(formulas)), dims, first=("a", "b"))
+    spread, formula = ("a", "b", *rows, *dims), " and ".join(formulas)
+    return tuple(shadow(piece.image(spread, formula), dims, first=("a", "b")) for piece in pairs.disjuncts())
 
 
 def _marks(m: int, size: int, still: str) -> Iterator[tuple[str, Expr]]:

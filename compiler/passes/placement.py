@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Literal
 
 from ..relations.divided import Divided
@@ -63,37 +63,35 @@ class Placement:
         """Its tile in a program of tiles ``tile``."""
         return self.tile or tile
 
-    @cached_property
+    @property
     def domain(self) -> IntegerSet:
         """The ranks and classes that exist, whatever the length."""
         return _domain(self.query.classes)
 
-    @cached_property
+    @property
     def existing(self) -> IntegerSet:
         """The ranks that exist at each length."""
-        query, key = self.query.formula("v_c", quote("a")), self.key.formula(self.key_class, quote("b"))
-        queries, keys = quote(self.lengths[0]), quote(self.lengths[-1])
-        return self.domain & IntegerSet.parse(SPACE, f"{query} < {queries} and {key} < {keys}", self.lengths)
+        return _existing(self.query, self.key, self.key_class, self.lengths)
 
     @property
     def key_class(self) -> str:
         """The class of the keys, as a formula over that of the queries."""
         return class_of_keys(self.key, self.shift)
 
-    @cached_property
+    @property
     def present(self) -> IntegerSet:
         """The pairs whose ranks exist at each length."""
-        return self.pairs & self.existing
+        return _present(self.pairs, self.existing)
 
     @property
     def members(self) -> tuple[Divided, ...]:
         """The pairs, to look some up."""
         return _divided(self.pairs)
 
-    @cached_property
+    @property
     def there(self) -> tuple[Divided, ...]:
         """The pairs that exist, to look some up."""
-        return self.existing.divided()
+        return _divided(self.existing)
 
     @property
     def keep(self) -> Predicate:
@@ -101,11 +99,27 @@ class Placement:
         return _kept(self.pairs, self.query.classes)
 
 
+# By rows, by diagonals, and in tiles of each size, placements hold the same pairs in the same orders.
+
+
+@lru_cache(maxsize=64)
 def _domain(classes: int) -> IntegerSet:
     return IntegerSet.parse(SPACE, f"0 <= v_c < {classes} and v_a >= 0 and v_b >= 0")
 
 
-@lru_cache(maxsize=1024)  # by rows, and in tiles of each size, placements hold the same pairs
+@lru_cache(maxsize=1024)
+def _existing(query: Order, key: Order, key_class: str, lengths: tuple[str, ...]) -> IntegerSet:
+    first, second = query.formula("v_c", quote("a")), key.formula(key_class, quote("b"))
+    there = f"{first} < {quote(lengths[0])} and {second} < {quote(lengths[-1])}"
+    return _domain(query.classes) & IntegerSet.parse(SPACE, there, lengths)
+
+
+@lru_cache(maxsize=1024)
+def _present(pairs: IntegerSet, existing: IntegerSet) -> IntegerSet:
+    return pairs & existing
+
+
+@lru_cache(maxsize=1024)
 def _kept(pairs: IntegerSet, classes: int) -> Predicate:
     return pairs.predicate(_domain(classes))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import KEY, QUERY, lengths
@@ -19,6 +21,7 @@ _OPERATIONS = 100_000
 """For finding a length at which a part has a pair."""
 
 
+@lru_cache(maxsize=256)  # asked for in tiles of each size
 def reference_length(part: Part) -> int:
     """A length at which the part shows: of the pairs of tokens that are far apart, a short sequence has few, and what
     is at the end of a sequence may be there at some lengths only."""

@@ -16,13 +16,13 @@ import numpy as np
 
 from ..relations.isl.context import BudgetExceeded, budget
 from .arrange import Arrangement, arrange, cost_of, overhead
-from .coarse import Refused
 from .count import count_visits
 from .merge import merge
 from .program import TILE, Tile
 from .reference import reference_length
 from .split import Part, attended
 from .tile import query_ranges
+from .ways import Refused
 
 SMALLER = (Tile(64, 64), Tile(32, 32), Tile(16, 16))
 """The least block of a GPU's matrix units has 16 rows."""

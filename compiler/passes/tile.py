@@ -43,13 +43,22 @@ def key_ranges(placement: Placement, tile: Tile) -> tuple[Range, ...]:
 def _ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:
     if placement.diagonal:
         return diagonal_ranges(placement, tile, still)
-    if not placement.row:
-        try:
-            with budget(_OPERATIONS):
-                return _exact_ranges(placement, tile, still, swept)
-        except BudgetExceeded:
-            pass
-    return coarse_ranges(placement, tile, still, swept)
+    exact = None if placement.row else _within_reach(placement, tile, still, swept)
+    return coarse_ranges(placement, tile, still, swept) if exact is None else exact
+
+
+@lru_cache(maxsize=1024)  # of smaller tiles the same is asked
+def _within_reach(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...] | None:
+    """The exact ranges; None where they are hard to find, or were for whole tiles, or for queries."""
+    if tile != TILE and tile.query == tile.key and _within_reach(placement, TILE, still, swept) is None:
+        return None
+    if still == "J" and _within_reach(placement, tile, "I", "J") is None:
+        return None
+    try:
+        with budget(_OPERATIONS):
+            return _exact_ranges(placement, tile, still, swept)
+    except BudgetExceeded:
+        return None
 
 
 def _exact_ranges(placement: Placement, tile: Tile, still: str, swept: str) -> tuple[Range, ...]:

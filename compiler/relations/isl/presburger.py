@@ -74,7 +74,19 @@ class IntegerSet:
         """Keep, reorder or add dimensions: dropped ones are projected out, new ones unconstrained."""
         if tuple(dims) == self.dims:
             return self
-        return self.image(dims, "true")
+        kept = [dim for dim in self.dims if dim in dims]
+        if kept != [dim for dim in dims if dim in self.dims]:
+            return self.image(dims, "true")
+        raw = self._set
+        for place in reversed(range(len(self.dims))):
+            if self.dims[place] not in dims:
+                raw = raw.project_out(isl.dim_type.set, place, 1)
+        if len(kept) < len(self.dims):
+            raw = raw.coalesce()
+        for place, dim in enumerate(dims):
+            if dim not in self.dims:
+                raw = raw.insert_dims(isl.dim_type.set, place, 1)
+        return IntegerSet(dims, raw)
 
     def image(self, dims: Sequence[str], formula: str, parameters: Sequence[str] = ()) -> IntegerSet:
         """``{ dims : exists the other dimensions of this set, formula }``: rename, substitute, quantify."""
