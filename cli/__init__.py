@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -64,6 +65,11 @@ app.command()(verify)
 app.add_typer(library.app, name="library")
 
 
+def _in_a_line(message: Warning | str, *where: object, **more: object) -> None:
+    """A warning as words for people, who did not write the line of code that it comes from."""
+    say(f"warning: {message}")
+
+
 def main() -> None:
     """Runs the command line. A stream that is closed takes what is written to it, as it does in other programs."""
     for name in ("stdout", "stderr"):
@@ -72,6 +78,7 @@ def main() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
         elif isinstance(stream, TextIOWrapper):  # quoted text may hold what a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _in_a_line
     try:
         app()
     except OSError as error:  # of commands that expect no failures but this

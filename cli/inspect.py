@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.report.console import When, failures, paint, progress, say
-from .options import Color, Parameters, Quiet
+from .options import Color, Parameters, Quiet, words_of
 
 if TYPE_CHECKING:
     from ..runtime.inspection.inspect import Inspection
@@ -30,7 +30,7 @@ def inspect(
     What a pattern learns is at its random start, the same each time; a saved attachment has what it learned.
     """
     from ..compiler.selection import UsageError
-    from ..runtime.comparison import load_model
+    from ..runtime.comparison import check_length, load_model
     from ..runtime.errors import AttachError
     from ..runtime.inspection.inspect import inspect as look
     from ..runtime.inspection.text import text as as_text
@@ -42,13 +42,14 @@ def inspect(
             raise UsageError(f"{output}: what is inspected is written as {', '.join(_WRITERS)}")
         chosen = find_subject(subject, parameter)
         name = title_of(chosen)
-        words = text.read_text(encoding="utf-8")
+        words = words_of(text)
         with progress("inspecting", quiet) as step:
             step("loading the model")
             network, tokenizer = load_model(model)
             ids = tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"][:length]
             if len(ids) < 2:
                 raise UsageError(f"{text} has {len(ids)} tokens: nothing can be chosen")
+            check_length(network, len(ids))
             shown = [tokenizer.decode([one]) for one in ids]
             with attach_subject(network, chosen) as handle:
                 found = look(handle, ids, shown, subject=name, layers=layer or None, say=step)

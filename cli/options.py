@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,3 +36,14 @@ HeadDim = Annotated[int, typer.Option("--head-dim", min=1, max=256, help="Width 
 Heads = Annotated[int, typer.Option("--heads", "-H", min=1, help="Heads of a call, for its time.")]
 Color = Annotated[When, typer.Option("--color", help="Colour the output; auto respects NO_COLOR.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what fails or is asked for.")]
+
+
+def words_of(path: Path) -> str:
+    """The text that a model is to read. Raises UsageError for one that is not UTF-8, OSError."""
+    from ..compiler.selection import UsageError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UsageError(f"{path}: byte {byte:#04x} at {error.start:,} is not UTF-8; save the text as UTF-8") from None

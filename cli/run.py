@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.report.console import When, failures, paint, progress, say
-from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet
+from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet, words_of
 
 if TYPE_CHECKING:
     from ..compiler.pattern import Pattern
@@ -79,19 +79,20 @@ def eval_(
     What a pattern learns is at its random start, the same each time; a saved attachment has what it learned.
     """
     from ..compiler.selection import UsageError
-    from ..runtime.comparison import compare, load_model
+    from ..runtime.comparison import check_length, compare, load_model
     from ..runtime.errors import AttachError
     from ..runtime.models.demo_model import DemoError
     from ..runtime.models.subjects import find_subject
 
     with failures(AttachError, DemoError):
         chosen = find_subject(pattern, parameter)
-        words = text.read_text(encoding="utf-8")
+        words = words_of(text)
         with progress("evaluating", quiet) as step:
             step("loading the model")
             subject, tokenizer = load_model(model)
             ids = tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
             if len(ids) < 2:
                 raise UsageError(f"{text} has {len(ids)} tokens: nothing can be predicted")
+            check_length(subject, min(length, len(ids)))
             found = compare(subject, ids, [chosen], window=length, say=step)
     print(found.as_json() if output_format is Plain.JSON else found.as_text(paint(color)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.report.console import failures, progress, say
-from .options import Parameters, Quiet
+from .options import Parameters, Quiet, words_of
 
 if TYPE_CHECKING:
     from ..runtime.training.report import StepRecord
@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train what a pattern learns inside a model, save it, and report it beside its controls."""
     from ..compiler.selection import select
-    from ..runtime.comparison import load_model
+    from ..runtime.comparison import check_length, load_model
     from ..runtime.errors import ArgumentError, AttachError
     from ..runtime.models.demo_model import DemoError
     from ..runtime.training.on_text import REPORT, train_on_text
@@ -51,10 +51,11 @@ def train(
             raise DemoError(f"training needs {error.name}; run: pip install patternc[demo]") from error
         chosen = select(pattern, parameter)
         recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), two_sided=two_sided, seed=seed, rate=rate)
-        words = text.read_text(encoding="utf-8")
+        words = words_of(text)
         say("loading the model", quiet)
         disable_progress_bar()  # its bars would run through ours
         subject, tokenizer = load_model(model)
+        check_length(subject, length)
         with _bar(steps, quiet) as (on_step, step):
             report = train_on_text(
                 subject,

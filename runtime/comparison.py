@@ -6,9 +6,13 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+from torch import nn
+
 from ..compiler.report.palette import Paint
+from ..compiler.selection import UsageError
 from .models.demo_model import load_demo_model
 from .models.evaluate import continuation, perplexity
 from .models.subjects import Subject, attach_subject, title_of
@@ -50,15 +54,33 @@ class Comparison:
 
 
 def load_model(name: str) -> tuple[Any, Any]:
-    """(model, tokenizer) of a folder that transformers reads, or of the demo. Never goes to the network."""
+    """(model, tokenizer) of a folder that transformers reads, or of the demo. Never goes to the network.
+
+    Raises UsageError for a folder that holds none.
+    """
     if name == "demo":
         return load_demo_model()
     if not Path(name).is_dir():
         raise NotADirectoryError(f"{name} is not a folder with a model (or `demo`)")
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(name, local_files_only=True)
-    return model.eval(), AutoTokenizer.from_pretrained(name, local_files_only=True)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, local_files_only=True)
+        return model.eval(), AutoTokenizer.from_pretrained(name, local_files_only=True)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = shorten(str(error), 200)
+        remedy = "`save_pretrained` of a causal model and of its tokenizer write one"
+        raise UsageError(f"{name} holds no model that transformers reads: {reason}; {remedy}") from None
+
+
+def check_length(model: Any, length: int) -> None:
+    """Raises UsageError for a model that has learned its positions, and not so many."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    tables = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+    # Some keep two or so of its rows for padding.
+    if most is not None and length > most and any(most <= rows <= most + 2 for rows in tables):
+        raise UsageError(f"-n {length}: the model has learned positions for {most} tokens; give at most that")
 
 
 def compare(
@@ -79,7 +101,8 @@ def compare(
             say(f"{name}: window {done} of {total}")
 
         # A short run first: nobody pays for the first use of a thread pool or a program within the seconds.
-        perplexity(model, token_ids[:_WARM_UP], window=_WARM_UP)
+        warm_up = min(window, _WARM_UP)
+        perplexity(model, token_ids[:warm_up], window=warm_up)
         found = perplexity(model, token_ids, window=window, on_window=on_window)
         words = ""
         if speak is not None:

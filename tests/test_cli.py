@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -326,3 +327,28 @@ class TestStreams:
     def test_a_closed_stdout_is_nobody_listening(self) -> None:
         done = self.started("library", "list", shell=">&-")
         assert (done.returncode, done.stderr) == (0, "")
+
+    def test_a_reader_that_leaves_ends_the_command_without_a_word(self) -> None:
+        code = (
+            "import os, sys\n"
+            "read, write = os.pipe()\n"
+            "os.close(read)\n"
+            "os.dup2(write, 1)\n"
+            "sys.argv = ['patternc', 'check', 'library:dense']\n"
+            "from patternc.cli import main\n"
+            "main()\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+
+    def test_a_warning_is_a_line(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").write_text("", encoding="utf-8")
+        arguments = ["compile", "library:sliding_window", "-q", "-o", str(tmp_path / "built")]
+        program = "from patternc.cli import main; main()"
+        command = [sys.executable, "-c", program, *arguments]
+        surroundings = {**os.environ, "PATTERNC_CACHE_DIR": str(tmp_path / "taken")}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
+        assert done.returncode == 0
+        assert done.stderr
+        for line in done.stderr.splitlines():
+            assert line.startswith("warning: cannot keep ") and "PATTERNC_CACHE_DIR" in line

@@ -100,6 +100,23 @@ def test_the_example_of_selectors_runs(capsys: pytest.CaptureFixture[str]) -> No
     assert names["layer"].selectors["important"].scorer.columns.bias.grad is not None
 
 
+def test_the_examples_for_a_model_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the README, the tutorial and speed.md do to a model and a file of the reader's own."""
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    text = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    [mine, *_] = re.findall(r"```pat\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mine.pat").write_text(mine, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for name in ("README.md", "docs/tutorial.md", "docs/speed.md"):
+        [block] = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+        if "model" in block:
+            names["model"] = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=8, **sizes))
+        exec(compile(block, name, "exec"), names)
+    assert names["found"].forward.speedup > 0
+
+
 def test_glossary_defines_each_term_once() -> None:
     text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:[^|\\]|\\.)+?) \|", text, re.MULTILINE)[1:]

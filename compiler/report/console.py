@@ -55,6 +55,8 @@ def failures(*refusals: type[Exception]) -> Iterator[None]:
     except PatternError as error:
         say(str(error))
         raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise  # nobody reads on, as behind `| head`: typer ends without a word
     except OSError as error:
         say(f"error: {refusal(error)}")
         raise typer.Exit(2) from None

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .compose.running.flash import one_head_each, rows_contiguous
+from .compose.running.flash import one_head_each, rows_apart, rows_contiguous
 
 _FORWARD = torch.ops.aten._scaled_dot_product_flash_attention.default
 _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_backward.default
@@ -56,6 +56,7 @@ class Flash:
         return bool(backends.can_use_flash_attention(asked, False))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool, scale: float) -> tuple[Tensor, Tensor]:
+        q = rows_apart(q)
         one = _apart(q, k, v)
         out, lse, *_ = _FORWARD(*(one or (q, k, v)), 0.0, causal, False, scale=scale)
         return (out.reshape(q.shape), lse.reshape(q.shape[:-1])) if one else (out, lse)

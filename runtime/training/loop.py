@@ -116,7 +116,7 @@ def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tupl
     torch.manual_seed(run.recipe.seed + _rank())
     if not resume:
         if run.file is not None and run.file.exists():
-            remedy = "pass resume=True to go on from it, or remove it"
+            remedy = "pass resume=True (--resume) to go on from it, or remove it"
             raise ArgumentError("checkpoint", f"{run.file} exists", remedy)
         return 0, [], 0.0
     assert run.file is not None

@@ -128,3 +128,36 @@ def test_commands_that_run_no_model_say_so(folder: Path, tmp_path: Path) -> None
     assert done.exit_code == 1 and "what a layer learns runs in a layer" in done.stderr
     done = run("verify", f"{folder / 'x.pat'}::free", "--examples", "1", "-q")
     assert done.exit_code == 0
+
+
+def test_what_is_no_model_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
+    start = ("eval", "--pattern", f"{folder / 'x.pat'}::near", "--text", folder / "text.txt", "--model", tmp_path)
+    empty = run(*start)
+    for file in (folder / "model").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    for done in (empty, run(*start)):
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"error: {tmp_path} holds no model that transformers reads: " in done.stderr
+
+
+def test_a_text_that_is_not_utf8_is_named(folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "latin.txt"
+    text.write_bytes("the caf\xe9".encode("latin-1"))
+    done = run("eval", "--pattern", f"{folder / 'x.pat'}::near", "--text", text, "--model", folder / "model")
+    assert done.exit_code == 2
+    assert done.stderr == f"error: {text}: byte 0xe9 at 7 is not UTF-8; save the text as UTF-8\n"
+
+
+def test_more_tokens_than_positions_were_learned(folder: Path, tmp_path: Path) -> None:
+    config = transformers.GPT2Config(
+        vocab_size=len(WORDS) + 1, n_embd=16, n_layer=1, n_head=2, n_positions=8, bos_token_id=0, eos_token_id=0
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(folder / "model").save_pretrained(tmp_path)
+    start = ("eval", "--pattern", f"{folder / 'x.pat'}::near", "--text", folder / "text.txt", "--model", tmp_path)
+    done = run(*start)
+    assert done.exit_code == 2
+    assert "error: -n 28: the model has learned positions for 8 tokens; give at most that" in done.stderr
+    assert run(*start, "-n", "8").exit_code == 0

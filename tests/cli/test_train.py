@@ -100,3 +100,11 @@ def test_what_does_not_fit(folder: Path, tmp_path: Path, options: list[str], cod
     assert done.exit_code == code, done.output
     assert words in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_can_be_no_folder_is_refused_before_training(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    done = train(folder, "gates", "--steps", "1", "-o", tmp_path / "taken")
+    assert done.exit_code == 2
+    assert "step 1" not in done.stderr
+    assert done.stderr.endswith(f"error: {tmp_path / 'taken'}: Not a directory\n")

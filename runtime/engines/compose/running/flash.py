@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -26,6 +26,20 @@ _BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.
 def rows_contiguous(x: Tensor) -> Tensor:
     """The kernel reads whole rows: the features of a token must be adjacent."""
     return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def rows_apart(q: Tensor) -> Tensor:
+    """The kernel lays its output out in the order of q's strides, and writes whole rows into it whatever that is: no
+    other dimension may be as close as the features are, as heads are that are views of one signal a number apart."""
+    if 1 not in q.stride()[:-1]:
+        return q
+    beside = zip(q.shape[:-1], q.stride()[:-1], strict=True)
+    return q.contiguous() if any(size > 1 and stride == 1 for size, stride in beside) else q
+
+
+def _attend(q: Tensor, *rest: Any, **options: Any) -> tuple[Tensor, Tensor]:
+    out, lse = _FORWARD(rows_apart(q), *rest, **options)
+    return out, lse
 
 
 LANES = 64
@@ -71,18 +85,18 @@ def forward(
         write(*into, *capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal)))
         return into
     if q.dim() == 4 and q.numel():
-        write(*into, *_FORWARD(q, k, v, 0.0, causal, attn_mask=mask, scale=call.scale))
+        write(*into, *_attend(q, k, v, 0.0, causal, attn_mask=mask, scale=call.scale))
         return into
     tensors = [q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     for q4, k4, v4, out4, lse4, *mask4 in _four_dimensional(tensors):
-        part, part_lse = _FORWARD(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale)
+        part, part_lse = _attend(q4, k4, v4, 0.0, causal, attn_mask=mask4[0] if mask4 else None, scale=call.scale)
         write(out4, lse4.squeeze(-1), part, part_lse)
     return into
 
 
 def forward_plain(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """As ``forward`` for four dimensions, without a mask: what the kernel returns, in whatever order it lies."""
-    found: tuple[Tensor, Tensor] = _FORWARD(q, k, v, 0.0, False, scale=scale)
+    found: tuple[Tensor, Tensor] = _attend(q, k, v, 0.0, False, scale=scale)
     return found
 
 
@@ -94,7 +108,7 @@ def forward_alone(
     if call.softcap is not None or (one := one_head_each(q, k, v)) is None:
         return None
     query, key, value = one
-    out, lse = _FORWARD(query, key, value, 0.0, causal, attn_mask=_for_each(mask, query), scale=call.scale)
+    out, lse = _attend(query, key, value, 0.0, causal, attn_mask=_for_each(mask, query), scale=call.scale)
     return out.view(q.shape), lse.view(q.shape[:-1])
 
 
