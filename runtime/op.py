@@ -100,8 +100,6 @@ def run_backward(
 def _as_given(q: Tensor) -> AbstractContextManager[Any]:
     """Within, an engine computes in the data types that it writes down: under autocast its matrix products would be
     rounded to a lower precision, those of the reference engine too."""
-    if not torch._C._is_any_autocast_enabled():  # a third as long as to ask for a kind of device
-        return _UNCHANGED
     kind = q.device.type
     watched = _has_autocast(kind) and torch.is_autocast_enabled(kind)
     return torch.autocast(kind, enabled=False) if watched else _UNCHANGED

@@ -22,9 +22,8 @@ MOST_ELEMENTS = 1 << 20
 """Of the queries of a piece, unless one head has more: what is computed of a larger one leaves the cache before it is
 read again, and takes new pages of memory from the system."""
 
-WORTH_SHARING = 4e-3
-"""Predicted seconds. Where cores are free, to share out what is shorter takes as long as it saves. Where other work has
-them it saves most of the call: threads wait for each other once, not at every operation."""
+WORTH_SHARING = 8e-3
+"""Predicted seconds. To share out what is shorter takes as long as it saves."""
 
 MOST_UNEVEN = 1.2
 """Where the busiest thread has more than so many times its part, torch's own threads are as fast: they share out each
