@@ -47,17 +47,23 @@ class Panel:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="?", type=Path, default=RESULTS / "attention-cpu.json")
-    parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "docs", help="the folder")
-    options = parser.parse_args()
-    document = json.loads(options.file.read_text(encoding="utf-8"))
-    options.to.mkdir(parents=True, exist_ok=True)
+    file, document, folder = record_to_draw(__doc__, "attention-cpu.json")
     for what in PASSES:
         if found := panels(document, what):
-            path = options.to / f"{options.file.stem}-{what.replace('+', '-')}.svg"
+            path = folder / f"{file.stem}-{what.replace('+', '-')}.svg"
             path.write_text(svg(found, caption(document, what)), encoding="utf-8")
             print(f"written: {path}")
+
+
+def record_to_draw(about: str | None, name: str) -> tuple[Path, dict[str, Any], Path]:
+    """What the command line of a plot asks for, ``name`` unless it says otherwise: a file, its record, and the folder
+    for pictures of it."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, default=RESULTS / name)
+    parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "docs", help="the folder")
+    options = parser.parse_args()
+    options.to.mkdir(parents=True, exist_ok=True)
+    return options.file, json.loads(options.file.read_text(encoding="utf-8")), options.to
 
 
 def panels(document: dict[str, Any], what: str) -> list[Panel]:

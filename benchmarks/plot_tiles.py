@@ -8,15 +8,11 @@ the file alone, as plot.py draws.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from plot import COLORS, FAINT, INK, Axis
-from record import RESULTS
+from plot import COLORS, FAINT, INK, Axis, record_to_draw
 from tiles import MOST_WASTE
 
 SUBJECTS = {"flex": COLORS["flex"], "ours": COLORS["ours, compose"]}
@@ -26,13 +22,8 @@ LINE, NAMES, ACROSS, TOP, BELOW, RIGHT = 14, 216, 520, 62, 10, 24
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="?", type=Path, default=RESULTS / "tiles.json")
-    parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "docs", help="the folder")
-    options = parser.parse_args()
-    document = json.loads(options.file.read_text(encoding="utf-8"))
-    options.to.mkdir(parents=True, exist_ok=True)
-    path = options.to / f"{options.file.stem}.svg"
+    file, document, folder = record_to_draw(__doc__, "tiles.json")
+    path = folder / f"{file.stem}.svg"
     path.write_text(svg(document["patterns"], document["settings"]["n"]), encoding="utf-8")
     print(f"written: {path}")
 
