@@ -54,12 +54,13 @@ def _density(kept: _Kept, n: int, heads: int, head_dim: int, *, causal: bool) ->
     effort = DenseEffort(tables, tables * groups * n * n, heads * n * n * head_dim)
     dense = seconds(rates.dense, effort.among(threads))
     tiles = -(-n // kept.tile) if kept.tile else 1
-    lists = Extent(1, heads, heads, head_dim, n, kept.tile, tiles, kept.block, -(-n // kept.block), groups)
+    alike = not causal and kept.block > 1  # keys by themselves say from which query on they are read
+    lists = Extent(1, heads, heads, head_dim, n, kept.tile, tiles, kept.block, -(-n // kept.block), groups, alike)
     least, whole = (
         seconds(rates.lists, lists.effort(read).among(threads)) for read in (0.0, n / 2 if causal else float(n))
     )
     if kept.own:
-        beside = Extent(1, heads, heads, head_dim, n, kept.tile, tiles, 1, kept.tile, 1)
+        beside = Extent(1, heads, heads, head_dim, n, kept.tile, tiles, 1, kept.tile, 1, alike=False)
         dense -= seconds(rates.lists, beside.effort(float(kept.tile)).among(threads))
     if whole <= least:
         return 1.0 if dense > least else 0.0

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from . import tiling
 from .lists import KeyLists
+from .pieces import alike
 
 
 class ListEffort(NamedTuple):
@@ -20,13 +21,14 @@ class ListEffort(NamedTuple):
     lists: float = 0
     pieces: float = 0  # the Python around a kernel call, masks and gathering included
     scores: float = 0
+    masked: float = 0  # scores of which each may have a mask of its own
     wide_scores: float = 0
     wide_rows: float = 0  # of queries, once for each piece that they are in
     wide_keys: float = 0  # gathered
 
     def among(self, threads: int) -> ListEffort:
         """Of the busiest thread: what grows with the tensors is shared out, the Python is not."""
-        shared = {name: getattr(self, name) / threads for name in ("scores", "wide_scores", "wide_rows", "wide_keys")}
+        shared = {name: getattr(self, name) / threads for name in ("scores", "masked", "wide_scores", "wide_rows", "wide_keys")}
         return self._replace(**shared)
 
 
@@ -69,7 +71,8 @@ def seconds(rates: NamedTuple, effort: NamedTuple) -> float:
 @dataclass(frozen=True, slots=True)
 class Extent:
     """What a list is of: ``batch``, query and key ``heads`` of width ``dim``, ``rows`` of queries in ``tiles`` of
-    ``tile`` (0: one list for all), ``slots`` entries of ``block`` keys, in ``groups``."""
+    ``tile`` (0: one list for all), ``slots`` entries of ``block`` keys, in ``groups``; ``alike``: the queries of a tile
+    read the same keys."""
 
     batch: int
     heads: int
@@ -81,6 +84,7 @@ class Extent:
     block: int
     slots: int
     groups: int
+    alike: bool
 
     def effort(self, read: float) -> ListEffort:
         """``read``: keys of a tile, the mean."""
@@ -89,10 +93,13 @@ class Extent:
         steps = -(-self.rows // max(tiling.FEWEST_ROWS, most))
         if self.tile:
             steps = -(-self.tiles // max(1, most // size))
-        pieces = steps * max(1, math.ceil(read / tiling.LONGEST_LIST)) * (2 if self.block > 1 else 1)
+        pieces = steps * max(1, math.ceil(read / tiling.LONGEST_LIST))
+        if self.block > 1 and not self.alike:  # those that need a mask apart
+            pieces *= 2
         scores, wide_rows = units * self.rows * read, units * self.rows * self.dim * pieces / steps
         gathered = self.batch * max(self.key_heads, self.groups) * (self.tiles if self.tile else steps) * read
-        return ListEffort(1, pieces, scores, scores * self.dim, wide_rows, gathered * self.dim)
+        masked = 0 if self.alike else scores
+        return ListEffort(1, pieces, scores, masked, scores * self.dim, wide_rows, gathered * self.dim)
 
 
 def list_effort(lists: KeyLists, q: Tensor, key_heads: int) -> ListEffort:
@@ -102,7 +109,8 @@ def list_effort(lists: KeyLists, q: Tensor, key_heads: int) -> ListEffort:
     rows = queries if lists.rows is None else lists.rows.shape[-1]
     if not lists.entries.numel() or not q.numel() or not rows:
         return ListEffort(lists=1)
-    extent = Extent(batch, heads, key_heads, dim, rows, lists.tile, tiles, lists.block, slots, lists.groups)
+    own = alike(lists, rows)
+    extent = Extent(batch, heads, key_heads, dim, rows, lists.tile, tiles, lists.block, slots, lists.groups, own)
     return extent.effort(float(_read(lists, rows)) * lists.block)
 
 

@@ -53,7 +53,7 @@ def backward(
         values = torch.cat([values, torch.ones_like(values[..., :1])], -1)
         grad = torch.cat([grad, rows.grad_lse], -1)
     widest = max(q.shape[-1], values.shape[-1])
-    q, keys, values, grad, out = (F.pad(x, (0, widest - x.shape[-1])) for x in (q, keys, values, grad, out))
+    q, keys, values, grad, out = (_padded(x, widest) for x in (q, keys, values, grad, out))
     added = _folded(added, piece, heads, q)
     shared = _shared(q, keys, values)
     dq, dk, dv = flash.backward(grad, q, *shared, out, rows.lse[..., 0], added, causal=False, call=Call(scores.scale))
@@ -75,6 +75,11 @@ def _gates(piece: Piece, at: Places, q: Tensor, keys: Tensor) -> tuple[Tensor, T
         sizes = (*q.shape[:4], at.heads.group, piece.size, 1)
         of_rows = of_rows.expand(sizes).flatten(4, 5)
     return of_keys.expand(*keys.shape[:-1], 1), of_rows.expand(*q.shape[:-1], 1)
+
+
+def _padded(x: Tensor, width: int) -> Tensor:
+    """With features of 0 up to so many: a pad of none would be a copy."""
+    return F.pad(x, (0, width - x.shape[-1])) if x.shape[-1] < width else x
 
 
 def _folded(added: Tensor | None, piece: Piece, heads: Heads, q: Tensor) -> Tensor | None:

@@ -101,7 +101,9 @@ def gradients(
     keys, values = Table.of(k, lists, "keys", dtype), Table.of(v, lists, "values", dtype)
     found = {name: torch.zeros(x.shape, dtype=dtype, device=x.device) for name, x in lists.learned().items()}
     gates = gates and any("gate" in name for name in found)
-    dq = torch.zeros(own_q.shape, dtype=dtype, device=q.device)
+    dq = sums[0] if lists.rows is None else torch.zeros(own_q.shape, dtype=dtype, device=q.device)
+    of_keys, of_values = found.get("keys", sums[1]), found.get("values", sums[2])
+    dk, dv = keys.totals(of_keys), values.totals(of_values)
     for piece in pieces(lists, heads, q.shape[0], own_q.shape[2]):
         folded = rows.folded(own_q, piece, heads)
         key, value = keys.take(piece, heads), values.take(piece, heads)
@@ -112,15 +114,13 @@ def gradients(
         if gates:
             _add_gates(found, part, piece, heads)
         if not lists.probe:
-            keys.add(piece, heads, part.keys)
-            values.add(piece, heads, part.values)
+            keys.add(piece, heads, part.keys, dk)
+            values.add(piece, heads, part.values, dv)
             dq[:, :, piece.first : piece.last] += unfold(part.q, piece, heads)
-    if lists.rows is None:
-        sums[0].add_(dq)
-    else:
+    if lists.rows is not None:
         sums[0].scatter_add_(2, _row_index(dq, lists), dq)
-    for table, name, target in ((keys, "keys", sums[1]), (values, "values", sums[2])):
-        found.get(name, target).add_(table.gradient())
+    keys.finish(of_keys, dk)
+    values.finish(of_values, dv)
     return found
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...compiler.relations.integer import TRUE
 from .lists import KeyLists
 from .places import Heads, Places, parted
 
@@ -79,13 +80,14 @@ def places(piece: Piece, heads: Heads) -> Places:
 
 
 def mask(piece: Piece, at: Places) -> Tensor:
-    """bool, broadcasts to [B, Hkv, split, tiles, group, rows, keys], its tiles, rows and keys whole: the pairs that the
-    lists hold."""
+    """bool, broadcasts to [B, Hkv, split, tiles, group, rows, keys], its keys whole: the pairs that the lists hold, and
+    any of rows behind the last, of which ``unfold`` takes nothing and whose gradients are 0. One row where all are
+    alike."""
     lists, heads = piece.lists, at.heads
     bounds = lists.bounds
-    row = torch.arange(piece.tiles * piece.size, device=at.key.device) < piece.last - piece.first
-    kept = row.view(1, 1, 1, piece.tiles, 1, piece.size, 1) & _by_key(lists.entries >= 0, lists, heads)
-    kept = kept & (at.query < _by_element(bounds.queries)) & (at.key < _by_element(bounds.keys))
+    kept = _by_key(lists.entries >= 0, lists, heads) & (at.key < _by_element(bounds.keys))
+    if not _all_exist(lists, piece.last):
+        kept = kept & (at.query < _by_element(bounds.queries))
     if bounds.causal:
         kept = kept & (at.key <= at.query)
     if lists.since is not None:
@@ -96,6 +98,21 @@ def mask(piece: Piece, at: Places) -> Tensor:
         kept = kept & ~gate.isneginf()
     kept = kept & at.where(bounds.within)
     return kept & ~held_before(piece, at) if bounds.earlier else kept
+
+
+def alike(lists: KeyLists, last: int) -> bool:
+    """Whether of the queries up to the row ``last`` all that share a tile read the same keys: a mask then has a row."""
+    bounds = lists.bounds
+    by_row = (lists.since, lists.until, lists.rows, lists.row_gate)
+    if bounds.causal or bounds.within != TRUE or bounds.earlier or any(x is not None for x in by_row):
+        return False
+    return _all_exist(lists, last)
+
+
+def _all_exist(lists: KeyLists, last: int) -> bool:
+    """Whether the queries up to the row ``last`` do, as far as a look does not stop a device's stream."""
+    count = lists.bounds.queries
+    return lists.rows is None and count.device.type == "cpu" and bool((count >= lists.bounds.first + last).all())
 
 
 def held_before(piece: Piece, at: Places) -> Tensor:

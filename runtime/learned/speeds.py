@@ -23,7 +23,7 @@ from .gathered import Rows
 from .lists import Bounds, KeyLists
 from .products import Scores
 
-SAMPLES = 1
+SAMPLES = 2
 """To be raised when samples or efforts change: rates that were found earlier are then measured anew."""
 
 WIDTHS, ROUNDS = (32, 96), 3
@@ -39,6 +39,7 @@ class _Sample:
     block: int
     slots: int
     summaries: bool = False
+    causal: bool = True
 
 
 _SAMPLES = (
@@ -53,6 +54,8 @@ _SAMPLES = (
     _Sample(256, 16, 1, 64),
     _Sample(512, 64, 1, 128),
     _Sample(512, 0, 1, 32, summaries=True),
+    _Sample(256, 32, 32, 4, causal=False),
+    _Sample(768, 64, 64, 4, causal=False),
 )
 
 
@@ -149,7 +152,7 @@ def _lists(sample: _Sample, k: torch.Tensor, v: torch.Tensor) -> KeyLists:
     order = torch.rand(1, _KEY_HEADS, tiles, count, generator=draw).argsort(-1)
     entries = order[..., : sample.slots].sort(-1).values
     lengths = torch.tensor([n])
-    bounds = Bounds(lengths, lengths, True, {"n": lengths})
+    bounds = Bounds(lengths, lengths, sample.causal, {"n": lengths})
     found = KeyLists(bounds, sample.tile, sample.block, entries, gate=torch.zeros(entries.shape))
     if not sample.summaries:
         return found

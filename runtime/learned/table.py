@@ -21,7 +21,6 @@ class Table:
         self.unit = math.gcd(x.shape[2], block)
         self.units = x.shape[2] // self.unit
         self.flat = x.reshape(-1, self.unit * x.shape[3])  # every unit of every key head of every element
-        self.sums: Tensor | None = None
 
     @classmethod
     def of(cls, tokens: Tensor, lists: KeyLists, name: str, dtype: torch.dtype) -> Table:
@@ -35,17 +34,21 @@ class Table:
         own = self.flat.index_select(0, index.flatten()).view(*index.shape, self.unit, self.shape[3])
         return own.flatten(-3, -2)
 
-    def add(self, piece: Piece, heads: Heads, gradient: Tensor) -> None:
-        """gradient as ``take`` gives it."""
-        if self.sums is None:
-            self.sums = torch.zeros_like(self.flat)
-        index = self._index(piece, heads)
-        self.sums.index_add_(0, index.flatten(), gradient.reshape(index.numel(), -1))
+    def totals(self, target: Tensor) -> Tensor:
+        """Where gradients are added up, by unit: ``target`` [B, Hkv, N, D] itself, or if it is no one piece of memory
+        some of its own."""
+        own = target if target.is_contiguous() else target.new_zeros(self.shape)
+        return own.view(self.flat.shape)
 
-    def gradient(self) -> Tensor:
-        """The sum, [B, Hkv, N, D]."""
-        sums = torch.zeros_like(self.flat) if self.sums is None else self.sums
-        return sums.view(self.shape)
+    def add(self, piece: Piece, heads: Heads, gradient: Tensor, totals: Tensor) -> None:
+        """gradient as ``take`` gives it."""
+        index = self._index(piece, heads)
+        totals.index_add_(0, index.flatten(), gradient.reshape(index.numel(), -1))
+
+    def finish(self, target: Tensor, totals: Tensor) -> None:
+        """After the last gradient."""
+        if not target.is_contiguous():
+            target.add_(totals.view(self.shape))
 
     def _index(self, piece: Piece, heads: Heads) -> Tensor:
         """int64 [B, Hkv, split, tiles or 1, slots and units of each], rows of ``flat``; behind the last token that one,

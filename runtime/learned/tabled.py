@@ -56,8 +56,10 @@ class TabledEngine:
             way = self._way(program, q, k, call)
             if isinstance(way, PairTable):
                 return self._forward(way, call, q, k, v)
-            if not call.check_finite:
-                return self._forward(way, own, q, k, v)
+            if not call.check_finite or guard.finite(q, k, v):
+                found = self._forward(way, own, q, k, v)
+                if not self._may_overflow(call, q) or guard.sound(*found):
+                    return found
             out, lse = nothing(q)
             guard.forward(self._filling(way, own), q, k, v, out, lse)
             return out, lse
@@ -81,8 +83,11 @@ class TabledEngine:
             way = self._way(program, q, k, call, backward=True)
             if isinstance(way, PairTable):
                 return self._backward(way, call, grad_lse, (grad_out, q, out, lse), (k, v))
-            if not call.check_finite:
-                return self._backward(way, own, grad_lse, (grad_out, q, out, lse), (k, v))
+            looked_at = (grad_out, q, out, k, v) if grad_lse is None else (grad_out, grad_lse, q, out, k, v)
+            if not call.check_finite or guard.finite(*looked_at):
+                found = self._backward(way, own, grad_lse, (grad_out, q, out, lse), (k, v))
+                if not self._may_overflow(call, q) or (guard.sound(found[0], lse) and guard.finite(*found[1:])):
+                    return found
             grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
             dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
             forward = self._filling(way, own)
@@ -99,6 +104,10 @@ class TabledEngine:
         if isinstance(program, LearnedProgram) and self.name == "compose":
             return taken(program, q, k, call, backward=backward) or program
         return program
+
+    def _may_overflow(self, call: Call, q: Tensor) -> bool:
+        """Whether a result of finite numbers is to be looked at, for scores that overflowed beside it."""
+        return call.check_finite and self.name == "compose" and q.dtype != torch.float64
 
     def _filling(self, way: Way | ByHeads[One], call: Call) -> guard.Forward:
         """Fills out and lse. Kernels choose by a mask, and take no doubles; what is added to scores may meet an inf."""

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from .lists import KeyLists
-from .pieces import Piece
+from .pieces import Piece, alike
 from .places import Heads
 from .whole import whole_entries
 
-MOST_SCORES = 1 << 21
-"""Of one piece, as far as one tile and one entry allow."""
+MOST_SCORES = 1 << 20
+"""Of one piece, as far as one tile and one entry allow: of larger ones the memory goes back to the system each time."""
 
 FEW_SCORES = 1 << 14
 """Of a piece: to look for the entries that need no mask takes longer than the mask."""
@@ -42,6 +42,8 @@ def pieces(lists: KeyLists, heads: Heads, batch: int, rows: int) -> Iterator[Pie
             whole = whole_entries(piece, heads)
             order = whole.to(torch.uint8).sort(dim=-1, stable=True).indices
             partial = int((~whole).sum(-1).max())
+            if partial and alike(piece.lists, piece.last):  # such a mask takes less than another kernel call
+                partial = order.shape[-1]
             runs = [(order[..., :partial], False), (order[..., partial:], True)]
         for run, is_whole in runs:
             for start in range(0, run.shape[-1], at_once):

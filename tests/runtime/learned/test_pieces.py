@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from learned_layers import close, data, layer, pattern, slopes
 
 from patternc.runtime.engines.engine import find_engine
-from patternc.runtime.learned import tiling
+from patternc.runtime.learned import gathered, tiling
 from patternc.runtime.learned.bind import Tokens, bind
+from patternc.runtime.learned.lists import Bounds, KeyLists
 from patternc.runtime.learned.pieces import mask, places
 from patternc.runtime.learned.places import Heads
 from patternc.runtime.learned.products import Scores
@@ -69,3 +72,32 @@ def test_a_piece_without_a_mask_needs_none(direction, lengths, monkeypatch) -> N
                 assert bool(kept[:, :, :, :, : piece.last - piece.first].all())
                 whole += 1
     assert whole > 4
+
+
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_queries_that_read_alike_share_a_row_of_the_mask(softcap, monkeypatch) -> None:
+    """The last tile has rows too many, the last block keys; a tile reads fewer blocks than others, one reads none."""
+    monkeypatch.setattr(tiling, "FEW_SCORES", 0)
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, grad = (torch.randn(2, 4, 43, 8, generator=generator, dtype=torch.float64) for _ in range(4))
+    lengths = torch.tensor([43, 43])
+    entries = torch.tensor([[0, 3, 5], [1, -1, -1], [-1, -1, -1], [2, 5, -1], [0, 1, 2], [0, 4, 5]])[None, None]
+    lists = KeyLists(Bounds(lengths, lengths, False, {"n": lengths}), 8, 8, entries)
+    scores = Scores(0.3, softcap)
+
+    def run(lists: KeyLists) -> list[torch.Tensor]:
+        out, lse = torch.zeros_like(q), torch.full(q.shape[:3], -torch.inf, dtype=q.dtype)
+        gathered.add(lists, q, k, v, out, lse, scores)
+        sums = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        gathered.gradients(lists, q, k, v, gathered.Rows.of(grad, None, out, lse), sums, scores, gates=False)
+        return [out, lse, *sums]
+
+    def rows_of_masks(lists: KeyLists) -> set[int]:
+        heads = Heads.of(4, 4, 1)
+        return {mask(piece, places(piece, heads)).shape[5] for piece in tiling.pieces(lists, heads, 2, 43)}
+
+    masked = replace(lists, since=torch.zeros_like(entries))
+    assert rows_of_masks(lists) == {1}
+    assert rows_of_masks(masked) == {8}
+    for mine, wanted in zip(run(lists), run(masked), strict=True):
+        close(mine, wanted, 1e-12)
