@@ -28,7 +28,8 @@ class ListEffort(NamedTuple):
 
     def among(self, threads: int) -> ListEffort:
         """Of the busiest thread: what grows with the tensors is shared out, the Python is not."""
-        shared = {name: getattr(self, name) / threads for name in ("scores", "masked", "wide_scores", "wide_rows", "wide_keys")}
+        alone = "lists", "pieces"
+        shared = {name: count / threads for name, count in self._asdict().items() if name not in alone}
         return self._replace(**shared)
 
 
