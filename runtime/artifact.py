@@ -15,6 +15,7 @@ pattern, are built when they are first needed.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ PROOFS, PLAN, KERNELS = "proofs.json", "plan.json", "kernels.py"
 
 
 class ArtifactError(ValueError):
-    """A folder that is not an intact artifact of this version: what differs, and what to do."""
+    """A folder that is not an intact artifact of this version, or cannot become one: what differs, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,19 @@ def save(build: Build, directory: Path) -> tuple[Path, ...]:
         target.write_bytes(content)
         written.append(target)
     return tuple(written)
+
+
+def check_free(directory: Path) -> None:
+    """Before the work. Raises ArtifactError for a folder where an artifact would take the place of other files."""
+    taken = [directory / name for name in (NAME, SOURCE, PROOFS, PLAN, KERNELS) if (directory / name).exists()]
+    if not taken:
+        return
+    try:
+        ours = "patternc" in json.loads((directory / NAME).read_bytes())
+    except (OSError, ValueError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise ArtifactError(f"{taken[0]} is there, and of no artifact: give a folder of its own with -o")
 
 
 def load(directory: Path) -> Artifact:

@@ -23,7 +23,16 @@ def _inside(path: str) -> str:
 
 
 InsidePath = Annotated[str, AfterValidator(_inside)]
-TileSize = Literal[16, 32, 64, 128]
+
+
+def _tile(ranks: int) -> int:
+    """Nothing is asked of a compiler that it does not take."""
+    if ranks not in (16, 32, 64, 128):
+        raise ValueError(f"no program has tiles of {ranks} ranks")
+    return ranks
+
+
+TileSize = Annotated[int, AfterValidator(_tile)]
 
 
 class Record(BaseModel):

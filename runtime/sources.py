@@ -18,7 +18,7 @@ from ..patterns_dsl.diagnostics.source import Source
 
 SOURCE = "pattern.pat"
 
-Imports = Mapping[str, Mapping[str, str]]
+Imports = dict[str, dict[str, str]]
 """By the name of a file in the artifact, by the path that stands in it: the name of the file that it imports."""
 
 

@@ -42,6 +42,20 @@ def test_round_trip(folder: Path) -> None:
     assert not found.pattern.relation.equals(loads(TEXT)["p"].relation)
 
 
+@pytest.mark.parametrize("name", ["pattern.pat", "manifest.json", "kernels.py"])
+def test_files_of_others_are_not_overwritten(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="is there, and of no artifact: give a folder of its own"):
+        build(loads(TEXT, "p.pat")["p"], REQUEST, tmp_path, lambda step: None)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text(encoding="utf-8") == "{}"
+
+
+def test_an_artifact_takes_the_place_of_another(folder: Path) -> None:
+    build(loads(TEXT, "p.pat")["p"], REQUEST, folder, lambda step: None)
+    assert artifact.load(folder).manifest.arguments == {"w": "8"}
+
+
 DEFAULTS = """rule mine(k: int) = first(k)
 pattern p(k: int = 3, g: set = mine(k), r: relation = local(k) # the window
     | columns(g)) causal { step r | self }
