@@ -68,6 +68,13 @@ def check_model(model: nn.Module) -> None:
         raise AttachError("no engine returns attention weights; set config.output_attentions = False first")
 
 
+def models_within(model: nn.Module) -> list[nn.Module]:
+    """Itself, and the models that it is made of: each can be called alone."""
+    from transformers import PreTrainedModel
+
+    return [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+
+
 def configs_of(model: nn.Module) -> list[Any]:
     """The distinct config objects that the modules of the model read."""
     seen = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from runtime_models import close, make
@@ -131,9 +133,19 @@ def test_dropout_in_training(patterns, tokens):
         model(tokens)
 
 
-def test_attention_weights(attached, tokens):
-    with pytest.raises(ValueError, match="output_attentions"):
-        attached(tokens, output_attentions=True)
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_attention_weights(patterns, tokens, kind):
+    """GPT-2 does not tell its attention modules that they are asked for."""
+    model = make(kind)
+    own = model(tokens, output_attentions=True).attentions
+    handle = attach(model, patterns("window"))
+    copied, other = copy.deepcopy((model, handle))
+    for part in (model, model.base_model, copied, copied.base_model):
+        with pytest.raises(UnsupportedCallError, match="output_attentions=True is not implemented; drop"):
+            part(tokens, output_attentions=True)
+    for each, mine in ((model, handle), (copied, other)):
+        mine.detach()
+        assert each(tokens, output_attentions=True).attentions == own == ()
 
 
 def test_a_hole_in_the_padding(attached, tokens):
