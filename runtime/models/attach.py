@@ -39,6 +39,7 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
     layers = discover(model)
     shapes = [Shape(layer.call.query_heads, layer.causal) for layer in layers]
     shares = share_plan(pattern, shapes) if isinstance(pattern, Plan) else share_all(pattern, shapes)
+    _check_widths(layers, shares)
     entrances = find_entrances(model, [layer for layer, mine in zip(layers, shares, strict=True) if learns(mine)])
     if random is not None and not entrances:
         raise AttachError(f"random={random}, but {pattern.name!r} learns nothing; leave it out")
@@ -56,6 +57,16 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
         handle.detach()
         raise
     return handle
+
+
+def _check_widths(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ...]) -> None:
+    for layer, mine in zip(layers, shares, strict=True):
+        keys, values = layer.call.head_dim, layer.call.value_dim
+        if mine and keys != values:
+            raise AttachError(
+                f"layer {layer.index} ({layer.name}) has keys of width {keys} and values of width {values}, and engines"
+                " take them of one width; leave it dense with a plan"
+            )
 
 
 def _leaves_heads(layer: Layer, shares: tuple[Share, ...]) -> bool:

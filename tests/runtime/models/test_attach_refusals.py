@@ -254,3 +254,37 @@ def test_the_name_without_a_binding(patterns, tokens):
     model = make("llama", implementation="patternc")
     with pytest.raises(AttachError, match=r"use patternc\.attach"):
         model(tokens)
+
+
+WHOLE = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 97}
+
+
+@pytest.mark.parametrize("plan", ["layers all : p", "layers 0, 3 : p"])
+def test_layers_with_chunks_of_their_own(plan):
+    """Llama 4 hands no positions on: its chunks look like packed documents, which begin anew."""
+    experts = {"intermediate_size_mlp": 32, "num_local_experts": 2, "attention_chunk_size": 8, "head_dim": 8}
+    model = build("Llama4ForCausalLM", "Llama4TextConfig", **WHOLE, **experts, num_key_value_heads=2).eval()
+    text = f"pattern p causal {{ step columns(first(1)) | local(2) }} plan q {{ {plan} }}"
+    pc.attach(model, pc.loads(text).plans["q"])
+    assert model(torch.randint(3, 97, (1, 8)), use_cache=False).logits.shape == (1, 8, 97)
+    for rows in (1, 2):
+        with pytest.raises(UnsupportedCallError, match=r"chunks of 8 .* or packed documents"):
+            model(torch.randint(3, 97, (rows, 20)), use_cache=False)
+
+
+def test_values_of_another_width(patterns):
+    latent = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8}
+    model = build("DeepseekV3ForCausalLM", "DeepseekV3Config", **WHOLE, **latent, first_k_dense_replace=4).eval()
+    tokens = torch.randint(3, 97, (1, 9))
+    own = model(tokens).logits
+    with pytest.raises(AttachError, match=r"layer 0 .* has keys of width 16 and values of width 8, .*with a plan"):
+        attach(model, patterns("window"))
+    assert torch.equal(model(tokens).logits, own)
+
+
+def test_a_model_that_does_not_run_without_a_mask(patterns):
+    model = build("XmodModel", "XmodConfig", **WHOLE).eval()  # without a language
+    with pytest.raises(
+        AttachError, match=r"XmodModel does not run over two tokens .*ValueError: Input language unknown"
+    ):
+        attach(model, patterns("window"))
