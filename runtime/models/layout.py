@@ -61,7 +61,7 @@ def _read(mask: Tensor, batch: int, nq: int, window: int | None, *, causal: bool
             return Layout(documents=mask)
         case 2:
             return Layout(spans=spans_of(mask.to(torch.bool)))
-        case 3:
+        case 3 if mask.shape[2] == 1:
             return Layout(spans=spans_of(mask[..., 0] > 0), window=int(mask.max()))
         case 4:
             return _read_explicit(visible_in(mask).expand(batch, -1, -1), nq, window, causal=causal)

@@ -10,7 +10,7 @@ from runtime_models import close, make
 from torch import nn
 
 import patternc as pc
-from patternc.runtime.errors import AttachError, UnsupportedCallError
+from patternc.runtime.errors import ArgumentError, AttachError, UnsupportedCallError
 from patternc.runtime.models.dispatch import attention_forward
 
 transformers = pytest.importorskip("transformers")
@@ -288,3 +288,20 @@ def test_a_model_that_does_not_run_without_a_mask(patterns):
         AttachError, match=r"XmodModel does not run over two tokens .*ValueError: Input language unknown"
     ):
         attach(model, patterns("window"))
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, True])
+def test_a_seed_that_is_none(seed):
+    pattern = pc.loads("pattern p causal { learn t = topk(k = 2) step self | columns(t) }")["p"]
+    model = make("llama")
+    with pytest.raises(ArgumentError, match="pass an integer, the seed of frozen controls"):
+        pc.attach(model, pattern, random=seed)
+    with pytest.raises(ArgumentError, match="pass an integer, the seed of frozen controls"):
+        pc.compile(pattern, heads=2, head_dim=8, random=seed)
+
+
+def test_a_mask_of_three_dimensions():
+    model = make("llama")
+    attach(model, pc.loads("pattern p causal { step self }")["p"])
+    with pytest.raises(UnsupportedCallError, match="an attention mask of 3 dimensions"):
+        model(torch.randint(3, 97, (2, 9)), attention_mask=torch.ones(2, 9, 9, dtype=torch.long).tril())
