@@ -95,7 +95,8 @@ def freeze(
         far = max(found.rounded, key=lambda gate: gate.distance)
         say(
             f"rounded {len(found.rounded)} gates, the farthest from {far.value:.3f} to {int(far.is_open)}: layer"
-            f" {far.layer}, head {far.head}, `{far.gate}`. The plan computes something else by about as much.",
+            f" {far.layer}, head {far.head}, `{far.gate}`. The plan computes something else by about as much,"
+            " and by more where no open gate lets a query read, or gated terms share pairs.",
             quiet,
         )
     print(output)
