@@ -92,7 +92,7 @@ def _read(mask: Tensor, batch: int, nq: int, window: int | None, *, causal: bool
         case 3 if mask.shape[2] == 1:
             return Layout(spans=spans_of(mask[..., 0] > 0), window=int(mask.max()))
         case 4:
-            made = getattr(mask, _MADE, None)
+            made = None if torch.compiler.is_compiling() else getattr(mask, _MADE, None)
             return _read_explicit(visible_in(mask).expand(batch, -1, -1), nq, window, made, causal=causal)
         case other:
             raise UnsupportedCallError(f"an attention mask of {other} dimensions; pass a 2D attention_mask")
