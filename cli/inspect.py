@@ -29,18 +29,22 @@ def inspect(
 
     What a pattern learns is at its random start, the same each time; a saved attachment has what it learned.
     """
+    from ..compiler.output import check_file
     from ..compiler.selection import UsageError
     from ..runtime.comparison import check_length, load_model
     from ..runtime.errors import AttachError
     from ..runtime.inspection.inspect import inspect as look
     from ..runtime.inspection.text import text as as_text
     from ..runtime.models.demo_model import DemoError
-    from ..runtime.models.subjects import attach_subject, find_subject, title_of
+    from ..runtime.models.subjects import attach_subject, check_learns, find_subject, title_of
 
     with failures(AttachError, DemoError):
         if output is not None and output.suffix not in _WRITERS:
             raise UsageError(f"{output}: what is inspected is written as {', '.join(_WRITERS)}")
+        if output is not None:
+            check_file(output)
         chosen = find_subject(subject, parameter)
+        check_learns(chosen, "`patternc show` and `patternc explain` say all of it")
         name = title_of(chosen)
         words = words_of(text)
         with progress("inspecting", quiet) as step:

@@ -25,6 +25,7 @@ def show(
     quiet: Quiet = False,
 ) -> None:
     """Draw the mask, in the terminal or as a picture."""
+    from ..compiler.output import check_file
     from ..compiler.relations.isl.context import BudgetExceeded
     from ..compiler.report.draw import draw, save
     from ..compiler.selection import select
@@ -34,6 +35,7 @@ def show(
         if output is None:
             print(draw(pattern, length, paint(color).color))
         else:
+            check_file(output)
             save(pattern, length, output)
             say(f"wrote {output}", quiet)
 

@@ -33,13 +33,16 @@ def compile(
 ) -> None:
     """Prove, lower and write an artifact: source, manifest, proofs, plan, kernels."""
     from ..compiler.kernels.aot import BuildError
+    from ..compiler.output import check_folder
     from ..compiler.selection import select
+    from ..runtime.artifact import ArtifactError
     from ..runtime.build import RefutedError, Request, build
     from ..runtime.errors import EngineError
 
-    with failures(RefutedError, BuildError, EngineError):
+    with failures(ArtifactError, RefutedError, BuildError, EngineError):
         request = Request.parse(length=length, head_dim=head_dim, dtype=dtype, targets=target, emit=emit)
         pattern = select(file, parameter)
+        check_folder(output)
         with progress("compiling", quiet) as step:
             if gradients:
                 _check_gradients(pattern, step, quiet=quiet)
@@ -82,10 +85,11 @@ def eval_(
     from ..runtime.comparison import check_length, compare, load_model
     from ..runtime.errors import AttachError
     from ..runtime.models.demo_model import DemoError
-    from ..runtime.models.subjects import find_subject
+    from ..runtime.models.subjects import check_subject, find_subject
 
     with failures(AttachError, DemoError):
         chosen = find_subject(pattern, parameter)
+        check_subject(chosen)
         words = words_of(text)
         with progress("evaluating", quiet) as step:
             step("loading the model")

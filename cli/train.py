@@ -37,10 +37,12 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train what a pattern learns inside a model, save it, and report it beside its controls."""
+    from ..compiler.output import check_folder
     from ..compiler.selection import select
     from ..runtime.comparison import check_length, load_model
     from ..runtime.errors import ArgumentError, AttachError
     from ..runtime.models.demo_model import DemoError
+    from ..runtime.models.subjects import check_learns
     from ..runtime.training.on_text import REPORT, train_on_text
     from ..runtime.training.recipe import Recipe
 
@@ -51,6 +53,8 @@ def train(
             raise DemoError(f"training needs {error.name}; run: pip install patternc[demo]") from error
         chosen = select(pattern, parameter)
         recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), two_sided=two_sided, seed=seed, rate=rate)
+        check_learns(chosen, "there is nothing to train; `patternc eval` runs it as it is")
+        check_folder(output)
         words = words_of(text)
         say("loading the model", quiet)
         disable_progress_bar()  # its bars would run through ours
@@ -91,7 +95,8 @@ def freeze(
         far = max(found.rounded, key=lambda gate: gate.distance)
         say(
             f"rounded {len(found.rounded)} gates, the farthest from {far.value:.3f} to {int(far.is_open)}: layer"
-            f" {far.layer}, head {far.head}, `{far.gate}`. The plan computes something else by about as much.",
+            f" {far.layer}, head {far.head}, `{far.gate}`. The plan computes something else by about as much,"
+            " and by more where no open gate lets a query read, or gated terms share pairs.",
             quiet,
         )
     print(output)

@@ -64,9 +64,21 @@ def spelled(value: Bound) -> str:
         case int():
             return str(value)
         case float():
-            return f"{100 * value:.12g}%"
+            short = f"{100 * value:.12g}"
+            return f"{short if float(short) / 100 == value else repr(100 * value)}%"
         case _:
             return " ".join(value.span.text.split())
+
+
+def given(pattern: BoundPattern) -> dict[str, str]:
+    """The arguments as ``settings`` gives them, without sets and relations that the file has as defaults: these may
+    speak of other parameters, and follow from them."""
+    own = pattern.span.source
+    return {
+        name: spelled(value) if isinstance(value, int | float) else value.span.text.strip()
+        for name, value in pattern.arguments
+        if isinstance(value, int | float) or value.span.source != own
+    }
 
 
 def title(pattern: BoundPattern) -> str:

@@ -82,6 +82,18 @@ def count_of(name: str, value: Any) -> int:
         raise ArgumentError(name, f"{value!r}", "pass an integer") from None
 
 
+def seed_of(random: Any) -> int | None:
+    """The seed of a control. Raises ArgumentError."""
+    if random is None:
+        return None
+    try:
+        if not isinstance(random, bool):
+            return index(random)
+    except TypeError:
+        pass
+    raise ArgumentError("random", f"{random!r}", "pass an integer, the seed of frozen controls, or leave it out")
+
+
 def pattern_of(subject: object) -> Pattern:
     """What is to be compiled. Raises ArgumentError for what is no pattern."""
     from ..compiler.pattern import Pattern  # isl, which the reference engine does without

@@ -1,6 +1,7 @@
 """A compiled pattern on disk. An artifact is data: loading it runs no code of it.
 
 pattern.pat      the source text
+imports/1.pat    that of files that it imports (runtime/sources.py)
 manifest.json    what this is, with the hash of every other file (runtime/manifest.py)
 proofs.json      the verdicts, as `patternc check --output-format json` prints them
 plan.json        the program, for reading
@@ -14,6 +15,7 @@ pattern, are built when they are first needed.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,19 +28,20 @@ from ..compiler.kernels.emit.program import emit
 from ..compiler.lowering.learned import LearnedProgram, lower_tables
 from ..compiler.lowering.lower import lower
 from ..compiler.passes.program import TILE, Program, Tile
-from ..compiler.pattern import Pattern, loads
+from ..compiler.pattern import Pattern
 from ..compiler.report import formats, plan
-from ..compiler.selection import settings, spelled, title
+from ..compiler.selection import UsageError, given, title
 from ..compiler.verify.result import Result
 from ..patterns_dsl.diagnostics.diagnostic import PatternError
 from ..patterns_dsl.syntax import BoundPattern
 from .manifest import NAME, Dtype, Manifest, Summary, Verdict
+from .sources import SOURCE, Sources, sources_of
 
-SOURCE, PROOFS, PLAN, KERNELS = "pattern.pat", "proofs.json", "plan.json", "kernels.py"
+PROOFS, PLAN, KERNELS = "proofs.json", "plan.json", "kernels.py"
 
 
 class ArtifactError(ValueError):
-    """A folder that is not an intact artifact of this version: what differs, and what to do."""
+    """A folder that is not an intact artifact of this version, or cannot become one: what differs, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,17 @@ class Artifact:
 
 
 def save(build: Build, directory: Path) -> tuple[Path, ...]:
-    """Write the artifact into a folder, which is made; the manifest comes last. Returns the files."""
+    """Write the artifact into a folder, which is made; the manifest comes last. Returns the files.
+
+    Raises ArtifactError, and writes nothing, where the text with its arguments does not give the pattern back.
+    """
     bound = build.pattern.bound
     report = FileReport(SOURCE, (Finding(title(bound), build.results),))
+    sources, arguments = sources_of(build.pattern.module.tree), given(bound)
+    if _pattern(sources, bound.name, arguments, directory).bound != bound:
+        raise ArtifactError(f"the text of {bound.name!r} with its arguments {arguments} does not give it back exactly")
     files: dict[str, bytes] = {
-        SOURCE: bound.span.source.text.encode(),
+        **{path: text.encode() for path, text in sources.texts.items()},
         PROOFS: (formats.as_json([report]) + "\n").encode(),
         PLAN: plan.as_json(build.program).encode(),
         KERNELS: _kernels(build.program).encode(),
@@ -79,13 +88,14 @@ def save(build: Build, directory: Path) -> tuple[Path, ...]:
     manifest = Manifest(
         patternc=__version__,
         pattern=bound.name,
-        arguments={name: spelled(value) for name, value in bound.arguments},
+        arguments=arguments,
         length=build.length,
         head_dim=build.head_dim,
         dtype=build.dtype,
         targets=build.targets,
         verdicts=tuple(Verdict(claim=result.text, status=result.status.value) for result in build.results),
         plan=_summary(build.program),
+        imports=sources.imports,
         files={path: digest(content) for path, content in sorted(files.items())},
     )
     written = []
@@ -95,6 +105,19 @@ def save(build: Build, directory: Path) -> tuple[Path, ...]:
         target.write_bytes(content)
         written.append(target)
     return tuple(written)
+
+
+def check_free(directory: Path) -> None:
+    """Before the work. Raises ArtifactError for a folder where an artifact would take the place of other files."""
+    taken = [directory / name for name in (NAME, SOURCE, PROOFS, PLAN, KERNELS) if (directory / name).exists()]
+    if not taken:
+        return
+    try:
+        ours = "patternc" in json.loads((directory / NAME).read_bytes())
+    except (OSError, ValueError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise ArtifactError(f"{taken[0]} is there, and of no artifact: give a folder of its own with -o")
 
 
 def load(directory: Path) -> Artifact:
@@ -110,19 +133,35 @@ def load(directory: Path) -> Artifact:
         raise ArtifactError(f"{directory / NAME} lists no {', '.join(sorted(absent))}: compile the pattern again")
     files = {path: _intact(directory / path, expected) for path, expected in manifest.files.items()}
     try:
-        module = loads(files[SOURCE].decode(), name=str(directory / SOURCE))
-        pattern = module[manifest.pattern].bind(**settings(f"{k}={v}" for k, v in manifest.arguments.items()))
-    except (PatternError, KeyError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{directory / SOURCE} does not give the pattern {manifest.pattern!r}: {error}") from error
-    bound = pattern.bound
-    program = _lowered(bound, Tile(*manifest.plan.tile))
+        texts = {path: files[path].decode() for path in _texts(manifest)}
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{directory / SOURCE} or what it imports is no text: {error}") from error
+    pattern = _pattern(Sources(texts, manifest.imports), manifest.pattern, manifest.arguments, directory)
+    try:
+        program = _lowered(pattern.bound, Tile(*manifest.plan.tile))
+    except PatternError as error:
+        raise ArtifactError(f"{directory / SOURCE} does not give a program: {error}") from error
     for path, text in ((PLAN, plan.as_json(program)), (KERNELS, _kernels(program))):
         if text.encode() != files[path]:
             raise ArtifactError(
                 f"{directory / path} is not what patternc {__version__} makes of {SOURCE} (it was written by "
                 f"{manifest.patternc}): compile the pattern again"
             )
+    if manifest.plan != _summary(program):
+        raise ArtifactError(f"{directory / NAME} says of the plan what {PLAN} does not: compile the pattern again")
     return Artifact(manifest, pattern, program, files)
+
+
+def _texts(manifest: Manifest) -> set[str]:
+    """The files that hold the pattern's text."""
+    return {SOURCE, *(file for paths in manifest.imports.values() for file in paths.values())} & manifest.files.keys()
+
+
+def _pattern(sources: Sources, name: str, arguments: Mapping[str, str], directory: Path) -> Pattern:
+    try:
+        return sources.pattern(name, arguments, directory)
+    except (PatternError, KeyError, UsageError) as error:
+        raise ArtifactError(f"{directory / SOURCE} does not give the pattern {name!r}: {error}") from error
 
 
 def positional(program: Program | LearnedProgram) -> Program | None:

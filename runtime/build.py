@@ -59,7 +59,9 @@ class Request:
 
 
 def build(pattern: Pattern, request: Request, directory: Path, step: Callable[[str], None]) -> tuple[Path, ...]:
-    """Write the artifact and return its files. Raises RefutedError where a claim is refuted: nothing false is built."""
+    """Write the artifact and return its files. Raises RefutedError where a claim is refuted: nothing false is built;
+    ArtifactError for a folder with files of somebody else's under the same names."""
+    artifact.check_free(directory)
     step("proving")
     results = check(pattern)
     if refuted := [result.text for result in results if result.status is Status.REFUTED]:

@@ -15,7 +15,7 @@ from ..compiler.passes.choices import readable
 from ..compiler.passes.program import Program
 from ..compiler.relations.settle import opens, pooled
 from ..patterns_dsl.syntax import Direction, Expression
-from .arguments import pattern_of
+from .arguments import pattern_of, seed_of
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, check_head_dim, choose_engine
 from .errors import ArgumentError, CostWarning, EngineError
@@ -125,7 +125,7 @@ def compile_learned(
     pattern: Pattern, shape: LayerShape, engine: str, dtype: torch.dtype | None, random: int | None
 ) -> LearnedAttention:
     """As ``compile`` for a layer of ``shape``; dtype None: any that the engine computes in."""
-    bound = pattern.bound
+    bound, random = pattern.bound, seed_of(random)
     if not opens(bound.union) and not pooled(bound.union):
         remedy = "leave heads= out: its program takes tensors of any number of heads"
         raise ArgumentError("heads", f"{shape.query_heads}, but {bound.name!r} learns nothing", remedy)

@@ -16,12 +16,23 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 def _inside(path: str) -> str:
     """A manifest comes from anywhere: no path of it may lead out of its folder."""
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or pure.as_posix() != path or path in ("", ".", NAME):
+    outside = pure.is_absolute() or ".." in pure.parts or pure.as_posix() != path
+    if outside or {"\\", "\0"} & set(path) or path in ("", ".", NAME):
         raise ValueError(f"{path!r} is not a plain path inside the artifact")
     return path
 
 
 InsidePath = Annotated[str, AfterValidator(_inside)]
+
+
+def _tile(ranks: int) -> int:
+    """Nothing is asked of a compiler that it does not take."""
+    if ranks not in (16, 32, 64, 128):
+        raise ValueError(f"no program has tiles of {ranks} ranks")
+    return ranks
+
+
+TileSize = Annotated[int, AfterValidator(_tile)]
 
 
 class Record(BaseModel):
@@ -36,14 +47,15 @@ class Verdict(Record):
 class Summary(Record):
     """The plan in short. The whole of it is plan.json."""
 
-    tile: tuple[int, int] = Field(description="queries and keys per tile, in ranks")
+    tile: tuple[TileSize, TileSize] = Field(description="queries and keys per tile, in ranks")
     terms: int
     forward_kernels: int
     backward_kernels: int
 
 
 class Manifest(Record):
-    """``arguments`` are spelled as ``-p`` takes them: ``64``, ``10%``, ``{0, 5..9}``."""
+    """``arguments`` are spelled as ``-p`` takes them: ``64``, ``10%``, ``{0, 5..9}``. Sets and relations that the text
+    has as defaults are not among them."""
 
     schema_version: Literal[1] = 1
     patternc: str = Field(description="the version that wrote this")
@@ -55,4 +67,7 @@ class Manifest(Record):
     targets: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     plan: Summary
+    imports: dict[InsidePath, dict[str, InsidePath]] = Field(
+        default={}, description="by file, by path in it: the file of the artifact that it imports"
+    )
     files: dict[InsidePath, Digest] = Field(description="SHA-256 of every other file of the artifact")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias
 
+from ...patterns_dsl.binding.selections import DOCUMENTS
 from ...patterns_dsl.diagnostics import codes
 from ...patterns_dsl.diagnostics.diagnostic import Diagnostic, PatternError
 from ...patterns_dsl.syntax import (
@@ -87,6 +88,14 @@ def refusal(term: Expression, what: str, remedy: str) -> Diagnostic:
     return Diagnostic(codes.NO_ENGINE, f"no engine runs {what} yet", term.span, help=(remedy,))
 
 
+def without_documents(ids: str, *, packed: bool) -> str:
+    """What to do instead of `document(ids)`; ``packed``: whether an engine takes documents behind each other."""
+    instead = "give each document a row of the batch, with `spans=` where they are padded"
+    if packed:
+        instead = "give the borders to the call, `documents=cu_seqlens`: each document is then a sequence of its own"
+    return f"leave `document({ids})` out, and {instead}"
+
+
 def terms_under_gates(expression: Expression, gates: Gates = ()) -> Iterator[tuple[Expression, Gates]]:
     """The terms of a union, whether an engine runs them or not."""
     for term in terms(expression):
@@ -104,6 +113,9 @@ def decided(term: Expression) -> bool:
 def _complaint(term: Expression, direction: Direction, kinds: Mapping[str, str], tables: bool) -> Diagnostic | None:
     if not decided(term) or (tables and not opens(term)):
         return None
+    documents = [one.source for one in opens(term) if one.examples == DOCUMENTS]
+    if documents:
+        return refusal(term, f"what `{documents[0]}` decides", without_documents(documents[0], packed=False))
     reading = _reading(term, kinds)
     if isinstance(reading, str):
         what = "selection" if opens(term) else "table"
@@ -147,8 +159,6 @@ def _reading(term: Expression, kinds: Mapping[str, str]) -> tuple[str | Drawn, U
     if isinstance(node, Drawn):
         table = _of_tokens(query, key, node)
         return elsewhere if table is None else (table, Use.TABLE)
-    if node.source not in kinds:
-        return f"what `{node.source}` decides"
     match node.terms:
         case (Name(name),) if name in (query, key) and query != key:
             return node.source, Use.ROWS if name == query else Use.COLUMNS

@@ -16,6 +16,9 @@ from .calls import Calls
 from .fold import arithmetic
 from .scope import Closure, Scope
 
+DOCUMENTS = ("holds one document", "holds a document for each token")
+"""The examples of documents, in words."""
+
 
 class Selections(Calls):
     """The part of an expansion that knows the language's own relations and what selectors promise."""
@@ -134,7 +137,7 @@ class Selections(Calls):
             self.findings.report(codes.DUPLICATE_NAME, message, ids.span, "use another name, such as `ids`")
         pair = {"i": query, "j": key}
         own = NEVER if self.direction is syntax.Direction.CROSS else "i = j"
-        examples = (("holds one document", ALWAYS), ("holds a document for each token", own))
+        examples = tuple(zip(DOCUMENTS, (ALWAYS, own), strict=True))
         return self.open(ids.name, pair, Contract(own, examples), span)
 
     # --- selections ---

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from ..diagnostics import codes
 from ..diagnostics.diagnostic import Diagnostic, Fix, Label
 from ..diagnostics.source import Source, Span
-from .spellings import BETWEEN_RELATIONS, CLAIMS, IN_FORMULAS, SIGNS
+from .spellings import BETWEEN_RELATIONS, CLAIMS, COMPARED, IN_FORMULAS, SIGNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,9 @@ def _joint(source: Source, mistake: Mistake) -> Remedy | None:
     if span.text in IN_FORMULAS and "AND" in mistake.expected:
         word = IN_FORMULAS[span.text]
         return Remedy(f"in a formula write `{word}`; `{span.text}` stands between relations", _apart(span, word))
+    if span.text in COMPARED and "AND" in mistake.expected:
+        message = f"`{span.text}` compares terms, and what stands before it here is a formula"
+        return Remedy(f"of formulas A and B write {COMPARED[span.text]}", message=message)
     if span.text in BETWEEN_RELATIONS and "VBAR" in mistake.expected:
         sign = BETWEEN_RELATIONS[span.text]
         return Remedy(f"between relations write `{sign}`; `{span.text}` joins formulas", sign)

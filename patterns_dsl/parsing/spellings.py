@@ -50,6 +50,13 @@ SIGNS: tuple[Spelling, ...] = (
 IN_FORMULAS = {"|": "or", "||": "or", "&": "and", "&&": "and"}
 """Signs between relations, and the words that join formulas."""
 
+COMPARED = {
+    "=": "`A and B or not A and not B` where both are to hold or neither",
+    "!=": "`A and not B or not A and B` where one of them is to hold",
+    **dict.fromkeys(("<", "<=", ">", ">="), "`not A or B` where A implies B"),
+}
+"""Comparisons, and what people mean by them between formulas."""
+
 BETWEEN_RELATIONS = {"or": "|", "and": "&"}
 
 CLAIMS = ("nonempty", "causal", "symmetric", "reach", "disjoint", "keys", "cache", "density")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UnsupportedCallError
 
@@ -62,6 +62,14 @@ def read_asked(dropout: float, kwargs: dict[str, Any]) -> Asked:
         documents=documents,
         max_seqlen=None if documents is None or longest is None else int(longest),
     )
+
+
+def refuse_weights(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A pre-hook of a whole model: many do not tell their attention modules that weights are asked for, and would
+    return an empty tuple."""
+    if kwargs.get("output_attentions"):
+        remedy = _REMEDIES["output_attentions"]
+        raise UnsupportedCallError(f"output_attentions={kwargs['output_attentions']} is not implemented; {remedy}")
 
 
 def _documents(of_queries: Tensor | None, of_keys: Tensor | None) -> Tensor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ...compiler.pattern import Pattern, Plan
+from ..arguments import seed_of
 from ..errors import AttachError
 from .binding import implementation_name
 from .discovery import Layer, check_model, discover
@@ -29,7 +30,8 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
 
     ``engine`` as in :func:`~patternc.runtime.compile.compile`. The model is changed in place: a name in its config, an
     attribute on each attention module, no weight. Before returning, two tokens are run to see that every layer is
-    reached. Raises AttachError for a model that cannot be attached, PlanError for a plan that does not fit it.
+    reached. Raises AttachError for a model that cannot be attached, PlanError for a plan that does not fit it, and as
+    ``compile`` for an engine or a seed that is none.
     """
     check_model(model)
     subject: object = pattern
@@ -39,7 +41,9 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
     layers = discover(model)
     shapes = [Shape(layer.call.query_heads, layer.causal) for layer in layers]
     shares = share_plan(pattern, shapes) if isinstance(pattern, Plan) else share_all(pattern, shapes)
+    _check_widths(layers, shares)
     entrances = find_entrances(model, [layer for layer, mine in zip(layers, shares, strict=True) if learns(mine)])
+    seed_of(random)
     if random is not None and not entrances:
         raise AttachError(f"random={random}, but {pattern.name!r} learns nothing; leave it out")
     own = str(model.config._attn_implementation)  # type: ignore[union-attr]
@@ -56,6 +60,16 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
         handle.detach()
         raise
     return handle
+
+
+def _check_widths(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ...]) -> None:
+    for layer, mine in zip(layers, shares, strict=True):
+        keys, values = layer.call.head_dim, layer.call.value_dim
+        if mine and keys != values:
+            raise AttachError(
+                f"layer {layer.index} ({layer.name}) has keys of width {keys} and values of width {values}, and engines"
+                " take them of one width; leave it dense with a plan"
+            )
 
 
 def _leaves_heads(layer: Layer, shares: tuple[Share, ...]) -> bool:

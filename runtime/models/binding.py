@@ -69,6 +69,7 @@ class Call:
     query_heads: int
     key_heads: int
     head_dim: int
+    value_dim: int
     dtype: torch.dtype
     device: torch.device
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import AttachError
+from ..errors import AttachError, in_a_line
 from .binding import ATTRIBUTE, NAME, PROBE, Call, is_ours
 from .dispatch import register_names
 from .modes import evaluating
@@ -68,6 +68,13 @@ def check_model(model: nn.Module) -> None:
         raise AttachError("no engine returns attention weights; set config.output_attentions = False first")
 
 
+def models_within(model: nn.Module) -> list[nn.Module]:
+    """Itself, and the models that it is made of: each can be called alone."""
+    from transformers import PreTrainedModel
+
+    return [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+
+
 def configs_of(model: nn.Module) -> list[Any]:
     """The distinct config objects that the modules of the model read."""
     seen = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
@@ -118,7 +125,9 @@ def _check_all_called(model: nn.Module, layers: tuple[Layer, ...]) -> None:
 
 
 def watch(model: nn.Module, *, dry: bool, token: int = 0) -> list[Call]:
-    """The attention calls of a forward over twice this token. Weights, modes and random state are left as they were."""
+    """The attention calls of a forward over twice this token. Weights, modes and random state are left as they were.
+
+    Raises AttachError for a model that fails where nothing but its attention is taken out (``dry``)."""
     embeddings: Any = model.get_input_embeddings()  # type: ignore[operator]
     tokens = torch.full((1, 2), token, device=embeddings.weight.device)
     PROBE.calls, PROBE.dry = [], dry
@@ -126,6 +135,15 @@ def watch(model: nn.Module, *, dry: bool, token: int = 0) -> list[Call]:
         with torch.no_grad(), evaluating(model), _forked_rng(tokens.device):
             model(input_ids=tokens, use_cache=False)
         return PROBE.calls
+    except AttachError:
+        raise
+    except Exception as error:
+        if not dry:  # not the model's: a program has run
+            raise
+        raise AttachError(
+            f"{type(model).__name__} does not run over two tokens without a mask, as is tried first"
+            f" ({in_a_line(error, 200)}); where it does run by itself, its layers read the mask, and take no pattern"
+        ) from error
     finally:
         PROBE.calls, PROBE.dry = None, False
 

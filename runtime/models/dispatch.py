@@ -53,9 +53,10 @@ def attention_forward(
     A module without a program runs the model's own attention, unchanged.
     """
     entered: Entered | None = kwargs.pop(ENTERED, None)
-    _note(module, query, key, entered)
+    _note(module, query, key, value, entered)
     if PROBE.dry:
-        return torch.zeros_like(query).transpose(1, 2).contiguous(), None
+        batch, heads, rows, _ = query.shape
+        return query.new_zeros(batch, rows, heads, value.shape[3]), None
     binding = _binding(module)
 
     def own() -> tuple[Tensor, Tensor | None]:
@@ -70,7 +71,7 @@ def attention_forward(
     asked = read_asked(dropout, kwargs)
     layout = layout_in(attention_mask, query.shape[0], query.shape[2], causal=causal, window=asked.window)
     _check_patterns(binding, causal, offset, layout.window if asked.window is None else asked.window)
-    documents = _documents(layout, asked)
+    documents = _documents(module, layout, asked)
     if documents is not None:
         _check_packed(binding)
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
@@ -97,12 +98,13 @@ def attention_forward(
     return run_heads(binding.program, query, key, value, options, rest=lambda: own()[0]), None
 
 
-def _note(module: nn.Module, query: Tensor, key: Tensor, entered: Entered | None) -> None:
+def _note(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, entered: Entered | None) -> None:
     """For a probe."""
     if PROBE.calls is not None:
         if entered is not None and PROBE.entries is not None:
             PROBE.entries.append(Entry(module, entered, query, key))
-        call = Call(module, query.shape[1], key.shape[1], query.shape[3], query.dtype, query.device)
+        sizes = query.shape[1], key.shape[1], query.shape[3], value.shape[3]
+        call = Call(module, *sizes, query.dtype, query.device)
         PROBE.calls.append(call)
 
 
@@ -116,9 +118,16 @@ def _binding(module: nn.Module) -> Binding:
     return binding
 
 
-def _documents(layout: Layout, asked: Asked) -> Tensor | None:
+def _documents(module: nn.Module, layout: Layout, asked: Asked) -> Tensor | None:
     """Documents that the caller names, or those that the mask keeps apart."""
     named, kept = asked.documents, layout.documents
+    chunk = getattr(getattr(module, "config", None), "attention_chunk_size", None)
+    if kept is not None and chunk is not None:
+        raise UnsupportedCallError(
+            f"the mask keeps parts of a row apart: chunks of {chunk} (config.attention_chunk_size) or packed documents,"
+            " which nothing tells apart here; leave the layers with chunks dense with a plan, with one sequence in each"
+            " row, or build the model without them and write `block(...)` into the pattern"
+        )
     if named is None or kept is None:
         return kept if named is None else named
     if not torch.equal(named, kept):

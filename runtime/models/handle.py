@@ -14,9 +14,10 @@ from torch.utils.hooks import RemovableHandle
 from ...compiler.pattern import Pattern, Plan
 from ..errors import AttachError
 from ..learned.attention import LearnedAttention
+from .asked import refuse_weights
 from .binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
 from .describe import describe
-from .discovery import Layer, configs_of, watch
+from .discovery import Layer, configs_of, models_within, watch
 from .entering import hand_on
 from .saved.write import save
 from .watching import Watched, Watching
@@ -181,6 +182,8 @@ class Handle:
             if layer.index in learned:
                 self._hooks.append(hand_on(module))
                 module.add_module(MODULE, learned[layer.index])
+        for part in models_within(self.model):
+            self._hooks.append(part.register_forward_pre_hook(refuse_weights, with_kwargs=True))
         for config in configs_of(self.model):
             self._saved.append((config, config._attn_implementation))
             config._attn_implementation = name

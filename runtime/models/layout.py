@@ -30,6 +30,34 @@ class Layout:
     window: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a mask of the model's own was made of: bool ``padding`` [B, keys], None where all exist; how many keys the
+    cache has ``dropped``. The mask of a query behind a cache does not tell: keys before a window look like padding."""
+
+    padding: Tensor | None
+    dropped: int
+
+
+_MADE = "_patternc_made"
+
+
+def note_made(mask: Tensor | None, made: Made) -> Tensor | None:
+    """The mask, which now tells; where it is traced or copied, ``layout_in`` refuses what it cannot know."""
+    if mask is not None and not torch.compiler.is_compiling():
+        setattr(mask, _MADE, made)
+    return mask
+
+
+def check_kept(dropped: int) -> None:
+    """Raises UnsupportedCallError for a cache that has dropped keys."""
+    if dropped != 0:
+        raise UnsupportedCallError(
+            f"the cache has dropped the first {dropped} keys, and a pattern may need them;"
+            " pass past_key_values=DynamicCache(), made without a config, which keeps all, or use_cache=False"
+        )
+
+
 class _Latest:
     """The mask that was read last: all layers of a forward get the same tensor."""
 
@@ -61,17 +89,28 @@ def _read(mask: Tensor, batch: int, nq: int, window: int | None, *, causal: bool
             return Layout(documents=mask)
         case 2:
             return Layout(spans=spans_of(mask.to(torch.bool)))
-        case 3:
+        case 3 if mask.shape[2] == 1:
             return Layout(spans=spans_of(mask[..., 0] > 0), window=int(mask.max()))
         case 4:
-            return _read_explicit(visible_in(mask).expand(batch, -1, -1), nq, window, causal=causal)
+            made = None if torch.compiler.is_compiling() else getattr(mask, _MADE, None)
+            return _read_explicit(visible_in(mask).expand(batch, -1, -1), nq, window, made, causal=causal)
         case other:
             raise UnsupportedCallError(f"an attention mask of {other} dimensions; pass a 2D attention_mask")
 
 
-def _read_explicit(visible: Tensor, nq: int, window: int | None, *, causal: bool) -> Layout:
-    if causal and nq == visible.shape[-1] and not torch.compiler.is_compiling():
+def _read_explicit(visible: Tensor, nq: int, window: int | None, made: Made | None, *, causal: bool) -> Layout:
+    nk = visible.shape[-1]
+    if made is not None:
+        check_kept(made.dropped)
+    known = visible.new_ones(len(visible), nk) if made is not None and made.padding is None else None
+    if made is not None and made.padding is not None and made.padding.shape == (len(visible), nk):
+        known = made.padding
+    if known is None and window is not None and nq < nk and nk - nq >= window:
+        raise UnsupportedCallError(
+            f"a mask with a window of {window} does not tell which of the keys before it exist; pass use_cache=False"
+        )
+    if causal and nq == nk and not torch.compiler.is_compiling():
         documents = documents_in_mask(visible)
         if documents is not None and len(documents) > len(visible) + 1:
             return Layout(documents=documents)
-    return Layout(spans=spans_of(padding_of(visible, nq, window, causal=causal)))
+    return Layout(spans=spans_of(padding_of(visible, nq, window, known, causal=causal)))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import UnsupportedCallError
 from .binding import OWN, PROBE
-from .layout import WINDOW_REMEDY
+from .layout import WINDOW_REMEDY, Made, check_kept, note_made
 from .mask_function import MaskFunction
 from .padding import check_contiguous
 from .require import require
@@ -49,15 +49,12 @@ def attention_mask(
         )
     own = OWN.get(kwargs["config"]._attn_implementation)
     if own is not None:
-        return _own_mask(own)(
+        made = _own_mask(own)(
             batch_size=batch_size, q_length=q_length, kv_length=kv_length, q_offset=q_offset, kv_offset=kv_offset,
             mask_function=mask_function, attention_mask=attention_mask, **kwargs,
         )  # fmt: skip
-    if kv_offset != 0:
-        raise UnsupportedCallError(
-            f"the cache has dropped the first {kv_offset} keys, and a pattern may need them;"
-            " pass past_key_values=DynamicCache(), made without a config, which keeps all, or use_cache=False"
-        )
+        return note_made(made, Made(attention_mask, kv_offset))
+    check_kept(kv_offset)
     if attention_mask is not None and attention_mask.shape[1] != kv_length:
         raise UnsupportedCallError(
             f"attention_mask covers {attention_mask.shape[1]} tokens of {kv_length}; it must also cover the cached ones"

@@ -53,13 +53,16 @@ def visible_in(mask: Tensor) -> Tensor:
     return visible[:, 0]
 
 
-def padding_of(visible: Tensor, nq: int, window: int | None = None, *, causal: bool) -> Tensor:
-    """The bool padding mask [B, Nk] inside an explicit mask, bool [B, Nq, Nk].
+def padding_of(
+    visible: Tensor, nq: int, window: int | None = None, known: Tensor | None = None, *, causal: bool
+) -> Tensor:
+    """The bool padding mask [B, Nk] inside an explicit mask, bool [B, Nq, Nk]: ``known``, or the keys that some query
+    sees.
 
     Raises UnsupportedCallError unless it is exactly that padding, and causality where the model is causal, with or
     without the layer's own window: a mask of the caller's own would otherwise be lost without a word.
     """
-    padding = visible.any(1)
+    padding = visible.any(1) if known is None else known
     nk = visible.shape[-1]
     expected = padding[:, None, :].expand(-1, nq, -1)
     back = torch.arange(nk - nq, nk, device=visible.device)[:, None] - torch.arange(nk, device=visible.device)

@@ -91,10 +91,15 @@ def _expand(intervals: Intervals | None, count: int, what: str, has: str) -> lis
     return sorted(members)
 
 
-def _check_direction(pattern: Pattern, layers: Sequence[int], shapes: Sequence[Shape]) -> None:
-    direction = pattern.bound.direction
-    if direction is Direction.CROSS:
+def check_not_cross(pattern: Pattern) -> None:
+    """Raises AttachError."""
+    if pattern.bound.direction is Direction.CROSS:
         raise AttachError(f"pattern {pattern.name!r} is a cross pattern; a model's self-attention needs another")
+
+
+def _check_direction(pattern: Pattern, layers: Sequence[int], shapes: Sequence[Shape]) -> None:
+    check_not_cross(pattern)
+    direction = pattern.bound.direction
     for layer in layers:
         if direction is Direction.BIDIRECTIONAL and shapes[layer].causal:
             raise AttachError(

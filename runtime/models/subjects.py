@@ -11,8 +11,10 @@ from torch import nn
 
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.selection import UsageError, select, select_plan, title
+from ..errors import AttachError
 from .attach import attach
 from .handle import Handle
+from .plan import check_not_cross
 from .programs import is_learned
 from .saved.files import read_manifest, read_subject
 from .saved.load import load_attached
@@ -30,12 +32,31 @@ def find_subject(text: str, parameters: Iterable[str]) -> Subject:
     return select_plan(text, parameters) or select(text, parameters)
 
 
+def check_subject(subject: Subject) -> None:
+    """Before a model is loaded and measured. Raises AttachError for a pattern that no model's self-attention runs."""
+    for pattern in _patterns(subject):
+        check_not_cross(pattern)
+
+
+def check_learns(subject: Subject, remedy: str) -> None:
+    """As ``check_subject``, and AttachError for what learns nothing; what is saved has learned."""
+    check_subject(subject)
+    if not isinstance(subject, Path) and not any(map(is_learned, _patterns(subject))):
+        raise AttachError(f"{_name(subject)} has no learned terms: {remedy}")
+
+
 def title_of(subject: Subject) -> str:
     """Raises SavedError for a folder that holds no saved attachment."""
     if isinstance(subject, Path):
         return f"{_name(read_subject(subject, read_manifest(subject)))}, saved in {subject}"
-    patterns = [subject] if isinstance(subject, Pattern) else [pattern for _, pattern in subject.assignments]
-    return _name(subject) + (", untrained" if any(map(is_learned, patterns)) else "")
+    return _name(subject) + (", untrained" if any(map(is_learned, _patterns(subject))) else "")
+
+
+def _patterns(subject: Subject) -> list[Pattern]:
+    """None of what is saved: it was in a model."""
+    if isinstance(subject, Path):
+        return []
+    return [subject] if isinstance(subject, Pattern) else [pattern for _, pattern in subject.assignments]
 
 
 def _name(subject: Pattern | Plan) -> str:

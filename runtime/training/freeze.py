@@ -43,8 +43,10 @@ class Frozen:
 def freeze_saved(directory: Path | str, *, threshold: float = 0.5) -> Frozen:
     """The plan of what ``Handle.save`` wrote. A gate is open from ``threshold`` on; one that is hard is 0 or 1 already.
 
-    What rounding costs is of the size of the distances where gated terms share no pair. Of a pair that several hold,
-    a gate that is rounded to 0 makes way for the next one, as a gate of 0 does, and before it had not.
+    What rounding costs is of the size of the distances where gated terms share no pair and a query reads something
+    under an open gate. Of a pair that several hold, a gate that is rounded to 0 makes way for the next one, as a gate
+    of 0 does, and before it had not; a query whose gates are all near 0 had read by their proportions, and reads
+    nothing.
 
     Raises NotFrozen for what depends on the input, SavedError for a folder that is not intact, ArgumentError.
     """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...compiler.output import check_folder
 from ...compiler.pattern import Pattern
 from ..errors import ArgumentError
 from ..models.attach import attach
@@ -44,15 +43,6 @@ def split(token_ids: list[int], length: int) -> Split:
     return Split(tuple(ids[: count - held]), ids[count - held :].flatten())
 
 
-def _check_folder(output: Path) -> None:
-    """Whether what is learned can be written there, when it has been: hours later. Makes nothing."""
-    there = next(path for path in (output, *output.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
-    if not os.access(there, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
-
-
 def train_on_text(
     model: Any,
     tokenizer: Any,
@@ -71,7 +61,7 @@ def train_on_text(
 
     Raises as ``attach`` and ``train``, and OSError for an ``output`` that can be no folder, before anything is trained.
     """
-    _check_folder(output)
+    check_folder(output)
     pieces = split(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], length)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)  # what is learned begins at random

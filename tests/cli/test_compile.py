@@ -42,3 +42,9 @@ def test_nothing_is_built_where_a_gradient_is_off(file: Path, tmp_path: Path, mo
     assert done.exit_code == 1
     assert "FAILED    engine compose" in done.stderr and "dv is off by" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_where_nothing_can_be_written_nothing_is_tried(file: Path, tmp_path: Path) -> None:
+    for place in (file, file / "within"):
+        done = run(file, "-o", place)
+        assert done.exit_code == 2 and done.stderr == f"error: {file}: Not a directory\n"

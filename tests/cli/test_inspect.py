@@ -161,3 +161,36 @@ def test_more_tokens_than_positions_were_learned(folder: Path, tmp_path: Path) -
     assert done.exit_code == 2
     assert "error: -n 28: the model has learned positions for 8 tokens; give at most that" in done.stderr
     assert run(*start, "-n", "8").exit_code == 0
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs no model does not load one."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} was loaded")
+
+    monkeypatch.setattr("patternc.runtime.comparison.load_model", refuse)
+
+
+@pytest.mark.usefixtures("no_model")
+def test_what_cannot_be_written_is_said_before_the_work(folder: Path, tmp_path: Path) -> None:
+    for output, words in ((tmp_path / "no/x.html", f"{tmp_path}/no: No such"), (tmp_path, f"{tmp_path}: what is")):
+        done = run("inspect", f"{folder}/x.pat::axis", "--text", folder / "text.txt", "-o", output)
+        assert done.exit_code == 2 and done.stderr.startswith(f"error: {words}")
+
+
+@pytest.mark.usefixtures("no_model")
+def test_what_learns_nothing_is_said_before_the_work(folder: Path, tmp_path: Path) -> None:
+    near = f"{folder}/x.pat::near"
+    for command in (["inspect", near], ["train", "--pattern", near, "-o", tmp_path / "run"]):
+        done = run(*command, "--text", folder / "text.txt")
+        assert done.exit_code == 1 and done.stderr.startswith("error: near has no learned terms: ")
+
+
+@pytest.mark.usefixtures("no_model")
+def test_a_cross_pattern_is_refused_before_the_work(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pat").write_text("pattern p cross { step columns(first(4)) }", encoding="utf-8")
+    for command in (["inspect", tmp_path / "x.pat"], ["eval", "--pattern", tmp_path / "x.pat"]):
+        done = run(*command, "--text", folder / "text.txt")
+        assert done.exit_code == 1 and "'p' is a cross pattern" in done.stderr

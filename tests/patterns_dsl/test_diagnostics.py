@@ -59,6 +59,22 @@ GOLDEN = {
         2 |     step { (i, j) : }
           |                     ^
         """,
+    "step { (i, j) : (i < 4) = (j < 4) }": """
+        error[P101]: `=` compares terms, and what stands before it here is a formula
+         --> fixed.pat:2:29
+          |
+        2 |     step { (i, j) : (i < 4) = (j < 4) }
+          |                             ^
+          = help: of formulas A and B write `A and B or not A and not B` where both are to hold or neither
+        """,
+    "step { (i, j) : j in first(2) <= i in first(2) }": """
+        error[P101]: `<=` compares terms, and what stands before it here is a formula
+         --> fixed.pat:2:35
+          |
+        2 |     step { (i, j) : j in first(2) <= i in first(2) }
+          |                                   ^^
+          = help: of formulas A and B write `not A or B` where A implies B
+        """,
     "step step = self": """
         error[P101]: expected a relation or a set, such as `local(64)` or `{ (i, j) : j <= i }`, found `step`
          --> fixed.pat:2:10

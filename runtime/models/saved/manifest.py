@@ -33,7 +33,8 @@ class SavedLayer(Record):
 
 
 class SavedAttachment(Record):
-    """``arguments`` are spelled as ``-p`` takes them; of a plan there are none. ``layers`` by number."""
+    """``arguments`` are spelled as ``-p`` takes them, without sets and relations that are defaults of the text; of a
+    plan there are none. ``layers`` by number."""
 
     schema_version: Literal[1] = 1
     patternc: str = Field(description="the version that wrote this")

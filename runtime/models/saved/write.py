@@ -10,7 +10,7 @@ from torch import nn
 
 from .... import __version__
 from ....compiler.pattern import Pattern, Plan
-from ....compiler.selection import UsageError, spelled
+from ....compiler.selection import UsageError, given
 from ....patterns_dsl.diagnostics.diagnostic import PatternError
 from ...artifact import digest
 from ...errors import SavedError
@@ -32,7 +32,7 @@ def save(
     """As ``Handle.save``: ``layers`` are all attention layers of the model, ``learned`` by number what some learned."""
     text = subject.module.source.text
     kind: Kind = "plan" if isinstance(subject, Plan) else "pattern"
-    arguments = {} if isinstance(subject, Plan) else {name: spelled(value) for name, value in subject.bound.arguments}
+    arguments = {} if isinstance(subject, Plan) else given(subject.bound)
     try:
         again = subject_of(text, SOURCE, kind, subject.name, arguments)
         intact = again.bound == subject.bound

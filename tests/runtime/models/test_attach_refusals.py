@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from runtime_models import close, make
 from torch import nn
 
 import patternc as pc
-from patternc.runtime.errors import AttachError, UnsupportedCallError
+from patternc.runtime.errors import ArgumentError, AttachError, UnsupportedCallError
 from patternc.runtime.models.dispatch import attention_forward
 
 transformers = pytest.importorskip("transformers")
@@ -131,9 +133,19 @@ def test_dropout_in_training(patterns, tokens):
         model(tokens)
 
 
-def test_attention_weights(attached, tokens):
-    with pytest.raises(ValueError, match="output_attentions"):
-        attached(tokens, output_attentions=True)
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_attention_weights(patterns, tokens, kind):
+    """GPT-2 does not tell its attention modules that they are asked for."""
+    model = make(kind)
+    own = model(tokens, output_attentions=True).attentions
+    handle = attach(model, patterns("window"))
+    copied, other = copy.deepcopy((model, handle))
+    for part in (model, model.base_model, copied, copied.base_model):
+        with pytest.raises(UnsupportedCallError, match="output_attentions=True is not implemented; drop"):
+            part(tokens, output_attentions=True)
+    for each, mine in ((model, handle), (copied, other)):
+        mine.detach()
+        assert each(tokens, output_attentions=True).attentions == own == ()
 
 
 def test_a_hole_in_the_padding(attached, tokens):
@@ -242,3 +254,54 @@ def test_the_name_without_a_binding(patterns, tokens):
     model = make("llama", implementation="patternc")
     with pytest.raises(AttachError, match=r"use patternc\.attach"):
         model(tokens)
+
+
+WHOLE = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 97}
+
+
+@pytest.mark.parametrize("plan", ["layers all : p", "layers 0, 3 : p"])
+def test_layers_with_chunks_of_their_own(plan):
+    """Llama 4 hands no positions on: its chunks look like packed documents, which begin anew."""
+    experts = {"intermediate_size_mlp": 32, "num_local_experts": 2, "attention_chunk_size": 8, "head_dim": 8}
+    model = build("Llama4ForCausalLM", "Llama4TextConfig", **WHOLE, **experts, num_key_value_heads=2).eval()
+    text = f"pattern p causal {{ step columns(first(1)) | local(2) }} plan q {{ {plan} }}"
+    pc.attach(model, pc.loads(text).plans["q"])
+    assert model(torch.randint(3, 97, (1, 8)), use_cache=False).logits.shape == (1, 8, 97)
+    for rows in (1, 2):
+        with pytest.raises(UnsupportedCallError, match=r"chunks of 8 .* or packed documents"):
+            model(torch.randint(3, 97, (rows, 20)), use_cache=False)
+
+
+def test_values_of_another_width(patterns):
+    latent = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8}
+    model = build("DeepseekV3ForCausalLM", "DeepseekV3Config", **WHOLE, **latent, first_k_dense_replace=4).eval()
+    tokens = torch.randint(3, 97, (1, 9))
+    own = model(tokens).logits
+    with pytest.raises(AttachError, match=r"layer 0 .* has keys of width 16 and values of width 8, .*with a plan"):
+        attach(model, patterns("window"))
+    assert torch.equal(model(tokens).logits, own)
+
+
+def test_a_model_that_does_not_run_without_a_mask(patterns):
+    model = build("XmodModel", "XmodConfig", **WHOLE).eval()  # without a language
+    with pytest.raises(
+        AttachError, match=r"XmodModel does not run over two tokens .*ValueError: Input language unknown"
+    ):
+        attach(model, patterns("window"))
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, True])
+def test_a_seed_that_is_none(seed):
+    pattern = pc.loads("pattern p causal { learn t = topk(k = 2) step self | columns(t) }")["p"]
+    model = make("llama")
+    with pytest.raises(ArgumentError, match="pass an integer, the seed of frozen controls"):
+        pc.attach(model, pattern, random=seed)
+    with pytest.raises(ArgumentError, match="pass an integer, the seed of frozen controls"):
+        pc.compile(pattern, heads=2, head_dim=8, random=seed)
+
+
+def test_a_mask_of_three_dimensions():
+    model = make("llama")
+    attach(model, pc.loads("pattern p causal { step self }")["p"])
+    with pytest.raises(UnsupportedCallError, match="an attention mask of 3 dimensions"):
+        model(torch.randint(3, 97, (2, 9)), attention_mask=torch.ones(2, 9, 9, dtype=torch.long).tril())
