@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from ...patterns_dsl.syntax import BoundPattern, Direction, Drawn
 from ..lowering.learned import lower_tables
 from ..lowering.lower import Lowered, lower
-from ..passes.arrange import Arrangement, describe
+from ..passes.arrange import Arrangement
 from ..passes.count import count_visits
 from ..passes.placement import Placement
 from ..passes.program import TILE, Sweep, Tile
 from ..passes.separate import Selected
+from ..passes.wording import describe
 
 
 @dataclass(frozen=True, slots=True)

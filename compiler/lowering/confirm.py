@@ -12,6 +12,7 @@ The softmax arithmetic inside a tile is not part of this proof; the tests compar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from ..kernels.read.program import read
@@ -58,11 +59,24 @@ def _partition(ranks: Ranks, stated: list[IntegerSet], meaning: Relation) -> Non
     tokens = [ranks.as_tokens(index, pairs) for index, pairs in enumerate(stated)]
     for (one, left), (two, right) in combinations(enumerate(tokens), 2):
         _empty(left & right, ranks, f"terms {one} and {two} share a pair")
-    missing = pattern
+    parts, order = [pattern], tokens
+    if len(pieces := pattern.disjuncts()) < len(tokens):
+        # Few terms have pairs of one piece: of all together, each would be taken away from what the others have.
+        parts, order = [*pieces], sorted(tokens, key=lambda term: len(term.disjuncts()))
     for index, term in enumerate(tokens):
-        _empty(term - pattern, ranks, f"term {index} computes a pair that the pattern does not have")
-        missing = missing - term
-    _empty(missing, ranks, "no term computes a pair of the pattern")
+        _empty(_without(term, parts), ranks, f"term {index} computes a pair that the pattern does not have")
+    for part in parts:
+        _empty(_without(part, order), ranks, "no term computes a pair of the pattern")
+
+
+def _without(pairs: IntegerSet, others: Sequence[IntegerSet]) -> IntegerSet:
+    """The pairs that are in none of some sets."""
+    for each in others:
+        if pairs.empty:
+            break
+        if not pairs.disjoint(each):
+            pairs = pairs - each
+    return pairs
 
 
 def _empty(pairs: IntegerSet, ranks: Ranks, complaint: str) -> None:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from ..relations.isl.context import BudgetExceeded, budget
 from .candidates import candidates
 from .coarse import rough_ranges
-from .count import count_visits
-from .order import ALONE
+from .count import Visits, count_visits
+from .diagonal import least_diagonals
 from .placement import KernelKind, Placement
-from .program import NATURAL, Order, Range, Tile
+from .program import NATURAL, Range, Tile
 from .reference import reference_length
 from .split import Part
 from .tile import query_ranges
 from .ways import Refused
+from .wording import describe
 
 PASS_TILES = 32
 """What a further kernel costs besides its tiles, in unmasked ones of 128 x 128: resuming from (out, lse) moves each row
@@ -100,10 +101,18 @@ class Search:
         ranges after all."""
         allowed = [entry for entry in self._outlined if _is_allowed(entry[0], used)]
         allowed = [allowed[0], *(entry for entry in allowed[1:] if entry[1][1] <= limit)]
-        tiled = [(each, found) for each in _near(allowed) if (found := self._exactly(each)) is not None]
+        tiled: list[tuple[tuple[Placement, ...], tuple[int, float]]] = []
+        prices: list[float] = []
+        # Of diagonals the outline is the least that they cost: it is asked whether that is too much.
+        for each, least in sorted(_near(allowed), key=lambda entry: entry[0][0].diagonal):
+            above = overhead(each, self.tile, used)
+            if each[0].diagonal and least + above > ALIKE * min(prices, default=math.inf):
+                continue
+            if (found := self._exactly(each)) is not None:
+                tiled.append((each, found))
+                prices.append(found[1] + above)
         if not tiled:
             raise self._refused()
-        prices = [price + overhead(each, self.tile, used) for each, (_, price) in tiled]
         alike = (entry for entry, price in zip(tiled, prices, strict=True) if price <= ALIKE * min(prices))
         placements, (tiles, price) = min(alike, key=lambda entry: entry[1][0])
         counts = {id(each): found[0] for each, found in (*allowed, *tiled)}
@@ -131,11 +140,14 @@ def _is_allowed(placements: Sequence[Placement], used: Set[KernelKind]) -> bool:
     return not tiled or all(placement.query in tiled for placement in placements if placement.query.tiled)
 
 
-def _near(outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]]) -> list[tuple[Placement, ...]]:
-    """Those that are worth tiling, in the order in which they come; the first always is."""
+def _near(
+    outlined: Sequence[tuple[tuple[Placement, ...], tuple[int, float]]],
+) -> list[tuple[tuple[Placement, ...], float]]:
+    """Those that are worth tiling, and the prices of their outlines, in the order in which they come; the first always
+    is."""
     limit = FAR * min(price for _, (_, price) in outlined)
     fewest = sorted((price, rank) for rank, (_, (_, price)) in enumerate(outlined) if price <= limit)[:MOST_TILED]
-    return [outlined[rank][0] for rank in sorted({0, *(rank for _, rank in fewest)})]
+    return [(outlined[rank][0], outlined[rank][1][1]) for rank in sorted({0, *(rank for _, rank in fewest)})]
 
 
 def _tiled(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
@@ -153,7 +165,12 @@ def cost_of(placements: Sequence[Placement], tile: Tile, n: int) -> tuple[int, f
 
 
 def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: int) -> tuple[int, float]:
-    visits = [(each, one.within(tile)) for spans, one in ranges for each in count_visits(spans, one, tile, n)]
+    return _priced(
+        [(each, one.within(tile)) for spans, one in ranges for each in count_visits(spans, one, tile, n)], tile
+    )
+
+
+def _priced(visits: Sequence[tuple[Visits, Tile]], tile: Tile) -> tuple[int, float]:
     # The mask of a diagonal, row or column is one predicate beside the sums over the features.
     price = sum(
         own.price * (each.tiles * (MASKED if each.masked and not own.vector else 1) + each.diagonals * own.diagonal)
@@ -164,20 +181,19 @@ def _cost(ranges: Sequence[tuple[tuple[Range, ...], Placement]], tile: Tile, n: 
 
 
 def _outlined(placements: Sequence[Placement], tile: Tile, length: int) -> tuple[int, float] | None:
-    """(tiles, price) of the outlines; all that there are where those are too hard to find; None where it has no
-    ranges."""
+    """(tiles, price) of the outlines, of diagonals at least; all that there are where those are too hard to find; None
+    where it has no ranges."""
     try:
         with budget(_OPERATIONS):
-            return _cost([(_rough(one, tile), one) for one in placements], tile, length)
+            if placements[0].diagonal:
+                visits = (Visits(0, least_diagonals(one, tile, length), False) for one in placements)
+                return _priced([(each, tile) for each in visits], tile)
+            return _cost([(rough_ranges(one, one.within(tile)), one) for one in placements], tile, length)
     except Refused:
         return None
     except BudgetExceeded:
         every = len(placements) * -(-length // tile.query) * -(-length // tile.key)
         return every, MASKED * every * tile.price
-
-
-def _rough(placement: Placement, tile: Tile) -> tuple[Range, ...]:
-    return query_ranges(placement, tile) if placement.diagonal else rough_ranges(placement, placement.within(tile))
 
 
 def first_kernels(tile: Tile) -> tuple[frozenset[KernelKind], frozenset[KernelKind]]:
@@ -211,30 +227,3 @@ def overhead(placements: Sequence[Placement], tile: Tile, used: Set[KernelKind] 
 
 def _kernels(placements: Sequence[Placement], tile: Tile) -> frozenset[KernelKind]:
     return frozenset(kind for one in placements for kind in (one.by_query(tile), one.by_key(tile)))
-
-
-def describe(placements: Sequence[Placement]) -> str:
-    """The orders in words, for people: ``residue 128 / residue 128``."""
-    names = dict.fromkeys(f"{_name(one.query)} / {_name(one.key)}{_form(one)}" for one in placements)
-    return ", ".join(names)
-
-
-def _form(placement: Placement) -> str:
-    if placement.diagonal:
-        return " by diagonals"
-    if placement.tile is not None:
-        return f" in tiles of {placement.tile.query} x {placement.tile.key}"
-    return f" by rows of {placement.row}" if placement.row else ""
-
-
-def _name(order: Order) -> str:
-    if order == NATURAL:
-        return "natural"
-    if order.classes > 1:
-        return f"residue {order.period}"
-    if order.tiled:
-        boxes = f"boxes of {' x '.join(map(str, reversed(order.box)))}"
-        return f"{boxes} from {order.start}" if order.start else boxes
-    if order.period == ALONE:
-        return f"{order.start}..{order.start + order.count - 1} alone"
-    return f"packed {order.count} of {order.period} from {order.start}"

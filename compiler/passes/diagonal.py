@@ -12,15 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..relations.formula import condition
-from ..relations.integer import Compare, Const, Expr, Select, Var, variables
+from ..relations.integer import Compare, Const, Expr, Select, Var, length_values, variables
 from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.isl.presburger import IntegerSet
 from ..relations.periods import finite, runs
 from ..relations.relation import LENGTHS
 from .placement import SPACE, Placement, known_of
 from .program import Fan, Range, Tile, on_diagonals, range_variables
+from .split import spread
 from .ways import Refused
 
 MOST_RUNS = 16
@@ -60,6 +65,32 @@ def diagonal_ranges(placement: Placement, tile: Tile, still: str) -> tuple[Range
     each = (Range(*pair, masked=True, diagonal=True) for pair in ends)
     full = all(_seem_full(span, placement, tile, still) for span in each)
     return (Range(lo, hi, not full, fan, diagonal=True),)
+
+
+def least_diagonals(placement: Placement, tile: Tile, n: int) -> int:
+    """How many diagonals the range visits at length n at least, over all tiles of queries: of each run from the first
+    on which some pair lies to the last. Where it could be written down in full, as many as it does."""
+    total = 0
+    for first, last in few_differences(placement):
+        pairs = _pairs_on(placement.pairs, first, last, n)
+        by_tile = np.pad(pairs, ((0, 0), (0, -n % tile.query))).reshape(last - first, -1, tile.query)
+        there = np.max(by_tile, axis=-1)
+        there = there[:, np.max(there, axis=0)]
+        total += int((last - first - there.argmax(axis=0) - there[::-1].argmax(axis=0)).sum())
+    return total
+
+
+@lru_cache(maxsize=64)  # asked for in tiles of each size
+def _pairs_on(pairs: IntegerSet, first: int, last: int, n: int) -> NDArray[np.bool_]:
+    """[last - first, n]: of each difference and query whether they have a pair in natural order at length n."""
+    there = np.zeros((last - first, n), dtype=np.bool_)
+    queries = np.arange(n)
+    for piece in pairs.divided():
+        values: dict[str, Any] = {"c": 0, "a": queries, **length_values(n)}
+        lo, hi = piece.reach("b", values, np.maximum(queries + first, 0), np.minimum(queries + last, n))
+        a, b = spread(lo, hi)
+        there[b - a - first, a] |= piece.holds(values | {"a": a, "b": b})
+    return there
 
 
 def _at_step(values: Sequence[Expr]) -> Expr:

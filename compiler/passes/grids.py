@@ -61,16 +61,27 @@ def in_boxes(natural: Placement, tile: Tile, place: Place) -> Iterator[tuple[Pla
 @lru_cache(maxsize=256)  # asked for each tile that is tried
 def _is_window(pairs: IntegerSet, width: int, plane: int = 0) -> bool:
     """Whether keys are within a few rows (and planes) of the query, not all in one, and within a part of a row."""
-    steps = {"z": plane, "y": width} if plane else {"y": width}
-    rows = {name: f"floor(v_b / {step}) - floor(v_a / {step})" for name, step in steps.items()}
+    rows = [f"floor(v_b / {plane or width}) - floor(v_a / {plane or width})"]
     if plane:
-        rows["y"] = f"floor((v_b mod {plane}) / {width}) - floor((v_a mod {plane}) / {width})"
-    for term in rows.values():
-        low, high = extent(pairs.image(("r",), f"v_r = {term}"))
-        if low is None or high is None or not 0 < high - low < MOST_ROWS:
-            return False
-    low, high = extent(pairs.image(("r",), f"v_r = (v_b mod {width}) - (v_a mod {width})"))
-    return low is not None and high is not None and max(-low, high) <= width // 4
+        rows.append(f"floor((v_b mod {plane}) / {width}) - floor((v_a mod {plane}) / {width})")
+    found = _extent(pairs, f"(v_b mod {width}) - (v_a mod {width})", 2 * (width // 4))
+    if found is None or max(-found[0], found[1]) > width // 4:
+        return False
+    return all((found := _extent(pairs, term, MOST_ROWS - 1)) is not None and found[0] < found[1] for term in rows)
+
+
+def _extent(pairs: IntegerSet, term: str, most: int) -> tuple[int, int] | None:
+    """Bounds of a term over pairs, at any length; None as soon as some are farther apart than ``most``."""
+    lows, highs = list[int](), list[int]()
+    for piece in pairs.image(("r",), f"v_r = {term}").disjuncts():
+        low, high = extent(piece)
+        if low is None or high is None:
+            return None
+        lows.append(low)
+        highs.append(high)
+        if max(highs) - min(lows) > most:
+            return None
+    return min(lows), max(highs)
 
 
 def _boxed(widths: tuple[int, ...], natural: Placement, tile: Tile, place: Place) -> Iterator[tuple[Placement, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..relations.divided import Divided, Linear
+from ..relations.divided import Divided
 from ..relations.integer import evaluate
 from ..relations.isl.presburger import IntegerSet
 from .count import Ends, first_seen, stationary, steps_of
@@ -31,36 +31,19 @@ def least_tiles(
     side = stationary(placement, tile, n, still, each_class=each_class)
     steps = np.arange(1) if within.fan is None else steps_of(within.fan, side.values, side.tiles)[0]
     marks = {name: evaluate(mark, side.values, np) for name, mark in view.marks.items()}
-    values: dict[str | int, Any] = {"d": steps[:, None]}
-    values.update((*side.values.items(), *marks.items()))
+    values: dict[str, Any] = {"d": steps[:, None], **side.values, **marks}
     ends = _hulls(pieces, tiles.dims[-1], values, (len(steps), side.tiles))
     found = first_seen([*zip(*ends, strict=True)])
     return side.repeat * sum(int(np.maximum(hi - lo, 0).sum()) for lo, hi in found)
 
 
-def _hulls(pieces: Sequence[Divided], swept: str, values: Mapping[str | int, Any], shape: tuple[int, ...]) -> Ends:
+def _hulls(pieces: Sequence[Divided], swept: str, values: Mapping[str, Any], shape: tuple[int, ...]) -> Ends:
     """lo and hi of the swept tiles that are there in one of some pieces: int64 arrays of a shape; lo = hi where there
     is none."""
     most = values["T"]
     low, high = np.broadcast_to(most, shape), np.zeros(shape, dtype=np.int64)
     for piece in pieces:
-        lo, hi, there = _hull(piece, swept, values, most)
-        there = there & (lo < hi)
+        lo, hi = piece.reach(swept, values, np.int64(0), most)
+        there = lo < hi
         low, high = np.where(there, np.minimum(low, lo), low), np.where(there, np.maximum(high, hi), high)
     return np.minimum(low, high), high
-
-
-def _hull(piece: Divided, swept: str, values: Mapping[str | int, Any], most: Any) -> tuple[Any, Any, Any]:
-    """lo, hi, and what the piece says of the others."""
-    lo, hi, there = np.int64(0), most, np.bool_(True)
-    for each in piece.constraints:
-        factors = dict(each.factors)
-        own = factors.pop(swept, 0)
-        rest = Linear(tuple(factors.items()), each.constant, each.by).value(values)
-        if not own:
-            there = there & (rest == 0 if each.by else rest >= 0)
-        if own > 0 or (own and each.by):  # own * swept >= -rest
-            lo = np.maximum(lo, -(rest // own))
-        if own < 0 or (own and each.by):  # -own * swept <= rest
-            hi = np.minimum(hi, rest // -own + 1)
-    return lo, hi, there

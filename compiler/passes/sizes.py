@@ -114,5 +114,4 @@ def _pairs(parts: Sequence[Part], length: int) -> float:
     count = min(_ROWS, length, max(1, _SAMPLE // length))
     cells = np.arange(count)
     queries = ((cells + (0.5 + cells * 0.6180339887498949) % 1.0) * (length / count)).astype(np.int64)
-    keys = np.arange(length, dtype=np.int64)
-    return sum(int(attended(part.relation, queries, keys, length).sum()) for part in parts) * length / count
+    return sum(int(attended(part.relation, queries, length).sum()) for part in parts) * length / count

@@ -12,6 +12,7 @@ One softmax over a union of disjoint terms is a chain: each term resumes from th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,16 @@ from ...patterns_dsl.syntax import (
     Union,
 )
 from ..relations.denote import denote
-from ..relations.integer import evaluate
-from ..relations.isl.presburger import IntegerSet
-from ..relations.relation import Relation
+from ..relations.relation import KEY, LENGTHS, QUERY, Relation
 
 MOST_TERMS = 24
 """A pattern that distributes into more terms than this is kept whole where the limit is met."""
 
 _SAMPLE_LENGTH, _SAMPLE_ROWS, _SAMPLE_TILE = 8192, 16, 64
+
+_NEAR = 8
+"""Keys are looked at one by one where a piece leaves fewer than one in so many: numbers in rows and columns are shorter
+to compute."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +105,27 @@ def _disjuncts(formula: Formula) -> tuple[Formula, ...]:
 def _waste(relation: Relation) -> float:
     """Keys of the tiles that a sampled query touches in natural order, per key that it attends to."""
     queries = np.linspace(0, _SAMPLE_LENGTH - 1, _SAMPLE_ROWS, dtype=np.int64)
-    inside = attended(relation, queries, np.arange(_SAMPLE_LENGTH, dtype=np.int64), _SAMPLE_LENGTH)
+    inside = attended(relation, queries, _SAMPLE_LENGTH)
     tiles = inside.reshape(_SAMPLE_ROWS, -1, _SAMPLE_TILE).any(axis=-1).sum()
     return float(tiles * _SAMPLE_TILE / max(1, inside.sum()))
 
 
-def attended(relation: Relation, queries: NDArray[np.int64], keys: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
-    """[queries, keys]: which pairs of these tokens belong to the relation, where each length is ``length``."""
-    formula = relation.formula()
-    keep = formula.predicate(IntegerSet.parse(formula.dims, "v_i >= 0 and v_j >= 0"))
-    lengths = dict.fromkeys(("n", "nq", "nk"), length)
-    inside = evaluate(keep, {"i": queries[:, None], "j": keys[None, :], **lengths}, np)
-    return np.broadcast_to(inside, (len(queries), len(keys)))
+def attended(relation: Relation, queries: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+    """[queries, length]: which keys these tokens attend to, where each length is ``length``."""
+    inside = np.zeros((len(queries), length), dtype=np.bool_)
+    for piece in relation.formula().divided():
+        values: dict[str, Any] = {QUERY: queries, **dict.fromkeys(LENGTHS, length)}
+        lo, hi = piece.reach(KEY, values, np.zeros_like(queries), length)
+        if _NEAR * np.maximum(hi - lo, 0).sum() < inside.size:
+            rows, keys = spread(lo, hi)
+            inside[rows, keys] |= piece.holds(values | {QUERY: queries[rows], KEY: keys})
+        else:
+            inside |= piece.holds(values | {QUERY: queries[:, None], KEY: np.arange(length)})
+    return inside
+
+
+def spread(lo: NDArray[np.int64], hi: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(place, number) of each number in the intervals [lo, hi) of the places, one after the other."""
+    counts = np.maximum(hi - lo, 0)
+    places = np.repeat(np.arange(len(counts)), counts)
+    return places, np.arange(len(places)) + (lo + counts - np.cumsum(counts))[places]

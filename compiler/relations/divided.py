@@ -44,11 +44,36 @@ class Divided:
             inside = inside & (value == 0 if each.by else value >= 0)
         return inside
 
+    def reach(self, name: str, values: Mapping[str, Any], lo: Any, hi: Any) -> tuple[Any, Any]:
+        """Of each place an interval [lo, hi) within the given one that has all numbers ``name`` with which it is in the
+        piece; lo >= hi where it has seen that there is none. ``values``: of all other names. What is said of a division
+        of the number itself is left out, so that there may be fewer."""
+        # Imported on use: what is proved of sets alone needs no arrays.
+        import numpy as np
+
+        known: dict[str | int, Any] = {}
+        known.update(values.items())
+        for number, division in enumerate(self.divisions):
+            if all(used in known for used, _ in division.factors):
+                known[number] = division.value(known) // division.by
+        for each in self.constraints:
+            factors = dict(each.factors)
+            own = factors.pop(name, 0)
+            if not factors.keys() <= known.keys():
+                continue
+            rest = Linear(tuple(factors.items()), each.constant, each.by).value(known)
+            if not own:
+                hi = np.where(rest == 0 if each.by else rest >= 0, hi, lo)
+            if own > 0 or (own and each.by):  # own * number >= -rest
+                lo = np.maximum(lo, -(rest // own))
+            if own < 0 or (own and each.by):  # -own * number <= rest
+                hi = np.minimum(hi, rest // -own + 1)
+        return lo, hi
+
 
 def holds(pieces: Sequence[Divided], values: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """[*shape]: of each place whether it is in one of the pieces."""
-    # Imported on use: what is proved of sets alone needs no arrays.
-    import numpy as np
+    import numpy as np  # on use, as above
 
     inside = np.zeros(shape, dtype=bool)
     for piece in pieces:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.lowering.lower import lower
-from patternc.compiler.passes.arrange import cost_of, describe
+from patternc.compiler.passes.arrange import cost_of
 from patternc.compiler.passes.count import bounds, tile_count
 from patternc.compiler.passes.program import Kernel, Program, Tile
 from patternc.compiler.passes.split import split
+from patternc.compiler.passes.wording import describe
 from patternc.compiler.relations.integer import evaluate
 from patternc.patterns_dsl.syntax import BoundPattern, Direction
 from patternc.testing.verify.program import pair_counts

@@ -16,7 +16,11 @@ from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import ReadError, read
 from patternc.compiler.lowering.confirm import Unconfirmed, confirm
 from patternc.compiler.lowering.lower import Lowered, lower
+from patternc.compiler.passes.candidates import in_natural_order
+from patternc.compiler.passes.count import count_visits
+from patternc.compiler.passes.diagonal import diagonal_ranges, least_diagonals
 from patternc.compiler.passes.program import Program, Tile
+from patternc.compiler.passes.split import Part
 from patternc.compiler.relations.denote import denote
 from patternc.compiler.relations.integer import Binary, Const
 from patternc.testing.verify.program import pair_counts
@@ -141,3 +145,31 @@ def test_explain_counts_them() -> None:
     assert share.orders == "natural / natural by diagonals"
     assert share.diagonals == 5 * 8
     assert found.reads == 40 * 128 and found.tiles == 1
+
+
+@pytest.mark.parametrize("direction", ["causal", "bidirectional"])
+@pytest.mark.parametrize(
+    ("step", "runs"),
+    [
+        ("local(3)", [(-2, 3)]),
+        ("{ (i, j) : -3 <= i - j <= 3 and i mod 60 < 2 or i - j = 40 and i >= 50 }", [(-40, -39), (-3, 4)]),
+        ("{ (i, j) : i - j in {0, 3, 5} and j >= n - 45 }", [(-5, -4), (-3, -2), (0, 1)]),
+    ],
+)
+def test_the_least_diagonals_are_those_of_the_pairs_and_no_more_than_the_range_visits(
+    step: str, runs: list[tuple[int, int]], direction: str
+) -> None:
+    n, size = 203, 16
+    pattern = bound(step, direction)
+    mask = bruteforce.mask(pattern.union, pattern.direction, n)
+    wanted = 0
+    for query in range(0, n, size):
+        rows, keys = np.nonzero(mask[query : query + size])
+        apart = keys - rows - query
+        seen = [apart[(first <= apart) & (apart < last)] for first, last in runs]
+        wanted += sum(int(each.max() - each.min()) + 1 for each in seen if each.size)
+    part = Part(denote(pattern.union, pattern.direction), "", 1)
+    [[placement]] = (choice for choice in in_natural_order(part, Tile(size, size)) if choice[0].diagonal)
+    assert 0 < wanted == least_diagonals(placement, Tile(size, size), n)
+    [visits] = count_visits(diagonal_ranges(placement, Tile(size, size), "I"), placement, Tile(size, size), n)
+    assert wanted <= visits.diagonals
