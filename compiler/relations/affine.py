@@ -73,15 +73,15 @@ def periods(node: Expr | Predicate, names: frozenset[str] = frozenset({"a", "b"}
 
 
 def _periods(node: Expr | Predicate, names: frozenset[str]) -> tuple[bool, frozenset[int]]:
-    """(whether it speaks of one of the names, its periods)."""
+    """(whether it may grow with one of the names without end, its periods)."""
     match node:
         case Var(name):
             return name in names, frozenset()
         case Const():
             return False, frozenset()
-        case Binary("//" | "%", left, Const(by)):
-            of_name, within = _periods(left, names)
-            return of_name, within | {by * ranks for ranks in within} | {by} if of_name else within
+        case Binary("//" | "%" as operator, left, Const(by)):
+            grows, within = _periods(left, names)
+            return grows and operator == "//", within | {by * ranks for ranks in within} | {by} if grows else within
         case Binary(_, left, right) | Compare(_, left, right):
             parts: tuple[Expr | Predicate, ...] = (left, right)
         case Select(condition, then, otherwise):
@@ -89,7 +89,7 @@ def _periods(node: Expr | Predicate, names: frozenset[str]) -> tuple[bool, froze
         case All(every) | AnyOf(every):
             parts = every
     found = [_periods(part, names) for part in parts]
-    return any(of_name for of_name, _ in found), frozenset().union(*(periods for _, periods in found))
+    return any(grows for grows, _ in found), frozenset().union(*(periods for _, periods in found))
 
 
 def staircase(predicate: Predicate, known: Mapping[str, int]) -> int | None:
