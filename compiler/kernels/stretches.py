@@ -86,11 +86,11 @@ def _uneven(
     gaps = np.repeat([len(each) - 1 for each in stretches], period)
     (begin, end), proved = count(np.stack([first.ravel(), first.ravel() + gaps * period]).astype(np.int32), gaps)
     grown, begin = ((end - begin) // gaps).reshape(first.shape), begin.reshape(first.shape)
-    even = proved.reshape(first.shape).all(axis=1)
-    for at in np.flatnonzero(even):
+    even = np.flatnonzero(proved.reshape(first.shape).all(axis=1)).tolist()
+    for at in even:
         tiles = slice(stretches[at].start * period, stretches[at].stop * period)
         alone[tiles], swept = False, total[tiles].reshape(-1, period)
         swept[:] = begin[at]
         if grown[at].any():
             swept += grown[at] * np.arange(len(swept))[:, None]
-    return [stretch for stretch, known in zip(stretches, even, strict=True) if not known]
+    return [stretch for at, stretch in enumerate(stretches) if at not in even]

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ..passes.count import tile_count
 from ..passes.pinned import Pinned
 from ..passes.program import Kernel, Order, Program, Sweep, Tile
-from ..relations.affine import periods
 from ..relations.integer import All, Binary, Compare, Const, Expr, Select, Var, length_values
-from ..relations.tape import Tape
+from ..relations.recurring import periods
+from ..relations.tape import Gaps, Tape
 from .launch import Role
-from .stretches import FEW, FEW_OF_FANS, Counted, Gaps, counted, period_of
+from .stretches import FEW, FEW_OF_FANS, Counted, counted, period_of
 
 ALL = 1 << 30
 """More tiles than there are."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patternc.compiler.relations.affine import invariant, periods, restrict, staircase
+from patternc.compiler.relations.affine import invariant, restrict, staircase
 from patternc.compiler.relations.decided import decided
 from patternc.compiler.relations.integer import (
     FALSE,
@@ -28,6 +28,7 @@ from patternc.compiler.relations.integer import (
     evaluate,
     negated,
 )
+from patternc.compiler.relations.recurring import periods
 from patternc.compiler.relations.sums import at_distance, in_digits, in_quotients
 
 _constants = st.builds(Const, st.integers(-6, 6))
