@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from ..passes.program import Program
 from . import launch
-from .kernel_file import kernels
+from .kernel_file import kernel
 from .occupancy import REGISTERS, instances
 
 Dtype: TypeAlias = Literal["fp32", "bf16", "fp16"]
@@ -85,7 +85,7 @@ def build(
             registers = launch.limitable(program, role, index, REGISTERS.get(target, 0))
             size = _ITEMSIZE[dtype]
             chosen = options or launch.options(role, tile, head_dim, size, shared, vector=vector, registers=registers)
-            built[name] = _compile(getattr(kernels(program, role), name), name, head_dim, dtype, target, own, chosen)
+            built[name] = _compile(kernel(program, role, index), name, head_dim, dtype, target, own, chosen)
     return built
 
 

@@ -52,23 +52,23 @@ def import_source(source: str, directory: Path | None = None, given: Mapping[str
     return sys.modules.setdefault(name, module)
 
 
-def kernels(program: Program, role: Role) -> ModuleType:
-    """The imported kernels of a program in one role. Triton takes its time over every function of a module, and who
-    only infers needs no gradients."""
-    return _kernels(Pinned(program), role)
+def kernel(program: Program, role: Role, index: int) -> Any:
+    """The imported kernel ``index`` of a role, from a module of its own: Triton takes its time over every function that
+    it reads, and the first kernel of a chain is at work while the next is imported."""
+    return _kernel(Pinned(program), role, index)
 
 
 @lru_cache(maxsize=256)
 def kernel_for_heads(parts: tuple[tuple[Pinned[Program], int], ...], role: Role, index: int) -> Any:
     """The kernel that runs ``index`` of a role for several programs, each with its owner."""
-    found = [(getattr(kernels(pinned.program, role), f"{role}_{index}"), owner, pinned) for pinned, owner in parts]
-    given = {f"part{at}": kernel for at, (kernel, *_) in enumerate(found)}
+    found = [(kernel(pinned.program, role, index), owner, pinned) for pinned, owner in parts]
+    given = {f"part{at}": own for at, (own, *_) in enumerate(found)}
     owners = {f"part{at}": owner for at, (_, owner, _) in enumerate(found)}
-    labels = [f"{kernel.fn.__module__}.{role}_{index}, {pinned.program.name}" for kernel, _, pinned in found]
+    labels = [f"{own.fn.__module__}.{role}_{index}, {pinned.program.name}" for own, _, pinned in found]
     names = list(inspect.signature(found[0][0].fn).parameters)
     return getattr(import_source(emit_heads(role, index, names, owners, labels), given=given), f"{role}_{index}")
 
 
-@lru_cache(maxsize=256)
-def _kernels(pinned: Pinned[Program], role: Role) -> ModuleType:
-    return import_source(emit(pinned.program, (role,)))
+@lru_cache(maxsize=1024)
+def _kernel(pinned: Pinned[Program], role: Role, index: int) -> Any:
+    return getattr(import_source(emit(pinned.program, (role, index))), f"{role}_{index}")

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ..passes.count import tile_count
 from ..passes.pinned import Pinned
 from ..passes.program import Kernel, Order, Program, Sweep, Tile
-from ..relations.affine import periods
 from ..relations.integer import All, Binary, Compare, Const, Expr, Select, Var, length_values
-from ..relations.tape import Tape
+from ..relations.recurring import periods
+from ..relations.tape import Gaps, Tape
 from .launch import Role
 from .stretches import FEW, FEW_OF_FANS, Counted, counted, period_of
 
@@ -73,7 +73,7 @@ def swept_tiles(
     spans, period = _swept(Pinned(program), role, index)
     asked = [(span, _values(program, span.sweep, keys_stand, n, nk, queries)) for span in spans]
 
-    def count(tiles: NDArray[np.int32], gaps: int) -> Counted:
+    def count(tiles: NDArray[np.int32], gaps: Gaps) -> Counted:
         total, proved = np.zeros(tiles.shape, dtype=np.int64), np.ones(tiles.shape[1], dtype=np.bool_)
         for span, values in asked:
             swept, even = span.count(tiles, gaps, values)
@@ -95,7 +95,7 @@ class _Span:
     steps: Tape | None
     cost: float
 
-    def count(self, tiles: NDArray[np.int32], gaps: int, values: dict[str, int]) -> Counted:
+    def count(self, tiles: NDArray[np.int32], gaps: Gaps, values: dict[str, int]) -> Counted:
         """As ``Count``. The integers are those of kernels, which are refused a length for which these are too short."""
         known: dict[str, Any] = {**values, self.still: tiles}
         if self.steps is None:
@@ -109,11 +109,11 @@ class _Span:
             even &= alike
         return total, even
 
-    def _counted(self, values: dict[str, Any], tiles: NDArray[np.int32], gaps: int) -> Counted:
+    def _counted(self, values: dict[str, Any], tiles: NDArray[np.int32], gaps: Gaps) -> Counted:
         [swept], even = self.size.at(values, gaps)
         swept = np.broadcast_to(swept, (*np.shape(values.get("d", 0))[:1], *tiles.shape))
         if self.cost != 1:
-            if gaps:
+            if gaps is not None:
                 even &= (swept[..., 0, :] == swept[..., 1, :]).reshape(-1, tiles.shape[1]).all(axis=0)
             swept = np.ceil(swept * self.cost).astype(np.int64)
         return swept.reshape(-1, *tiles.shape).sum(axis=0, dtype=np.int64), even

@@ -66,32 +66,6 @@ def _combined(operator: str, left: int | None, right: int | None) -> int | None:
             return None
 
 
-def periods(node: Expr | Predicate, names: frozenset[str] = frozenset({"a", "b"})) -> frozenset[int]:
-    """After how many ranks what is divided by may begin anew: ``a // 10 % 6`` comes again after 60, ``a // 10`` is one
-    more after 10. Of ranks, or of what else ``names`` are."""
-    return _periods(node, names)[1]
-
-
-def _periods(node: Expr | Predicate, names: frozenset[str]) -> tuple[bool, frozenset[int]]:
-    """(whether it speaks of one of the names, its periods)."""
-    match node:
-        case Var(name):
-            return name in names, frozenset()
-        case Const():
-            return False, frozenset()
-        case Binary("//" | "%", left, Const(by)):
-            of_name, within = _periods(left, names)
-            return of_name, within | {by * ranks for ranks in within} | {by} if of_name else within
-        case Binary(_, left, right) | Compare(_, left, right):
-            parts: tuple[Expr | Predicate, ...] = (left, right)
-        case Select(condition, then, otherwise):
-            parts = (condition, then, otherwise)
-        case All(every) | AnyOf(every):
-            parts = every
-    found = [_periods(part, names) for part in parts]
-    return any(of_name for of_name, _ in found), frozenset().union(*(periods for _, periods in found))
-
-
 def staircase(predicate: Predicate, known: Mapping[str, int]) -> int | None:
     """s when the predicate is ``b <= a - s`` for a constant s >= 0: a causal triangle, shifted by s; else None.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import reduce
 from typing import TypeAlias
 
@@ -17,22 +16,21 @@ ONE = Const(1)
 def linear(expr: Expr, times: int = 1) -> Sum:
     """So many times an expression as a sum; parts in the order in which they come."""
     found: Sum = {}
-    for part, factor in _summands(expr, times):
-        found[part] = found.get(part, 0) + factor
+    _add(found, expr, times)
     return {part: factor for part, factor in found.items() if factor}
 
 
-def _summands(expr: Expr, times: int) -> Iterator[tuple[Expr, int]]:
+def _add(found: Sum, expr: Expr, times: int) -> None:
     match expr:
         case Const(value):
-            yield ONE, times * value
+            found[ONE] = found.get(ONE, 0) + times * value
         case Binary("+" | "-" as operator, left, right):
-            yield from _summands(left, times)
-            yield from _summands(right, times if operator == "+" else -times)
+            _add(found, left, times)
+            _add(found, right, times if operator == "+" else -times)
         case Binary("*", Const(factor), other) | Binary("*", other, Const(factor)):
-            yield from _summands(other, times * factor)
+            _add(found, other, times * factor)
         case _:
-            yield expr, times
+            found[expr] = found.get(expr, 0) + times
 
 
 def added(terms: Sum, others: Sum, times: int = 1) -> Sum:

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from .integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
 Proved = NDArray[np.bool_]
+
+Gaps: TypeAlias = NDArray[np.int64] | None
+"""[stretches]: how many steps lead from the first to the last value of each. None: of single values."""
 
 
 class _Step(NamedTuple):
@@ -68,21 +71,21 @@ class Tape:
         integers."""
         return _Recorder(names, moving, many).tape(nodes)
 
-    def at(self, values: Mapping[str, Any], gaps: int = 0) -> tuple[list[Any], Proved]:
+    def at(self, values: Mapping[str, Any], gaps: Gaps = None) -> tuple[list[Any], Proved]:
         """The results, where the moving variable is [..., 1, tiles]. With ``gaps`` it is [..., 2, stretches], the first
-        and the last of so many and one evenly spaced values: then also for which stretches it is proved that what any
-        step finds at these lies on a line."""
+        and the last of evenly spaced values: then also for which stretches it is proved that what any step finds at
+        these lies on a line."""
         found = [*(values[name] for name in self.names), *self.constants]
         proved = np.ones(values[self.moving].shape[-1], dtype=np.bool_)
         for symbol, operands, moving, many in self.steps:
             given = [found[at] for at in operands]
             found.append((_OF_ARRAYS if many else _OF_NUMBERS)[symbol](*given))
-            if gaps and moving and (kept := _kept(symbol, given, found[-1], gaps)) is not None:
+            if gaps is not None and moving and (kept := _kept(symbol, given, found[-1], gaps)) is not None:
                 proved &= kept.reshape(-1, len(proved)).all(axis=0)
         return [found[at] for at in self.results], proved
 
 
-def _kept(symbol: str, given: list[Any], value: Any, gaps: int) -> Proved | None:
+def _kept(symbol: str, given: list[Any], value: Any, gaps: NDArray[np.int64]) -> Proved | None:
     """Whether the values of a step lie on a line, where those of its operands do and truth values are the same; None:
     always. Each is told from the ends, and without a difference of integers that may be too large."""
     if symbol in ("+", "-", "&", "|", "where"):

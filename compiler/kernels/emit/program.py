@@ -12,10 +12,10 @@ gradients contiguous. Grid: (classes x blocks, B x heads). ``spans`` is None or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ...passes.program import NATURAL, Kernel, Program, Term, Tile
-from ..launch import ROLES, Role
+from ..launch import Role
 from .kernel import backward_key, backward_query, describe, forward
 from .ranges import groups, loops
 from .spell import one_line, sentence, spell
@@ -75,24 +75,35 @@ _LIBRARY = (
 )
 
 
-def emit(program: Program, roles: tuple[Role, ...] = ROLES) -> str:
+def emit(program: Program, only: tuple[Role, int] | None = None) -> str:
     """The kernels of ``program`` as a Python module that imports only triton and patternc.runtime.engines.triton.tiles.
 
-    With fewer ``roles`` only their kernels, each written as in the whole. Raises ValueError where the program breaks
-    its own contract (compiler/passes/program.py).
+    ``only``: one kernel, by its role and its place there, with the functions that it calls, each written as in the
+    whole. Raises ValueError where the program breaks its own contract (compiler/passes/program.py).
     """
     validate(program)
-    sides = [("forward", program.forward)] if {"forward", "backward_query"} & set(roles) else []
-    sides += [("backward", program.backward)] if "backward_key" in roles else []
-    parts = [_keep(program, index, term) for index, term in enumerate(program.terms) if _is_masked(program, index)]
-    parts += [text for side, kernels in sides for text in _bounds(program, side, kernels)]
-    for index in range(len(program.forward)):
-        parts += [forward(program, index)] if "forward" in roles else []
-        parts += [backward_query(program, index)] if "backward_query" in roles else []
-    if "backward_key" in roles:
-        parts += [backward_key(program, index) for index in range(len(program.backward))]
+    chosen = [each for each in _kernels(program) if only in (None, each)]
+    sides = {("backward" if role == "backward_key" else "forward", index): None for role, index in chosen}
+    kernels = [(program.forward if side == "forward" else program.backward)[index] for side, index in sides]
+    parts = [_keep(program, index, term) for index, term in enumerate(program.terms) if _is_masked(kernels, index)]
+    parts += [text for side, index in sides for text in _bounds(program, side, index)]
+    parts += [_WRITERS[role](program, index) for role, index in chosen]
     body = "\n\n\n".join(parts)
     return "\n\n\n".join([_header(program, body), *parts]) + "\n"
+
+
+_WRITERS: dict[Role, Callable[[Program, int], str]] = {
+    "forward": forward,
+    "backward_query": backward_query,
+    "backward_key": backward_key,
+}
+
+
+def _kernels(program: Program) -> Iterator[tuple[Role, int]]:
+    """All of them, in the order in which they are written."""
+    for index in range(len(program.forward)):
+        yield from (("forward", index), ("backward_query", index))
+    yield from (("backward_key", index) for index in range(len(program.backward)))
 
 
 def validate(program: Program) -> None:
@@ -199,17 +210,17 @@ def _imports(names: list[str]) -> list[str]:
     return ["from patternc.runtime.engines.triton.tiles import (", *(f"    {name}," for name in names), ")"]
 
 
-def _bounds(program: Program, side: str, kernels: tuple[Kernel, ...]) -> Iterator[str]:
+def _bounds(program: Program, side: str, at_kernel: int) -> Iterator[str]:
     still, lengths = "I" if side == "forward" else "J", ", ".join(program.lengths)
-    for at_kernel, kernel in enumerate(kernels):
-        for at_sweep in range(len(kernel.sweeps)):
-            for loop in loops(side, kernels, at_kernel, at_sweep):
-                for name, step, value in loop.functions():
-                    body = f"return {sentence(spell(value))}"
-                    yield f"@triton.jit\ndef {name}({still}, c, {step}T, {lengths}):\n    {body}"
-        for group in groups(program, side, at_kernel):
-            for run in group.runs:
-                yield from run.choosers(still, lengths)
+    kernels = program.forward if side == "forward" else program.backward
+    for at_sweep in range(len(kernels[at_kernel].sweeps)):
+        for loop in loops(side, kernels, at_kernel, at_sweep):
+            for name, step, value in loop.functions():
+                body = f"return {sentence(spell(value))}"
+                yield f"@triton.jit\ndef {name}({still}, c, {step}T, {lengths}):\n    {body}"
+    for group in groups(program, side, at_kernel):
+        for run in group.runs:
+            yield from run.choosers(still, lengths)
 
 
 def _keep(program: Program, index: int, term: Term) -> str:
@@ -218,6 +229,5 @@ def _keep(program: Program, index: int, term: Term) -> str:
     return f"{head}\n    # line {term.line}: {one_line(term.label)}\n    return {text}"
 
 
-def _is_masked(program: Program, term: int) -> bool:
-    kernels = program.forward + program.backward
+def _is_masked(kernels: Iterable[Kernel], term: int) -> bool:
     return any(item.masked for k in kernels for s in k.sweeps if s.term == term for item in s.ranges)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ....compiler.kernels import grids, launch, work
-from ....compiler.kernels.kernel_file import kernel_for_heads, kernels
+from ....compiler.kernels.kernel_file import kernel, kernel_for_heads
 from ....compiler.passes.pinned import Pinned
 from ....compiler.passes.program import Kernel, Program, Tile
 from .launching import Part, machine
@@ -111,7 +111,7 @@ class KernelRun:
         # A kernel of keys by itself would store zeros for the key heads of other programs, where none is shared.
         alone = len(self.members) == 1 and (self.owners is None or self.role != "backward_key" or self.mixed)
         if alone:
-            return getattr(kernels(self.members[0].program, self.role), f"{self.role}_{self.index}")
+            return kernel(self.members[0].program, self.role, self.index)
         parts = tuple((Pinned(member.program), member.owner or 0) for member in self.members)
         return kernel_for_heads(parts, self.role, self.index)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -124,13 +125,16 @@ def test_a_divisor_must_be_a_positive_constant() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_kernels_of_one_role_are_written_as_in_the_whole(name: str) -> None:
+def test_one_kernel_is_written_as_in_the_whole(name: str) -> None:
     program = CASES[name]().program
     whole = emit(program).rstrip("\n").split("\n\n\n")
-    functions: set[str] = set()
+    found: set[str] = set()
     for role in ROLES:
-        head, *parts = emit(program, (role,)).rstrip("\n").split("\n\n\n")
-        assert set(parts) <= set(whole)
-        assert set(head.splitlines()) <= set(whole[0].splitlines())
-        functions |= set(parts)
-    assert functions == set(whole[1:])
+        for index in range(len(program.backward if role == "backward_key" else program.forward)):
+            head, *parts = emit(program, (role, index)).rstrip("\n").split("\n\n\n")
+            assert set(parts) <= set(whole)
+            assert set(head.splitlines()) <= set(whole[0].splitlines())
+            kernels = re.findall(rf"^def ((?:{'|'.join(ROLES)})_\d+)\(", "\n".join(parts), re.MULTILINE)
+            assert kernels == [f"{role}_{index}"]
+            found |= set(parts)
+    assert found == set(whole[1:])

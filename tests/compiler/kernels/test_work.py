@@ -87,11 +87,12 @@ def test_stretches_of_tiles_are_counted_as_one_by_one(
 
     def noted(*given: Any) -> Any:
         shortened.append(1)
-        return fill(*given)
+        return uneven(*given)
 
-    fill = stretches._fill
-    monkeypatch.setattr(stretches, "_fill", noted)
+    uneven = stretches._uneven
+    monkeypatch.setattr(stretches, "_uneven", noted)
     monkeypatch.setattr(stretches, "PARTS", 4)
+    monkeypatch.setattr(stretches, "FARTHER", 3)
     for module in (work_module, stretches):
         monkeypatch.setattr(module, "FEW", 8)
         monkeypatch.setattr(module, "FEW_OF_FANS", 8)

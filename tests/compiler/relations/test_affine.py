@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import reduce
 
 import numpy as np
@@ -27,6 +28,7 @@ from patternc.compiler.relations.integer import (
     evaluate,
     negated,
 )
+from patternc.compiler.relations.recurring import periods
 from patternc.compiler.relations.sums import at_distance, in_digits, in_quotients
 
 _constants = st.builds(Const, st.integers(-6, 6))
@@ -42,6 +44,17 @@ _exprs: st.SearchStrategy[Expr] = st.recursive(
     max_leaves=4,
 )
 _compares = st.builds(Compare, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), _exprs, _exprs)
+
+
+_divided: st.SearchStrategy[Expr] = st.recursive(
+    st.one_of(_constants, st.just(Var("a"))),
+    lambda inner: st.one_of(
+        st.builds(Binary, st.sampled_from(["+", "-"]), inner, inner),
+        st.builds(Binary, st.just("*"), _constants, inner),
+        st.builds(Binary, st.sampled_from(["//", "%"]), inner, _divisors),
+    ),
+    max_leaves=5,
+)
 
 
 def _spread(distance: int, period: int = 64) -> Predicate:
@@ -61,6 +74,19 @@ _predicates: st.SearchStrategy[Predicate] = st.recursive(
 
 
 @settings(max_examples=300, deadline=None)
+@given(_divided)
+def test_what_is_divided_begins_anew_after_its_periods(expr: Expr) -> None:
+    """It is then more by the same, wherever it is looked at."""
+    every = math.lcm(*periods(expr))
+    at = [evaluate(expr, {"a": a}) for a in range(-7, every + 7)]
+    assert len({later - before for before, later in zip(at, at[every:], strict=False)}) == 1
+
+
+def test_a_remainder_has_no_more_periods_than_its_own() -> None:
+    quarter = Binary("//", Binary("%", Binary("//", Var("a"), Const(10)), Const(6)), Const(4))
+    assert periods(quarter) == {6, 10, 60}
+
+
 @given(_predicates, st.integers(0, 12), st.integers(0, 12))
 def test_invariant_means_that_nothing_changes(predicate: Predicate, query_step: int, key_step: int) -> None:
     if invariant(predicate, query_step, key_step):

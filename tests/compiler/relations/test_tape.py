@@ -30,28 +30,30 @@ STEPS = np.arange(-2, 5, dtype=np.int64)
 
 @given(EXPRESSIONS, st.integers(0, 60), st.integers(0, 12), st.integers(2, 9), st.integers(1, 4))
 def test_values_and_proofs(expr: Expr, n: int, begin: int, length: int, step: int) -> None:
-    """Three stretches, which begin one after the other."""
+    """Three stretches, each one value longer than the one before."""
     tape = Tape.of((expr,), ("n", "I", "d"), "I", "d")
-    firsts = begin + np.arange(3, dtype=np.int64) * length * step
-    every = firsts + np.arange(length)[:, None] * step  # [length, stretches]
+    firsts, gaps = begin + np.arange(3, dtype=np.int64) * length * step, length - 1 + np.arange(3, dtype=np.int64)
+    every = firsts + np.arange(length + 2)[:, None] * step  # [values, stretches], of which some are beyond the last
     at = {"n": n, "d": STEPS[:, None, None]}
     wanted = [[[evaluate(expr, {"n": n, "I": int(i), "d": int(d)}) for i in row] for row in every] for d in STEPS]
-    values = np.array(wanted).reshape(len(STEPS), length, 3)
+    values = np.array(wanted).reshape(len(STEPS), length + 2, 3)
 
     [single], _ = tape.at({**at, "I": every.reshape(1, -1)})
     assert np.array_equal(np.broadcast_to(single, (len(STEPS), 1, every.size)).reshape(values.shape), values)
 
-    [ends], proved = tape.at({**at, "I": every[[0, -1]]}, length - 1)
+    [ends], proved = tape.at({**at, "I": np.stack([firsts, firsts + gaps * step])}, gaps)
     ends = np.broadcast_to(ends, (len(STEPS), 2, 3))
-    assert np.array_equal(ends, values[:, [0, -1]])
-    rise = (ends[:, 1] - ends[:, 0])[:, None] * np.arange(length)[:, None]
-    even = ((values - ends[:, :1]) * (length - 1) == rise).all(axis=(0, 1))
-    assert even[proved].all()
+    for stretch, count in enumerate(gaps + 1):
+        own = values[:, :count, stretch]
+        assert np.array_equal(ends[..., stretch], own[:, [0, -1]])
+        rise = (own[:, -1:] - own[:, :1]) * np.arange(count)
+        assert not proved[stretch] or ((own - own[:, :1]) * (count - 1) == rise).all()
 
 
 def test_a_line_is_proved_to_be_one() -> None:
     def proved(expr: Expr, first: int, last: int) -> bool:
-        return bool(Tape.of((expr,), ("I",), "I").at({"I": np.array([[first], [last]])}, last - first)[1].all())
+        tape, ends = Tape.of((expr,), ("I",), "I"), np.array([[first], [last]])
+        return bool(tape.at({"I": ends}, np.array([last - first]))[1].all())
 
     i = Var("I")
     assert proved(Binary("max", Const(0), Binary("-", i, Const(3))), 3, 90)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from .....compiler.passes.count import bounds
 from .....compiler.passes.program import Program, Sweep
-from .....compiler.relations.affine import invariant, periods, restrict
+from .....compiler.relations.affine import invariant, restrict
 from .....compiler.relations.decided import decided
 from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import TRUE, Predicate, evaluate, length_values
+from .....compiler.relations.recurring import periods
 from .....compiler.relations.sums import at_distance
 from ..plan.tiles import Mask
 

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .....compiler.passes.pinned import Pinned
-from .....compiler.relations.affine import Box, invariant, periods, restrict
+from .....compiler.relations.affine import Box, invariant, restrict
 from .....compiler.relations.by_sides import by_sides
 from .....compiler.relations.decided import decided
 from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
+from .....compiler.relations.recurring import periods
 from .....compiler.relations.sums import in_digits, in_quotients
 from ..plan.tiles import Mask, Tiles, cut_off
 
@@ -145,17 +146,28 @@ def _parts(tiles: Tiles) -> Iterator[Tiles]:
 
 def _cut(keep: Predicate, tiles: Sequence[Tiles], known: Box) -> Iterator[tuple[Tiles, Predicate]]:
     """Large tiles, halved until their parts are decided or small; all parts of a size are looked at together."""
-    parts = np.array([(tile.row, tile.rows, tile.key, tile.keys) for tile in tiles], dtype=np.int64).reshape(-1, 4)
+    if not tiles:
+        return
+    parts = np.array([(tile.row, tile.rows, tile.key, tile.keys) for tile in tiles], dtype=np.int64)
+    keep = restrict(keep, {**known, **_hull(parts)})
+    holds = _decided(keep, parts, known)
     while len(parts):
-        holds = _decided(keep, parts, known)
         yield from ((part, TRUE) for part in map(_part, parts[holds > 0].tolist()))
         parts = parts[holds == 0]
         small = parts[:, 1] * parts[:, 3] <= LARGEST_MASK
         for part in map(_part, parts[small].tolist()):
             if (local := restrict(keep, {**known, **part.box()})) != FALSE:
                 yield part, local
-        parts = _half(keep, parts[~small], known)
-        parts = parts[np.lexsort((parts[:, 2], parts[:, 0]))]  # what is evenly spaced becomes one batch
+        parts, holds = _half(keep, parts[~small], known)
+        order = np.lexsort((parts[:, 2], parts[:, 0]))  # what is evenly spaced becomes one batch
+        parts, holds = parts[order], holds[order]
+
+
+def _hull(parts: Parts) -> Box:
+    """The ranks of all parts."""
+    (row, rows), (key, keys) = parts.T[:2], parts.T[2:]
+    ends = ((first.min(), (first + size).max() - 1) for first, size in ((row, rows), (key, keys)))
+    return {name: (int(low), int(high)) for name, (low, high) in zip("ab", ends, strict=True)}
 
 
 def _part(part: tuple[int, int, int, int]) -> Tiles:
@@ -163,14 +175,15 @@ def _part(part: tuple[int, int, int, int]) -> Tiles:
     return Tiles(row, rows, 0, key, keys, 0, 1)
 
 
-def _half(keep: Predicate, parts: Parts, known: Box) -> Parts:
+def _half(keep: Predicate, parts: Parts, known: Box) -> tuple[Parts, NDArray[np.int8]]:
     """Each part halved along its rows or its keys, in the middle or at a round rank near it: where that decides most
-    pairs, else at the round rank of the longer side."""
+    pairs, else at the round rank of the longer side. With what is ``decided`` of the halves."""
     ways = np.stack([_halves(parts, at, cut) for at in (0, 2) for cut in (_round(parts, at), parts[:, at + 1] // 2)])
-    holds = _decided(keep, ways.reshape(-1, 4), known).reshape(ways.shape[:2]) != 0
-    pairs = np.where(holds, ways[..., 1] * ways[..., 3], 0).reshape(len(ways), 2, -1).sum(axis=1)
+    holds = _decided(keep, ways.reshape(-1, 4), known).reshape(ways.shape[:2])
+    pairs = np.where(holds != 0, ways[..., 1] * ways[..., 3], 0).reshape(len(ways), 2, -1).sum(axis=1)
     best = np.where(pairs.any(axis=0), pairs.argmax(axis=0), np.where(parts[:, 1] > parts[:, 3], 0, 2))
-    return np.concatenate([half[best, np.arange(len(parts))] for half in np.split(ways, 2, axis=1)])
+    halves = np.tile(best, 2), np.arange(2 * len(parts))
+    return ways[halves], holds[halves]
 
 
 def _round(parts: Parts, at: int) -> NDArray[np.int64]:

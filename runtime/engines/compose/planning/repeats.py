@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from .....compiler.relations.affine import Box, invariant, periods, restrict
+from .....compiler.relations.affine import Box, invariant, restrict
 from .....compiler.relations.integer import TRUE, All, Compare, Const, Predicate, Var
+from .....compiler.relations.recurring import periods
 from .....compiler.relations.sums import in_digits, in_quotients
 from ..plan.tiles import Tiles
 from .shapes import PERIODS, Group, Reach, bands

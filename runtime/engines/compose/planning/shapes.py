@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .....compiler.passes.count import Ends, bounds, tile_count
 from .....compiler.passes.program import Program, Sweep, Term, Tile
-from .....compiler.relations.affine import periods
 from .....compiler.relations.integer import TRUE, AnyOf, Predicate
+from .....compiler.relations.recurring import periods
 from ..plan.combs import even_runs
 from ..plan.tiles import Tiles
 from .visited import visited
@@ -66,9 +66,10 @@ def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk
     key_tiles = tile_count(term.key, group.key_first, nk, tile.key)
     plain: list[Reach] = []
     for span in sweep.ranges:
+        visits = visited(span, tile, key_tiles)
         for step, ends in bounds(span, tiles, group.first, key_tiles, n, "I", nk).items():
             if (ends[1] > ends[0]).any():
-                reach = _reach(tile, ends, span.masked, group, whole, visited(span, tile, key_tiles, step))
+                reach = _reach(tile, ends, span.masked, group, whole, visits(step))
                 if span.fan is None:
                     plain.append(reach)
                 else:

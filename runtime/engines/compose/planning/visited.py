@@ -6,6 +6,8 @@ not grow evenly from tile to tile, but each of these two does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .....compiler.passes.program import Range, Tile
 from .....compiler.relations.integer import (
     All,
@@ -22,15 +24,18 @@ from .....compiler.relations.integer import (
 )
 
 
-def visited(span: Range, tile: Tile, key_tiles: int, step: int) -> Predicate:
-    """Whether a range visits the tile of ranks a and b, in step d of its fan."""
+def visited(span: Range, tile: Tile, key_tiles: int) -> Callable[[int], Predicate]:
+    """Whether a range visits the tile of ranks a and b, by the step of its fan."""
     row, column = (Binary("//", Var(name), Const(size)) for name, size in (("a", tile.query), ("b", tile.key)))
-    lo, hi = (substitute(end, {"I": row, "T": Const(key_tiles), "d": Const(step)}) for end in (span.lo, span.hi))
-    inside = _between(lo, column, hi)
-    if span.fan is None:
-        return inside
-    first, last = (substitute(end, {"I": row, "T": Const(key_tiles)}) for end in (span.fan.first, span.fan.last))
-    return All((inside, _between(first, Const(step), last)))
+    ends = (span.lo, span.hi) if span.fan is None else (span.lo, span.hi, span.fan.first, span.fan.last)
+    lo, hi, *steps = (substitute(end, {"I": row, "T": Const(key_tiles)}) for end in ends)
+
+    def at(step: int) -> Predicate:
+        low, high = (substitute(end, {"d": Const(step)}) for end in (lo, hi))
+        inside = _between(low, column, high)
+        return inside if not steps else All((inside, _between(steps[0], Const(step), steps[1])))
+
+    return at
 
 
 def _between(lo: Expr, at: Expr, hi: Expr) -> Predicate:
