@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 import torch
 from budget import Item, execute
-from record import RESULTS, Spread, Target, machine, write
+from plan_time_table import line, targets_of
+from record import RESULTS, Spread, machine, write
 from stock_patterns import named
 
 from patternc.compiler.kernels import grids, work
@@ -47,9 +48,7 @@ from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.pricing.machine import this_machine
 from patternc.runtime.engines.compose.pricing.price import Heads, Price
 
-WARM_LIMIT_MS = 20.0
 WARM_RUNS = 9  # at least: they are short
-LENGTH_LIMIT_MS = 1.0
 SLOW = 5.0  # seconds after which a measurement is not repeated
 
 
@@ -216,51 +215,6 @@ def tables(value: object) -> Iterator[np.ndarray[Any, Any] | torch.Tensor]:
     elif is_dataclass(value):
         for field in fields(value):
             yield from tables(getattr(value, field.name))
-
-
-def targets_of(row: dict[str, Any]) -> list[Target]:
-    """What is on disk, and what a new length costs, in time at the worst of the lengths; tables as large as at the
-    shortest length."""
-    name = row["pattern"]
-    if "left_out" in row:
-        return []
-    if "failed" in row or any("failed" in found for found in row["plans"]):
-        return [Target(f"{name}: FAILED; plan, ms", WARM_LIMIT_MS, float("inf"), False)]
-    plans = sorted(row["plans"], key=lambda found: found["n"])
-
-    def slowest(what: str) -> float:
-        return 1e3 * max(found[what]["median"] for found in plans)
-
-    growth = max(found["held_bytes"] for found in plans) - plans[0]["held_bytes"]
-    to_first, to_program = (1e3 * row[what]["median"] for what in ("warm_seconds", "warm_program_seconds"))
-    to_plan = to_program + slowest("seconds")
-    return [
-        Target(f"{name}: text to the first imported kernel, all on disk, ms", WARM_LIMIT_MS, to_first, False),
-        Target(f"{name}: launch at another length, ms", LENGTH_LIMIT_MS, slowest("launch_seconds"), False),
-        Target(f"{name}: text to a plan of compose, all on disk, ms", WARM_LIMIT_MS, to_plan, False),
-        Target(f"{name}: compose at another length, ms", LENGTH_LIMIT_MS, slowest("other_seconds"), False),
-        Target(f"{name}: bytes that the plan gains with n", 0, growth, False),
-    ]
-
-
-def line(row: dict[str, Any]) -> str:
-    if "left_out" in row:
-        return f"{row['pattern']:24}  left out: {row['left_out']}"
-    if "failed" in row:
-        return f"{row['pattern']:24}  FAILED: {row['failed']}"
-    cells = [f"{row['pattern']:24}{1e3 * row['lower_seconds']['median']:10.1f}{1e3 * row['lower_first_seconds']:8.0f}"]
-    cells[0] += f"{1e3 * row['warm_seconds']['median']:8.1f}"
-    for found in row["plans"]:
-        if "failed" in found:
-            cells.append(f"n={found['n']} FAILED: {found['failed']}")
-            continue
-        sizes = f"{found['held_bytes']:,} B, peak {found['peak_bytes']:,} B, {found['blocks']} blocks"
-        cells.append(
-            f"n={found['n']}: {1e3 * found['seconds']['median']:.2f} ms, "
-            f"another {1e3 * found['other_seconds']['median']:.2f} ms, "
-            f"launch {1e3 * found['launch_seconds']['median']:.2f} ms, {sizes}"
-        )
-    return " | ".join(cells)
 
 
 if __name__ == "__main__":
