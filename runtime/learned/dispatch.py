@@ -20,11 +20,12 @@ LISTS, DENSE = "lists", "dense"
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """``way``: ``lists`` or ``dense``, and the seconds that each way is predicted to take; None where the way is
-    not open, or nothing was predicted since there is no choice."""
+    not open, or nothing was predicted since there is no choice. ``python``: those of lists that are Python's."""
 
     way: str
     lists: float | None = None
     dense: float | None = None
+    python: float = 0
 
 
 LISTED = Dispatch(LISTS)
@@ -42,8 +43,10 @@ def choose(
 def predicted(lists: Sequence[KeyLists], q: Tensor, k: Tensor, scores: Scores, *, backward: bool = False) -> Dispatch:
     """As ``choose`` of the engine compose, with the seconds of lists where there is no choice too."""
     rates, threads = these_speeds(q.dtype).rates(backward=backward), torch.get_num_threads()
-    as_lists = sum(seconds(rates.lists, list_effort(each, q, k.shape[1]).among(threads)) for each in lists)
+    efforts = [list_effort(each, q, k.shape[1]).among(threads) for each in lists]
+    as_lists = sum(seconds(rates.lists, effort) for effort in efforts)
+    python = sum(seconds(rates.lists, effort.python) for effort in efforts)
     if not densely.runs(lists, q, k, scores):
-        return Dispatch(LISTS, as_lists)
+        return Dispatch(LISTS, as_lists, None, python)
     dense = seconds(rates.dense, dense_effort(lists, q, k).among(threads))
-    return Dispatch(DENSE if dense < as_lists else LISTS, as_lists, dense)
+    return Dispatch(DENSE if dense < as_lists else LISTS, as_lists, dense, python)

@@ -28,9 +28,11 @@ class ListEffort(NamedTuple):
 
     def among(self, threads: int) -> ListEffort:
         """Of the busiest thread: what grows with the tensors is shared out, the Python is not."""
-        alone = "lists", "pieces"
-        shared = {name: count / threads for name, count in self._asdict().items() if name not in alone}
-        return self._replace(**shared)
+        return ListEffort(*(count / threads for count in self))._replace(lists=self.lists, pieces=self.pieces)
+
+    @property
+    def python(self) -> ListEffort:
+        return ListEffort(self.lists, self.pieces)
 
 
 class DenseEffort(NamedTuple):

@@ -17,13 +17,17 @@ from ..engines.compose.plan.route import Route
 from ..engines.compose.planning.pairs import PairTable
 from ..engines.compose.pricing.machine import price_of
 from ..engines.compose.pricing.price import Price
-from ..engines.compose.routes import certain, find_route
+from ..engines.compose.routes import certain, find_route, weight
 from ..engines.engine import Call
 from .dispatch import LISTS, predicted
 from .effort import Speeds
 from .speeds import these_speeds
 from .table_pairs import table_of
 from .table_parts import parts_of
+
+APART = 0.9
+"""A program and its lists are taken where they are predicted to take less than this part of the time of all pairs as
+one table: threads share their short calls out worse than is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +68,19 @@ def weigh(program: LearnedProgram, n: int, nk: int, price: Price, dtype: torch.d
 def _weigh(
     pinned: Pinned[LearnedProgram], n: int, nk: int, price: Price, dtype: torch.dtype, _speeds: Speeds
 ) -> Weighed:
-    program, lists = pinned.program, _lists(pinned.program, n, nk, price, dtype)
+    program, (lists, python) = pinned.program, _lists(pinned.program, n, nk, price, dtype)
     if max(n, nk) > routes.LONGEST_STRIPS or lists.seconds == 0:
         return Weighed(lists, None, faster=False)
-    apart = lists.seconds
+    apart = lists.seconds + python  # which counts twice, as between routes
     if program.positional is not None:
-        apart += find_route(program.positional, n, nk, price, dtype).seconds
+        apart += weight(find_route(program.positional, n, nk, price, dtype))
     whole = find_route(table_of(pinned), n, nk, price, dtype)
-    # Python does not count twice, as between routes: that of lists is not told apart from the rest of their seconds.
-    faster = (whole.masks_of or whole).held <= routes.MOST_HELD and certain(whole) < apart
+    faster = (whole.masks_of or whole).held <= routes.MOST_HELD and APART * certain(whole) < apart
     return Weighed(lists, Way(_name(whole), whole.seconds), faster)
 
 
-def _lists(program: LearnedProgram, n: int, nk: int, price: Price, dtype: torch.dtype) -> Way:
-    """The tables of whole sequences."""
+def _lists(program: LearnedProgram, n: int, nk: int, price: Price, dtype: torch.dtype) -> tuple[Way, float]:
+    """The tables of whole sequences, and the seconds that are Python's."""
     heads = price.heads
     one = torch.zeros((), dtype=dtype)  # of tensors the shape counts
     q = one.expand(heads.batch, heads.keys * heads.group, n, heads.dim)
@@ -86,7 +89,7 @@ def _lists(program: LearnedProgram, n: int, nk: int, price: Price, dtype: torch.
     found = predicted(parts.lists, q, k, parts.scores, backward=price.backward)
     seconds = found.lists if found.way == LISTS else found.dense
     assert seconds is not None
-    return Way("lists" if found.way == LISTS else "a mask", seconds)
+    return Way("lists" if found.way == LISTS else "a mask", seconds), found.python
 
 
 def _name(route: Route) -> str:
