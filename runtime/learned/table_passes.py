@@ -20,6 +20,7 @@ from .gathered import Rows
 from .kernels.tables import Shape
 from .softmax import Parts, add_gradients, add_lists
 from .table_parts import parts_of
+from .threads import Tensors, by_heads
 
 if TYPE_CHECKING:
     from ..engines.triton.engine import TritonEngine
@@ -41,8 +42,13 @@ def forward(
     wide = out if engine.name == "triton" else out.to(lse.dtype)
     own_q, own_out, own_lse = (standing.queries(x) for x in (q, wide, lse))
     own_k, own_v = standing.tokens(k), standing.tokens(v)
-    way = choose(parts.lists, own_q, own_k, parts.scores, engine.name)
-    add_lists(replace(parts, dispatch=way), own_q, own_k, own_v, own_out, own_lse)
+    parts = replace(parts, dispatch=choose(parts.lists, own_q, own_k, parts.scores, engine.name))
+
+    def add(queries: Tensors, keys: Tensors) -> None:
+        query, *into = queries
+        add_lists(parts, query, *keys, *into)
+
+    by_heads(parts, (own_q, own_out, own_lse), (own_k, own_v), add)
     return standing.queries_back(own_out).to(q.dtype), standing.queries_back(own_lse, -torch.inf)
 
 
@@ -107,8 +113,16 @@ def nothing(q: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _add(parts: Parts, own: Three, whole: Rows, sums: Three) -> None:
-    for _ in add_gradients(parts, *own, whole, sums, [False] * len(parts.lists)):
-        raise AssertionError("tables learn nothing")
+    def add(queries: Tensors, keys: Tensors) -> None:
+        q, dq, out, grad, delta, lse, *grad_lse = queries
+        k, v, dk, dv = keys
+        rows = Rows(out, grad, delta, lse, grad_lse[0] if grad_lse else None)
+        for _ in add_gradients(parts, q, k, v, rows, (dq, dk, dv), [False] * len(parts.lists)):
+            raise AssertionError("tables learn nothing")
+
+    (q, k, v), (dq, dk, dv) = own, sums
+    rows = whole.out, whole.grad, whole.delta, whole.lse, *(() if whole.grad_lse is None else (whole.grad_lse,))
+    by_heads(parts, (q, dq, *rows), (k, v, dk, dv), add, backward=True)
 
 
 def _in_place(parts: Parts, q: Tensor, k: Tensor) -> bool:
