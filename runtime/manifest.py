@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from ..compiler.passes.program import TILE
+from ..compiler.passes.sizes import SMALLER
+
 NAME = "manifest.json"
 
 Dtype = Literal["fp32", "bf16", "fp16"]
@@ -27,7 +30,7 @@ InsidePath = Annotated[str, AfterValidator(_inside)]
 
 def _tile(ranks: int) -> int:
     """Nothing is asked of a compiler that it does not take."""
-    if ranks not in (16, 32, 64, 128):
+    if ranks not in {tile.query for tile in (TILE, *SMALLER)}:
         raise ValueError(f"no program has tiles of {ranks} ranks")
     return ranks
 

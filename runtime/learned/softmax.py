@@ -30,7 +30,7 @@ class Parts:
     lists: tuple[KeyLists, ...]
     scores: Scores
     engine: str  # that the lists run under
-    dispatch: Dispatch = LISTED  # of the lists, forward
+    dispatch: Dispatch = LISTED  # of the lists, in the direction that is computed
 
     def learned(self) -> list[Tensor]:
         """The tensors of all parts that have a gradient."""
@@ -88,8 +88,8 @@ def add_gradients(
     asked: Sequence[bool],
 ) -> Iterator[Tensor]:
     """Add what the lists give to ``sums``, the gradients of q, k and v, while the gradients of what they learn are
-    read; ``asked``: of which lists those of gates are."""
-    if not any(asked) and choose(parts.lists, q, k, parts.scores, parts.engine, backward=True).way == DENSE:
+    read; ``asked``: of which lists those of gates are, which one attention under a mask does not give."""
+    if parts.dispatch.way == DENSE:
         for slopes in densely.gradients(parts.lists, q, k, v, whole, sums, parts.scores):
             yield from slopes.values()
         return
@@ -140,7 +140,8 @@ class _Softmax(torch.autograd.Function):
             own = None if part.head_gate is None else (next(kept), next(kept))
             found += part.gradients(q, k, v, final, whole, own, sums).values()
         asked = _gates_asked(parts, ctx.needs_input_grad[4 + len(found) :])
-        found += add_gradients(parts, q, k, v, whole, sums, asked)
+        way = LISTED if any(asked) else choose(parts.lists, q, k, parts.scores, parts.engine, backward=True)
+        found += add_gradients(replace(parts, dispatch=way), q, k, v, whole, sums, asked)
         gradients: list[Tensor] = [
             gradient.to(x.dtype) for gradient, x in zip((*sums, *found), (q, k, v, *learned), strict=True)
         ]

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from ...compiler.lowering.learned import LearnedProgram
+from ..engines.compose.running.pieces import Tensors
 from ..engines.engine import Call, Engine
-from .dispatch import choose
+from .dispatch import predicted
 from .gathered import Rows
 from .kernels.tables import Shape
 from .softmax import Parts, add_gradients, add_lists
 from .table_parts import parts_of
-from .threads import Tensors, by_heads
+from .threads import by_heads
 
 if TYPE_CHECKING:
     from ..engines.triton.engine import TritonEngine
@@ -42,13 +43,13 @@ def forward(
     wide = out if engine.name == "triton" else out.to(lse.dtype)
     own_q, own_out, own_lse = (standing.queries(x) for x in (q, wide, lse))
     own_k, own_v = standing.tokens(k), standing.tokens(v)
-    parts = replace(parts, dispatch=choose(parts.lists, own_q, own_k, parts.scores, engine.name))
+    parts = _dispatched(parts, own_q, own_k)
 
     def add(queries: Tensors, keys: Tensors) -> None:
         query, *into = queries
         add_lists(parts, query, *keys, *into)
 
-    by_heads(parts, (own_q, own_out, own_lse), (own_k, own_v), add)
+    by_heads(parts.dispatch, (own_q, own_out, own_lse), (own_k, own_v), add)
     return standing.queries_back(own_out).to(q.dtype), standing.queries_back(own_lse, -torch.inf)
 
 
@@ -113,6 +114,8 @@ def nothing(q: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _add(parts: Parts, own: Three, whole: Rows, sums: Three) -> None:
+    parts = _dispatched(parts, *own[:2], backward=True)
+
     def add(queries: Tensors, keys: Tensors) -> None:
         q, dq, out, grad, delta, lse, *grad_lse = queries
         k, v, dk, dv = keys
@@ -122,7 +125,14 @@ def _add(parts: Parts, own: Three, whole: Rows, sums: Three) -> None:
 
     (q, k, v), (dq, dk, dv) = own, sums
     rows = whole.out, whole.grad, whole.delta, whole.lse, *(() if whole.grad_lse is None else (whole.grad_lse,))
-    by_heads(parts, (q, dq, *rows), (k, v, dk, dv), add, backward=True)
+    by_heads(parts.dispatch, (q, dq, *rows), (k, v, dk, dv), add)
+
+
+def _dispatched(parts: Parts, q: Tensor, k: Tensor, *, backward: bool = False) -> Parts:
+    """With the way that the lists run; kernels read them as lists, and nothing is predicted for these."""
+    if parts.engine != "compose":
+        return parts
+    return replace(parts, dispatch=predicted(parts.lists, q, k, parts.scores, backward=backward))
 
 
 def _in_place(parts: Parts, q: Tensor, k: Tensor) -> bool:

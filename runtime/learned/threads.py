@@ -8,34 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
-
-from torch import Tensor
 
 from ..engines.compose.running import crew
-from ..engines.compose.running.pieces import MOST_ELEMENTS, MOST_PYTHON, WORTH_SHARING
-from .dispatch import LISTS, predicted
-from .softmax import Parts
-
-Tensors: TypeAlias = tuple[Tensor, ...]
+from ..engines.compose.running.pieces import MOST_ELEMENTS, MOST_PYTHON, WORTH_SHARING, Tensors, part
+from .dispatch import LISTS, Dispatch
 
 
-def by_heads(
-    parts: Parts, queries: Tensors, keys: Tensors, run: Callable[[Tensors, Tensors], None], *, backward: bool = False
-) -> None:
-    """``run`` with tensors [B, Hq, ...], of which the first is q, and [B, Hkv, ...], of which the first is k: what it
-    writes of some heads is in those. No list of ``parts`` is of some heads alone."""
-    (q, *_), (k, *_) = queries, keys
-    threads, heads = crew.size(), k.shape[1]
-    if parts.engine == "compose" and threads > 1 and heads % threads == 0:
-        found = predicted(parts.lists, q, k, parts.scores, backward=backward)
-        assert found.lists is not None
-        size, group = _size(heads // threads, q.numel() // heads), q.shape[1] // heads
-        worth = found.way == LISTS and found.lists >= WORTH_SHARING  # one attention under a mask is one kernel call
-        if worth and heads // size * found.python <= MOST_PYTHON * found.lists:
-            crew.share_out(
-                [partial(run, *_some(queries, keys, at, size, group)) for at in range(0, heads, size)], threads
-            )
+def by_heads(found: Dispatch, queries: Tensors, keys: Tensors, run: Callable[[Tensors, Tensors], None]) -> None:
+    """``run`` with tensors [B, Hq, ...], of which the first is q, and [B, Hkv, ...]: what it writes of some heads is in
+    those, and no list is of some heads alone. ``found``: what is predicted for the lists; as long as nothing is, and
+    where they are one attention under a mask, they are not shared out."""
+    threads, heads, seconds = crew.size(), keys[0].shape[1], found.lists or 0.0
+    if found.way == LISTS and seconds >= WORTH_SHARING and threads > 1 and heads % threads == 0:
+        size = _size(heads // threads, queries[0].numel() // heads)
+        if heads // size * found.python <= MOST_PYTHON * seconds:
+            own = (slice(first, first + size) for first in range(0, heads, size))
+            crew.share_out([partial(run, *part(queries, keys, slice(None), some)) for some in own], threads)
             return
     run(queries, keys)
 
@@ -45,9 +33,3 @@ def _size(heads: int, elements: int) -> int:
     return max(
         size for size in range(1, heads + 1) if heads % size == 0 and size * elements <= max(elements, MOST_ELEMENTS)
     )
-
-
-def _some(queries: Tensors, keys: Tensors, first: int, size: int, group: int) -> tuple[Tensors, Tensors]:
-    """The part of ``size`` key heads, and of the query heads that read them."""
-    read_by, own = slice(first * group, (first + size) * group), slice(first, first + size)
-    return tuple(x[:, read_by] for x in queries), tuple(x[:, own] for x in keys)

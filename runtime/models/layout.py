@@ -99,12 +99,12 @@ def _read(mask: Tensor, batch: int, nq: int, window: int | None, *, causal: bool
 
 
 def _read_explicit(visible: Tensor, nq: int, window: int | None, made: Made | None, *, causal: bool) -> Layout:
-    nk = visible.shape[-1]
+    nk, known = visible.shape[-1], None
     if made is not None:
         check_kept(made.dropped)
-    known = visible.new_ones(len(visible), nk) if made is not None and made.padding is None else None
-    if made is not None and made.padding is not None and made.padding.shape == (len(visible), nk):
-        known = made.padding
+        known = visible.new_ones(len(visible), nk) if made.padding is None else made.padding
+        if known.shape != (len(visible), nk):
+            known = None
     if known is None and window is not None and nq < nk and nk - nq >= window:
         raise UnsupportedCallError(
             f"a mask with a window of {window} does not tell which of the keys before it exist; pass use_cache=False"

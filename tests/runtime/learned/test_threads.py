@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 import torch
+from crews import counted
 
 import patternc as pc
 from patternc.runtime.engines.compose.running import crew
@@ -35,14 +36,7 @@ if crew._library() is None:
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many tasks each call of the crew had: of lists, however short they are."""
-    counts: list[int] = []
-    run = crew.share_out
-
-    def noted(tasks: Sequence[crew.Task], of: int) -> None:
-        counts.append(len(tasks))
-        run(tasks, of)
-
-    monkeypatch.setattr(crew, "share_out", noted)
+    counts = counted(monkeypatch)
     monkeypatch.setattr(threads, "WORTH_SHARING", 0.0)
     monkeypatch.setattr(threads, "MOST_PYTHON", 1e9)
     before = torch.get_num_threads()

@@ -77,14 +77,19 @@ def _parts(jobs: Sequence[Job], threads: int) -> Iterator[_Part]:
 def pieces(queries: Tensors, keys: Tensors, threads: int) -> Iterator[tuple[Tensors, Tensors]]:
     """Views of tensors [B, Hq, ...], the first [B, Hq, Nq, D], and of tensors [B, Hkv, ...]: key heads with the query
     heads that read them, as many for each of the threads where that is possible."""
-    (batch, heads), group = keys[0].shape[:2], queries[0].shape[1] // keys[0].shape[1]
+    batch, heads = keys[0].shape[:2]
     elements, at_once = _size(batch, heads, threads, -(-queries[0].numel() // (threads * MOST_ELEMENTS)))
     for element in range(0, batch, elements):
         some = slice(element, element + elements)
         for head in range(0, heads, at_once):
-            own = slice(head, head + at_once)
-            read_by = slice(own.start * group, own.stop * group)
-            yield tuple(x[some, read_by] for x in queries), tuple(x[some, own] for x in keys)
+            yield part(queries, keys, some, slice(head, head + at_once))
+
+
+def part(queries: Tensors, keys: Tensors, elements: slice, heads: slice) -> tuple[Tensors, Tensors]:
+    """Views of some batch elements and key heads, with the query heads that read them."""
+    group = queries[0].shape[1] // keys[0].shape[1]
+    read_by = slice(heads.start * group, heads.stop * group)
+    return tuple(x[elements, read_by] for x in queries), tuple(x[elements, heads] for x in keys)
 
 
 def _size(batch: int, heads: int, threads: int, rounds: int) -> tuple[int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from crews import counted
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -99,14 +100,7 @@ def test_the_busiest_thread() -> None:
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Everything that can be is shared out, to so many tasks."""
-    sizes: list[int] = []
-    run = crew.share_out
-
-    def noted(tasks: Sequence[crew.Task], threads: int) -> None:
-        sizes.append(len(tasks))
-        run(tasks, threads)
-
-    monkeypatch.setattr(crew, "share_out", noted)
+    sizes = counted(monkeypatch)
     monkeypatch.setattr(pieces, "WORTH_SHARING", 1e-12)
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
