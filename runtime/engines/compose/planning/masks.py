@@ -98,10 +98,11 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]], plain: Plain) -> Iterator[
 
 
 def _halved(
-    keep: Predicate, tiles: Tiles, known: Box, plain: Plain, large: list[Tiles]
+    keep: Predicate, tiles: Tiles, known: Box, plain: Plain, large: list[Tiles], *, whole: bool = True
 ) -> Iterator[tuple[Tiles, Predicate]]:
     """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile. ``large`` gains
-    the tiles that stand alone, but are to be cut."""
+    the tiles that stand alone, but are to be cut. ``whole``: the run is no part of another, so that only its ends may
+    differ from the others."""
     keep = restrict(keep, {**known, **tiles.box()})
     if keep == FALSE:
         return
@@ -122,8 +123,8 @@ def _halved(
     if every is None and is_cut(tiles) and not _alike_midway(keep, tiles, known, plain):
         large += [tiles.part(tile, 1) for tile in range(tiles.count)]
         return
-    for part in every or _parts(tiles):
-        yield from _halved(keep, part, known, plain, large)
+    for part in every or (_ends(tiles) if whole and tiles.count > 2 * FEWEST_TILES else _parts(tiles)):
+        yield from _halved(keep, part, known, plain, large, whole=every is not None)
 
 
 def _repeated(keep: Predicate, tiles: Tiles) -> list[Tiles] | None:
@@ -135,6 +136,14 @@ def _repeated(keep: Predicate, tiles: Tiles) -> list[Tiles] | None:
     ):
         return None
     return [tiles.part(start, -(-(tiles.count - start) // every)).spread(every) for start in range(every)]
+
+
+def _ends(tiles: Tiles) -> Iterator[Tiles]:
+    """The first and the last few tiles one by one, and all between."""
+    few = FEWEST_TILES // 2
+    yield from (tiles.part(tile, 1) for tile in range(few))
+    yield tiles.part(few, tiles.count - 2 * few)
+    yield from (tiles.part(tile, 1) for tile in range(tiles.count - few, tiles.count))
 
 
 def _parts(tiles: Tiles) -> Iterator[Tiles]:
