@@ -19,7 +19,7 @@ from ...patterns_dsl.syntax import BoundPattern, BoundPlan, Claim, Node, PlanCla
 from ..ceiling import Heavier, ceiling
 from .plan_prove import prove as prove_plan
 from .plan_subject import PlanSubject
-from .process import Stopped, process
+from .process import NotStarted, Process, Stopped, process
 from .prove import Disagreement, prove
 from .result import Result, Status
 from .subject import Subject
@@ -95,34 +95,41 @@ def size(node: Any) -> int:
 
 def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int, Result]:
     """The claims of these numbers, decided by processes of their own as far as they come."""
-    end, left, results = time.monotonic() + TIME_LIMIT, list(numbers), dict[int, Result]()
-    while left and time.monotonic() < end:
-        for number, result in _in_a_process(bound, tuple(left), end):
-            left.remove(number)
-            results[number] = result
+    left, results, seconds = list(numbers), dict[int, Result](), TIME_LIMIT
     note = f"stopped after {TIME_LIMIT:.0f} seconds for this and other claims"
+    while left and seconds > 0:
+        try:
+            with suppress(Stopped), process() as worker:
+                begun = time.monotonic()  # what a process takes to start is not the claims' time: it grows with the load
+                try:
+                    for number, result in _answers(worker, bound, tuple(left), begun + seconds):
+                        left.remove(number)
+                        results[number] = result
+                finally:
+                    seconds -= time.monotonic() - begun
+        except NotStarted as error:
+            note = f"it needs a process of its own, and {error}"
+            break
     return results | {number: _undecided(bound.claims[number], note) for number in left}
 
 
-def _in_a_process(
-    bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
+def _answers(
+    worker: Process, bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
 ) -> Iterator[tuple[int, Result]]:
-    """The verdicts of one process, up to the first claim that it does not decide in its share of the time."""
-    with suppress(Stopped), process() as worker:
-        worker.send((bound, numbers))
-        for place, number in enumerate(numbers):
-            seconds = max(
-                0.0, min(end - time.monotonic(), max(SHARE, (end - time.monotonic()) / (len(numbers) - place)))
-            )
-            try:
-                result = worker.receive(seconds)
-            except Stopped:
-                note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
-                yield number, _undecided(bound.claims[number], note)
-                raise
-            if isinstance(result, Disagreement):
-                raise result
-            yield number, result
+    """The verdicts of one process, up to the first claim that it does not decide in its share of the time. Raises
+    Stopped after that one."""
+    worker.send((bound, numbers))
+    for place, number in enumerate(numbers):
+        seconds = max(0.0, min(end - time.monotonic(), max(SHARE, (end - time.monotonic()) / (len(numbers) - place))))
+        try:
+            result = worker.receive(seconds)
+        except Stopped:
+            note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
+            yield number, _undecided(bound.claims[number], note)
+            raise
+        if isinstance(result, Disagreement):
+            raise result
+        yield number, result
 
 
 def _undecided(claim: Claim | PlanClaim, note: str) -> Result:
