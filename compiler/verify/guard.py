@@ -17,11 +17,14 @@ from typing import Any, cast
 
 from ...patterns_dsl.syntax import BoundPattern, BoundPlan, Claim, Node, PlanClaim
 from ..ceiling import Heavier, ceiling
+from ..effort import allowance
 from .plan_prove import prove as prove_plan
 from .plan_subject import PlanSubject
 from .process import NotStarted, Process, Stopped, process
+from .proof import Proof
 from .prove import Disagreement, prove
 from .result import Result, Status
+from .stated import at_length
 from .subject import Subject
 
 LARGE = 600
@@ -40,6 +43,9 @@ PATIENCE = 2.0
 
 TIME_LIMIT = 6.0
 """Seconds that the processes of a pattern get, one after the other."""
+
+TRIED = 2**20
+"""Places of brute force at small lengths for a claim whose proof was stopped: a small part of a second."""
 
 SHARE = 1.0
 """Seconds that a claim gets at least, if there are any left; of more, each claim gets its share."""
@@ -100,7 +106,7 @@ def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int,
     while left and seconds > 0:
         try:
             with suppress(Stopped), process() as worker:
-                begun = time.monotonic()  # what a process takes to start is not the claims' time: it grows with the load
+                begun = time.monotonic()  # what a start takes is not the claims' time: it grows with the load
                 try:
                     for number, result in _answers(worker, bound, tuple(left), begun + seconds):
                         left.remove(number)
@@ -110,7 +116,8 @@ def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int,
         except NotStarted as error:
             note = f"it needs a process of its own, and {error}"
             break
-    return results | {number: _undecided(bound.claims[number], note) for number in left}
+    results |= {number: _undecided(bound.claims[number], note) for number in left}
+    return {number: _tried(bound, bound.claims[number], result) for number, result in results.items()}
 
 
 def _answers(
@@ -130,6 +137,17 @@ def _answers(
         if isinstance(result, Disagreement):
             raise result
         yield number, result
+
+
+def _tried(bound: BoundPattern | BoundPlan, claim: Claim | PlanClaim, result: Result) -> Result:
+    """The result; of a claim whose proof was stopped, what brute force alone says of its length, or of small ones."""
+    if result.status is not Status.UNKNOWN or isinstance(bound, BoundPlan):
+        return result
+    assert isinstance(claim, Claim)
+    proof = Proof(claim, Subject(bound), operations=1, mends=False)
+    with suppress(Heavier), ceiling(proof.operations, 8 * TRIED), allowance(TRIED):
+        return proof.scan(result.explanation) if claim.at is None else at_length(proof, *claim.at.values)
+    return result
 
 
 def _undecided(claim: Claim | PlanClaim, note: str) -> Result:

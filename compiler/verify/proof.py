@@ -36,11 +36,13 @@ class Disagreement(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One claim about one pattern. ``operations`` bounds the set computations."""
+    """One claim about one pattern. ``operations`` bounds the set computations; ``mends``: whether a repair of what is
+    refuted is looked for, which may take longer than the proof."""
 
     claim: Claim
     subject: Subject
     operations: int
+    mends: bool = True
 
     def for_every_length(self) -> Result:
         try:
@@ -181,7 +183,7 @@ class Proof:
 
         with allowance(_WORDS):
             what = witness.explain(self.claim, self.subject, real)
-            mended = repair.repair(self.claim, self.subject, real)
+            mended = repair.repair(self.claim, self.subject, real) if self.mends else repair.Repair()
             span = witness.fault(self.claim, self.subject, real)
         return self.verdict(Status.REFUTED, real.found, what, mended.help, span, mended.fix)
 

@@ -84,7 +84,7 @@ class Expansion(Formulas):
 
     def is_native(self, call: syntax.Call, scope: Scope) -> bool:
         """Whether the call is of a relation of the language itself: a file's own rules and steps come first."""
-        known = call.name in scope.steps or scope.rule(call.name) is not None
+        known = (call.name in scope.steps and not call.arguments) or scope.rule(call.name) is not None
         return call.name in NATIVES and not known
 
     def native_relation(self, call: syntax.Call, scope: Scope, alone: bool) -> Expression:

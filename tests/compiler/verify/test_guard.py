@@ -35,8 +35,8 @@ def test_a_process_that_is_stopped_decides_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(guard, "LARGE", 0)
     monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
     results = pc.check(pc.loads(TEXT.replace("prove not reach }", "}"))["p"])
-    assert [result.status for result in results] == [Status.UNKNOWN] * 3
-    assert all("stopped after" in result.explanation for result in results)
+    assert [result.status for result in results] == [Status.UNKNOWN, Status.UNKNOWN, Status.REFUTED]  # at n = 3
+    assert all("stopped after" in result.explanation for result in results[:2])
     assert [result.text for result in results] == ["nonempty", "reach in 2 steps", "keys <= 2"]
 
 
@@ -57,13 +57,23 @@ def test_the_time_that_a_process_takes_to_start_is_not_the_claims_time(monkeypat
     assert [result.status for result in results] == [Status.PROVED, Status.PROVED, Status.REFUTED]
 
 
+def test_small_lengths_refute_a_claim_whose_proof_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
+    text = "pattern p causal { step near = local(3) prove nonempty prove reach in 2 steps prove keys <= 2 at n = 9 }"
+    proved, refuted, stated = pc.check(pc.loads(text)["p"])
+    assert (refuted.status, str(refuted.witness)) == (Status.REFUTED, "n = 6, i = 5, j = 0")
+    assert (proved.status, stated.status) == (Status.UNKNOWN, Status.REFUTED)
+    assert "stopped after" in proved.explanation and "no violation at the lengths up to" in proved.explanation
+
+
 def test_a_process_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "LARGE", 0)
     monkeypatch.setattr(process.sys, "executable", "false")
     process._end_all()
     results = pc.check(pc.loads(TEXT.replace("prove not reach }", "}"))["p"])
-    assert [result.status for result in results] == [Status.UNKNOWN] * 3
-    assert all("none started" in result.explanation for result in results)
+    assert [result.status for result in results] == [Status.UNKNOWN, Status.UNKNOWN, Status.REFUTED]
+    assert all("none started" in result.explanation for result in results[:2])
 
 
 def test_a_process_without_memory_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
