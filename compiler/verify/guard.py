@@ -10,7 +10,7 @@ time and a memory; what it does not decide is UNKNOWN.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any, cast
@@ -45,7 +45,7 @@ TIME_LIMIT = 6.0
 """Seconds that the processes of a pattern get, one after the other."""
 
 TRIED = 2**20
-"""Places of brute force at small lengths for a claim whose proof was stopped: a small part of a second."""
+"""Places of brute force at small lengths for the claims whose proofs were stopped, together: about a second."""
 
 SHARE = 1.0
 """Seconds that a claim gets at least, if there are any left; of more, each claim gets its share."""
@@ -117,7 +117,7 @@ def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int,
             note = f"it needs a process of its own, and {error}"
             break
     results |= {number: _undecided(bound.claims[number], note) for number in left}
-    return {number: _tried(bound, bound.claims[number], result) for number, result in results.items()}
+    return _tried(bound, results)
 
 
 def _answers(
@@ -139,15 +139,18 @@ def _answers(
         yield number, result
 
 
-def _tried(bound: BoundPattern | BoundPlan, claim: Claim | PlanClaim, result: Result) -> Result:
-    """The result; of a claim whose proof was stopped, what brute force alone says of its length, or of small ones."""
-    if result.status is not Status.UNKNOWN or isinstance(bound, BoundPlan):
-        return result
-    assert isinstance(claim, Claim)
-    proof = Proof(claim, Subject(bound), operations=1, mends=False)
-    with suppress(Heavier), ceiling(proof.operations, 8 * TRIED), allowance(TRIED):
-        return proof.scan(result.explanation) if claim.at is None else at_length(proof, *claim.at.values)
-    return result
+def _tried(bound: BoundPattern | BoundPlan, results: Mapping[int, Result]) -> dict[int, Result]:
+    """The results; of claims whose proof was stopped, what brute force alone says of their length, or of small ones."""
+    stopped = [number for number, result in results.items() if result.status is Status.UNKNOWN]
+    tried = dict(results)
+    for number in stopped if isinstance(bound, BoundPattern) else ():
+        assert isinstance(bound, BoundPattern)
+        claim, places = bound.claims[number], TRIED // len(stopped)
+        proof = Proof(claim, Subject(bound), operations=1, thorough=False)
+        with suppress(Heavier), ceiling(proof.operations, 8 * TRIED), allowance(places):
+            note = results[number].explanation
+            tried[number] = proof.scan(note) if claim.at is None else at_length(proof, *claim.at.values)
+    return tried
 
 
 def _undecided(claim: Claim | PlanClaim, note: str) -> Result:

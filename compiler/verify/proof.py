@@ -26,8 +26,8 @@ _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 COUNTING = 20
 """Counting keys on a grid takes many small set operations, no hard ones: so many times the budget of a proof."""
 
-_WORDS = 2**26
-"""Places that may be looked at to say in words what a witness shows."""
+_WORDS, _FEW_WORDS = 2**26, 2**18
+"""Places that may be looked at to say in words what a witness shows; fewer where time is short."""
 
 
 class Disagreement(RuntimeError):
@@ -36,13 +36,13 @@ class Disagreement(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One claim about one pattern. ``operations`` bounds the set computations; ``mends``: whether a repair of what is
-    refuted is looked for, which may take longer than the proof."""
+    """One claim about one pattern. ``operations`` bounds the set computations; ``thorough``: whether a repair of what
+    is refuted is looked for, which may take longer than the proof, and words for it that take long."""
 
     claim: Claim
     subject: Subject
     operations: int
-    mends: bool = True
+    thorough: bool = True
 
     def for_every_length(self) -> Result:
         try:
@@ -181,9 +181,9 @@ class Proof:
     def refuted(self, real: Realised) -> Result:
         from . import repair, witness
 
-        with allowance(_WORDS):
+        with allowance(_WORDS if self.thorough else _FEW_WORDS):
             what = witness.explain(self.claim, self.subject, real)
-            mended = repair.repair(self.claim, self.subject, real) if self.mends else repair.Repair()
+            mended = repair.repair(self.claim, self.subject, real) if self.thorough else repair.Repair()
             span = witness.fault(self.claim, self.subject, real)
         return self.verdict(Status.REFUTED, real.found, what, mended.help, span, mended.fix)
 
