@@ -113,7 +113,8 @@ class Proof:
         if not confirmed and exact and not self.by_table:
             raise Disagreement(f"{self.claim.span.text!r}: brute force does not confirm the counterexample at {found}")
         if self.negated:
-            return self.shown(found) if confirmed else self.scan("the seeded table connects the pair that was found")
+            why = "the seeded table" if self.by_table else "some number of steps"
+            return self.shown(found) if confirmed else self.scan(f"{why} connects the pair that was found")
         if confirmed and not self.open:
             return self.refuted(Realised(found, "", {}))
         return self.realised(found)
