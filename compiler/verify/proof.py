@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 from ...patterns_dsl import syntax
 from ...patterns_dsl.diagnostics.diagnostic import Fix
@@ -22,6 +23,8 @@ from .violations import Violations
 _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
 
+_UNEQUAL = 8
+"""Up to here every two lengths of a cross pattern are tried, not the same alone."""
 
 COUNTING = 20
 """Counting keys on a grid takes many small set operations, no hard ones: so many times the budget of a proof."""
@@ -128,12 +131,14 @@ class Proof:
         """No proof for every length: look for a violation at small ones, which refutes a claim and proves its
         negation."""
         longest = 0
-        for n in _SCANNED:
+        cross = self.subject.direction is Direction.CROSS
+        unequal = [pair for pair in product(range(1, _UNEQUAL + 1), repeat=2) if cross and pair[0] != pair[1]]
+        for n, nk in sorted([*unequal, *((n, n) for n in _SCANNED)], key=max):
             try:
-                found = self.at(n, n if self.subject.direction is Direction.CROSS else None)
+                found = self.at(n, nk if cross else None)
             except TooLong:
                 break
-            longest = n
+            longest = max(n, nk)
             if found is not None:
                 return self.shown(found.found) if self.negated else self.refuted(found)
         note = f"{why}; no violation at the lengths up to {longest} that were tried"

@@ -67,6 +67,13 @@ def test_small_lengths_refute_a_claim_whose_proof_was_stopped(monkeypatch: pytes
     assert "stopped after" in proved.explanation and "no violation at the lengths up to" in proved.explanation
 
 
+def test_unequal_lengths_refute_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
+    [found] = pc.check(pc.loads("pattern p cross { step strided(3) prove nonempty }")["p"])
+    assert (found.status, str(found.witness)) == (Status.REFUTED, "nq = 2, nk = 1, i = 1")
+
+
 def test_a_process_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "LARGE", 0)
     monkeypatch.setattr(process.sys, "executable", "false")
