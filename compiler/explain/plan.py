@@ -51,7 +51,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class PlanAccount:
-    """``depth`` is None for `layers all`; then ``layers`` are those of one period. ``total_cache`` is of all layers
+    """``depth`` is None for `layers all`; then ``layers`` are those that differ. ``total_cache`` is of all layers
     together at ``length``, per key head."""
 
     plan: str
@@ -66,7 +66,7 @@ class PlanAccount:
 def explain_plan(plan: Plan, n: int) -> PlanAccount:
     """Raises PatternError where the plan cannot be bound."""
     subject = PlanSubject(plan.bound)
-    count = subject.depth or subject.period
+    count = subject.distinct
     layers = _layers(subject, count, n)
     return PlanAccount(
         plan=plan.name,
@@ -116,7 +116,7 @@ def _phases(subject: PlanSubject, n: int) -> tuple[Phase, ...]:
     """One for each first layer that makes a difference."""
     length, found = min(n, LONGEST), list[Phase]()
     seen: set[tuple[tuple[tuple[BoundPattern, Expression], ...], ...]] = set()
-    starts = range(subject.period) if subject.depth is None else range(subject.depth)
+    starts = range(subject.distinct)
     for start in starts:
         layers = MOST_LAYERS if subject.depth is None else subject.depth - start
         run = tuple(subject.bodies(start + layer) for layer in range(layers))

@@ -10,18 +10,21 @@ time and a memory; what it does not decide is UNKNOWN.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any, cast
 
 from ...patterns_dsl.syntax import BoundPattern, BoundPlan, Claim, Node, PlanClaim
 from ..ceiling import Heavier, ceiling
+from ..effort import allowance
 from .plan_prove import prove as prove_plan
 from .plan_subject import PlanSubject
-from .process import Stopped, process
+from .process import NotStarted, Process, Stopped, process
+from .proof import Proof
 from .prove import Disagreement, prove
 from .result import Result, Status
+from .stated import at_length
 from .subject import Subject
 
 LARGE = 600
@@ -40,6 +43,9 @@ PATIENCE = 2.0
 
 TIME_LIMIT = 6.0
 """Seconds that the processes of a pattern get, one after the other."""
+
+TRIED = 2**20
+"""Places of brute force at small lengths for the claims whose proofs were stopped, together: about a second."""
 
 SHARE = 1.0
 """Seconds that a claim gets at least, if there are any left; of more, each claim gets its share."""
@@ -95,34 +101,56 @@ def size(node: Any) -> int:
 
 def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int, Result]:
     """The claims of these numbers, decided by processes of their own as far as they come."""
-    end, left, results = time.monotonic() + TIME_LIMIT, list(numbers), dict[int, Result]()
-    while left and time.monotonic() < end:
-        for number, result in _in_a_process(bound, tuple(left), end):
-            left.remove(number)
-            results[number] = result
+    left, results, seconds = list(numbers), dict[int, Result](), TIME_LIMIT
     note = f"stopped after {TIME_LIMIT:.0f} seconds for this and other claims"
-    return results | {number: _undecided(bound.claims[number], note) for number in left}
+    while left and seconds > 0:
+        try:
+            with suppress(Stopped), process() as worker:
+                begun = time.monotonic()  # what a start takes is not the claims' time: it grows with the load
+                try:
+                    for number, result in _answers(worker, bound, tuple(left), begun + seconds):
+                        left.remove(number)
+                        results[number] = result
+                finally:
+                    seconds -= time.monotonic() - begun
+        except NotStarted as error:
+            note = f"it needs a process of its own, and {error}"
+            break
+    results |= {number: _undecided(bound.claims[number], note) for number in left}
+    return _tried(bound, results)
 
 
-def _in_a_process(
-    bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
+def _answers(
+    worker: Process, bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
 ) -> Iterator[tuple[int, Result]]:
-    """The verdicts of one process, up to the first claim that it does not decide in its share of the time."""
-    with suppress(Stopped), process() as worker:
-        worker.send((bound, numbers))
-        for place, number in enumerate(numbers):
-            seconds = max(
-                0.0, min(end - time.monotonic(), max(SHARE, (end - time.monotonic()) / (len(numbers) - place)))
-            )
-            try:
-                result = worker.receive(seconds)
-            except Stopped:
-                note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
-                yield number, _undecided(bound.claims[number], note)
-                raise
-            if isinstance(result, Disagreement):
-                raise result
-            yield number, result
+    """The verdicts of one process, up to the first claim that it does not decide in its share of the time. Raises
+    Stopped after that one."""
+    worker.send((bound, numbers))
+    for place, number in enumerate(numbers):
+        seconds = max(0.0, min(end - time.monotonic(), max(SHARE, (end - time.monotonic()) / (len(numbers) - place))))
+        try:
+            result = worker.receive(seconds)
+        except Stopped:
+            note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
+            yield number, _undecided(bound.claims[number], note)
+            raise
+        if isinstance(result, Disagreement):
+            raise result
+        yield number, result
+
+
+def _tried(bound: BoundPattern | BoundPlan, results: Mapping[int, Result]) -> dict[int, Result]:
+    """The results; of claims whose proof was stopped, what brute force alone says of their length, or of small ones."""
+    stopped = [number for number, result in results.items() if result.status is Status.UNKNOWN]
+    tried = dict(results)
+    for number in stopped if isinstance(bound, BoundPattern) else ():
+        assert isinstance(bound, BoundPattern)
+        claim, places = bound.claims[number], TRIED // len(stopped)
+        proof = Proof(claim, Subject(bound), operations=1, thorough=False)
+        with suppress(Heavier), ceiling(proof.operations, 8 * TRIED), allowance(places):
+            note = results[number].explanation
+            tried[number] = proof.scan(note) if claim.at is None else at_length(proof, *claim.at.values)
+    return tried
 
 
 def _undecided(claim: Claim | PlanClaim, note: str) -> Result:

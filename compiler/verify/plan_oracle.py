@@ -16,7 +16,10 @@ from .result import Witness
 
 
 def layer_mask(subject: PlanSubject, number: int, n: int, choice: Choice) -> Mask:
-    """[n, n]: what the heads of a layer attend to together. Raises TooLong."""
+    """[n, n]: what the heads of a layer attend to together, the model's own heads among them as far as they may count.
+    Raises TooLong."""
+    if choice == "may" and subject.passed_over(number):
+        return oracle.allowed_pairs(subject.direction, n)
     whole = np.zeros((n, n), dtype=np.bool_)
     for pattern, body in subject.bodies(number):
         whole |= oracle.mask(pattern, body, n, choice=choice)
@@ -44,11 +47,14 @@ def first_violation(claim: PlanReach | PlanCache, subject: PlanSubject, n: int, 
     """The first violation at a length; for `reach`, of the claim that all pairs are connected. ``layers`` None: as
     many as may tell a token anything new. Raises TooLong."""
     if layers is None:
-        layers = n * subject.period
+        layers = subject.enough(n)
     if isinstance(claim, PlanCache):
-        total = sum(live(subject, number, n) for number in range(layers))
-        over = np.flatnonzero(np.asarray(total) > value(claim.most, n))
-        return Witness(n, int(over[0])) if len(over) else None
+        for gaps in (False, True):  # first what the lines keep
+            total = sum(live(subject, number, n, gaps=gaps) for number in range(layers))
+            over = np.flatnonzero(np.asarray(total) > value(claim.most, n))
+            if len(over):
+                return Witness(n, int(over[0]))
+        return None
     choice: Choice = "may" if claim.negated else "must"
     allowed = oracle.allowed_pairs(subject.direction, n)
     for start in subject.starts(layers, any_run=claim.any_run):
@@ -58,17 +64,23 @@ def first_violation(claim: PlanReach | PlanCache, subject: PlanSubject, n: int, 
     return None
 
 
-def live(subject: PlanSubject, number: int, n: int) -> NDArray[np.int64]:
-    """How many keys of a layer are live at each query, whatever selections choose."""
+def live(subject: PlanSubject, number: int, n: int, *, gaps: bool) -> NDArray[np.int64]:
+    """How many keys of a layer are live at each query, whatever selections choose. ``gaps``: with the model's own
+    heads, which may read every key."""
+    if gaps and subject.passed_over(number):
+        return np.arange(1, n + 1)
     merged = subject.merged(number)
     return np.zeros(n, dtype=np.int64) if merged is None else oracle.live_counts(merged, n)
 
 
-def confirms(claim: PlanReach | PlanCache, subject: PlanSubject, found: Witness, layers: int) -> bool:
-    """Whether the claim fails at the witness. Raises TooLong."""
+def confirms(
+    claim: PlanReach | PlanCache, subject: PlanSubject, found: Witness, layers: int, *, gaps: bool = True
+) -> bool:
+    """Whether the claim fails at the witness; ``gaps``: with the keys that the model's own heads may keep. Raises
+    TooLong."""
     assert found.query is not None
     if isinstance(claim, PlanCache):
-        total = sum(live(subject, number, found.n)[found.query] for number in range(layers))
+        total = sum(live(subject, number, found.n, gaps=gaps)[found.query] for number in range(layers))
         return bool(total > value(claim.most, found.n))
     choice: Choice = "may" if claim.negated else "must"
     starts = subject.starts(layers, any_run=claim.any_run)

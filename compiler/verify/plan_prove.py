@@ -16,7 +16,7 @@ from ..relations.isl.context import PROOF_OPERATIONS, BudgetExceeded, budget
 from ..relations.relation import Relation, lengths
 from ..relations.settle import Extent
 from .depth import FEW
-from .keys import exceeding, live_counts
+from .keys import exceeding, live_count, live_counts
 from .plan_subject import PlanSubject
 from .proof import COUNTING, Disagreement, witness_at
 from .prove import MOST_PLACES
@@ -27,6 +27,8 @@ from .violations import Violations
 
 MOST_LAYERS = 64
 """Layers of `layers all` that are tried for a claim that names none."""
+
+_OWN = "the model's own attention, in the layers and heads that no line names, may"
 
 _SCANNED = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
@@ -65,7 +67,8 @@ class _PlanProof:
             return self.violated(witness_at(point), layers, exact=found.exact)
         if not self.negated:
             return self.verdict(Status.PROVED, note="" if self.layers else f"after {layers} layers")
-        return self.all_connected(f" after {layers} layers, for every length")
+        by_gaps = self.subject.leaves_gaps and not self.connected_by_lines(layers)
+        return self.all_connected(f" after {layers} layers, for every length", by_gaps=by_gaps)
 
     def with_warning(self, result: Result) -> Result:
         """The result, with a warning where a reach that holds takes more than a few layers."""
@@ -107,12 +110,12 @@ class _PlanProof:
             with budget(self.operations):
                 connected, idle = self.subject.identity, 0
                 for layer in range(MOST_LAYERS):
-                    further = (self.subject.layer(layer, extent) | self.subject.identity) @ connected
+                    further = self.subject.heard(layer, extent) @ connected
                     idle = idle + 1 if further.equals(connected) else 0
                     connected = further
                     if self.subject.universe <= connected:
                         return layer + 1
-                    if idle == self.subject.period:
+                    if idle >= self.subject.period and layer >= self.subject.lead:
                         break
         except BudgetExceeded:
             pass
@@ -121,32 +124,44 @@ class _PlanProof:
     def violations(self, layers: int) -> Violations:
         """Raises BudgetExceeded, Uncountable."""
         if isinstance(self.claim, PlanCache):
-            total, exact = self.live(layers)
-            return Violations(exceeding(total, self.claim.most, self.subject.direction), exact=exact)
-        extent = Extent.MAY if self.negated else Extent.MUST
+            total, exact = self.live(layers, gaps=False)
+            over = exceeding(total, self.claim.most, self.subject.direction)
+            if over.empty and self.subject.leaves_gaps:  # what the lines keep does not refute it; may more be kept?
+                over = exceeding(self.live(layers, gaps=True)[0], self.claim.most, self.subject.direction)
+            return Violations(over, exact=exact)
+        return Violations(self.missing(layers, Extent.MAY if self.negated else Extent.MUST).pairs)
+
+    def missing(self, layers: int, extent: Extent) -> Relation:
+        """The pairs that some run of so many layers does not connect. Raises BudgetExceeded."""
+        assert isinstance(self.claim, PlanReach)
         missing: Relation = self.subject.universe - self.subject.universe
         done: set[tuple[int, ...]] = set()
         for start in self.subject.starts(layers, any_run=self.claim.any_run):
             run = self.subject.kinds(layers, start)
             if run not in done:
                 done.add(run)
-                relations = (self.subject.layer(start + layer, extent) for layer in range(layers))
+                relations = (self.subject.heard(start + layer, extent) for layer in range(layers))
                 missing = missing | (self.subject.universe - through(self.subject.identity, relations, layers))
-        return Violations(missing.pairs)
+        return missing
 
-    def live(self, layers: int) -> tuple[IntegerFunction, bool]:
-        """The live keys of all layers together, over i, and whether the count is exact."""
+    def live(self, layers: int, *, gaps: bool) -> tuple[IntegerFunction, bool]:
+        """The live keys of all layers together, over i, and whether the count is exact. ``gaps``: with those that the
+        model's own attention may keep."""
         kinds = self.subject.kinds(layers)
         total, exact = None, True
         for kind, times in Counter(kinds).items():
-            merged = self.subject.merged(kinds.index(kind))
-            if merged is not None:
+            layer = kinds.index(kind)
+            merged = self.subject.merged(layer)
+            if gaps and self.subject.passed_over(layer):
+                counts = live_count(self.subject.universe)
+            elif merged is None:
+                continue
+            else:
                 counts = live_counts(Subject(merged))
-                function = counts.function * times
-                total = function if total is None else total + function
-                exact = exact and counts.exact
-        if total is None:
-            raise Uncountable("the plan names no layer")
+            function = counts.function * times
+            total = function if total is None else total + function
+            exact = exact and counts.exact
+        assert total is not None, "a line names a layer"
         return total, exact
 
     # --- by brute force ---
@@ -167,12 +182,16 @@ class _PlanProof:
         return self.shown(found, layers)
 
     def shown(self, found: Witness, layers: int | None, proved: Status = Status.PROVED) -> Result:
+        from . import plan_oracle
+
         if self.negated:
             return self.verdict(proved, found, f"{found.query} does not hear of {found.key}")
         if self.subject.open:  # a violation on the bounds: no choice need lead to it
             note = f"only what is selected at run time decides it; a place that is not guaranteed: {found}"
             return self.verdict(Status.UNKNOWN, note=note)
         if isinstance(self.claim, PlanCache):
+            if not plan_oracle.confirms(self.claim, self.subject, found, self.subject.distinct, gaps=False):
+                return self.verdict(Status.UNKNOWN, note=f"{_OWN} keep every key")
             return self.verdict(Status.REFUTED, found, f"at query {found.query} more keys can still be read")
         which = "any number of layers" if layers is None else f"{layers} layers"
         return self.verdict(Status.REFUTED, found, f"{found.query} does not hear of {found.key} in {which}")
@@ -186,10 +205,25 @@ class _PlanProof:
             return self.verdict(Status.UNKNOWN, note=str(error))
         if found is not None:
             return self.shown(found, layers, Status.CHECKED)
-        return self.all_connected(f" at n = {n}") if self.negated else self.verdict(Status.CHECKED)
+        if not (isinstance(self.claim, PlanReach) and self.claim.negated):
+            return self.verdict(Status.CHECKED)
+        without = replace(self.claim, negated=False)  # counts on what must attend
+        gaps = plan_oracle.first_violation(without, self.subject, n, layers) is not None
+        return self.all_connected(f" at n = {n}", by_gaps=gaps and self.subject.leaves_gaps)
 
-    def all_connected(self, when: str) -> Result:
-        """``not reach``, and all that may attend connects every pair."""
+    def connected_by_lines(self, layers: int) -> bool:
+        """Whether what lines name connects every pair, for every length; no where that is not found out."""
+        try:
+            with budget(self.operations):
+                return self.missing(layers, Extent.MUST).pairs.empty
+        except BudgetExceeded:
+            return False
+
+    def all_connected(self, when: str, *, by_gaps: bool) -> Result:
+        """``not reach``, and all that may attend connects every pair. ``by_gaps``: the model's own attention has a part
+        in it."""
+        if by_gaps and not self.subject.open:
+            return self.verdict(Status.UNKNOWN, note=f"{_OWN} connect every pair")
         if self.subject.open or (self.subject.by_table and self.claim.at is None):
             return self.verdict(Status.UNKNOWN, note="some selection may connect every pair")
         return self.verdict(Status.REFUTED, note=f"every pair is connected{when}")

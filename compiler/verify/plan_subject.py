@@ -1,8 +1,8 @@
 """What a proof about a plan is about: for each layer, the relation of all its heads together.
 
-Layers and heads that a plan does not name keep the model's own attention, of which the plan knows nothing: they count
-as the residual stream alone. Layer r of an ``interleaved`` pattern runs step r mod p, where r counts the layers of its
-line; the heads of a layer hear together what any of them hears.
+Layers and heads that a plan does not name keep the model's own attention, of which the plan knows nothing: nothing
+must attend there, and everything may (``passed_over``). Layer r of an ``interleaved`` pattern runs step r mod p, where
+r counts the layers of its line; the heads of a layer hear together what any of them hears.
 """
 
 from __future__ import annotations
@@ -36,13 +36,44 @@ class PlanSubject:
 
     @cached_property
     def period(self) -> int:
-        """After how many layers `layers all` repeats itself."""
-        return lcm(*(len(pattern.steps) for _, pattern in self.plan.assignments))
+        """After how many layers `layers all` repeats itself, from layer ``lead`` on."""
+        return lcm(*(len(pattern.steps) for line, pattern in self.plan.assignments if line.layers is None))
+
+    @cached_property
+    def lead(self) -> int:
+        """The layers before those that lines with `layers all` name alone."""
+        return max((high + 1 for line, _ in self.plan.assignments for _, high in line.layers or ()), default=0)
+
+    @property
+    def distinct(self) -> int:
+        """The first layers, after which nothing new comes."""
+        return self.lead + self.period if self.depth is None else self.depth
+
+    def enough(self, n: int) -> int:
+        """Layers after which no further one tells any of n tokens anything new."""
+        return self.lead + n * self.period if self.depth is None else self.depth
 
     @cached_property
     def open(self) -> bool:
         """Whether what a layer attends to is decided at run time."""
         return any(opens(step.body) for _, pattern in self.plan.assignments for step in pattern.steps)
+
+    @cached_property
+    def leaves_gaps(self) -> bool:
+        """Whether the model's own attention runs in some layer before the last that is named."""
+        return any(self.passed_over(layer) for layer in range(self.distinct))
+
+    def passed_over(self, layer: int) -> bool:
+        """Whether no line names the layer, or lines name some of its heads and not those before them. Whether a model
+        has heads after the last that is named, no plan says."""
+        heads: set[int] = set()
+        for assignment, _ in self.plan.assignments:
+            if _place(assignment, layer) is None:
+                continue
+            if assignment.heads is None:
+                return False
+            heads |= _order(assignment.heads).keys()
+        return len(heads) <= max(heads, default=0)
 
     @cached_property
     def by_table(self) -> bool:
@@ -70,14 +101,15 @@ class PlanSubject:
         """For each layer of a run a number, the same for layers whose heads run the same."""
         known, length = self._kinds, len(self._kinds)
         if self.depth is None:
-            return tuple(known[layer % length] for layer in range(start, start + layers))
+            run = range(start, start + layers)
+            return tuple(known[each if each < length else self.lead + (each - self.lead) % self.period] for each in run)
         return (*known[start : start + layers], *[-1] * (start + layers - max(start, length)))
 
     @cached_property
     def _kinds(self) -> tuple[int, ...]:
         numbers: dict[tuple[int, ...], int] = {}
         found = []
-        for layer in range(self.period if self.depth is None else self.depth):
+        for layer in range(self.distinct):
             places = [(assignment, pattern, _place(assignment, layer)) for assignment, pattern in self.plan.assignments]
             steps = (
                 -1 if place is None else place % len(pattern.steps) if _interleaved(assignment) else 0
@@ -100,11 +132,17 @@ class PlanSubject:
             whole = whole | relation
         return whole
 
+    def heard(self, number: int, extent: Extent) -> Relation:
+        """What a layer tells: what its heads attend to, or may, the model's own among them; and the residual stream."""
+        if extent is Extent.MAY and self.passed_over(number):
+            return self.universe
+        return self.layer(number, extent) | self.identity
+
     def starts(self, layers: int, *, any_run: bool) -> Sequence[int]:
         """The first layers of the runs that a claim is about."""
         if not any_run:
             return (0,)
-        return range(self.period) if self.depth is None else range(self.depth - layers + 1)
+        return range(self.distinct if self.depth is None else self.depth - layers + 1)
 
 
 def _place(assignment: Assignment, layer: int) -> int | None:

@@ -14,6 +14,12 @@ from typing import Any
 
 MEMORY_LIMIT = 4 << 30
 
+START_LIMIT = 30.0
+"""Seconds that a process may take to start: a quarter of one, but for a machine that is busy."""
+
+READY = "ready"
+"""What a process says when it has started."""
+
 
 def limit(memory: int) -> None:
     """Bytes that this process may have from now on, where the platform knows such limits."""
@@ -29,8 +35,12 @@ class Stopped(Exception):
     """The process ran out of its time or memory, or was killed."""
 
 
+class NotStarted(Exception):
+    """A process could not be started."""
+
+
 class Process:
-    """One process. It ends by itself when this one does."""
+    """One process, started. It ends by itself when this one does. Raises NotStarted."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", f"{__package__}.worker", str(MEMORY_LIMIT)]
@@ -39,6 +49,11 @@ class Process:
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        try:
+            self.receive(START_LIMIT)
+        except Stopped:
+            self.end()
+            raise NotStarted(f"none started within {START_LIMIT:.0f} seconds and {MEMORY_LIMIT:,} bytes") from None
 
     @property
     def alive(self) -> bool:
@@ -51,7 +66,7 @@ class Process:
             self._stdin.flush()
 
     def receive(self, seconds: float) -> Any:
-        """The next verdict. Raises Stopped."""
+        """The next thing that it says: READY, then verdicts. Raises Stopped."""
         timer = Timer(seconds, self._process.kill)
         timer.start()
         try:

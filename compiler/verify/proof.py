@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 from ...patterns_dsl import syntax
 from ...patterns_dsl.diagnostics.diagnostic import Fix
@@ -22,12 +23,14 @@ from .violations import Violations
 _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
 
+_UNEQUAL = 8
+"""Up to here every two lengths of a cross pattern are tried, not the same alone."""
 
 COUNTING = 20
 """Counting keys on a grid takes many small set operations, no hard ones: so many times the budget of a proof."""
 
-_WORDS = 2**26
-"""Places that may be looked at to say in words what a witness shows."""
+_WORDS, _FEW_WORDS = 2**26, 2**18
+"""Places that may be looked at to say in words what a witness shows; fewer where time is short."""
 
 
 class Disagreement(RuntimeError):
@@ -36,11 +39,13 @@ class Disagreement(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One claim about one pattern. ``operations`` bounds the set computations."""
+    """One claim about one pattern. ``operations`` bounds the set computations; ``thorough``: whether a repair of what
+    is refuted is looked for, which may take longer than the proof, and words for it that take long."""
 
     claim: Claim
     subject: Subject
     operations: int
+    thorough: bool = True
 
     def for_every_length(self) -> Result:
         try:
@@ -111,7 +116,8 @@ class Proof:
         if not confirmed and exact and not self.by_table:
             raise Disagreement(f"{self.claim.span.text!r}: brute force does not confirm the counterexample at {found}")
         if self.negated:
-            return self.shown(found) if confirmed else self.scan("the seeded table connects the pair that was found")
+            why = "the seeded table" if self.by_table else "some number of steps"
+            return self.shown(found) if confirmed else self.scan(f"{why} connects the pair that was found")
         if confirmed and not self.open:
             return self.refuted(Realised(found, "", {}))
         return self.realised(found)
@@ -125,12 +131,14 @@ class Proof:
         """No proof for every length: look for a violation at small ones, which refutes a claim and proves its
         negation."""
         longest = 0
-        for n in _SCANNED:
+        cross = self.subject.direction is Direction.CROSS
+        unequal = [pair for pair in product(range(1, _UNEQUAL + 1), repeat=2) if cross and pair[0] != pair[1]]
+        for n, nk in sorted([*unequal, *((n, n) for n in _SCANNED)], key=max):
             try:
-                found = self.at(n, n if self.subject.direction is Direction.CROSS else None)
+                found = self.at(n, nk if cross else None)
             except TooLong:
                 break
-            longest = n
+            longest = max(n, nk)
             if found is not None:
                 return self.shown(found.found) if self.negated else self.refuted(found)
         note = f"{why}; no violation at the lengths up to {longest} that were tried"
@@ -179,9 +187,9 @@ class Proof:
     def refuted(self, real: Realised) -> Result:
         from . import repair, witness
 
-        with allowance(_WORDS):
+        with allowance(_WORDS if self.thorough else _FEW_WORDS):
             what = witness.explain(self.claim, self.subject, real)
-            mended = repair.repair(self.claim, self.subject, real)
+            mended = repair.repair(self.claim, self.subject, real) if self.thorough else repair.Repair()
             span = witness.fault(self.claim, self.subject, real)
         return self.verdict(Status.REFUTED, real.found, what, mended.help, span, mended.fix)
 

@@ -19,7 +19,7 @@ from ..relations.relation import Relation, universe
 from ..relations.settle import Extent
 from ..relations.spelling import spell
 from . import keys, reach
-from .realise import Realised
+from .realise import Realised, by_table, sources
 from .subject import Subject
 from .witness import empty_steps
 
@@ -92,7 +92,9 @@ def _counts(claim: syntax.Keys | syntax.Cache, subject: Subject) -> Repair:
     except (BudgetExceeded, Uncountable):
         return Repair()
     text = spell(most)
-    return Repair(f"the {'greatest count' if counts.exact else 'bound that is known'} is {text}") if text else Repair()
+    decided = not sources(claim, subject.pattern) and not by_table(claim, subject.pattern)
+    attained = counts.exact and decided  # what may attend need not attend together
+    return Repair(f"the {'greatest count' if attained else 'bound that is known'} is {text}") if text else Repair()
 
 
 def _lengths(subject: Subject) -> IntegerSet:

@@ -24,7 +24,7 @@ def bind_claim(claim: Claim, scope: Scope, expansion: Expansion) -> Claim:
         case syntax.Nonempty() | syntax.Causal():
             return replace(claim, at=at)
         case syntax.Symmetric():
-            expansion.refuse_hops("`symmetric`", claim.span)
+            expansion.refuse_hops("`symmetric`", claim.span, does="mirrors pairs")
             return replace(claim, at=at)
         case syntax.Reach(steps, negated, any_order):
             expansion.refuse_hops("`reach`", claim.span)

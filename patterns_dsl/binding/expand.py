@@ -84,7 +84,7 @@ class Expansion(Formulas):
 
     def is_native(self, call: syntax.Call, scope: Scope) -> bool:
         """Whether the call is of a relation of the language itself: a file's own rules and steps come first."""
-        known = call.name in scope.steps or scope.rule(call.name) is not None
+        known = (call.name in scope.steps and not call.arguments) or scope.rule(call.name) is not None
         return call.name in NATIVES and not known
 
     def native_relation(self, call: syntax.Call, scope: Scope, alone: bool) -> Expression:
@@ -168,10 +168,10 @@ class Expansion(Formulas):
 
     # --- refusals ---
 
-    def refuse_hops(self, what: str, span: Span) -> None:
+    def refuse_hops(self, what: str, span: Span, does: str = "takes hops") -> None:
         """A hop ends where the next begins: its keys must be queries too."""
         if self.direction is syntax.Direction.CROSS:
-            message = f"{what} takes hops, and the keys of a cross pattern are not its queries"
+            message = f"{what} {does}, and the keys of a cross pattern are not its queries"
             self.findings.report(codes.TWO_SEQUENCES, message, span, "declare the pattern `causal` or `bidirectional`")
 
     def refuse_inside(self, what: str, span: Span, alone: bool) -> None:

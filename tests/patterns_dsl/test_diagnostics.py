@@ -91,6 +91,20 @@ GOLDEN = {
           |     ^^^
           = help: did you mean `step`?
         """,
+    "step self } plan m { layers all : fixed prove keys <= 3": """
+        error[P101]: expected a claim of a plan: `reach in K layers`, `not reach` or `cache <= E`, found `keys`
+         --> fixed.pat:2:51
+          |
+        2 |     step self } plan m { layers all : fixed prove keys <= 3
+          |                                                   ^^^^
+        """,
+    "step self } plan m { layers all : fixed prove reach in 3 steps": """
+        error[P101]: expected `layers` or an operator, found `steps`
+         --> fixed.pat:2:62
+          |
+        2 |     step self } plan m { layers all : fixed prove reach in 3 steps
+          |                                                              ^^^^^
+        """,
     "step self prove reach": """
         error[P101]: expected `in K steps`, found `}`
          --> fixed.pat:3:1

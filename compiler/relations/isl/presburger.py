@@ -152,8 +152,9 @@ class IntegerSet:
         """Convex pieces, each by its divisions and its constraints."""
         return tuple(divided(piece, self.dims) for piece in basics(self._set.compute_divs()))
 
-    def transitive_superset(self) -> IntegerSet:
-        """For a set of pairs: a superset of the pairs connected by one or more of them (exact where isl can)."""
+    def transitive_closure(self) -> IntegerSet:
+        """For a set of pairs: about the pairs connected by one or more of them. Exact where isl can; mostly a superset
+        where not, but of some sets with strides isl leaves out pairs, even of the set itself."""
         first, second = (
             isl.Map.read_from_str(CONTEXT, f"{{ [a, b] -> [{dim}] }}").intersect_domain(self._set) for dim in "ab"
         )

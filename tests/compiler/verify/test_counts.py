@@ -51,6 +51,12 @@ def test_proved(text: str, direction: str) -> None:
         ("step columns(first(2)) | local(7) prove cache <= 8", "causal", "the greatest count is min(9, n)"),
         ("step everything prove keys <= nk - 1", "cross", "the greatest count is nk"),
         ("step strided(4) prove cache <= n - 9", "causal", "the bound that is known is n"),
+        # What may attend need not attend together: two tokens are chosen, and their blocks are 8 keys.
+        (
+            "learn a = topk(k = 2) step { (i, j) : j div 4 in a } prove keys <= 3",
+            "causal",
+            "the bound that is known is n",
+        ),
         ("step local(2) prove keys <= -1", "causal", ""),
         # Each key is asked of another query: the bound of one query says nothing.
         ("learn a = topk_keys(k = 1, tile = 1) step { (i, j) : (j, j) in select(a) } prove keys <= 1", "causal", ""),

@@ -35,9 +35,52 @@ def test_a_process_that_is_stopped_decides_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(guard, "LARGE", 0)
     monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
     results = pc.check(pc.loads(TEXT.replace("prove not reach }", "}"))["p"])
-    assert [result.status for result in results] == [Status.UNKNOWN] * 3
-    assert all("stopped after" in result.explanation for result in results)
+    assert [result.status for result in results] == [Status.UNKNOWN, Status.UNKNOWN, Status.REFUTED]  # at n = 3
+    assert all("stopped after" in result.explanation for result in results[:2])
     assert [result.text for result in results] == ["nonempty", "reach in 2 steps", "keys <= 2"]
+
+
+def test_the_time_that_a_process_takes_to_start_is_not_the_claims_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a start took longer than a claim's share, and each claim was UNKNOWN after it."""
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(guard, "TIME_LIMIT", 100.0)  # the share of each claim is not what is tested
+    clock, start = [0.0], process.Process.__init__
+
+    def slowly(self: process.Process) -> None:
+        start(self)
+        clock[0] += 1000.0
+
+    monkeypatch.setattr(process.Process, "__init__", slowly)
+    monkeypatch.setattr(guard.time, "monotonic", lambda: clock[0])
+    process._end_all()
+    results = pc.check(pc.loads(TEXT.replace("prove not reach }", "}"))["p"])
+    assert [result.status for result in results] == [Status.PROVED, Status.PROVED, Status.REFUTED]
+
+
+def test_small_lengths_refute_a_claim_whose_proof_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
+    text = "pattern p causal { step near = local(3) prove nonempty prove reach in 2 steps prove keys <= 2 at n = 9 }"
+    proved, refuted, stated = pc.check(pc.loads(text)["p"])
+    assert (refuted.status, str(refuted.witness)) == (Status.REFUTED, "n = 6, i = 5, j = 0")
+    assert (proved.status, stated.status) == (Status.UNKNOWN, Status.REFUTED)
+    assert "stopped after" in proved.explanation and "no violation at the lengths up to" in proved.explanation
+
+
+def test_unequal_lengths_refute_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(guard, "TIME_LIMIT", 0.0)
+    [found] = pc.check(pc.loads("pattern p cross { step strided(3) prove nonempty }")["p"])
+    assert (found.status, str(found.witness)) == (Status.REFUTED, "nq = 2, nk = 1, i = 1")
+
+
+def test_a_process_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LARGE", 0)
+    monkeypatch.setattr(process.sys, "executable", "false")
+    process._end_all()
+    results = pc.check(pc.loads(TEXT.replace("prove not reach }", "}"))["p"])
+    assert [result.status for result in results] == [Status.UNKNOWN, Status.UNKNOWN, Status.REFUTED]
+    assert all("none started" in result.explanation for result in results[:2])
 
 
 def test_a_process_without_memory_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ def verdict(body: str) -> Result:
         "layers all : both prove reach in 2 layers",
         "layers 0..3 : window prove not reach",
         "layers 0..3 : soft prove not reach",
-        "layers 1 : full prove not reach in 1 layer",  # layer 0 is the model's own
+        "layers 0, 2 : window prove not reach in 1 layer",  # layer 1, the model's own, comes later
+        "layers all heads 0 : window layers 0..4 heads 1 : full prove not reach in any 2 layers",  # 5 and 6
         "layers 0..3 : window prove cache <= 4 * 3",
         "layers 0..1 : window layers 2 : full prove cache <= 6 + n",
         "layers 0 heads 0 : window layers 0 heads 1 : sink prove cache <= 4",
@@ -69,6 +70,10 @@ def test_proved(body: str) -> None:
         "layers 0..1 heads 0 : late heads prove reach",  # one head runs one step
         "layers 0..1 : table prove reach in 1 layer",
         "layers 0..1 : table prove cache <= 1",
+        "layers all heads 0 : window layers 0..4 heads 1 : full prove reach in any 2 layers",
+        "layers 0, 2 : window prove cache <= 5",
+        "layers 0, 2 : fixed interleaved prove not reach",
+        "layers all heads 0 : window layers 3 heads 1 : full prove not reach",
         "layers 0..1 : fixed interleaved prove not reach",
         "layers all : fixed interleaved prove not reach",
     ],
@@ -77,6 +82,30 @@ def test_refuted(body: str) -> None:
     found = verdict(body)
     assert found.status is Status.REFUTED
     assert (found.witness is None) == ("not reach" in body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "layers 1 : full prove not reach in 1 layer",  # layer 0 is the model's own
+        "layers 0, 2 : window prove not reach",
+        "layers 0, 2 : window prove not reach at n = 20",
+        "layers 0 heads 1 : window prove not reach",  # and so is head 0
+        "layers all heads 1 : window prove not reach",
+        "layers 0, 2 : window prove cache <= 6",
+        "layers 0 heads 1 : window prove cache <= 3 at n = 9",
+    ],
+)
+def test_the_models_own_attention_may_connect_and_keep_all(body: str) -> None:
+    found = verdict(body)
+    assert (found.status, "the model's own attention" in found.explanation) == (Status.UNKNOWN, True)
+
+
+def test_a_line_of_all_layers_beside_lines_of_some() -> None:
+    """Layer 3 comes after layers that tell nobody anything, and is not like them."""
+    late = "layers all heads 0 : sink(s = 0, w = 1) layers 3 heads 1 : full"
+    found = verdicts(f"{late} prove reach prove reach at n = 9 prove reach in 3 layers prove not reach in 3 layers")
+    assert [result.status for result in found] == [Status.PROVED, Status.CHECKED, Status.REFUTED, Status.PROVED]
 
 
 def test_at_a_length() -> None:

@@ -70,6 +70,14 @@ def test_the_negation_of_a_proved_claim_is_refuted() -> None:
     assert result.explanation == "every pair is connected, for every length"
 
 
+def test_a_closure_that_leaves_out_pairs_is_looked_at() -> None:
+    """What isl calls the transitive closure of these two has no pair at n = 1, where (0, 0) is in both."""
+    text = """pattern p bidirectional { step { (i, j) : not 0 <= i div 5 <= 4 } | self
+        step { (i, j) : (i - j) mod 4 = 0 and (i div 4 - j div 4) mod 4 = 0 } prove not reach }"""
+    [found] = pc.check(pc.loads(text)["p"])
+    assert (found.status, str(found.witness)) == (Status.PROVED, "n = 2, i = 0, j = 1")
+
+
 def test_never_reaching_is_refuted_by_a_number_of_steps() -> None:
     result = verdict("step a = block(4) step b = fixed(4, 1) | self prove not reach")
     assert (result.status, result.witness) == (Status.REFUTED, None)

@@ -160,6 +160,15 @@ def test_steps_are_known_to_later_steps_and_to_claims() -> None:
     assert pattern.steps[2].body == s.Composition(claim.left, claim.right, span=claim.span)
 
 
+def test_a_step_hides_no_relation_of_the_language_that_takes_arguments() -> None:
+    pattern = bound(
+        "pattern p causal { step blocks = local(3) step local = self step local(3) | blocks(self, 4) | blocks }"
+    )
+    again = bound("pattern p causal { step local(3) step self step local(3) | blocks(self, 4) | local(3) }")
+    first, second = (mask(each.steps[2].body, each.direction, 12) for each in (pattern, again))
+    assert np.array_equal(first, second)
+
+
 def test_the_union_of_the_steps() -> None:
     pattern = bound("pattern p causal { step self step rows({1}) step columns({2}) }")
     assert isinstance(pattern.union, s.Union)
