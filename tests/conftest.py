@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+# Threads that have nothing to do sleep: workers have more threads than there are cores, and by default each idle one spins,
+# which is most of the time of tests with small tensors. OpenMP reads this once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 settings.register_profile("patternc", deadline=None)  # no test depends on how fast the machine is
 settings.load_profile("patternc")
 
