@@ -133,6 +133,7 @@ def test_bad_numbers_reach_only_rows_that_attend_to_them(name: str) -> None:
     assert spoiled.any() and not spoiled.all()
     out, lse = ENGINE.forward(case.program, q, k, v, Call(0.25))
     assert out[:, :, spoiled].isnan().all() and not out[:, :, ~spoiled].isnan().any()
+    assert torch.equal(lse.isnan(), pairs[:, 20].expand_as(lse))  # values have no part in it
     leaves = [x.nan_to_num(0.0, 0.0).double().requires_grad_() for x in (q, k, v)]
     want, _ = dense(case, *leaves, 0.25, None, 0)
     close(out[:, :, ~spoiled], want[:, :, ~spoiled], 3e-6, "out")
