@@ -1,6 +1,6 @@
 """How long `patternc check` takes from a cold start: a new process each time, of one file and of the whole library.
 
-    python benchmarks/check_time.py [--runs 10]
+    python benchmarks/check_time.py [--runs 10] [--patterns dense,longformer]
 
 "Cold" is a new interpreter; the files of the packages are in the system's cache after the first run, which is told
 apart. The two commands take turns.
@@ -26,10 +26,11 @@ LIMITS = {"one file": 0.5, "the library": 5.0}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--patterns", default=",".join(names()), help="the library's, parted by commas")
     parser.add_argument("--out", type=Path, default=RESULTS / "check_time.json")
     options = parser.parse_args()
-    where = machine()
-    commands = {"one file": [f"library:{ONE}"], "the library": [f"library:{name}" for name in names()]}
+    where, chosen = machine(), options.patterns.split(",")
+    commands = {"one file": [f"library:{ONE}"], "the library": [f"library:{name}" for name in chosen]}
     first = {name: check(files) for name, files in commands.items()}
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     bare: list[float] = []

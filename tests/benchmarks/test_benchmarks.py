@@ -38,8 +38,9 @@ def test_attention_with_flex_and_memory(run, tmp_path):
 
 
 def test_check_time(run, tmp_path):
-    document = run("check_time", tmp_path / "c.json", "--runs", "1")
+    document = run("check_time", tmp_path / "c.json", "--runs", "1", "--patterns", "axial,dense")
     assert set(document["seconds"]) == {"an empty Python", "one file", "the library"}
+    assert document["settings"]["the library"] == ["library:axial", "library:dense"]
 
 
 def test_lsp_time(run, tmp_path):

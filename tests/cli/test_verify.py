@@ -117,11 +117,13 @@ def test_without_hypothesis_the_remedy_is_stated(file: Path, monkeypatch: pytest
     assert done.stderr == "error: verify needs hypothesis: pip install 'patternc[testing]'\n"
 
 
-def test_it_is_the_same_each_time_and_leaves_nothing_behind(file: Path) -> None:
-    command = [sys.executable, "-c", "from patternc.cli import main; main()", "verify", f"{file.name}::good"]
-    command += ["--examples", "3", "--output-format", "json", "--quiet"]
-    runs = [subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=True) for _ in range(2)]
-    assert runs[0].stdout == runs[1].stdout
+def test_it_is_the_same_each_time_and_leaves_nothing_behind(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here, where other tests ran before, and in a new process."""
+    monkeypatch.chdir(file.parent)
+    arguments = [f"{file.name}::good", "--examples", "3", "--output-format", "json", "--quiet"]
+    command = [sys.executable, "-c", "from patternc.cli import main; main()", "verify", *arguments]
+    there = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run(*arguments).stdout == there.stdout != ""
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
