@@ -18,6 +18,8 @@ def look_through_the_language_once_a_launch() -> None:
     replace, and has replaced it when the kernel was launched: half of the time of these tests."""
     from triton.runtime import interpreter
 
+    if not hasattr(interpreter, "_LangPatchScope"):  # another Triton: the tests take longer, and say the same
+        return
     replace, scope = interpreter._patch_lang, interpreter._LangPatchScope
     replaced: set[tuple[bool, ...]] = set()
 
