@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from .eager import attend
 from .engines.engine import Call, Meaning, check_dtype
 from .engines.or_dense import OrDense
 from .errors import EngineError
-from .op import register
+from .op import is_registered, register
 
 if TYPE_CHECKING:
     from ..compiler.explain.prediction import Prediction
@@ -55,6 +55,7 @@ class Compiled:
     dtype: torch.dtype
     or_dense: bool = False
     key: str = field(init=False, repr=False)
+    _subject: object = field(init=False, repr=False, compare=False)  # what the key stands for
 
     def __post_init__(self) -> None:
         check_dtype(self.engine, self.dtype)
@@ -63,7 +64,25 @@ class Compiled:
         subject: object = self.meaning if self.engine == "reference" else self.program
         if self.or_dense:
             subject = OrDense(subject, self.meaning)
+        self._stand_for(subject)
+
+    def _stand_for(self, subject: object) -> None:
+        object.__setattr__(self, "_subject", subject)
         object.__setattr__(self, "key", register(self.engine, subject))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, in this process or, pickled, in another one, which may not know the program yet."""
+        self.__dict__.update(state)
+        if not is_registered(self.key):
+            self._stand_for(self._subject)
+
+    def by_heads(self, subject: object) -> Compiled:
+        """A call like this one's, of several programs by heads; they share launches, and none gives way to dense
+        attention."""
+        other = copy(self)
+        object.__setattr__(other, "or_dense", False)
+        other._stand_for(subject)
+        return other
 
     def with_dtype(self, dtype: torch.dtype) -> Compiled:
         """The same program for another data type."""

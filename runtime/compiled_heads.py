@@ -14,7 +14,6 @@ from .compile import compile
 from .compiled import Compiled, Options
 from .engines.by_heads import NOBODY, ByHeads
 from .errors import ArgumentError, EngineError
-from .op import register
 
 if TYPE_CHECKING:
     from ..compiler.pattern import Pattern
@@ -44,10 +43,7 @@ class CompiledHeads:
         if "cross" in directions and len(directions) > 1:
             raise EngineError("patterns between two sequences and within one cannot be heads of one call")
         own = [part.meaning if first.engine == "reference" else part.program for part in self.parts]
-        joined = copy(first)
-        object.__setattr__(joined, "key", register(first.engine, ByHeads(tuple(own), self.owners)))
-        object.__setattr__(joined, "or_dense", False)  # heads share launches
-        object.__setattr__(self, "_joined", joined)
+        object.__setattr__(self, "_joined", first.by_heads(ByHeads(tuple(own), self.owners)))
 
     @property
     def engine(self) -> str:

@@ -49,6 +49,11 @@ def register(engine: str, program: object) -> str:
     return key
 
 
+def is_registered(key: str) -> bool:
+    """Whether this process knows what a key stands for."""
+    return key in _REGISTRY
+
+
 def _engine_of(name: str, program: object) -> Engine[Any]:
     """The engine of that name; around it what reads seeded tables where a program has some, and what may take dense
     attention in its place."""

@@ -159,11 +159,13 @@ class LearnedAttention(nn.Module):
 
     def select(self, inputs: Inputs, k: Tensor, v: Tensor, first: int = 0) -> dict[str, Selection]:
         """What the selectors choose of ``inputs`` for the queries from ``first`` on, the gates, and the summaries of k
-        and v [B, Hkv, Nk, D]."""
-        found = self.learned.select(inputs, first)
-        found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
-        tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths, kept=inputs.key.kept))
-        found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}
+        and v [B, Hkv, Nk, D]. Under autocast too, in the data types of what is learned: scores that are rounded choose
+        others."""
+        with torch.autocast(k.device.type, enabled=False):
+            found = self.learned.select(inputs, first)
+            found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
+            tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths, kept=inputs.key.kept))
+            found |= {f"pooled({size})": pool(tokens, v) for size, pool in self.learned.pools.items()}
         return found
 
     def _attend(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from ...compiler.relations.integer import Predicate, evaluate
 
 
 def parted(x: Tensor, dim: int, *sizes: int) -> Tensor:
-    """A dimension as several, of these sizes; one of them may be -1."""
+    """A dimension as several, of these sizes; one of them may be -1, also where another dimension is 0."""
+    known = prod(size for size in sizes if size >= 0)
+    sizes = tuple(x.shape[dim] // known if size < 0 else size for size in sizes)
     return x.reshape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
 
 

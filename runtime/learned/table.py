@@ -43,7 +43,7 @@ class Table:
     def add(self, piece: Piece, heads: Heads, gradient: Tensor, totals: Tensor) -> None:
         """gradient as ``take`` gives it."""
         index = self._index(piece, heads)
-        totals.index_add_(0, index.flatten(), gradient.reshape(index.numel(), -1))
+        totals.index_add_(0, index.flatten(), gradient.reshape(index.numel(), totals.shape[1]))
 
     def finish(self, target: Tensor, totals: Tensor) -> None:
         """After the last gradient."""

@@ -47,19 +47,17 @@ def given(
 def run_learned(module: nn.Module, binding: Binding, given: Given, asked: Asked) -> Tensor:
     """out [B, M, Hq, D], as transformers wants it."""
     learned, placed = _placed(module, binding, given)
-    # Selectors compute in their own data type; q, k and v have been cast as autocast would.
-    with torch.autocast(given.q.device.type, enabled=False):
-        found = learned(
-            placed.q,
-            placed.k,
-            placed.v,
-            inputs=placed.inputs,
-            query_offset=placed.first,
-            scale=given.scale,
-            softcap=given.softcap,
-            sinks=asked.sinks,
-            return_selections=True,
-        )
+    found = learned(
+        placed.q,
+        placed.k,
+        placed.v,
+        inputs=placed.inputs,
+        query_offset=placed.first,
+        scale=given.scale,
+        softcap=given.softcap,
+        sinks=asked.sinks,
+        return_selections=True,
+    )
     _note(binding, given, placed, found.selections, found.dispatch)
     return placed.put_back(found.out).transpose(1, 2).contiguous()
 
@@ -72,8 +70,7 @@ def watch_dense(module: nn.Module, binding: Binding, given: Given) -> None:
     learned, placed = _placed(module, binding, given)
     selections = None
     if binding.watching.seen and binding.watching.select:
-        with torch.autocast(given.q.device.type, enabled=False):
-            selections = learned.select(placed.inputs, placed.k, placed.v, placed.first)
+        selections = learned.select(placed.inputs, placed.k, placed.v, placed.first)
     _note(binding, given, placed, selections)
 
 

@@ -71,7 +71,7 @@ class Side:
         tensor = tensor if dtype is None else tensor.to(dtype)
         if self.lengths is None:
             return tensor
-        exists = self.exists(first).view(tensor.shape[0], *[1] * (tensor.dim() - 3), -1, 1)
+        exists = self.exists(first).view(tensor.shape[0], *[1] * (tensor.dim() - 3), tensor.shape[-2], 1)
         return tensor.masked_fill(~exists, 0.0)
 
     def made(

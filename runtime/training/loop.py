@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -98,6 +99,7 @@ class _Run:
         return {
             "model": _model(self.objective.handle),
             "pattern": self.pattern,
+            "pattern's text (its digest)": _digest(self.objective.handle),
             "recipe": _plain(self.recipe),
             "batches": len(self.batches),
             "world": _world(),
@@ -195,6 +197,13 @@ def _model(handle: Handle) -> str:
         for shape in (layer.shape for layer in handle.learned.values())
     ]
     return f"{type(handle.model).__name__}, {len(handle.layers)} layers, {', '.join(dict.fromkeys(sizes))}"
+
+
+def _digest(handle: Handle) -> str:
+    """What each layer attends to and selects, without names, comments and claims: an edited file is another pattern."""
+    bound = {index: layer.pattern.bound for index, layer in sorted(handle.learned.items())}
+    said = [(index, one.direction, one.union, one.selectors) for index, one in bound.items()]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def _shown(shape: torch.Size | None) -> str:

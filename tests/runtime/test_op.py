@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -197,3 +201,30 @@ def test_autocast_rounds_nothing(patterns, engine, dtype, options):
         cast = run()
     for one, other in zip(plain, cast, strict=True):
         assert torch.equal(one, other)
+
+
+IN_ANOTHER_PROCESS = """
+import pickle, sys, torch
+program, q, k, v = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps(program(q, k, v)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["alone", "table", "heads", "reference"])
+def test_a_program_that_is_pickled_runs_in_another_process(patterns, kind):
+    """As DataLoader's workers, ``torch.multiprocessing.spawn`` and a model that was saved whole need it."""
+    drawn = pc.loads("pattern drawn() causal { step local(2) | random(1, 4, 7) }")["drawn"].bind()
+    if kind == "heads":
+        program = pc.compile_heads([([0, 3], patterns("window")), ([1], drawn)], heads=4, head_dim=8)
+    else:
+        engine = "reference" if kind == "reference" else "compose"
+        program = pc.compile(drawn if kind == "table" else patterns("window"), head_dim=8, engine=engine)
+    q, k, v = torch.randn(1, 4, 12, 8), torch.randn(1, 2, 12, 8), torch.randn(1, 2, 12, 8)
+    run = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_PROCESS],
+        input=pickle.dumps((program, q, k, v)),
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    torch.testing.assert_close(pickle.loads(run.stdout), program(q, k, v))

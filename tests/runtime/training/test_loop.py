@@ -183,6 +183,10 @@ def test_a_checkpoint_of_another_run_is_refused(batches, tmp_path):
     _other, others = attached("llama", "levels")
     with pytest.raises(ArgumentError, match=r"is of pattern = 'blocks', not 'levels'"):
         train(others, batches, recipe, checkpoint=file, resume=True)
+    edited = "pattern blocks causal { learn b = topk_blocks(k = 3, block = 2) step local(3) | select(b) }"
+    rewritten = pc.attach(build("llama"), pc.loads(edited)["blocks"].bind())  # its name and all sizes are as before
+    with pytest.raises(ArgumentError, match="is of pattern's text"):
+        train(rewritten, batches, recipe, checkpoint=file, resume=True)
     content = torch.load(file, weights_only=True)
     torch.save(content | {"version": VERSION - 1}, file)
     with pytest.raises(ArgumentError, match="no checkpoint of this version"):
