@@ -6,9 +6,7 @@ by torch.compile never meets another program under the same name.
 """
 
 import hashlib
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,6 +16,7 @@ from .arguments import check_values
 from .engines.engine import Call, Engine, find_engine
 from .engines.or_dense import OrDense, OrDenseEngine
 from .learned.tabled import TabledEngine, has_tables
+from .precision import as_given
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def run(key: str, q: Tensor, k: Tensor, v: Tensor, call: Call) -> tuple[Tensor, 
     hold."""
     entry = _resolve(key)
     check_values(k, call)
-    with _as_given(q):
+    with as_given(q.device):
         out, lse = entry.engine.forward(entry.program, q, k, v, call)
     return out.contiguous(), lse.contiguous()
 
@@ -96,22 +95,10 @@ def run_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dq, dk, dv), contiguous."""
     entry = _resolve(key)
-    with _as_given(q):
+    with as_given(q.device):
         gradients = entry.engine.backward(entry.program, grad_out, grad_lse, q, k, v, out, lse, call)
     dq, dk, dv = (gradient.contiguous() for gradient in gradients)
     return dq, dk, dv
-
-
-def _as_given(q: Tensor) -> AbstractContextManager[Any]:
-    """Within, an engine computes in the data types that it writes down: under autocast its matrix products would be
-    rounded to a lower precision, those of the reference engine too."""
-    kind = q.device.type
-    watched = _has_autocast(kind) and torch.is_autocast_enabled(kind)
-    return torch.autocast(kind, enabled=False) if watched else _UNCHANGED
-
-
-_has_autocast = lru_cache(torch.amp.is_autocast_available)
-_UNCHANGED = nullcontext()
 
 
 @torch.library.custom_op("patternc::attention", mutates_args=())

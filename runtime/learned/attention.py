@@ -16,6 +16,7 @@ from ...patterns_dsl.syntax import Direction
 from ..arguments import check_placement, check_tensors, check_values, count_of, scale_of, softcap_of
 from ..engines.engine import Call, check_dtype, find_engine
 from ..errors import ArgumentError
+from ..precision import as_given
 from ..selectors.front import Front
 from ..selectors.inputs import Inputs, Side
 from ..selectors.layer import LayerShape
@@ -161,7 +162,7 @@ class LearnedAttention(nn.Module):
         """What the selectors choose of ``inputs`` for the queries from ``first`` on, the gates, and the summaries of k
         and v [B, Hkv, Nk, D]. Under autocast too, in the data types of what is learned: scores that are rounded choose
         others."""
-        with torch.autocast(k.device.type, enabled=False):
+        with as_given(k.device):
             found = self.learned.select(inputs, first)
             found |= {name: self.learned.gate(name) for name in self.learned.gate_names}
             tokens = Inputs(inputs.query, Side(heads=k, lengths=inputs.key.lengths, kept=inputs.key.kept))

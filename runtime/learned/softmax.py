@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..precision import as_given
 from . import densely, gathered
 from .dispatch import DENSE, LISTED, Dispatch, choose
 from .gathered import Rows
@@ -50,7 +51,7 @@ def attend(parts: Parts, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tenso
     """out [B, Hq, Nq, D], of q's data type, and lse [B, Hq, Nq], at least float32. Differentiable, once, in q, k, v,
     gates and summaries. A query without a key has out 0 and lse -inf."""
     if not torch.is_grad_enabled():
-        with torch.autocast(q.device.type, enabled=False):
+        with as_given(q.device):
             return _add_all(parts, q, k, v)[:2]
     out, lse = _Softmax.apply(parts, q, k, v, *parts.learned())  # type: ignore[no-untyped-call]
     return out, lse
@@ -103,7 +104,7 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parts: Parts, q: Tensor, k: Tensor, v: Tensor, *learned: Tensor) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
-        with torch.autocast(q.device.type, enabled=False):
+        with as_given(q.device):
             return _Softmax._forward(ctx, parts, q, k, v, *learned)
 
     @staticmethod
@@ -122,7 +123,7 @@ class _Softmax(torch.autograd.Function):
             return (None,) * (4 + count)
         given = grad_lse if grad_out is None else grad_out
         assert given is not None
-        with torch.autocast(given.device.type, enabled=False):
+        with as_given(given.device):
             return _Softmax._backward(ctx, count, grad_out, grad_lse)
 
     @staticmethod

@@ -17,6 +17,7 @@ from ..engines.by_heads import ByHeads, Run, runs
 from ..engines.compose.planning.pairs import PairTable
 from ..engines.engine import Call, Engine
 from ..errors import ArgumentError
+from ..precision import as_given
 from . import table_passes
 from .table_passes import Three, nothing
 from .weighed import taken
@@ -52,7 +53,7 @@ class TabledEngine:
             remedy = "give each document a row of the batch, and what exists of it as spans"
             raise ArgumentError("documents", "given to a pattern with a seeded table, which draws for each", remedy)
         own = replace(call, check_finite=False)
-        with torch.autocast(q.device.type, enabled=False):
+        with as_given(q.device):
             way = self._way(program, q, k, call)
             if isinstance(way, PairTable):
                 return self._forward(way, call, q, k, v)
@@ -79,7 +80,7 @@ class TabledEngine:
     ) -> Three:
         """(dq, dk, dv)."""
         own, grad_out = replace(call, check_finite=False), grad_out.to(q.dtype)
-        with torch.autocast(q.device.type, enabled=False):
+        with as_given(q.device):
             way = self._way(program, q, k, call, backward=True)
             if isinstance(way, PairTable):
                 return self._backward(way, call, grad_lse, (grad_out, q, out, lse), (k, v))

@@ -187,6 +187,17 @@ def _check(inputs: Inputs) -> None:
         if side.lengths is not None and (side.lengths.is_floating_point() or side.lengths.shape != (side.shape[0],)):
             found = f"{side.lengths.dtype} {tuple(side.lengths.shape)}"
             raise ArgumentError(f"{name} lengths", found, f"give ints of shape [{side.shape[0]}]")
+        _check_values(name, side)
+
+
+def _check_values(name: str, side: Side) -> None:
+    """That so many tokens are there. Asked on a CPU, where that stops no stream, and in no traced graph."""
+    if side.lengths is None or side.lengths.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    _, tokens, _ = side.shape
+    outside = side.lengths[(side.lengths < 0) | (side.lengths > tokens)].tolist()
+    if outside:
+        raise ArgumentError(f"{name} lengths", f"{outside[0]} of {tokens} tokens", f"give numbers from 0 to {tokens}")
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:
