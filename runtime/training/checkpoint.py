@@ -12,10 +12,9 @@ from torch import Tensor
 
 from ..errors import ArgumentError, in_a_line
 
-VERSION = (
-    5  # since 2 an indexer turns its queries and keys; since 3 a run knows its model, since 4 its seconds, since 5
-)
-# what its pattern says
+# Since 2 an indexer turns its queries and keys; a run knows since 3 its model, since 4 its seconds, since 5 what its
+# pattern says.
+VERSION = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
