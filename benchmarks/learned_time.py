@@ -19,12 +19,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from estimate import History
+from given import Given
 from memory import free_bytes
 from record import RESULTS, Spread, machine, write
 from stock_patterns import stock
@@ -38,35 +39,12 @@ from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.bench.clock import calls_of, interleaved
 from patternc.runtime.errors import in_a_line
 from patternc.runtime.learned.attention import LearnedAttention, Selections
-from patternc.runtime.selectors import Importance, Inputs
+from patternc.runtime.selectors import Importance
 
 FORWARD, STEP = "forward", "forward+backward"
 Run = Callable[[], Any]
 Key = tuple[str, str, str]
 """(pattern, pass, whole | given | dense)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Random tensors of one length: q, k, v and the gradient of out [1, H, n, D], hidden states [1, n, W]."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    grad: Tensor
-    hidden: Tensor
-
-    @classmethod
-    def draw(cls, n: int, heads: int, head_dim: int, device: str, dtype: torch.dtype) -> Given:
-        generator = torch.Generator(device).manual_seed(0)
-        shapes = [(1, heads, n, head_dim)] * 4 + [(1, n, heads * head_dim)]
-        return cls(*(torch.randn(shape, generator=generator, device=device).to(dtype) for shape in shapes))
-
-    def inputs(self, direction: Direction, leaves: tuple[Tensor, ...] | None = None) -> Inputs:
-        q, k, _, hidden = leaves or (self.q, self.k, self.v, self.hidden)
-        if direction is Direction.CROSS:
-            return Inputs.cross(hidden, hidden, q, k)
-        return Inputs.self_attention(hidden, q, k)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...patterns_dsl import syntax
 from ...patterns_dsl.syntax import BoundPattern, Claim, Direction, Expression
-from .. import bruteforce
+from .. import bruteforce, reached
 from ..bruteforce import Choice, Mask, Positions
 from ..effort import PRODUCT_WORK, spend
 from .bounds import value
@@ -100,9 +100,9 @@ def _unreached(claim: syntax.Reach, pattern: BoundPattern, n: int, choice: Choic
     masks = step_masks(pattern, n, choice=choice)
     allowed = allowed_pairs(pattern.direction, n)
     if steps is None:
-        return allowed & ~bruteforce.reachable_ever(masks)
+        return allowed & ~reached.reachable_ever(masks)
     if not claim.any_order:
-        return allowed & ~bruteforce.hops(masks, steps)
+        return allowed & ~reached.hops(masks, steps)
     return missing_in_some_order(masks, steps, allowed)
 
 

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 
-from .. import bruteforce
+from .. import reached
 from ..bruteforce import Mask
 from ..effort import PRODUCT_WORK, TooLong, spend
 
@@ -29,7 +29,7 @@ def missing_in_some_order(masks: list[Mask], layers: int, allowed: Mask) -> Mask
     for order in dict.fromkeys(permutations(first)):
         n, taken = len(allowed), min(layers, len(allowed) * len(masks))
         spend(taken * (LAYER_WORK + n**3 / PRODUCT_WORK))
-        missing |= allowed & ~bruteforce.hops([masks[step] for step in order], layers)
+        missing |= allowed & ~reached.hops([masks[step] for step in order], layers)
         if missing.any():
             break
     return missing

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from patternc.compiler.bruteforce import Mask, compose, hops, mask, reachable_ever
+from patternc.compiler.bruteforce import Mask, compose, mask
+from patternc.compiler.reached import hops, reachable_ever
 from patternc.patterns_dsl.binding.bind import bind
 from patternc.patterns_dsl.diagnostics.source import Source
 from patternc.patterns_dsl.parsing.parse import parse

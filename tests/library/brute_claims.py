@@ -13,7 +13,8 @@ from typing import assert_never
 import numpy as np
 from definitions import Mask
 
-from patternc.compiler.bruteforce import Choice, hops, mask, reachable_ever
+from patternc.compiler.bruteforce import Choice, mask
+from patternc.compiler.reached import hops, reachable_ever
 from patternc.compiler.relations.settle import GATE, opens
 from patternc.patterns_dsl import syntax as s
 from patternc.patterns_dsl.syntax import BoundPattern, Claim, Expression

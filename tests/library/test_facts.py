@@ -9,8 +9,9 @@ import pytest
 from brute_claims import live_counts
 from definitions import Mask
 
-from patternc.compiler.bruteforce import compose, hops, mask
+from patternc.compiler.bruteforce import compose, mask
 from patternc.compiler.pattern import load
+from patternc.compiler.reached import hops
 from patternc.patterns_dsl.syntax import BoundPattern, Direction
 
 N = 512

@@ -16,6 +16,15 @@ def basics(raw: isl.Set) -> list[isl.BasicSet]:
     return [found.get_at(k) for k in range(found.n_basic_set())]
 
 
+def denominators(raw: isl.Set) -> set[int]:
+    """Of all integer divisions in the pieces of a raw set."""
+    return {
+        basic.get_div(div).get_denominator_val().to_python()
+        for basic in basics(raw.compute_divs())
+        for div in range(basic.dim(isl.dim_type.div))
+    }
+
+
 def divided(raw: isl.BasicSet, dims: Sequence[str]) -> Divided:
     """A raw convex piece, by its divisions and its constraints."""
     params = [raw.get_dim_name(isl.dim_type.param, at) for at in range(raw.dim(isl.dim_type.param))]

@@ -15,7 +15,7 @@ from ..closed_form import expression, predicate
 from ..divided import Divided
 from ..integer import FALSE, TRUE, Expr, Predicate
 from .context import CONTEXT, listed, parsed_map, parsed_set, quote, space
-from .convex import basics, divided
+from .convex import basics, denominators, divided
 from .piecewise import hull
 
 
@@ -197,12 +197,7 @@ class IntegerSet:
     @cached_property
     def moduli(self) -> tuple[int, ...]:
         """The denominators of the integer divisions in the description, ascending: the periods it speaks of."""
-        found = {
-            basic.get_div(div).get_denominator_val().to_python()
-            for basic in basics(self._set.compute_divs())
-            for div in range(basic.dim(isl.dim_type.div))
-        }
-        return tuple(sorted(found - {1}))
+        return tuple(sorted(denominators(self._set) - {1}))
 
     def bounded(self, dim: str) -> bool:
         """Whether ``dim`` has an upper bound in terms of the other dims and the parameters."""

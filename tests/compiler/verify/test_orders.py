@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 import patternc as pc
-from patternc.compiler.bruteforce import hops
+from patternc.compiler.reached import hops
 from patternc.compiler.verify import oracle
 from patternc.compiler.verify.result import Result, Status
 

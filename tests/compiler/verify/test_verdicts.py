@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import patternc as pc
-from patternc.compiler.bruteforce import hops, mask, reachable_ever
+from patternc.compiler.bruteforce import mask
+from patternc.compiler.reached import hops, reachable_ever
 from patternc.compiler.verify.result import Status
 from patternc.patterns_dsl import syntax as s
 

@@ -157,7 +157,10 @@ HEADS = torch.randn(2, 2, 6, 6)
         (lambda: Inputs.self_attention(q=HIDDEN, k=HEADS), r"give \[batch, heads, tokens, head_dim\]"),
         (lambda: Inputs.self_attention(HIDDEN[:, :5], HEADS, HEADS), "the same batch and the same tokens"),
         (lambda: Inputs.self_attention(HIDDEN, lengths=torch.ones(2)), r"give ints of shape \[2\]"),
-        (lambda: Inputs.self_attention(HIDDEN, lengths=torch.tensor([1, 10**6])), "query lengths': 1000000 of 6 tokens"),
+        (
+            lambda: Inputs.self_attention(HIDDEN, lengths=torch.tensor([1, 10**6])),
+            "lengths': 1000000 of 6 tokens",
+        ),
         (lambda: Inputs.self_attention(HIDDEN, lengths=torch.tensor([-1, 1])), "give numbers from 0 to"),
     ],
 )
