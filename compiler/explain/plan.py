@@ -116,8 +116,7 @@ def _phases(subject: PlanSubject, n: int) -> tuple[Phase, ...]:
     """One for each first layer that makes a difference."""
     length, found = min(n, LONGEST), list[Phase]()
     seen: set[tuple[tuple[tuple[BoundPattern, Expression], ...], ...]] = set()
-    starts = range(subject.distinct)
-    for start in starts:
+    for start in range(subject.distinct):
         layers = MOST_LAYERS if subject.depth is None else subject.depth - start
         run = tuple(subject.bodies(start + layer) for layer in range(layers))
         if any(run == other[: len(run)] for other in seen):

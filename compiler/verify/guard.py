@@ -101,56 +101,57 @@ def size(node: Any) -> int:
 
 def _apart(bound: BoundPattern | BoundPlan, numbers: Sequence[int]) -> dict[int, Result]:
     """The claims of these numbers, decided by processes of their own as far as they come."""
-    left, results, seconds = list(numbers), dict[int, Result](), TIME_LIMIT
+    left, results, stopped, seconds = list(numbers), dict[int, Result](), dict[int, str](), TIME_LIMIT
     note = f"stopped after {TIME_LIMIT:.0f} seconds for this and other claims"
     while left and seconds > 0:
         try:
             with suppress(Stopped), process() as worker:
                 begun = time.monotonic()  # what a start takes is not the claims' time: it grows with the load
                 try:
-                    for number, result in _answers(worker, bound, tuple(left), begun + seconds):
+                    for number, answer in _answers(worker, bound, tuple(left), begun + seconds):
                         left.remove(number)
-                        results[number] = result
+                        if isinstance(answer, Result):
+                            results[number] = answer
+                        else:
+                            stopped[number] = answer
                 finally:
                     seconds -= time.monotonic() - begun
         except NotStarted as error:
             note = f"it needs a process of its own, and {error}"
             break
-    results |= {number: _undecided(bound.claims[number], note) for number in left}
-    return _tried(bound, results)
+    return results | _tried(bound, stopped | dict.fromkeys(left, note))
 
 
 def _answers(
     worker: Process, bound: BoundPattern | BoundPlan, numbers: tuple[int, ...], end: float
-) -> Iterator[tuple[int, Result]]:
+) -> Iterator[tuple[int, Result | str]]:
     """The verdicts of one process, up to the first claim that it does not decide in its share of the time. Raises
-    Stopped after that one."""
+    Stopped after that one, of which it says why."""
     worker.send((bound, numbers))
     for place, number in enumerate(numbers):
         seconds = max(0.0, min(end - time.monotonic(), max(SHARE, (end - time.monotonic()) / (len(numbers) - place))))
         try:
             result = worker.receive(seconds)
         except Stopped:
-            note = f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
-            yield number, _undecided(bound.claims[number], note)
+            yield number, f"the proof was stopped after {seconds:.1f} seconds, or out of memory"
             raise
         if isinstance(result, Disagreement):
             raise result
         yield number, result
 
 
-def _tried(bound: BoundPattern | BoundPlan, results: Mapping[int, Result]) -> dict[int, Result]:
-    """The results; of claims whose proof was stopped, what brute force alone says of their length, or of small ones."""
-    stopped = [number for number, result in results.items() if result.status is Status.UNKNOWN]
-    tried = dict(results)
-    for number in stopped if isinstance(bound, BoundPattern) else ():
-        assert isinstance(bound, BoundPattern)
-        claim, places = bound.claims[number], TRIED // len(stopped)
+def _tried(bound: BoundPattern | BoundPlan, stopped: Mapping[int, str]) -> dict[int, Result]:
+    """What brute force alone says of claims whose proofs were stopped, each with the reason: of their length, or of
+    small ones. Nothing of those of a plan."""
+    results = {number: _undecided(bound.claims[number], note) for number, note in stopped.items()}
+    if isinstance(bound, BoundPlan):
+        return results
+    for number, note in stopped.items():
+        claim = bound.claims[number]
         proof = Proof(claim, Subject(bound), operations=1, thorough=False)
-        with suppress(Heavier), ceiling(proof.operations, 8 * TRIED), allowance(places):
-            note = results[number].explanation
-            tried[number] = proof.scan(note) if claim.at is None else at_length(proof, *claim.at.values)
-    return tried
+        with suppress(Heavier), ceiling(proof.operations, 8 * TRIED), allowance(TRIED // len(stopped)):
+            results[number] = proof.scan(note) if claim.at is None else at_length(proof, *claim.at.values)
+    return results
 
 
 def _undecided(claim: Claim | PlanClaim, note: str) -> Result:

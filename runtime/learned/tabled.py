@@ -17,7 +17,6 @@ from ..engines.by_heads import ByHeads, Run, runs
 from ..engines.compose.planning.pairs import PairTable
 from ..engines.engine import Call, Engine
 from ..errors import ArgumentError
-from ..precision import as_given
 from . import table_passes
 from .table_passes import Three, nothing
 from .weighed import taken
@@ -53,17 +52,16 @@ class TabledEngine:
             remedy = "give each document a row of the batch, and what exists of it as spans"
             raise ArgumentError("documents", "given to a pattern with a seeded table, which draws for each", remedy)
         own = replace(call, check_finite=False)
-        with as_given(q.device):
-            way = self._way(program, q, k, call)
-            if isinstance(way, PairTable):
-                return self._forward(way, call, q, k, v)
-            if not call.check_finite or guard.finite(q, k, v):
-                found = self._forward(way, own, q, k, v)
-                if not self._may_overflow(call, q) or guard.sound(*found):
-                    return found
-            out, lse = nothing(q)
-            guard.forward(self._filling(way, own), q, k, v, out, lse)
-            return out, lse
+        way = self._way(program, q, k, call)
+        if isinstance(way, PairTable):
+            return self._forward(way, call, q, k, v)
+        if not call.check_finite or guard.finite(q, k, v):
+            found = self._forward(way, own, q, k, v)
+            if not self._may_overflow(call, q) or guard.sound(*found):
+                return found
+        out, lse = nothing(q)
+        guard.forward(self._filling(way, own), q, k, v, out, lse)
+        return out, lse
 
     @torch.no_grad()
     def backward(
@@ -80,23 +78,22 @@ class TabledEngine:
     ) -> Three:
         """(dq, dk, dv)."""
         own, grad_out = replace(call, check_finite=False), grad_out.to(q.dtype)
-        with as_given(q.device):
-            way = self._way(program, q, k, call, backward=True)
-            if isinstance(way, PairTable):
-                return self._backward(way, call, grad_lse, (grad_out, q, out, lse), (k, v))
-            looked_at = (grad_out, q, out, k, v) if grad_lse is None else (grad_out, grad_lse, q, out, k, v)
-            if not call.check_finite or guard.finite(*looked_at):
-                found = self._backward(way, own, grad_lse, (grad_out, q, out, lse), (k, v))
-                if not self._may_overflow(call, q) or (guard.sound(found[0], lse) and guard.finite(*found[1:])):
-                    return found
-            grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
-            dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
-            forward = self._filling(way, own)
-            run: guard.Backward = partial(self._add, way, own, grad_lse)
-            if self.name == "compose":
-                run = exact.backward(run, forward)
-            guard.backward(run, forward, (grad_out, q, out, lse, dq), (k, v, dk, dv))
-            return dq, dk, dv
+        way = self._way(program, q, k, call, backward=True)
+        if isinstance(way, PairTable):
+            return self._backward(way, call, grad_lse, (grad_out, q, out, lse), (k, v))
+        looked_at = (grad_out, q, out, k, v) if grad_lse is None else (grad_out, grad_lse, q, out, k, v)
+        if not call.check_finite or guard.finite(*looked_at):
+            found = self._backward(way, own, grad_lse, (grad_out, q, out, lse), (k, v))
+            if not self._may_overflow(call, q) or (guard.sound(found[0], lse) and guard.finite(*found[1:])):
+                return found
+        grad_out, grad_lse = guard.in_one(grad_out, grad_lse)
+        dq, dk, dv = (torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+        forward = self._filling(way, own)
+        run: guard.Backward = partial(self._add, way, own, grad_lse)
+        if self.name == "compose":
+            run = exact.backward(run, forward)
+        guard.backward(run, forward, (grad_out, q, out, lse, dq), (k, v, dk, dv))
+        return dq, dk, dv
 
     def _way(
         self, program: One | ByHeads[One], q: Tensor, k: Tensor, call: Call, *, backward: bool = False

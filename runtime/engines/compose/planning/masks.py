@@ -123,7 +123,7 @@ def _halved(
     if every is None and is_cut(tiles) and not _alike_midway(keep, tiles, known, plain):
         large += [tiles.part(tile, 1) for tile in range(tiles.count)]
         return
-    for part in every or (_ends(tiles) if whole and tiles.count > 2 * FEWEST_TILES else _parts(tiles)):
+    for part in every or _parts(tiles, whole=whole):
         yield from _halved(keep, part, known, plain, large, whole=every is not None)
 
 
@@ -138,18 +138,15 @@ def _repeated(keep: Predicate, tiles: Tiles) -> list[Tiles] | None:
     return [tiles.part(start, -(-(tiles.count - start) // every)).spread(every) for start in range(every)]
 
 
-def _ends(tiles: Tiles) -> Iterator[Tiles]:
-    """The first and the last few tiles one by one, and all between."""
-    few = FEWEST_TILES // 2
-    yield from (tiles.part(tile, 1) for tile in range(few))
-    yield tiles.part(few, tiles.count - 2 * few)
-    yield from (tiles.part(tile, 1) for tile in range(tiles.count - few, tiles.count))
-
-
-def _parts(tiles: Tiles) -> Iterator[Tiles]:
-    """Half of the tiles and the other half; near a border, tile by tile."""
-    parts = 2 if tiles.count > FEWEST_TILES else tiles.count
-    edges = [tiles.count * part // parts for part in range(parts + 1)]
+def _parts(tiles: Tiles, *, whole: bool) -> Iterator[Tiles]:
+    """Of a whole run the first and the last few tiles one by one, and all between; else half of the tiles and the other
+    half; near a border, tile by tile."""
+    count, few = tiles.count, FEWEST_TILES // 2
+    if whole and count > 2 * FEWEST_TILES:
+        edges = [*range(few + 1), *range(count - few, count + 1)]
+    else:
+        parts = 2 if count > FEWEST_TILES else count
+        edges = [count * part // parts for part in range(parts + 1)]
     return (tiles.part(start, stop - start) for start, stop in pairwise(edges))
 
 
