@@ -42,7 +42,7 @@ def largest(program: Program, n: int) -> int:
     """No intermediate value at up to n tokens is larger, signs apart."""
     found = 0
     for term in program.terms:
-        found = max(found, _of_predicate(term.keep, _ranks(term, n)))
+        found = max(found, of_predicate(term.keep, _ranks(term, n)))
     for kernel in (*program.forward, *program.backward):
         for sweep in kernel.sweeps:
             most = _ranks(program.terms[sweep.term], n)
@@ -76,7 +76,7 @@ def _of(expr: Expr, most: Mapping[str, int]) -> tuple[int, int]:
             return most[name], most[name]
         case Select(condition, then, otherwise):
             (one, one_peak), (two, two_peak) = _of(then, most), _of(otherwise, most)
-            return max(one, two), max(one_peak, two_peak, _of_predicate(condition, most))
+            return max(one, two), max(one_peak, two_peak, of_predicate(condition, most))
         case Binary(operator, left, right):
             (one, one_peak), (two, two_peak) = _of(left, most), _of(right, most)
             value = _applied(operator, one, two)
@@ -102,7 +102,8 @@ def _applied(operator: str, left: int, right: int) -> int:
             raise ValueError(f"unknown operator {operator!r}")
 
 
-def _of_predicate(predicate: Predicate, most: Mapping[str, int]) -> int:
+def of_predicate(predicate: Predicate, most: Mapping[str, int]) -> int:
+    """No intermediate value is larger, signs apart, where each variable is at most so large."""
     return max((_of_comparison(part, most) for part in _comparisons(predicate)), default=0)
 
 

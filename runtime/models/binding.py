@@ -44,7 +44,7 @@ class LearnedLayer:
     turn: Turn | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Binding:
     """What an attached attention module runs: ``program``, which is that of its groups of heads, or what is
     ``learned``. Without either, the model's own attention runs, named ``own``."""

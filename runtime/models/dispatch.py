@@ -77,6 +77,7 @@ def attention_forward(
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.
         _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
+    _drop(module, entered, layout)
     cached = key
     query, key, value = (_autocast(x) for x in (query, key, value))
     if binding.program is None:
@@ -149,6 +150,20 @@ def _check_positions(position_ids: Tensor, layout: Layout, offset: int, batch: i
         check_restarts(position_ids, layout.documents, batch)
     else:
         check_positions(position_ids, layout.spans, offset)
+
+
+def _drop(module: nn.Module, entered: Entered | None, layout: Layout) -> None:
+    """Tell a cache that drops keys, behind which all of this call are read."""
+    if entered is None or entered.cache is None:
+        return
+    from .caches.evicting import evicting  # needs transformers
+
+    layer = evicting(entered.cache, module)
+    if layer is None:
+        return
+    if layout.documents is not None:
+        raise UnsupportedCallError("packed documents do not go on behind a cache; pass use_cache=False")
+    layer.drop(layout.spans)
 
 
 def _autocast(x: Tensor) -> Tensor:

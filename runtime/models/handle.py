@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
@@ -21,6 +21,9 @@ from .discovery import Layer, configs_of, models_within, watch
 from .entering import hand_on
 from .saved.write import save
 from .watching import Watched, Watching
+
+if TYPE_CHECKING:
+    from transformers import Cache
 
 
 class Handle:
@@ -43,6 +46,7 @@ class Handle:
         self._watching = watching
         self._saved: list[tuple[Any, str | None]] = []
         self._hooks: list[RemovableHandle] = []
+        self._caches = False  # whether layers are told of the cache that they fill
 
     @property
     def attached(self) -> bool:
@@ -77,6 +81,27 @@ class Handle:
                 "no pattern of this attachment has learned terms: there is nothing to save beside its text"
             )
         save(Path(directory), self.model, self.subject, self.layers, learned, self.random)
+
+    def cache(self) -> Cache:
+        """An empty cache of this model, for ``past_key_values``, that drops the keys which no query to come reads.
+
+        A layer holds the keys that its pattern can still read, whatever follows, and at most a fourth more: the last
+        1,023 of a window of 1,024, of ``fixed_factorized`` a block and one column in 16. Attention gets the same keys
+        and values as from transformers' own cache. Layers that select, or run the model's own attention in some head,
+        keep all. For models without padding or with padding on the left; a batch of its own for each cache. It can be
+        copied, and its batch reordered; tokens cannot be taken back.
+
+        Raises AttachError where the handle is detached, or the layers are not those of a decoder.
+        """
+        from .caches.make import cache_for
+
+        if not self.attached:
+            raise AttachError("no cache for a handle that is detached; attach again")
+        made = cache_for(self.model, self.layers, self.bindings)
+        if not self._caches:
+            self._caches = True
+            self._hooks += [hand_on(layer.call.module) for layer in self.layers if layer.index not in self.learned]
+        return made
 
     @contextmanager
     def watch(self) -> Iterator[dict[int, Watched]]:
@@ -180,8 +205,9 @@ class Handle:
             module = layer.call.module
             setattr(module, ATTRIBUTE, binding)
             if layer.index in learned:
-                self._hooks.append(hand_on(module))
                 module.add_module(MODULE, learned[layer.index])
+            if layer.index in learned or self._caches:
+                self._hooks.append(hand_on(module))
         for part in models_within(self.model):
             self._hooks.append(part.register_forward_pre_hook(refuse_weights, with_kwargs=True))
         for config in configs_of(self.model):

@@ -75,7 +75,7 @@ def read(given: Given, layer: LearnedLayer, learned: Learned, *, everything: boo
 
 
 def _remembered(given: Given, new: dict[str, Tensor], learned: Learned) -> tuple[dict[str, Tensor], Kept | None]:
-    from .remembering import followed, remembering  # needs transformers
+    from .caches.remembering import followed, remembering  # needs transformers
 
     if new:
         layer = remembering(given.entered.cache, given.cached)

@@ -7,9 +7,10 @@ import torch
 from selector_layers import layer_inputs, learned, pairs_of, prefix
 
 from patternc.patterns_dsl.syntax import Direction
+from patternc.runtime.growing import Growing
 from patternc.runtime.selectors import Inputs, Pooled
 from patternc.runtime.selectors.inputs import Side
-from patternc.runtime.selectors.kept import Growing, Kept, Scope
+from patternc.runtime.selectors.kept import Kept, Scope
 
 DECLARATIONS = [
     "importance(budget = 30%)",

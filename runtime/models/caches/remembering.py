@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from ..errors import UnsupportedCallError
-from ..selectors.kept import Growing, Kept
+from ...errors import UnsupportedCallError
+from ...growing import Growing
+from ...selectors.kept import Kept
 
 _REMEDY = "use the default cache (DynamicCache), or pass use_cache=False"
 

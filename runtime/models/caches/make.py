@@ -1,0 +1,41 @@
+"""An empty cache for an attached model: for each layer one that knows what its pattern can still read."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache, DynamicLayer
+
+from ....compiler.live import still_read
+from ....compiler.relations.integer import TRUE
+from ....patterns_dsl.syntax import Direction
+from ...compiled_heads import CompiledHeads
+from ...engines.by_heads import NOBODY
+from ...errors import AttachError
+from ..binding import Binding
+from ..discovery import Layer
+from .evicting import EvictingLayer
+from .room import Room
+
+
+def cache_for(model: PreTrainedModel, layers: tuple[Layer, ...], bindings: tuple[Binding, ...]) -> Cache:
+    """Raises AttachError where layers are no decoder's, or transformers does not number them from 0 on."""
+    if not all(layer.causal for layer in layers):
+        raise AttachError(f"{type(model).__name__} is an encoder: it reads all tokens at once, and fills no cache")
+    places = [getattr(layer.call.module, "layer_idx", None) for layer in layers]
+    if places != list(range(model.config.num_hidden_layers)):
+        raise AttachError(
+            f"{type(model).__name__} has layers of other kinds, or shared ones, whose caches nothing here makes; use"
+            " the model's own cache"
+        )
+    rooms = Room(), Room()
+    return Cache(layers=[_layer(layer, binding, rooms) for layer, binding in zip(layers, bindings, strict=True)])
+
+
+def _layer(layer: Layer, binding: Binding, rooms: tuple[Room, Room]) -> DynamicLayer:
+    program = binding.program
+    if program is None or (isinstance(program, CompiledHeads) and NOBODY in program.owners):
+        return DynamicLayer()
+    meanings = {group.compiled.meaning for group in binding.groups}
+    assert all(meaning.direction is Direction.CAUSAL for meaning in meanings)
+    read = tuple(still_read(meaning.expression, meaning.direction) for meaning in meanings)
+    return DynamicLayer() if TRUE in read else EvictingLayer(layer.call.module, binding, read, rooms)
