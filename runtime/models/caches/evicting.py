@@ -72,6 +72,7 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
         at, (keys_room, values_room) = places[:, 0], self.rooms
         return keys_room.lay(self.keys, at, self.length), values_room.lay(self.values, at, self.length)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def drop(self, spans: Tensor | None) -> None:
         """Let go of what no query to come reads. ``spans`` int32 [B, 2]: the tokens of each sequence.
 

@@ -1,4 +1,4 @@
-"""Caches that drop keys: the same logits as with all of them, exactly what can be read is kept, and nothing else passes."""
+"""Caches that drop keys: the same logits as with all of them, and exactly what can still be read is kept."""
 
 from __future__ import annotations
 
