@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .patterns_dsl.diagnostics.diagnostic import PatternError as PatternError
     from .runtime.compile import compile as compile
     from .runtime.compiled_heads import compile_heads as compile_heads
+    from .runtime.distributed.context_parallel import context_parallel as context_parallel
     from .runtime.models.attach import attach as attach
     from .runtime.models.saved.load import load_attached as load_attached
 
@@ -49,6 +50,7 @@ _HOMES = {
     "check": ".compiler.verify.check",
     "compile": ".runtime.compile",
     "compile_heads": ".runtime.compiled_heads",
+    "context_parallel": ".runtime.distributed.context_parallel",
     "load": ".compiler.pattern",
     "load_attached": ".runtime.models.saved.load",
     "loads": ".compiler.pattern",

@@ -49,6 +49,10 @@ class CompiledHeads:
     def engine(self) -> str:
         return self.parts[0].engine
 
+    @property
+    def key(self) -> str:
+        return self._joined.key
+
     def with_dtype(self, dtype: torch.dtype) -> CompiledHeads:
         """The same programs for another data type."""
         if dtype == self._joined.dtype:

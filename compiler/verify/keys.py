@@ -15,7 +15,6 @@ from ..relations.count import Uncountable, row_counts
 from ..relations.denote import condition, number
 from ..relations.functions import IntegerFunction
 from ..relations.isl.presburger import IntegerSet
-from ..relations.live import live_keys
 from ..relations.relation import Relation, lengths, universe
 from ..relations.settle import Extent
 from .subject import Subject
@@ -87,6 +86,15 @@ def live_count(attended: Relation, size: int = 1) -> Counts:
         return Counts(row_counts(_summaries(live_keys(attended), size), rows), True)
     except Uncountable:
         return Counts(row_counts(_summaries(live_keys(attended, ends=False), size), rows), False)
+
+
+def live_keys(attended: Relation, *, ends: bool = True) -> IntegerSet:
+    """The pairs (i, j) with j <= i where some query from i on reads key j; ``ends``: none after n."""
+    dims = ("i", "j", "l")
+    reads = attended.pairs if ends else attended.formula() & IntegerSet.parse(("i", "j"), "0 <= v_j <= v_i")
+    later = reads.rename({"i": "l"}).onto(dims)
+    now = IntegerSet.parse(dims, "0 <= v_j <= v_i and v_i <= v_l and v_i < v_n", ("n",))
+    return (later & now).onto(("i", "j"))
 
 
 def exceeding(counted: IntegerFunction, most: Term, direction: Direction) -> IntegerSet:

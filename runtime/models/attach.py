@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from ...compiler.pattern import Pattern, Plan
@@ -15,8 +17,18 @@ from .plan import Shape, Share, share_all, share_plan
 from .programs import bindings_of, learned_of, learns
 from .watching import Watching
 
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
-def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", random: int | None = None) -> Handle:
+
+def attach(
+    model: nn.Module,
+    pattern: Pattern | Plan,
+    *,
+    engine: str = "auto",
+    random: int | None = None,
+    group: ProcessGroup | None = None,
+) -> Handle:
     """Make the attention layers of ``model`` run a pattern, or a plan's patterns layer by layer.
 
     A pattern runs with its steps merged in every head of every layer. Layers and heads that a plan leaves out keep
@@ -27,6 +39,11 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
     and saved with the model, and is the handle's as well, ``handle.learned``. Its numbers are float32, or wider where
     the model's are; they begin at random, by torch's generator. With ``random`` they are frozen controls, of a seed
     that is different in each layer.
+
+    With a ``group`` of torch.distributed (``dist.group.WORLD`` for all processes) the tokens of a sequence are divided
+    among its processes (:func:`~patternc.runtime.distributed.context_parallel.context_parallel`): all attach alike, and
+    call together, each with its own tokens and their ``position_ids``. Every head of every layer then runs a pattern
+    that learns nothing; there is no padding, and no cache.
 
     ``engine`` as in :func:`~patternc.runtime.compile.compile`. The model is changed in place: a name in its config, an
     attribute on each attention module, no weight. Before returning, two tokens are run to see that every layer is
@@ -46,9 +63,11 @@ def attach(model: nn.Module, pattern: Pattern | Plan, *, engine: str = "auto", r
     seed_of(random)
     if random is not None and not entrances:
         raise AttachError(f"random={random}, but {pattern.name!r} learns nothing; leave it out")
+    if group is not None:
+        _check_divided(layers, shares)
     own = str(model.config._attn_implementation)  # type: ignore[union-attr]
     watching = Watching()
-    bindings = bindings_of(layers, shares, entrances, own, engine, watching)
+    bindings = bindings_of(layers, shares, entrances, own, engine, watching, group)
     learned = learned_of(layers, shares, entrances, engine, random)
     mixed = any(_leaves_heads(layer, share) for layer, share in zip(layers, shares, strict=True))
     handle = Handle(model, pattern, layers, bindings, watching, random)
@@ -69,6 +88,20 @@ def _check_widths(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ..
             raise AttachError(
                 f"layer {layer.index} ({layer.name}) has keys of width {keys} and values of width {values}, and engines"
                 " take them of one width; leave it dense with a plan"
+            )
+
+
+def _check_divided(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ...]) -> None:
+    for layer, mine in zip(layers, shares, strict=True):
+        if learns(mine) or _leaves_heads(layer, mine):
+            what = (
+                f"pattern {mine[0].pattern.name!r} learns"
+                if learns(mine)
+                else "some heads run the model's own attention"
+            )
+            raise AttachError(
+                f"layer {layer.index} ({layer.name}): {what}, which needs all tokens in one process; with a group, give"
+                " every head a pattern that learns nothing (`dense` is one)"
             )
 
 

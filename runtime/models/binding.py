@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
-from ..compiled import Compiled
-from ..compiled_heads import CompiledHeads
 from ..errors import AttachError
 from .entering import Entered
-from .heads import HeadGroup
+from .heads import HeadGroup, Program
 from .rotary import Turn
 from .watching import Watching
 
@@ -51,7 +49,7 @@ class Binding:
 
     own: str
     groups: tuple[HeadGroup, ...] = ()
-    program: Compiled | CompiledHeads | None = None
+    program: Program | None = None
     learned: LearnedLayer | None = None
     first: bool = False  # of the layers that run a pattern: it checks what all of them receive alike
     watching: Watching = field(default_factory=Watching, compare=False)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from ..compiled import Compiled, Options
 from ..compiled_heads import CompiledHeads, join_heads
+from ..distributed.context_parallel import ContextParallel
 from ..engines.by_heads import NOBODY
+
+Program: TypeAlias = Compiled | CompiledHeads | ContextParallel
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ def join(groups: tuple[HeadGroup, ...], heads: int) -> Compiled | CompiledHeads:
 
 
 def run_heads(
-    program: Compiled | CompiledHeads, q: Tensor, k: Tensor, v: Tensor, options: Options, rest: Callable[[], Tensor]
+    program: Program, q: Tensor, k: Tensor, v: Tensor, options: Options, rest: Callable[[], Tensor]
 ) -> Tensor:
     """out [B, Nq, Hq, D], as transformers wants it.
 
@@ -45,7 +49,7 @@ def run_heads(
     return out.contiguous()
 
 
-def _fold(program: Compiled | CompiledHeads, q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
+def _fold(program: Program, q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
     """out [B, Nq, Hq, D]; rows of packed documents are laid behind each other and called as one."""
     if options.get("documents") is None or q.shape[0] == 1:
         return program(q, k, v, **options).transpose(1, 2)

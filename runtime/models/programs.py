@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +14,9 @@ from ...compiler.relations.settle import GATE, opens, pooled
 from ...patterns_dsl.syntax import BoundPattern
 from ..compile import compile as compile_pattern
 from ..compile import compile_learned
+from ..compiled import Compiled
+from ..compiled_heads import CompiledHeads
+from ..distributed.context_parallel import context_parallel
 from ..engines.engine import choose_engine
 from ..errors import PlanError
 from ..learned.attention import LearnedAttention
@@ -20,9 +24,12 @@ from ..selectors.layer import LayerShape
 from .binding import Binding, LearnedLayer
 from .discovery import Layer
 from .entrances import Entrance
-from .heads import HeadGroup, join
+from .heads import HeadGroup, Program, join
 from .plan import Share
 from .watching import Watching
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 SEEDS = 1_000
 """Between the seeds of two layers' controls: more than a pattern has selectors."""
@@ -74,8 +81,10 @@ def bindings_of(
     own: str,
     engine: str,
     watching: Watching,
+    group: ProcessGroup | None = None,
 ) -> tuple[Binding, ...]:
-    """One for each layer. Compiles each positional (pattern, step) once for each kind of layer that runs it."""
+    """One for each layer. Compiles each positional (pattern, step) once for each kind of layer that runs it. With a
+    ``group`` the tokens of a sequence are divided among its processes."""
     compiled: dict[tuple[BoundPattern, int | None, int, torch.dtype, str], HeadGroup] = {}
     bindings: list[Binding] = []
     for layer, mine in zip(layers, shares, strict=True):
@@ -97,6 +106,8 @@ def bindings_of(
                 )  # fmt: skip
                 compiled[key] = HeadGroup(None, one, share.pattern.depends_on_length, share.pattern.farthest)
             groups.append(replace(compiled[key], heads=share.heads))
-        program = join(tuple(groups), call.query_heads) if groups else None
+        program: Program | None = join(tuple(groups), call.query_heads) if groups else None
+        if group is not None and isinstance(program, Compiled | CompiledHeads):
+            program = context_parallel(program, group)
         bindings.append(Binding(own, tuple(groups), program, first=first, watching=watching))
     return tuple(bindings)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer
 
-from ....compiler.live import live
+from ....compiler.reads import keys_read
 from ....compiler.relations.integer import Predicate
 from ...errors import UnsupportedCallError
 from ...growing import Growing
@@ -98,7 +98,7 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
         for start in starts:
             first = int(np.searchsorted(places, start))
             for predicate in self.read:
-                read[first:] |= live(places[first:] - start, self.length - start, predicate)
+                read[first:] |= keys_read(places[first:] - start, predicate, i=self.length - start)
         return np.flatnonzero(read)
 
     def _check_attached(self) -> None:

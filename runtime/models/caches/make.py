@@ -5,10 +5,11 @@ from __future__ import annotations
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from ....compiler.live import still_read
+from ....compiler.reads import read_from_on
 from ....compiler.relations.integer import TRUE
 from ....patterns_dsl.syntax import Direction
 from ...compiled_heads import CompiledHeads
+from ...distributed.context_parallel import ContextParallel
 from ...engines.by_heads import NOBODY
 from ...errors import AttachError
 from ..binding import Binding
@@ -19,6 +20,8 @@ from .room import Room
 
 def cache_for(model: PreTrainedModel, layers: tuple[Layer, ...], bindings: tuple[Binding, ...]) -> Cache:
     """Raises AttachError where layers are no decoder's, or transformers does not number them from 0 on."""
+    if any(isinstance(binding.program, ContextParallel) for binding in bindings):
+        raise AttachError("a sequence that is divided among processes fills no cache; attach without a group to decode")
     if not all(layer.causal for layer in layers):
         raise AttachError(f"{type(model).__name__} is an encoder: it reads all tokens at once, and fills no cache")
     places = [getattr(layer.call.module, "layer_idx", None) for layer in layers]
@@ -37,5 +40,5 @@ def _layer(layer: Layer, binding: Binding, rooms: tuple[Room, Room]) -> DynamicL
         return DynamicLayer()
     meanings = {group.compiled.meaning for group in binding.groups}
     assert all(meaning.direction is Direction.CAUSAL for meaning in meanings)
-    read = tuple(still_read(meaning.expression, meaning.direction) for meaning in meanings)
+    read = tuple(read_from_on(meaning.expression, meaning.direction) for meaning in meanings)
     return DynamicLayer() if TRUE in read else EvictingLayer(layer.call.module, binding, read, rooms)

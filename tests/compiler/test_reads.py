@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 
 import patternc as pc
-from patternc.compiler.live import live, still_read
+from patternc.compiler.reads import keys_read, read_from_on, read_within
 from patternc.compiler.relations.integer import TRUE
+from patternc.compiler.relations.isl.context import budget
 from patternc.compiler.relations.settle import opens
 from patternc.testing import patterns
 
@@ -26,8 +27,8 @@ EXACT = {
 
 
 def predicted(bound, query):
-    predicate = still_read(bound.union, bound.direction)
-    return live(np.arange(query), query, predicate)
+    predicate = read_from_on(bound.union, bound.direction)
+    return keys_read(np.arange(query), predicate, i=query)
 
 
 @pytest.mark.parametrize("file", EXACT)
@@ -65,10 +66,33 @@ def test_what_may_be_read_at_any_time_is_kept(body):
     if "@" in body:  # of a product, the columns of its second factor
         assert {j for j, kept in enumerate(predicted(bound, 40)) if kept} == {*range(1, 40, 5), 39}
     else:
-        assert still_read(bound.union, bound.direction) == TRUE
+        assert read_from_on(bound.union, bound.direction) == TRUE
+
+
+@pytest.mark.parametrize("file", ["neighborhood_2d", "radial", "sliding_tile", "fixed_factorized", "logsparse"])
+def test_a_run_of_queries_reads_no_more_keys_than_predicted(file):
+    for name, template in pc.load(f"library:{file}").patterns.items():
+        bound, n = template.bind().bound, 420
+        mask, predicate = template.bind().mask(n).numpy(), read_within(bound.union, bound.direction)
+        for begin, end in ((0, 1), (0, 130), (130, 131), (99, 301), (300, n)):
+            found = keys_read(np.arange(n), predicate, begin=begin, end=end, n=n)
+            assert not (mask[begin:end].any(0) & ~found).any(), (name, begin, end)
+
+
+def test_where_no_exact_set_is_found_bounds_are(monkeypatch):
+    """Of a window on a grid, with next to no budget."""
+    template = pc.load("library:neighborhood_2d")["neighborhood_2d"].bind()
+    n, bound = 64 * 64, template.bound
+    read_within.cache_clear()
+    monkeypatch.setattr("patternc.compiler.reads.budget", lambda: budget(100_000))
+    found = keys_read(np.arange(n), read_within(bound.union, bound.direction), begin=2048, end=2176, n=n)
+    read_within.cache_clear()
+    mask = template.mask(n).numpy()[2048:2176].any(0)
+    assert not (mask & ~found).any()
+    assert mask.sum() < found.sum() < 2 * mask.sum()
 
 
 def test_numbers_that_would_overflow_are_kept():
     bound = bound_of("step { (i, j) : (2^60 + 1) * i <= 2^60 * j + 2^61 } | self")
-    assert still_read(bound.union, bound.direction) != TRUE
+    assert read_from_on(bound.union, bound.direction) != TRUE
     assert predicted(bound, 3).tolist() == [True] * 3

@@ -1,0 +1,67 @@
+"""What processes send each other when a sequence is divided among them, for every stock pattern of one sequence.
+
+    python benchmarks/exchange.py [-n 65536] [--processes 8] [--patterns longformer,fixed]
+
+Counted from the plans that every process makes for itself (runtime/distributed/exchange.py): tokens whose keys and
+values a process receives from others, all together, and beside the tokens that it would receive if each had all (an
+all-gather), or all before its last (of causal patterns). Nothing is sent here. Of patterns that learn no plan is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from record import RESULTS, machine, write
+from stock_patterns import stock
+
+import patternc as pc
+from patternc.patterns_dsl.syntax import Direction
+from patternc.runtime.distributed.exchange import plan
+from patternc.runtime.engines.engine import Meaning
+from patternc.runtime.models.programs import is_learned
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", dest="length", type=int, default=65536)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--patterns", help="part of the names, separated by commas; all by default")
+    parser.add_argument("--out", type=Path, default=RESULTS / "exchange.json")
+    options = parser.parse_args()
+    where, results = machine(), []
+    for name, pattern in stock(options.patterns):
+        if pattern.direction is not Direction.CROSS and not is_learned(pattern):
+            results.append({"pattern": name, **count(pattern, options.length, options.processes)})
+            print(as_text(results[-1]), flush=True)
+    settings = {name: value for name, value in vars(options).items() if name != "out"}
+    write(options.out, "exchange", settings, [], where, results=results)
+
+
+def count(pattern: pc.Pattern, n: int, processes: int) -> dict[str, Any]:
+    sizes = [n // processes + (rank < n % processes) for rank in range(processes)]
+    meaning = Meaning(pattern.bound.union, pattern.bound.direction)
+    received, all_of_them, seconds = [], 0, []
+    for rank in range(processes):
+        begun = time.perf_counter()
+        exchange = plan([meaning], sizes, rank)
+        seconds.append(time.perf_counter() - begun)
+        others = [tokens for owner, tokens in enumerate(exchange.receive) if owner != rank]
+        received.append(sum(len(tokens) for tokens in others))
+        all_of_them += exchange.begin if pattern.direction is Direction.CAUSAL else n - sizes[rank]
+    share = sum(received) / all_of_them if all_of_them else 0.0
+    return {"received": received, "all": all_of_them, "share": share, "plan_seconds": seconds}
+
+
+def as_text(row: dict[str, Any]) -> str:
+    first, *others = row["plan_seconds"]
+    return (
+        f"{row['pattern']:30} {sum(row['received']):8} of {row['all']:8} tokens ({row['share']:6.1%}), at most"
+        f" {max(row['received']):6} by one process; plan {first * 1e3:6.1f} ms, then {max(others) * 1e3:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""One process of a group of three, for the tests of context parallelism: what it computes goes to a file.
+
+RANK=0 WORLD_SIZE=3 python processes.py STORE
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from runtime_models import make
+
+import patternc as pc
+from patternc.runtime.errors import ArgumentError
+
+SOURCE = """
+pattern window causal { step local(9) }
+pattern factorized causal { step block(16) step { (i, j) : j mod 16 >= 13 } | self }
+pattern strided causal { step local(4) step { (i, j) : (i - j) mod 11 = 0 } }
+pattern around bidirectional { step local(5) | global(first(2)) }
+pattern tail causal { step { (i, j) : j >= n - 30 or i = j } }
+pattern table causal { step local(8) | random(2, 8, 3) }
+pattern gaps causal { step { (i, j) : j mod 40 = 39 } }
+"""
+NAMES = ("window", "factorized", "strided", "around", "tail", "table", "gaps", "heads")
+SIZES = ((40, 23, 37), (0, 64, 36), (99, 0, 1))
+TOKENS = 100
+
+
+def compiled(name):
+    module = pc.loads(SOURCE)
+    if name == "heads":
+        groups = [([0, 3], module["window"].bind()), ([1, 2], module["strided"].bind())]
+        return pc.compile_heads(groups, head_dim=16, dtype=torch.float64)
+    return pc.compile(module[name].bind(), head_dim=16, dtype=torch.float64)
+
+
+def inputs():
+    """q, k, v and the gradient of out, of the whole sequence; logits of sinks."""
+    generator = torch.Generator().manual_seed(5)
+    shapes = [(2, 4, TOKENS, 16), *[(2, 2, TOKENS, 16)] * 2, (2, 4, TOKENS, 16)]
+    made = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    return made, torch.randn(4, generator=generator, dtype=torch.float64)
+
+
+def run(name, sizes, rank):
+    (q, k, v, slope), sinks = inputs()
+    own = slice(sum(sizes[:rank]), sum(sizes[: rank + 1]))
+    mine = [x[:, :, own].clone().requires_grad_() for x in (q, k, v)]
+    sinks.requires_grad_()
+    parallel = pc.context_parallel(compiled(name))
+    known = {"sizes": sizes} if name == "window" else {}
+    out, lse = parallel(*mine, sinks=sinks, scale=0.3, softcap=20.0, return_lse=True, **known)
+    ((out * slope[:, :, own]).sum() + lse.sum()).backward()
+    return {"out": out.detach(), "lse": lse.detach(), "slopes": [x.grad for x in mine], "sinks": sinks.grad}
+
+
+PLAN = """
+plan p {
+    layers 0: window
+    layers 1 heads 0..2: factorized
+    layers 1 heads 3..5: strided
+    layers 2: tail
+}
+"""
+
+
+def in_model(group, own):
+    """Logits and gradients of a model that reads these of all tokens, attached to a plan."""
+    model = make("llama").double()
+    tokens = torch.randint(3, 97, (2, TOKENS), generator=torch.Generator().manual_seed(1))
+    pc.attach(model, pc.loads(SOURCE + PLAN).plans["p"], group=group)
+    positions = torch.arange(TOKENS)[None, own]
+    logits = model(tokens[:, own], position_ids=positions, use_cache=False).logits
+    logits.square().sum().backward()
+    return {"logits": logits.detach(), "slopes": [parameter.grad for parameter in model.parameters()]}
+
+
+def refused(rank):
+    """What each process says of calls that are not alike, and whether the group goes on afterwards."""
+    parallel, found = pc.context_parallel(compiled("window")), {}
+    whole = torch.randn(1, 2, 10, 16, dtype=torch.float64)
+    calls = {
+        "batch": lambda: parallel(*[whole.expand(1 + rank // 2, -1, -1, -1)] * 3),
+        "pattern": lambda: pc.context_parallel(compiled("strided" if rank else "window"))(*[whole] * 3),
+    }
+    for what, call in calls.items():
+        try:
+            call()
+        except ArgumentError as error:
+            found[what] = str(error)
+    parallel(*[whole] * 3)
+    return found
+
+
+def main(store: str) -> None:
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
+    found = {(name, sizes): run(name, sizes, rank) for name in NAMES for sizes in SIZES}
+    own = slice(sum(SIZES[0][:rank]), sum(SIZES[0][: rank + 1]))
+    model = in_model(dist.group.WORLD, own)
+    torch.save({"calls": found, "model": model, "refused": refused(rank)}, f"{store}.{rank}")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
