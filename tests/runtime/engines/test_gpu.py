@@ -131,3 +131,19 @@ def test_a_probe_takes_no_part():
     wanted = run(plain, "cpu", probe=True)[-1]
     assert wanted.abs().max() > 0.1
     torch.testing.assert_close(slope.cpu(), wanted, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_model_with_a_cache_that_drops_keys_goes_on_as_with_all():
+    transformers = pytest.importorskip("transformers")
+    from runtime_models import make
+
+    model, tokens = make("llama").cuda(), torch.randint(3, 97, (2, 120), device="cuda")
+    found = []
+    with pc.attach(model, pc.load("library:streaming")["streaming"].bind(sink=3, w=20)) as handle:
+        for cache in (transformers.DynamicCache(), handle.cache()):
+            logits = [model(tokens[:, :90], past_key_values=cache).logits]
+            logits += [model(tokens[:, at : at + 1], past_key_values=cache).logits for at in range(90, 120)]
+            found.append(torch.cat(logits, 1))
+    assert cache.layers[0].keys.shape[2] < 120
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)
