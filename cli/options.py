@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from os import environ
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def need(command: str, *packages: str) -> None:
         if find_spec(package) is None:
             say(f"error: {command} needs {package}: pip install 'patternc[demo]'")
             raise typer.Exit(2)
+    environ.setdefault("TQDM_DISABLE", "1")  # their bars would run through our lines, and where nothing is to be said
 
 
 def words_of(path: Path) -> str:

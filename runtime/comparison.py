@@ -58,9 +58,6 @@ def load_model(name: str) -> tuple[Any, Any]:
 
     Raises UsageError for a folder that holds none.
     """
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # its bars would run through our lines, and through none where nothing is to be said
     if name == "demo":
         return load_demo_model()
     if not Path(name).is_dir():
