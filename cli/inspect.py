@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.report.console import When, failures, paint, progress, say
-from .options import Color, Parameters, Quiet, words_of
+from .options import Color, Parameters, Quiet, need, words_of
 
 if TYPE_CHECKING:
     from ..runtime.inspection.inspect import Inspection
@@ -29,6 +29,7 @@ def inspect(
 
     What a pattern learns is at its random start, the same each time; a saved attachment has what it learned.
     """
+    need("inspect", "safetensors", "transformers")
     from ..compiler.output import check_file
     from ..compiler.selection import UsageError
     from ..runtime.comparison import check_length, load_model

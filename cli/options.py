@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from os import environ
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..compiler.report.console import When
+from ..compiler.report.console import When, say
 
 
 class Format(StrEnum):
@@ -36,6 +37,17 @@ HeadDim = Annotated[int, typer.Option("--head-dim", min=1, max=256, help="Width 
 Heads = Annotated[int, typer.Option("--heads", "-H", min=1, help="Heads of a call, for its time.")]
 Color = Annotated[When, typer.Option("--color", help="Colour the output; auto respects NO_COLOR.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what fails or is asked for.")]
+
+
+def need(command: str, *packages: str) -> None:
+    """Before anything imports them: that packages of the extra ``demo`` are there. Exits with 2 where one is not."""
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            say(f"error: {command} needs {package}: pip install 'patternc[demo]'")
+            raise typer.Exit(2)
+    environ.setdefault("TQDM_DISABLE", "1")  # their bars would run through our lines, and where nothing is to be said
 
 
 def words_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.report.console import When, failures, paint, progress, say
-from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet, words_of
+from .options import Color, HeadDim, Length, One, Parameters, Plain, Quiet, need, words_of
 
 if TYPE_CHECKING:
     from ..compiler.pattern import Pattern
@@ -81,6 +81,7 @@ def eval_(
 
     What a pattern learns is at its random start, the same each time; a saved attachment has what it learned.
     """
+    need("eval", "safetensors", "transformers")
     from ..compiler.selection import UsageError
     from ..runtime.comparison import check_length, compare, load_model
     from ..runtime.errors import AttachError

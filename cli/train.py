@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.report.console import failures, progress, say
-from .options import Parameters, Quiet, words_of
+from .options import Parameters, Quiet, need, words_of
 
 if TYPE_CHECKING:
     from ..runtime.training.report import StepRecord
@@ -37,6 +37,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train what a pattern learns inside a model, save it, and report it beside its controls."""
+    need("train", "safetensors", "transformers")
     from ..compiler.output import check_folder
     from ..compiler.selection import select
     from ..runtime.comparison import check_length, load_model
@@ -47,17 +48,12 @@ def train(
     from ..runtime.training.recipe import Recipe
 
     with failures(AttachError, DemoError, ArgumentError):
-        try:
-            from transformers.utils.logging import disable_progress_bar
-        except ImportError as error:
-            raise DemoError(f"training needs {error.name}; run: pip install patternc[demo]") from error
         chosen = select(pattern, parameter)
         recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), two_sided=two_sided, seed=seed, rate=rate)
         check_learns(chosen, "there is nothing to train; `patternc eval` runs it as it is")
         check_folder(output)
         words = words_of(text)
         say("loading the model", quiet)
-        disable_progress_bar()  # its bars would run through ours
         subject, tokenizer = load_model(model)
         check_length(subject, length)
         with _bar(steps, quiet) as (on_step, step):
@@ -84,11 +80,14 @@ def freeze(
     quiet: Quiet = False,
 ) -> None:
     """Write learned gates back as a plain plan that proves and compiles like any other."""
+    need("freeze", "safetensors")
     from ..compiler.freeze import NotFrozen
+    from ..compiler.output import check_file
     from ..runtime.errors import ArgumentError, SavedError
     from ..runtime.training.freeze import freeze_saved
 
     with failures(NotFrozen, SavedError, ArgumentError):
+        check_file(output)
         found = freeze_saved(directory, threshold=threshold)
         output.write_text(found.text, encoding="utf-8")
     if found.rounded:

@@ -1,8 +1,9 @@
 """Strategies for Hypothesis that write the language, inputs for attention, and the engines' error budget.
 
-    from hypothesis import given
+    from hypothesis import given, settings
     from patternc.testing import lengths, patterns
 
+    @settings(deadline=None)  # the first example imports torch
     @given(patterns(direction="causal"), lengths(most=40))
     def test_no_query_looks_ahead(pattern, n):
         assert not pattern.mask(n).triu(1).any()

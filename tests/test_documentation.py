@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
 
 import patternc as pc
 from patternc.compiler.examine import CODES
@@ -74,13 +75,16 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
-def test_the_examples_of_testing_run() -> None:
+def test_the_examples_of_testing_run(tmp_path: Path) -> None:
+    """As a reader's own tests, with the deadline of Hypothesis where they set none: a process that has nothing yet."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/testing.md").read_text(encoding="utf-8"), re.DOTALL)
-    names: dict[str, Any] = {}
-    for block in blocks:
-        exec(compile(block, "testing.md", "exec"), names)
-    for name in ("test_no_query_looks_ahead", "test_mine"):
-        settings(max_examples=5, deadline=None, database=None)(names[name])()
+    for number, block in enumerate(blocks):
+        (tmp_path / f"test_{number}.py").write_text(block, encoding="utf-8")
+    profile = "from hypothesis import settings\nsettings.register_profile('few', max_examples=5)\n"
+    (tmp_path / "conftest.py").write_text(profile, encoding="utf-8")
+    start = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=few", str(tmp_path)]
+    done = subprocess.run(start, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("name", ["attention.md", "learned.md", "training.md"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from ... import __version__
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
@@ -18,7 +20,7 @@ from .buffers import Document
 from .completion import complete
 from .definition import definition, entries
 from .diagnostics import actions
-from .positions import Range, offset, whole
+from .positions import Range, offset, position, whole
 from .protocol import action, diagnostic, from_position, item, symbol, to_range
 from .session import Session
 
@@ -27,11 +29,24 @@ CHECKED = "$/patternc/checked"
 unknown}, the last four counts of claims. Editors ignore what they do not know under ``$/``."""
 
 
+class Protocol(LanguageServerProtocol):
+    """Places are counted in UTF-16 units, which every client must know. Of what a client offers besides, pygls would
+    promise the first, and places behind a letter that is not ASCII would be elsewhere."""
+
+    @lsp_method(lsp.INITIALIZE)
+    def lsp_initialize(self, params: lsp.InitializeParams) -> Generator[Any, Any, lsp.InitializeResult]:
+        if params.capabilities.general is not None:
+            params.capabilities.general.position_encodings = None
+        return (yield from super().lsp_initialize(params))
+
+
 class Server(LanguageServer):
     """A server with its session. Texts come whole: pygls would count a form feed as the end of a line."""
 
     def __init__(self) -> None:
-        super().__init__("patternc", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Full)
+        super().__init__(
+            "patternc", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Full, protocol_cls=Protocol
+        )
         self.session = Session(self.show, self.tell)
 
     def document(self, identifier: lsp.TextDocumentIdentifier) -> Document | None:
@@ -120,8 +135,9 @@ def _answer_at_places(server: Server) -> None:
         document = server.document(params.text_document)
         if document is None:
             return None
-        cursor = from_position(params.position)
-        found = complete(server.session.names(document), offset(document.source, cursor))
+        place = offset(document.source, from_position(params.position))
+        cursor = position(document.source, place)  # of one outside of the text: where it was brought to
+        found = complete(server.session.names(document), place)
         return lsp.CompletionList(
             False, [item(document.source, one, cursor, snippets=_snippets(server)) for one in found]
         )

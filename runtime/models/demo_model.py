@@ -47,6 +47,8 @@ def load_demo_model(dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
     if (quantizer := getattr(model, "hf_quantizer", None)) is not None:
         # The weights are unpacked. What still says that they are packed would let no trained ones be saved.
         quantizer.remove_quantization_config(model)
+    # The file asks for it, and transformers says at each start that it does not do so, since that would strip spaces.
+    tokenizer.clean_up_tokenization_spaces = False
     return model.eval(), tokenizer
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
@@ -22,6 +23,9 @@ ENTERED = "patternc_entered"
 
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+
+CACHES = ("past_key_values", "layer_past")
+"""What modules call their cache: most of them the first, GPT-NeoX the other."""
 
 
 class Entered(NamedTuple):
@@ -73,9 +77,10 @@ class HandOn:
     signature: Signature
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        names = (self.signature.hidden, "past_key_values", "position_embeddings")
-        entered = Entered(*(self.signature.find(name, args, kwargs) for name in names))
-        return args, {**kwargs, ENTERED: entered}
+        given = partial(self.signature.find, args=args, kwargs=kwargs)
+        caches = (given(name) for name in CACHES)
+        cache = next((each for each in caches if each is not None), None)
+        return args, {**kwargs, ENTERED: Entered(given(self.signature.hidden), cache, given("position_embeddings"))}
 
 
 @dataclass(frozen=True, slots=True)

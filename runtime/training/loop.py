@@ -122,6 +122,8 @@ def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tupl
             raise ArgumentError("checkpoint", f"{run.file} exists", remedy)
         return 0, [], 0.0
     assert run.file is not None
+    if not run.file.exists():
+        raise ArgumentError("checkpoint", f"{run.file} is missing", "leave resume (--resume) out to begin a run")
     state = disk.load(run.file, run.depends_on())
     own = run.learned()
     shapes, kept = ({name: x.shape for name, x in tensors.items()} for tensors in (own, state.learned))

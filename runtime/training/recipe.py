@@ -58,7 +58,7 @@ class Recipe:
         for name in ("steps", "accumulate", "measure_every"):
             _hold(name, getattr(self, name), getattr(self, name) >= 1, "give at least 1")
         for name in ("seed", "warmup", "weight", "rate", "model_rate", "probes"):
-            _hold(name, getattr(self, name), getattr(self, name) >= 0, "give 0 or more")
+            _hold(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "give 0 or more, no infinity")
         _hold("ramp", self.ramp, 0 <= self.ramp <= 1, "give the share of the steps, between 0 and 1")
         if self.density is not None:
             _hold("density", self.density, 0 < self.density <= 1, "give a share of all pairs, above 0 and at most 1")

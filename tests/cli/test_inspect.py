@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,32 @@ def test_more_tokens_than_positions_were_learned(folder: Path, tmp_path: Path) -
     assert done.exit_code == 2
     assert "error: -n 28: the model has learned positions for 8 tokens; give at most that" in done.stderr
     assert run(*start, "-n", "8").exit_code == 0
+
+
+def apart(prelude: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, which has imported nothing."""
+    program = f"{prelude}; from patternc.cli import main; main()"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "package"),
+    [("inspect", "transformers"), ("eval", "safetensors"), ("train", "transformers"), ("freeze", "safetensors")],
+)
+def test_what_is_not_installed_is_said(command: str, package: str, tmp_path: Path) -> None:
+    named = {"inspect": ["x.pat"], "freeze": ["run", "-o", "x.pat"]}.get(command, ["--pattern", "x.pat"])
+    text = [] if command == "freeze" else ["--text", tmp_path / "x.txt"]
+    done = apart(f"import sys; sys.modules[{package!r}] = None", command, *named, *text)
+    expected = f"error: {command} needs {package}: pip install 'patternc[demo]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+
+
+@pytest.mark.parametrize("model", ["a folder's", pytest.param("the demo's", marks=pytest.mark.slow)])
+def test_where_nothing_is_to_be_said_transformers_says_nothing(model: str, folder: Path) -> None:
+    more = ["--text", folder / "text.txt", "--quiet", *(["--model", folder / "model"] if model == "a folder's" else [])]
+    done = apart("import sys", "inspect", f"{folder}/x.pat::axis", "--layer", "0", *more)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture

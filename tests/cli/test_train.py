@@ -66,6 +66,8 @@ def test_train_freeze_and_check(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on(folder: Path, tmp_path: Path) -> None:
+    early = train(folder, "blocks", "--steps", "4", "--resume", "-o", tmp_path / "whole")
+    assert early.exit_code == 1 and "training.pt is missing; leave resume (--resume) out" in early.stderr
     whole = train(folder, "blocks", "--steps", "4", "-q", "-o", tmp_path / "whole")
     assert whole.exit_code == 0 and whole.stderr == ""
     assert train(folder, "blocks", "--steps", "4", "-o", tmp_path / "whole").exit_code == 1  # it is there already
@@ -100,6 +102,11 @@ def test_what_does_not_fit(folder: Path, tmp_path: Path, options: list[str], cod
     assert done.exit_code == code, done.output
     assert words in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_that_cannot_be_written_is_said_before_it_is_made(tmp_path: Path) -> None:
+    done = run("freeze", tmp_path / "nothing", "-o", tmp_path / "no/found.pat")
+    assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path / 'no'}: No such file or directory\n")
 
 
 def test_an_output_that_can_be_no_folder_is_refused_before_training(folder: Path, tmp_path: Path) -> None:

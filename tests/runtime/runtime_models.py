@@ -21,6 +21,10 @@ CONFIGS = {
         {"vocab_size": 97, "n_embd": 48, "n_layer": 3, "n_head": 6, "n_positions": 128, "bos_token_id": 1,
          "eos_token_id": 2, "pad_token_id": 0},
     ),
+    "gpt_neox": (
+        "GPTNeoXConfig", "GPTNeoXForCausalLM",
+        {name: value for name, value in COMMON.items() if name != "num_key_value_heads"},
+    ),
 }  # fmt: skip
 LEFT, RIGHT = "left", "right"
 

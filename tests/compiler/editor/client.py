@@ -29,7 +29,7 @@ CAPABILITIES = lsp.ClientCapabilities(
 
 class Editor(LanguageClient):
     """``found`` are the diagnostics that a text shows now, ``shown`` how often it was told any; ``counts`` those of its
-    claims, by version."""
+    claims, by version; ``promised`` is what the server says that it can."""
 
     def __init__(self) -> None:
         super().__init__("test", "1")
@@ -39,6 +39,7 @@ class Editor(LanguageClient):
         self.counts: dict[tuple[str, int], dict[str, int]] = {}
         self.news = asyncio.Condition()
         self.versions: dict[str, int] = {}
+        self.promised = lsp.ServerCapabilities()
 
         @self.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         async def published(params: lsp.PublishDiagnosticsParams) -> None:
@@ -103,7 +104,7 @@ async def editor(capabilities: lsp.ClientCapabilities = CAPABILITIES) -> AsyncIt
     """A client that is connected. At the end the server is shut down: it exits with 0, and its stderr is empty."""
     client = Editor()
     await client.start_io(sys.executable, "-c", "from patternc.cli import main; main()", "lsp")
-    await client.initialize_async(lsp.InitializeParams(capabilities=capabilities))
+    client.promised = (await client.initialize_async(lsp.InitializeParams(capabilities=capabilities))).capabilities
     client.initialized(lsp.InitializedParams())
     yield client
     async with asyncio.timeout(PATIENCE):

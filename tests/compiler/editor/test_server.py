@@ -236,6 +236,36 @@ def test_columns_are_utf_16(talk: Talk) -> None:
     talk(work)
 
 
+@pytest.mark.parametrize("first", ["utf-8", "utf-32"])
+def test_columns_are_utf_16_whatever_a_client_prefers(first: str) -> None:
+    """Neovim and Helix offer the others first. What is promised is what is sent."""
+
+    async def work() -> None:
+        offered = [lsp.PositionEncodingKind(first), lsp.PositionEncodingKind.Utf16]
+        general = lsp.GeneralClientCapabilities(position_encodings=offered)
+        async with editor(lsp.ClientCapabilities(general=general)) as client:
+            assert client.promised.position_encoding == lsp.PositionEncodingKind.Utf16
+            await client.checked(URI, '"""😀𝔸""" pattern p causal { step loc(4) }')
+            assert client.found[URI][0].range.start == lsp.Position(0, 35)
+
+    asyncio.run(work())
+
+
+def test_a_place_outside_of_the_text_is_brought_into_it(talk: Talk) -> None:
+    async def work(client: Editor) -> None:
+        client.write(URI, "pattern p causal { step lo\n")
+        for place, start, end in ((lsp.Position(0, 99), 24, 26), (lsp.Position(7, 5), 0, 0)):
+            found = await client.text_document_completion_async(lsp.CompletionParams(identifier(), place))
+            assert isinstance(found, lsp.CompletionList) and found.items
+            line = min(place.line, 1)
+            expected = lsp.Range(lsp.Position(line, start), lsp.Position(line, end))
+            assert all(
+                isinstance(one.text_edit, lsp.TextEdit) and one.text_edit.range == expected for one in found.items
+            )
+
+    talk(work)
+
+
 def test_every_keystroke(talk: Talk) -> None:
     """Faster than anything can be read; what counts is the last text, and that the server says nothing on stderr."""
 

@@ -52,10 +52,13 @@ def step(model, tokens, padding, cache, start, stop):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", CAUSAL)
-@pytest.mark.parametrize("random", [None, 3])
-def test_token_by_token(tokens, name, random):
-    model, handle = attached("llama", name, torch.float64, random=random)
+@pytest.mark.parametrize(
+    ("kind", "name", "random"),
+    [*(("llama", name, random) for name in CAUSAL for random in (None, 3)), ("gpt_neox", "mixed", None)],
+)
+def test_token_by_token(tokens, kind, name, random):
+    """GPT-NeoX has another name for the cache."""
+    model, handle = attached(kind, name, torch.float64, random=random)
     padding = padded(tokens, LEFT)
     with handle.watch() as whole:
         expected = step(model, tokens, padding, None, 0, 17).logits

@@ -194,7 +194,7 @@ def test_a_checkpoint_of_another_run_is_refused(batches, tmp_path):
     file.write_bytes(b"nothing")
     with pytest.raises(ArgumentError, match="cannot be read"):
         train(handle, batches, recipe, checkpoint=file, resume=True)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ArgumentError, match=r"absent is missing; leave resume \(--resume\) out"):
         train(handle, batches, recipe, checkpoint=tmp_path / "absent", resume=True)
     with pytest.raises(ArgumentError, match="without a checkpoint"):
         train(handle, batches, recipe, resume=True)
@@ -318,6 +318,8 @@ def test_padding_is_no_text(batches):
         ({"pool": "mean"}, "choose one of max, sum"),
         ({"rate": -1.0}, "give 0 or more"),
         ({"rate": float("nan")}, "give 0 or more"),
+        ({"rate": float("inf")}, "no infinity"),
+        ({"weight": float("inf")}, "no infinity"),
     ],
 )
 def test_recipes_that_do_not_fit(changes, words):
