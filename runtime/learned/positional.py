@@ -59,7 +59,9 @@ class Positional:
         if self.head_gate is not None:
             gate = self.head_gate.to(lse.dtype)[:, None]
             # A row that reads nothing may have pairs here whose gate is closed, which an engine takes lse to deny.
-            lse = (lse - gate).masked_fill(lse.isneginf(), CLOSED).clamp(max=CLOSED)
+            dead = lse.isneginf()
+            lse = (lse - gate).masked_fill(dead, CLOSED).clamp(max=CLOSED)
+            grad_lse = None if grad_lse is None else grad_lse.masked_fill(dead, 0.0)
         parts = self.engine.backward(self.program, grad_out, grad_lse, q, k, v, out, lse, self.call)
         for target, part in zip(sums, parts, strict=True):
             target.add_(part)
