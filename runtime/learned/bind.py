@@ -156,7 +156,7 @@ def _whole(
         case Use.COLUMNS, TokenSelection():
             return (column_lists(selection, bounds),)
         case Use.ROWS, TokenSelection():
-            return (row_lists(selection, bounds, tokens.k.shape[2]),)
+            return (row_lists(selection, bounds, rows, tokens.k.shape[2]),)
         case Use.BLOCKS, BlockSelection():
             # Under a gate of its head a block's own gradient would be another.
             probed = () if selected.gates else probe_lists(selection, bounds)

@@ -109,7 +109,9 @@ def _table(
     shape = q.shape[0], key_heads, heads // key_heads, queries
     if len(parts) == 1:
         own_keys, own_values, added = parts[0]
-        return own_keys.to(dtype), own_values.to(dtype), added.expand(*shape, -1)
+        # Before they are expanded, which a copy would undo.
+        keys, values = (flash.rows_contiguous(x.to(dtype)) for x in (own_keys, own_values))
+        return keys, values, added.expand(*shape, -1)
     keys, values = (torch.cat([part[at].to(dtype) for part in parts], 2) for at in (0, 1))
     return keys, values, torch.cat([added.expand(*shape, -1) for _, _, added in parts], -1)
 

@@ -20,7 +20,7 @@ class Bounds:
 
     ``causal``: only j <= i. ``within``: a predicate over i, j and the lengths. ``earlier``: terms whose pairs are
     theirs. queries and keys int64 [B]: how many exist; ``lengths``: the same of tokens, by the names of the pattern.
-    ``first``: the place of the first query that is given, with which the lists' first tile begins; without ``rows``.
+    ``first``: the place of the first query that is given, with which the lists' first tile begins.
     """
 
     queries: Tensor
@@ -38,7 +38,7 @@ class KeyLists:
 
     entries int64 [B or 1, G, tiles, slots], -1 in slots that hold none; since and until int64 broadcast to it: the
     queries since <= i < until read the entry. G is 1, the key heads or the query heads. ``rows`` int64 [B, G, R]: the
-    queries in this order instead of all, none of them twice.
+    queries in this order instead of all, none of them twice, counted from the first that is given.
 
     Log-gates: ``gate`` of the shape of entries, ``row_gate`` [B, G, R], ``head_gate`` [Hq]. ``keys`` and ``values``
     [B, Hkv, P, D] are read instead of the tokens where they are given, with log_size [B or 1, P] added to the scores.

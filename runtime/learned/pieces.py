@@ -73,7 +73,7 @@ def places(piece: Piece, heads: Heads) -> Places:
     if lists.rows is None:
         query = (lists.bounds.first + row).view(1, 1, 1, piece.tiles, 1, piece.size, 1)
     else:
-        own = lists.rows[..., row.clamp(max=lists.rows.shape[-1] - 1)]
+        own = lists.bounds.first + lists.rows[..., row.clamp(max=lists.rows.shape[-1] - 1)]
         query = heads.spread(parted(own, 2, piece.tiles, piece.size))[:, :, :, :, None, :, None]
     lengths = {name: _by_element(length) for name, length in lists.bounds.lengths.items()}
     return Places(query, key, heads, lengths)

@@ -58,7 +58,10 @@ class Positional:
         out, lse, grad_out, grad_lse = final
         if self.head_gate is not None:
             gate = self.head_gate.to(lse.dtype)[:, None]
-            lse = torch.where(lse.isneginf(), lse, (lse - gate).clamp(max=CLOSED))
+            # A row that reads nothing may have pairs here whose gate is closed, which an engine takes lse to deny.
+            dead = lse.isneginf()
+            lse = (lse - gate).masked_fill(dead, CLOSED).clamp(max=CLOSED)
+            grad_lse = None if grad_lse is None else grad_lse.masked_fill(dead, 0.0)
         parts = self.engine.backward(self.program, grad_out, grad_lse, q, k, v, out, lse, self.call)
         for target, part in zip(sums, parts, strict=True):
             target.add_(part)

@@ -51,13 +51,15 @@ def held_columns(selection: TokenSelection) -> HeldColumns:
     return HeldColumns(_open_until(selection))
 
 
-def row_lists(selection: TokenSelection, bounds: Bounds, keys: int) -> KeyLists:
-    """The chosen queries, before others that fill the list up and are closed, by all keys."""
+def row_lists(selection: TokenSelection, bounds: Bounds, queries: int, keys: int) -> KeyLists:
+    """Of the ``queries`` that are given those that are chosen, before others that fill the list up and are closed, by
+    all keys."""
     assert selection.rows is not None and selection.row_gate is not None
-    chosen = _open_rows(selection)
+    given = slice(bounds.first, bounds.first + queries)
+    chosen = _open_rows(selection)[..., given]
     count = _most(chosen.sum(-1), chosen)
     rows = (~chosen).to(torch.uint8).sort(dim=-1, stable=True).indices[..., :count]
-    gate = selection.row_gate.masked_fill(~chosen, -torch.inf).gather(-1, rows)
+    gate = selection.row_gate[..., given].masked_fill(~chosen, -torch.inf).gather(-1, rows)
     entries = torch.arange(-(-keys // ROW_BLOCK), device=rows.device).expand(1, rows.shape[1], 1, -1)
     return KeyLists(bounds, tile=0, block=ROW_BLOCK, entries=entries, rows=rows, row_gate=gate)
 

@@ -35,12 +35,11 @@ def whole_entries(piece: Piece, heads: Heads) -> Tensor:
 
 def _queries(piece: Piece, heads: Heads) -> Interval:
     """The first and the last query of each tile, [B or 1, Hkv or 1, split or 1, tiles, 1]."""
-    rows = piece.lists.rows
+    rows, start = piece.lists.rows, piece.lists.bounds.first
     if rows is None:
-        start = piece.lists.bounds.first
         first = torch.arange(piece.tiles, device=piece.slots.device).view(1, 1, 1, -1, 1) * piece.size + piece.first
         return start + first, start + (first + piece.size).clamp(max=piece.last) - 1
-    own = heads.spread(rows[..., piece.first : piece.last])  # of one tile
+    own = start + heads.spread(rows[..., piece.first : piece.last])  # of one tile
     return own.amin(-1)[..., None, None], own.amax(-1)[..., None, None]
 
 

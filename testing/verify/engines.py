@@ -25,6 +25,7 @@ from ...runtime.engines.triton.launching import interpreted
 from ..agreement import Eager, Mismatch, agree, budgets, results
 from ..arguments import bindings
 from ..inputs import AttentionInputs, Dtype, attention_inputs
+from ..rounding import round_to_nearest
 from .program import compilable, uncompilable
 from .property import Example, Violated, bounded
 
@@ -112,6 +113,8 @@ class Engine:
     def judge(self, example: EngineExample) -> None:
         inputs, pattern = example.inputs, example.pattern
         assert inputs is not None
+        if self.engine == "triton" and interpreted():
+            round_to_nearest()
         form: dict[str, Any] = {"step": example.step, "head_dim": inputs.head_dim}
         with bounded(), compilable(), fresh():
             exact_program = compile(pattern, **form, dtype=torch.float64, engine="reference")

@@ -78,7 +78,8 @@ def list_backward_rows(
             tl.atomic_add(spot, product(tl.trans(ds.to(q.dtype)), q, PRECISION) * scale, mask=whole)
             spot = addresses(dv_ptr + owner, j, HEAD_DIM, 1, BLOCK_D)
             tl.atomic_add(spot, product(tl.trans(p.to(do.dtype)), do, PRECISION), mask=whole)
-    spot = addresses(matrix(dq_ptr, batch, head, heads * Nq * HEAD_DIM, Nq * HEAD_DIM), i, HEAD_DIM, 1, BLOCK_D)
+    dq_at = dq_ptr + (batch.to(tl.int64) * heads + head) * Nq * HEAD_DIM
+    spot = addresses(dq_at, i, HEAD_DIM, 1, BLOCK_D)
     mine = inside(live, HEAD_DIM, BLOCK_D)
     tl.store(spot, tl.load(spot, mask=mine, other=0.0) + dq * scale, mask=mine)
     if by_row_ptr is not None:

@@ -187,13 +187,13 @@ def in_rows(i, j, batch, g, table, width, GROUPS: tl.constexpr):
 @triton.jit
 def in_blocks(i, j, batch, g, table, width, keys, GROUPS: tl.constexpr, BLOCK: tl.constexpr):
     """int32 [B, G, query blocks, key blocks], ``width`` of them and ``keys`` in a row: 1 for those that are held."""
-    return look(table, width, batch, g, i // BLOCK * keys + j // BLOCK, GROUPS) != 0
+    return look(table, width, batch, g, (i // BLOCK).to(tl.int64) * keys + j // BLOCK, GROUPS) != 0
 
 
 @triton.jit
 def in_tiles(i, j, batch, g, table, width, keys, GROUPS: tl.constexpr, TILE: tl.constexpr, DIAGONAL: tl.constexpr):
     """int32 [B, G, tiles, Nk]: the queries i < until of a tile hold the key; DIAGONAL: and each its own."""
-    found = i < look(table, width, batch, g, i // TILE * keys + j, GROUPS)
+    found = i < look(table, width, batch, g, (i // TILE).to(tl.int64) * keys + j, GROUPS)
     return found | (i == j) if DIAGONAL else found
 
 

@@ -51,6 +51,24 @@ def test_gates_of_one_are_no_gates(direction: str, engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("term", ["local(3)", "strided(5)", "select(hot)", "columns(few)", "pooled(3)"])
+def test_rows_that_gates_leave_without_a_key_have_no_gradient(term: str, direction: str, engine: str) -> None:
+    subject = layer(pattern(f"gated {term}", direction, LEARN), engine)
+    [gate] = subject.learned.gates
+    gate.hard = True
+    torch.nn.init.constant_(gate.logits, -1.0)
+    given = data(N)
+    found = subject(given.q, given.k, given.v, hidden=given.hidden, return_selections=True)
+    assert not found.out.any() and found.lse.isneginf().all()
+    leaves = (given.q, given.k, given.v, gate.logits)
+    # As merging with another softmax that has no key for the row gives it.
+    given_slopes = (given.q.detach().sin(), torch.full_like(found.lse, torch.nan))
+    slopes = torch.autograd.grad((found.out, found.lse), leaves, given_slopes, allow_unused=True)
+    assert not any(slope.any() for slope in slopes if slope is not None)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("term", ["local(3)", "select(hot)", "columns(few)", "pooled(3)"])
 def test_a_gate_of_zero_is_the_absence_of_its_term(term: str, direction: str, engine: str) -> None:
     subject, rest = f"strided(5) | gated {term} | columns(first(1))", "strided(5) | columns(first(1))"

@@ -19,7 +19,10 @@ CASES = {
     "levels": ("refine(s)", "learn s = granularity(block = 4)"),
     "two": ("select(s) | select(t)", "learn s = topk_blocks(k = 3, block = 3) learn t = topk_keys(k = 3, tile = 2)"),
     "pools": ("gated local(3) | gated pooled(4) | { (i, j) : j < 2 }", ""),
+    "rows": ("local(2) | rows(s)", "learn s = importance(budget = 30%, gate = sigmoid)"),
+    "axis": ("axis(s) | gated pooled(2)", "learn s = importance(budget = 30%, gate = sigmoid)"),
 }
+BIDIRECTIONAL = ("rows", "axis")  # a row of a causal pattern gathers little, and is refused
 
 
 @pytest.mark.parametrize("lengths", [None, [N, 13]])
@@ -37,7 +40,8 @@ def test_the_last_queries_densely(name):
 
 def check(name, lengths, engine):
     step, learn = CASES[name]
-    subject = layer(pattern(step, learn=learn), engine)
+    direction = "bidirectional" if name in BIDIRECTIONAL else "causal"
+    subject = layer(pattern(step, direction, learn), engine)
     given = data(N)
     inputs = given.inputs(lengths)
     whole = subject(given.q, given.k, given.v, inputs=inputs, return_selections=True)

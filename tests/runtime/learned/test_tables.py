@@ -89,6 +89,20 @@ def test_as_the_reference_where_a_mask_is_faster(name: str, call: str) -> None:
     agree(mine, results(both(name)[1], tensors(rows), **arguments), budget=1e-9)
 
 
+@pytest.mark.parametrize("speeds", [QUICK_LISTS, QUICK_DENSE], ids=["lists", "a mask"])
+@pytest.mark.parametrize("place", ["q", "k", "v"])
+def test_features_that_lie_apart(place: str, speeds: Speeds) -> None:
+    """torch's kernel reads whole rows, whatever their strides say."""
+    q, k, v = tensors(16)
+    inputs = [q[:, :2], k, v]  # a query head for each key head: of more, lists make whole rows themselves
+    far = [x.repeat_interleave(2, -1)[..., ::2] if name == place else x for name, x in zip("qkv", inputs, strict=True)]
+    assert any(x.stride(-1) > 1 for x in far)
+    compose, reference = both("blocky")
+    with assume(speeds):
+        found = results(compose, far, query_offset=16)
+    agree(found, results(reference, inputs, query_offset=16), budget=1e-9)
+
+
 @pytest.mark.parametrize("spans", [None, torch.tensor([[6, N], [0, 31]], dtype=INT)])
 def test_two_sequences(spans) -> None:
     mine, theirs = (results(each, tensors(22), spans=spans) for each in both("over"))

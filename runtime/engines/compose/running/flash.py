@@ -84,6 +84,7 @@ def forward(
     if call.softcap is not None:
         write(*into, *capped.forward(q, k, v, mask, capped.Scores(call.scale, call.softcap, causal)))
         return into
+    q, k, v = (rows_contiguous(x) for x in (q, k, v))
     if q.dim() == 4 and q.numel():
         write(*into, *_attend(q, k, v, 0.0, causal, attn_mask=mask, scale=call.scale))
         return into
@@ -164,6 +165,7 @@ def backward(
     """dq, dk, dv of one part of a softmax whose whole has the given out and lse; shapes as in ``forward``."""
     if call.softcap is not None:
         return capped.backward(grad, q, k, v, out, lse, mask, capped.Scores(call.scale, call.softcap, causal))
+    grad, q, k, v, out = (rows_contiguous(x) for x in (grad, q, k, v, out))
     tensors = [grad, q, k, v, out, lse.unsqueeze(-1), *([mask] if mask is not None else [])]
     if (swapped := _as_one(tensors)) is not None:  # what the kernel returns is the result, without a copy
         [views] = _four_dimensional(tensors)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from patternc.testing.rounding import round_to_nearest
+
 
 def look_through_the_language_once_a_launch() -> None:
     """Wherever a kernel calls a function, Triton's interpreter looks through all of the language for what it has to
@@ -43,6 +45,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
     sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     collect_ignore_glob: list[str] = []
     look_through_the_language_once_a_launch()
+    round_to_nearest()
 else:
     collect_ignore_glob = ["test_*.py"]
 

@@ -124,10 +124,17 @@ def test_head_dimensions_that_are_no_power_of_two(dim: int) -> None:
     agree(CASES["fixed"](), *tensors(35, dim=dim))
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 8e-3), (torch.float16, 1e-3)])
 @pytest.mark.parametrize("name", ["dense_causal", "strided", "diagonals", "global_token"])
 def test_half_precision(name: str, dtype: torch.dtype, tolerance: float) -> None:
     agree(CASES[name](), *tensors(37, dtype=dtype), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed"])
+def test_sharp_softmaxes_in_bfloat16(name: str) -> None:
+    """Scores of 50 and more: where p is near 1, ds is a small difference of large numbers."""
+    q, k, v = tensors(70, dtype=torch.bfloat16)
+    agree(CASES[name](), 16 * q, k, v, tolerance=3e-3)
 
 
 def test_strides_of_every_kind() -> None:

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+import triton
+import triton.language as tl
 from learned_layers import close, data, layer, pattern, slopes
 
 import patternc as pc
 from patternc.runtime.errors import EngineError
+from patternc.runtime.learned.kernels.places import in_blocks, in_tiles
 from patternc.runtime.learned.kernels.run import Run
 
 LEARN = """
@@ -195,13 +198,30 @@ def test_a_list_of_nothing() -> None:
     close(found[1].out, found[0].out, 1e-6)
 
 
-@pytest.mark.parametrize("name", ["blocks", "columns", "keys", "levels", "summaries"])
+@triton.jit
+def held_far_down(table_ptr, found_ptr, before, query, keys):
+    """Of the last places of two tables, in which so many places come ``before`` table_ptr."""
+    i, j = tl.arange(0, 1) + query, tl.arange(0, 1) + keys - 1
+    blocks = in_blocks(i, j, tl.program_id(0), 0, table_ptr - before, 0, keys, 1, 1)
+    tiles = in_tiles(i, j, tl.program_id(0), 0, table_ptr - before, 0, keys, 1, 1, False)
+    tl.store(found_ptr + tl.arange(0, 1), blocks & tiles)
+
+
+def test_tables_of_more_than_32_bits() -> None:
+    """A list of its own for each of 50,000 queries."""
+    keys, found = 50_000, torch.zeros(1, dtype=torch.int32)
+    held_far_down[(1,)](torch.tensor([keys], dtype=torch.int32), found, keys * keys - 1, keys - 1, keys)
+    assert found.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["blocks", "columns", "keys", "levels", "summaries", "rows"])
 @pytest.mark.parametrize("last", [14, 19])
 def test_the_last_queries(name: str, last: int) -> None:
     torch.manual_seed(0)
     n, first = 21, 13
     given = data(n, dtype=torch.float32)
-    plain = layer(pattern(ALONE[name], "causal", LEARN), dtype=torch.float32)
+    direction = "bidirectional" if name == "rows" else "causal"
+    plain = layer(pattern(ALONE[name], direction, LEARN), dtype=torch.float32)
     kernels = layer(plain.pattern, "triton", dtype=torch.float32)
     kernels.load_state_dict(plain.state_dict())
     q, grad = given.q[:, :, first:last], torch.randn_like(given.q[:, :, first:last])
