@@ -12,7 +12,7 @@ from ..errors import UnsupportedCallError
 
 _HARMLESS = frozenset(
     {
-        "cache_position", "deterministic", "encoder_hidden_states", "is_causal", "logits_to_keep",
+        "cache", "cache_position", "deterministic", "encoder_hidden_states", "is_causal", "logits_to_keep",
         "num_items_in_batch", "output_hidden_states", "output_router_logits", "past_key_values",
         "position_embeddings", "position_ids", "return_dict", "use_cache",
     }

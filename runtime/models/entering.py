@@ -24,8 +24,8 @@ ENTERED = "patternc_entered"
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
-CACHES = ("past_key_values", "layer_past")
-"""What modules call their cache: most of them the first, GPT-NeoX the other."""
+CACHES = ("past_key_values", "cache", "layer_past")
+"""What modules call their cache: since transformers 5.24 most of them the second, GPT-NeoX the third."""
 
 
 class Entered(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import UnsupportedCallError
 from .require import require
 
 
@@ -46,4 +45,4 @@ def check_restarts(position_ids: Tensor, documents: Tensor, batch: int) -> None:
         "the mask keeps documents apart that position_ids do not tell apart (attention in chunks?); write the pairs"
         " into the pattern"
     )
-    require((jumps == starts_of(documents, batch, n)[:, 1:]).all(), UnsupportedCallError(message))
+    require((jumps == starts_of(documents, batch, n)[:, 1:]).all(), message)

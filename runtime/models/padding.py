@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import UnsupportedCallError
 from .require import require
 
 
@@ -31,7 +30,7 @@ def check_contiguous(mask: Tensor) -> None:
         "attention_mask has a hole: the real tokens of a batch element are not contiguous; pad on one side only"
         " (for generate, on the left: tokenizer.padding_side = 'left')"
     )
-    require((starts <= 1).all(), UnsupportedCallError(message))
+    require((starts <= 1).all(), message)
 
 
 def visible_in(mask: Tensor) -> Tensor:
@@ -46,10 +45,10 @@ def visible_in(mask: Tensor) -> Tensor:
             "the 4D attention mask adds numbers to scores (a bias?), which no engine does;"
             " pass a bool mask, or one of 0 and -10000 or less"
         )
-        require((visible | (mask <= -10_000)).all(), UnsupportedCallError(message))
+        require((visible | (mask <= -10_000)).all(), message)
     if visible.shape[1] > 1:
         message = "the 4D attention mask differs from head to head; give the heads patterns of their own, with a plan"
-        require((visible == visible[:, :1]).all(), UnsupportedCallError(message))
+        require((visible == visible[:, :1]).all(), message)
     return visible[:, 0]
 
 
@@ -75,7 +74,7 @@ def padding_of(
         "the 4D attention mask is not just causality with padding or packed sequences (a mask of your own?);"
         " pass a 2D attention_mask, or write the pairs into the pattern"
     )
-    require(found, UnsupportedCallError(message))
+    require(found, message)
     check_contiguous(padding)
     return padding
 
@@ -92,4 +91,4 @@ def check_positions(position_ids: Tensor, spans: Tensor | None, query_offset: in
         "position_ids jump inside a row, as in packed sequences, which the pattern would attend across; pack without"
         " attention_mask and with use_cache=False, or put one sequence in each row"
     )
-    require(steady.all(), UnsupportedCallError(message))
+    require(steady.all(), message)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import AttachError
+from ..errors import UnsupportedCallError
 
 
-def require(condition: Tensor, error: AttachError) -> None:
-    """Raise ``error`` unless the bool scalar holds. Inside torch.compile the check becomes part of the graph."""
+def require(condition: Tensor, message: str) -> None:
+    """Raise UnsupportedCallError unless the bool scalar holds. Inside torch.compile the check becomes part of the
+    graph."""
     if torch.compiler.is_compiling():
-        torch._assert_async(condition, str(error))
+        torch._assert_async(condition, message)
     elif not bool(condition):
-        raise error
+        raise UnsupportedCallError(message)

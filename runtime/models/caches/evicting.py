@@ -116,7 +116,7 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
             )
 
     def _check_starts(self, starts: Tensor | None) -> None:
-        error = UnsupportedCallError(
+        message = (
             "attention_mask has other tokens as padding than when this cache dropped keys; make a new one,"
             " handle.cache(), for each batch"
         )
@@ -125,7 +125,7 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
             fits = torch.ones((), dtype=torch.bool) if other is None else (other == 0).all()
         else:
             fits = (starts == self.starts).all()
-        require(fits, error)
+        require(fits, message)
 
     def get_seq_length(self) -> int:
         return self.length
