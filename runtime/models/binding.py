@@ -8,6 +8,7 @@ own, and the mask is the one that they need; programs read the padding back out 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,15 +45,21 @@ class LearnedLayer:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Binding:
-    """What an attached attention module runs: ``program``, which is that of its groups of heads, or what is
-    ``learned``. Without either, the model's own attention runs, named ``own``."""
+    """What an attached attention module runs: ``program``, which is that of its groups of heads (``casts``: for other
+    data types), or what is ``learned``. Without either, the model's own attention runs, named ``own``."""
 
     own: str
     groups: tuple[HeadGroup, ...] = ()
     program: Program | None = None
+    casts: Mapping[torch.dtype, Program] = field(default_factory=dict, compare=False)
     learned: LearnedLayer | None = None
     first: bool = False  # of the layers that run a pattern: it checks what all of them receive alike
     watching: Watching = field(default_factory=Watching, compare=False)
+
+    def program_for(self, dtype: torch.dtype) -> Program:
+        """The program for a data type. Raises EngineError for one that the engine does not compute in."""
+        assert self.program is not None
+        return self.casts[dtype] if dtype in self.casts else self.program.with_dtype(dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Binding:
         # All else is immutable, and programs are registered by content.

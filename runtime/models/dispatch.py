@@ -96,7 +96,7 @@ def attention_forward(
         "softcap": asked.softcap,
         "sinks": asked.sinks,
     }
-    return run_heads(binding.program, query, key, value, options, rest=lambda: own()[0]), None
+    return run_heads(binding.program_for(query.dtype), query, key, value, options, rest=lambda: own()[0]), None
 
 
 def _note(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, entered: Entered | None) -> None:

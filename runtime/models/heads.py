@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ from ..compiled import Compiled, Options
 from ..compiled_heads import CompiledHeads, join_heads
 from ..distributed.context_parallel import ContextParallel
 from ..engines.by_heads import NOBODY
+from ..errors import EngineError
 
 Program: TypeAlias = Compiled | CompiledHeads | ContextParallel
 
@@ -35,14 +37,24 @@ def join(groups: tuple[HeadGroup, ...], heads: int) -> Compiled | CompiledHeads:
     return join_heads([(group.heads or range(heads), group.compiled) for group in groups], heads)
 
 
+def cast(program: Program) -> dict[torch.dtype, Program]:
+    """The program for each data type that autocast, or a conversion of the model, may bring: made before torch.compile
+    looks, which up to torch 2.11 cannot trace how one is made of the other."""
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        with suppress(EngineError):  # it has its word where such a call is made
+            found[dtype] = program.with_dtype(dtype)
+    return found
+
+
 def run_heads(
     program: Program, q: Tensor, k: Tensor, v: Tensor, options: Options, rest: Callable[[], Tensor]
 ) -> Tensor:
-    """out [B, Nq, Hq, D], as transformers wants it.
+    """out [B, Nq, Hq, D], as transformers wants it; ``program`` is of the data type of q, k and v.
 
     ``rest()`` gives [B, Nq, Hq, D] by the model's own attention; it is called only when some head has no program.
     """
-    out = _fold(program.with_dtype(q.dtype), q, k, v, options)
+    out = _fold(program, q, k, v, options)
     if isinstance(program, CompiledHeads) and NOBODY in program.owners:
         own = torch.tensor([owner == NOBODY for owner in program.owners], device=out.device)
         out = torch.where(own[:, None], rest(), out)

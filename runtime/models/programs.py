@@ -24,7 +24,7 @@ from ..selectors.layer import LayerShape
 from .binding import Binding, LearnedLayer
 from .discovery import Layer
 from .entrances import Entrance
-from .heads import HeadGroup, Program, join
+from .heads import HeadGroup, Program, cast, join
 from .plan import Share
 from .watching import Watching
 
@@ -109,5 +109,6 @@ def bindings_of(
         program: Program | None = join(tuple(groups), call.query_heads) if groups else None
         if group is not None and isinstance(program, Compiled | CompiledHeads):
             program = context_parallel(program, group)
-        bindings.append(Binding(own, tuple(groups), program, first=first, watching=watching))
+        casts = {} if program is None else cast(program)
+        bindings.append(Binding(own, tuple(groups), program, casts, first=first, watching=watching))
     return tuple(bindings)
