@@ -7,6 +7,7 @@ numbered in the order of their first call.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,8 +37,13 @@ class Layer:
 
 def check_model(model: nn.Module) -> None:
     """Raise AttachError, with a remedy, for a model that cannot be attached at all."""
-    from transformers import PreTrainedModel
+    import transformers
+    from transformers import PreTrainedModel, masking_utils
 
+    if "q_length" not in inspect.signature(masking_utils.sdpa_mask).parameters:
+        raise AttachError(
+            f"transformers {transformers.__version__} tells a mask function too little; patterns attach from 5.4 on"
+        )
     kind = type(model).__name__
     if not isinstance(model, PreTrainedModel):
         raise AttachError(f"{kind} is not a transformers model; pass a PreTrainedModel (unwrap PEFT or DDP first)")

@@ -305,3 +305,9 @@ def test_a_mask_of_three_dimensions():
     attach(model, pc.loads("pattern p causal { step self }")["p"])
     with pytest.raises(UnsupportedCallError, match="an attention mask of 3 dimensions"):
         model(torch.randint(3, 97, (2, 9)), attention_mask=torch.ones(2, 9, 9, dtype=torch.long).tril())
+
+
+def test_an_older_transformers_is_named(monkeypatch, patterns):
+    monkeypatch.setattr("transformers.masking_utils.sdpa_mask", lambda batch_size, cache_position, kv_length: None)
+    with pytest.raises(AttachError, match=r"patterns attach from 5\.4 on"):
+        pc.attach(make("llama"), patterns("window"))
