@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..plan.block import Block
-from ..plan.tiles import Mask, cut_off
+from ..plan.tiles import Mask, Tiles, cut_off
 from .left import within
 from .ranks import Ranks
 
@@ -37,26 +37,37 @@ def _among_last(block: Block, whole: int, query: Ranks, key: Ranks) -> Iterator[
     tiles, last = block.tiles, block.tiles.part(whole, block.tiles.count - whole)
     rows = query.there(last.row, last.rows, last.row_step, last.count)
     keys = key.there(last.key, last.keys, last.key_step, last.count)
-    look = np.column_stack([rows.all(axis=1), rows.any(axis=1), keys])
-    edges = [0, *(np.flatnonzero((look[1:] != look[:-1]).any(axis=1)) + 1).tolist(), last.count]
+    edges = [0, *_breaks(rows, keys), last.count]
     if whole:
-        if look[0].all():  # as all before them
+        if rows[0].all() and keys[0].all():  # as all before them
             edges[0] = -whole
         else:
             yield replace(block, tiles=tiles.part(0, whole))
     for first, stop in pairwise(edges):
-        run = replace(block, tiles=tiles.part(whole + first, stop - first))
-        if look[stop - 1].all():
-            yield run
-        elif look[stop - 1, 1]:
-            yield from _masked(run, np.logical_or.reduce(rows[max(first, 0) : stop]), keys[stop - 1])
+        run, own, some = tiles.part(whole + first, stop - first), keys[stop - 1], np.count_nonzero(rows[stop - 1])
+        if some == run.rows and np.count_nonzero(own) == run.keys:
+            yield replace(block, tiles=run)
+        elif some and np.count_nonzero(own):
+            used = rows[stop - 1] if stop - first == 1 else np.logical_or.reduce(rows[first:stop])
+            yield from _masked(block, run, used, own)
 
 
-def _masked(block: Block, rows: Mask, keys: Mask) -> Iterator[Block]:
-    """The batch without these keys, and from the first of these rows to the last."""
-    there = np.flatnonzero(rows)
-    top, bottom = int(there[0]), int(there[-1]) + 1
-    tiles, kept = block.tiles.inner(top, bottom - top, 0, block.tiles.keys), _kept(block)[top:bottom] & keys
+def _breaks(rows: Mask, keys: Mask) -> list[int]:
+    """Where the tile before misses other keys, or only one of both all queries, or none."""
+    if len(rows) == 1:
+        return []
+    look = np.column_stack([rows.all(axis=1), rows.any(axis=1), keys])
+    found: list[int] = (np.flatnonzero((look[1:] != look[:-1]).any(axis=1)) + 1).tolist()
+    return found
+
+
+def _masked(block: Block, tiles: Tiles, rows: Mask, keys: Mask) -> Iterator[Block]:
+    """Some tiles of the batch without these keys, and from the first of these rows to the last."""
+    kept = _kept(block) & keys
+    if not rows.all():
+        there = np.flatnonzero(rows)
+        top, bottom = int(there[0]), int(there[-1]) + 1
+        tiles, kept = tiles.inner(top, bottom - top, 0, tiles.keys), kept[top:bottom]
     if (found := cut_off(tiles, kept)) is not None:
         yield replace(block, tiles=found[0], mask=found[1], triangle=False)
 

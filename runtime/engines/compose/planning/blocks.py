@@ -87,7 +87,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
 
 def _of_piece(piece: Piece, group: Group, known: dict[str, int]) -> Iterator[Block]:
     tiles, local = piece
-    if _is_triangle(tiles, local, known):
+    if not isinstance(local, np.ndarray) and _is_triangle(tiles, local, known):
         yield _block(group, tiles, triangle=True)
     elif (block := masked(tiles, local, known)) is not None:
         yield _block(group, *block)
