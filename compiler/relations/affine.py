@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .decided import compared
 from .integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
@@ -112,19 +112,28 @@ def _combination(operator: str, one: tuple[int, int, int], two: tuple[int, int, 
     return (one[0] + sign * two[0], one[1] + sign * two[1], one[2] + sign * two[2])
 
 
-def restrict(predicate: Predicate, box: Box) -> Predicate:
-    """A predicate that agrees with the given one inside the box; comparisons and quotients decided by the box are gone.
+class Spaced(NamedTuple):
+    """Values of a variable: ``size`` of them from ``first`` on, and again after every ``step``."""
+
+    first: int
+    size: int
+    step: int
+
+
+def restrict(predicate: Predicate, box: Box, spaced: Mapping[str, Spaced] | None = None) -> Predicate:
+    """A predicate that agrees with the given one inside the box, at values of variables that are ``spaced`` where they
+    are; comparisons and quotients decided there are gone.
 
     Of parts that are one object (equal_parts.py) each is looked at once, and stays one object.
     """
-    return _Inside(box).restrict(predicate)
+    return _Inside(box, spaced or {}).restrict(predicate)
 
 
 class _Inside:
     """What is known of expressions and predicates inside a box."""
 
-    def __init__(self, box: Box) -> None:
-        self._box = box
+    def __init__(self, box: Box, spaced: Mapping[str, Spaced]) -> None:
+        self._box, self._spaced = box, spaced
         # By identity; the keys are kept alive beside the values, so that no other object takes their place.
         self._restricted: dict[int, tuple[Predicate, Predicate]] = {}
         self._chosen: dict[int, tuple[Expr, Expr]] = {}
@@ -206,13 +215,27 @@ class _Inside:
             case Binary("%", left, Const(modulus)):
                 low, high = self.range(left)
                 same = low // modulus == high // modulus
-                return (low % modulus, high % modulus) if same else (0, modulus - 1)
+                return (low % modulus, high % modulus) if same else self._digit(left, modulus) or (0, modulus - 1)
             case Binary(operator, left, right):
                 ends = [apply(operator, x, y) for x in self.range(left) for y in self.range(right)]
                 return min(ends), max(ends)
             case Select(_, then, otherwise):
                 (low, high), (other_low, other_high) = self.range(then), self.range(otherwise)
                 return min(low, other_low), max(high, other_high)
+
+    def _digit(self, expr: Expr, modulus: int) -> tuple[int, int] | None:
+        """Bounds of a remainder: a % 8 is 4 or 5 where a is that after every 16, and a // 4 % 2 is 1."""
+        match expr:
+            case Var(name):
+                by = 1
+            case Binary("//", Var(name), Const(by)):
+                pass
+            case _:
+                return None
+        if (spaced := self._spaced.get(name)) is None or spaced.step % (by * modulus):
+            return None
+        low, high = spaced.first // by, (spaced.first + spaced.size - 1) // by
+        return (low % modulus, high % modulus) if low // modulus == high // modulus else None
 
 
 def _decided(operator: str, low: int, high: int) -> Predicate | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 
 import torch
@@ -14,12 +15,13 @@ from ....compiler.passes.program import Order, Program
 from ..integers import HOST, require_fit
 from .lengths.anew import Anew
 from .lengths.longer import Longer
+from .lengths.ranks import is_roomy
 from .lengths.trim import milestone, shared
 from .plan.diagonal import Diagonals
 from .plan.effort import Effort
 from .plan.place import Gathered
 from .plan.route import Cut, Route, single_block
-from .plan.stage import Biases, Stages
+from .plan.stage import Biases, Stage, Stages
 from .plan.tiles import Mask
 from .planning.arranged import arranged
 from .planning.pairs import PairTable, pairs_of
@@ -42,13 +44,14 @@ def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: t
         require_fit(program, max(n, nk), HOST)
         biases = Biases(dtype)
         stages, effort, numbers = arranged(program, n, nk, price, biases)
-        longer = partial(_longer, program, stages, price, dtype, numbers)
-        yield _route("arranged", n, stages, effort, price, biases, longer)
+        longer = partial(_longer, program, stages, n, price, dtype, numbers)
+        route = _route("arranged", n, stages, effort, price, biases, longer)
+        yield _of_tokens(route, n, price)
     if max(n, nk) <= LONGEST_STRIPS:
         biases = Biases(dtype)
         table = _pairs(Pinned(program), n, nk)
         stages, effort = strips(table, _orders(program, n), price, biases)
-        yield _route("strips", n, stages, effort, price, biases, partial(_longer, program, stages, price, dtype))
+        yield _route("strips", n, stages, effort, price, biases, partial(_longer, program, stages, n, price, dtype))
 
 
 def _orders(program: Program | PairTable, n: int) -> list[Order]:
@@ -66,14 +69,29 @@ def _route(
     return Route(name, stages, *covered, seconds, python, biases.held, one, cut=_cutting(longer))
 
 
+def _of_tokens(route: Route, n: int, price: Price) -> Route:
+    """A plan for n tokens without the ranks that have none; cut, it tells the lengths that it would as it is."""
+    blocks = (stage for stage in route.stages if isinstance(stage, Stage))
+    if not any(is_roomy(stage, n) for stage in blocks):
+        return route
+    found = shortened(route, n, price)
+    assert found is not None
+    return replace(found, held=route.held + found.held, masks_of=None, cut=route.cut)
+
+
 def _longer(
-    program: Program | PairTable, stages: Stages, price: Price, dtype: torch.dtype, numbers: tuple[int, ...] = ()
+    program: Program | PairTable,
+    stages: Stages,
+    n: int,
+    price: Price,
+    dtype: torch.dtype,
+    numbers: tuple[int, ...] = (),
 ) -> Longer | None:
     """A plan to be cut, of sweeps of these ``numbers``, or of strips: these are not cut where some pairs are others at
     every length."""
     if isinstance(program, PairTable) or not (own := shared(Pinned(program)).own):
-        return Longer(stages, price)
-    return Longer(stages, price, numbers, Anew(program, own, price, dtype)) if numbers else None
+        return Longer(stages, n, price, dtype)
+    return Longer(stages, n, price, dtype, numbers, Anew(program, own, price, dtype)) if numbers else None
 
 
 def _cutting(longer: Callable[[], Longer | None]) -> Callable[[int], Cut | None]:

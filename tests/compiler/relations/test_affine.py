@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patternc.compiler.relations.affine import invariant, restrict, staircase
+from patternc.compiler.relations.affine import Spaced, invariant, restrict, staircase
 from patternc.compiler.relations.decided import decided
 from patternc.compiler.relations.integer import (
     FALSE,
@@ -101,6 +101,28 @@ def test_restrict_agrees_inside_the_box(predicate: Predicate, a: int, wide: int,
     local = restrict(predicate, {"a": (a, a + wide), "b": (b, b + high)})
     for x, y in itertools.product(range(a, a + wide + 1), range(b, b + high + 1)):
         assert bool(evaluate(local, {"a": x, "b": y})) == bool(evaluate(predicate, {"a": x, "b": y}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_predicates, st.integers(0, 9), st.integers(1, 5), st.integers(1, 24), st.integers(0, 9), st.integers(1, 24))
+def test_restrict_agrees_at_values_that_are_spaced(
+    predicate: Predicate, a: int, size: int, step: int, b: int, other: int
+) -> None:
+    spaced = {"a": Spaced(a, size, step), "b": Spaced(b, 2, other)}
+    local = restrict(predicate, {"a": (a, a + 3 * step + size - 1), "b": (b, b + 3 * other + 1)}, spaced)
+    for t, x, y in itertools.product(range(4), range(size), range(2)):
+        at = {"a": a + t * step + x, "b": b + t * other + y}
+        assert bool(evaluate(local, at)) == bool(evaluate(predicate, at))
+
+
+def test_remainders_of_spaced_values_decide() -> None:
+    """Column 5 of rows of 8 boxes of 4 ranks; neither after 20 ranks, nor where a value runs over the end."""
+    row, box = Binary("%", Var("a"), Const(4)), Binary("%", Binary("//", Var("a"), Const(4)), Const(8))
+    column, every = Compare("==", box, Const(5)), {"a": (0, 999)}
+    assert restrict(column, every, {"a": Spaced(20, 4, 32)}) == TRUE
+    assert restrict(Compare(">=", row, Const(3)), every, {"a": Spaced(20, 3, 32)}) == FALSE
+    assert restrict(column, every, {"a": Spaced(20, 4, 20)}) == column
+    assert restrict(column, every, {"a": Spaced(28, 8, 32)}) == column
 
 
 @settings(max_examples=300, deadline=None)

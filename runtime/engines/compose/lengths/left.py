@@ -18,8 +18,8 @@ def left_of(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
         tiles = _with_keys(replace(tiles, rows=shared_rows, keys=shared_keys))
     if tiles.rows <= 0:
         return
-    whole = _within(tiles.row + tiles.rows, tiles.row_step, rows, tiles.count)
-    whole = _within(tiles.key + tiles.keys, key_step, keys, whole)
+    whole = within(tiles.row + tiles.rows, tiles.row_step, rows, tiles.count)
+    whole = within(tiles.key + tiles.keys, key_step, keys, whole)
     if whole:
         yield tiles.part(0, whole)
     for tile in (tiles.part(tile, 1) for tile in range(whole, tiles.count)):
@@ -38,7 +38,7 @@ def _with_keys(tiles: Tiles) -> Tiles:
     return tiles.part(first, max(0, last - first))
 
 
-def _within(end: int, step: int, length: int, count: int) -> int:
+def within(end: int, step: int, length: int, count: int) -> int:
     """How many tiles, from the first on, whose ends are so far apart, end within the length."""
     if end > length:
         return 0

@@ -4,7 +4,7 @@ for all of them at once, and only those that it cuts are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -24,20 +24,28 @@ from ..pricing.price import Price
 from .anew import Anew
 from .left import left_of
 from .mask_parts import MaskParts
+from .missing import of_tokens
+from .ranks import Ranks, is_roomy, place_at
 
 _GONE, _WHOLE, _CUT = range(3)
 
 Numbers = NDArray[np.float64]
 
-_MANY = 1 << 62
-
 
 class Longer:
-    """The stages of a plan, with what is known of them at every shorter length. ``numbers``: the sweeps of a program
-    that they are of, where some of these are planned ``anew`` at every length."""
+    """The stages of a plan for n tokens, with what is known of them at every shorter length. ``numbers``: the sweeps of
+    a program that they are of, where some of these are planned ``anew`` at every length."""
 
-    def __init__(self, stages: Stages, price: Price, numbers: Sequence[int] = (), anew: Anew | None = None) -> None:
-        self._price, self._anew = price, anew
+    def __init__(
+        self,
+        stages: Stages,
+        n: int,
+        price: Price,
+        dtype: torch.dtype,
+        numbers: Sequence[int] = (),
+        anew: Anew | None = None,
+    ) -> None:
+        self._n, self._price, self._dtype, self._anew = n, price, dtype, anew
         own = anew.own if anew is not None else frozenset[int]()
         self._stages: list[tuple[int, Stage | Diagonals | _LongerStage | None]] = [
             (number, stage if number in own or isinstance(stage, Diagonals) else _LongerStage(stage, price))
@@ -50,16 +58,18 @@ class Longer:
         """For the first n tokens; stages without a pair are left out. None where one that was the first no longer is,
         since a sweep before it has pairs at this length alone."""
         stages: list[Stage | Diagonals] = []
-        total, held = np.zeros(len(Effort()) + 1), 0
+        total, biases = np.zeros(len(Effort()) + 1), Biases(self._dtype)
         for number, stage in self._stages:
             found: Stage | Diagonals | None
             if self._anew is not None and number in self._anew.own:
                 assert not isinstance(stage, _LongerStage)
-                biases = Biases(self._anew.dtype)
-                found = self._anew.stage(number, stage, n, biases, first=not stages)
-                counts, held = self._counts(found), held + biases.held
+                found = stage if n == self._n else self._anew.stage(number, stage, n, biases, first=not stages)
+                if isinstance(found, Stage) and is_roomy(found, n):
+                    found, counts = _LongerStage(found, self._price).cut(n, biases)
+                else:
+                    counts = self._counts(found)
             elif isinstance(stage, _LongerStage):
-                found, counts = stage.cut(n)
+                found, counts = stage.cut(n, biases)
             else:
                 assert isinstance(stage, Diagonals)
                 found = stage.cut(n)
@@ -70,7 +80,7 @@ class Longer:
                 return None
             stages.append(found)
             total += counts
-        return Cut(tuple(stages), Effort(*total[:-1].tolist()), round(total[-1]), held)
+        return Cut(tuple(stages), Effort(*total[:-1].tolist()), round(total[-1]), biases.held)
 
     def _counts(self, stage: Stage | Diagonals | None) -> Numbers:
         """What it asks for, and how many rows its batches write."""
@@ -96,12 +106,12 @@ class _LongerStage:
         counts = [np.zeros(len(Effort()) + 1), *(self._counts(batch) for batch in stage.batches)]
         self._before = np.cumsum(counts, axis=0)
 
-    def cut(self, n: int) -> tuple[Stage | None, Numbers]:
+    def cut(self, n: int, biases: Biases) -> tuple[Stage | None, Numbers]:
         """The stage for n tokens, None where nothing is left; what it asks for and how many rows its batches write."""
-        stage = Stage(_place(self._stage.query, n), _place(self._stage.key, n), ())
+        stage = Stage(place_at(self._stage.query, n), place_at(self._stage.key, n), ())
         found: list[Batch] = []
-        ranks = _Ranks(stage.query, n), _Ranks(stage.key, n)
-        counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks)
+        ranks = Ranks(stage.query, n), Ranks(stage.key, n)
+        counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks, biases)
         kinds = self._kinds(ranks)
         edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
         for first, stop in pairwise(edges):
@@ -119,12 +129,13 @@ class _LongerStage:
         counts[:-1] += _taken(stage, self._price)
         return Stage(stage.query, stage.key, tuple(found)), counts
 
-    def _kinds(self, ranks: tuple[_Ranks, _Ranks]) -> NDArray[np.int64]:
+    def _kinds(self, ranks: tuple[Ranks, Ranks]) -> NDArray[np.int64]:
         """What is left of each batch. Later classes have no more ranks than earlier ones."""
         gone, whole = np.False_, np.True_
         for side in (0, 1):
-            most, least = (classes.each(ranks[side]) for classes in self._classes[side])
-            gone, whole = gone | (self._first[side] >= most), whole & (self._end[side] <= least)
+            first, last = self._classes[side]
+            gone = gone | (self._first[side] >= first.each(ranks[side].of))
+            whole = whole & (self._end[side] <= last.each(ranks[side].whole))
         return np.where(whole, _WHOLE, np.where(gone, _GONE, _CUT))
 
     def _counts(self, batch: Batch) -> Numbers:
@@ -133,26 +144,6 @@ class _LongerStage:
 
 def is_fresh(stage: Stage | Diagonals) -> bool:
     return stage.fresh if isinstance(stage, Diagonals) else any(batch.fresh for batch in stage.batches)
-
-
-def _place(place: Place, n: int) -> Place:
-    if isinstance(place, Side):
-        return Side(place.order, n)
-    return Gathered(place.index[: int(torch.searchsorted(place.index, n))])
-
-
-class _Ranks(NamedTuple):
-    """How many ranks each class of a place has, for n tokens."""
-
-    place: Place
-    n: int
-
-    def of(self, cls: int) -> int:
-        return len(self.place.index) if isinstance(self.place, Gathered) else self.place.order.ranks(cls, self.n)
-
-    def alike(self, cls: int) -> int:
-        """How many classes from this one on have as many."""
-        return _MANY if isinstance(self.place, Gathered) else self.place.order.alike(cls, self.n)
 
 
 class _Classes(NamedTuple):
@@ -168,9 +159,9 @@ class _Classes(NamedTuple):
         different, which = np.unique(each, return_inverse=True)
         return cls(different.tolist(), which if len(different) > 1 else None)
 
-    def each(self, ranks: _Ranks) -> NDArray[np.int64] | int:
-        """The ranks of each."""
-        found = [ranks.of(cls) for cls in self.different]
+    def each(self, ranks: Callable[[int], int]) -> NDArray[np.int64] | int:
+        """So many ranks of each."""
+        found = [ranks(cls) for cls in self.different]
         return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
 
 
@@ -184,8 +175,8 @@ def _taken(stage: Stage, price: Price) -> Effort:
 class _Cutting:
     """Cuts the batches of a stage to the ranks that are there."""
 
-    def __init__(self, query: _Ranks, key: _Ranks, masks: MaskParts) -> None:
-        self._query, self._key, self._masks = query, key, masks
+    def __init__(self, query: Ranks, key: Ranks, masks: MaskParts, biases: Biases) -> None:
+        self._query, self._key, self._masks, self._biases = query, key, masks, biases
         self._alike: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
 
     def batches(self, batch: Batch) -> Iterator[Batch]:
@@ -200,7 +191,11 @@ class _Cutting:
                     tiles = replace(tiles, keys=tiles.rows)
                 mask, bias = self._masks.of(batch.bias, block.mask, tiles.rows, tiles.keys)
                 classes = block.first_class + first, block.key_class + first, count
-                yield Batch(Block(*classes, tiles, mask, block.triangle), batch.fresh, bias)
+                for own in of_tokens(Block(*classes, tiles, mask, block.triangle), self._query, self._key):
+                    if own.mask is mask:
+                        yield Batch(own, batch.fresh, bias)
+                    else:
+                        yield self._biases.batch(own, fresh=batch.fresh)
 
     def _runs(self, first_class: int, key_class: int, classes: int) -> Iterator[tuple[int, int, int, int]]:
         """(the first, how many, their queries, their keys) of classes that have equally many of either, which fall from

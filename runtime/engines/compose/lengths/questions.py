@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from .....compiler.passes.program import NATURAL, Range, Term
 from .....compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, variables
-from .....compiler.relations.linear import ONE, Sum, added, at_least_0, linear
+from .....compiler.relations.linear import ONE, Sum, added, at_least_0, linear, written
 
 _LENGTHS = frozenset({"n", "T"})
 
@@ -53,6 +53,9 @@ class _Questions:
                 return
             case Compare() if (quotient := _quotient(node, places)) is not None:
                 yield quotient
+            case Binary("+" | "-"):
+                for each in _parts(node):
+                    yield from self.of(each, places)
             case Compare(_, left, right) | Binary(_, left, right):
                 yield from self.of(left, places)
                 yield from self.of(right, places)
@@ -90,6 +93,26 @@ class _Questions:
             return False
         by, rest = sums.pop(Var("n"), 0), sums.pop(ONE, 0)
         return by > 0 and by + rest >= 0 and len(sums) == 1 and any(sums.get(rank) == -by for rank in self._tokens)
+
+
+def _parts(total: Expr) -> list[Expr]:
+    """What is added up in a sum, all that is about the length alone as one; and of a quotient of the length whole ones
+    told apart: (7*n + 3) // 8 is n + (3 - n) // 8, and n may cancel."""
+    lengths: Sum = {}
+    others: list[Expr] = []
+    for part, factor in linear(total).items():
+        if not variables(part) <= _LENGTHS:
+            others.append(part)
+            continue
+        match part:
+            case Binary("//", inner, Const(step)) if set(sums := linear(inner)) <= {Var("n"), ONE}:
+                whole = {each: (times + step // 2) // step for each, times in sums.items() if each != ONE}
+                rest = written(added(sums, whole, -step))
+                lengths = added(added(lengths, whole, factor), {Binary("//", rest, Const(step)): 1}, factor)
+            case _:
+                lengths = added(lengths, {part: factor})
+    lengths.pop(ONE, None)
+    return [*others, *(lengths if len(lengths) == 1 else (written(lengths),))]
 
 
 def _within(places: _Places, parts: Sequence[Predicate]) -> _Places:

@@ -104,9 +104,6 @@ class Shared(NamedTuple):
 @lru_cache(maxsize=256)
 def shared(pinned: Pinned[Program]) -> Shared:
     program, every = pinned.program, sweeps(pinned.program)
-    # Of a tiled order the ranks that exist are no prefix.
-    if any(term.query.tiled or term.key.tiled for term in program.terms):
-        return Shared((), frozenset(range(len(every))))
     found: dict[tuple[Order | None, int], dict[Expr | Predicate, None]] = {}
     own: set[int] = set()
     for number, sweep in enumerate(every):
@@ -138,6 +135,4 @@ def _asked_by(term: Term, sweep: Sweep) -> list[Expr | Predicate] | None:
 def _shares(pinned: Pinned[Program]) -> bool:
     """Whether some sweep is not its own, or no other than those of longer sequences but near the end."""
     own, every = shared(pinned).own, sweeps(pinned.program)
-    if any(term.query.tiled or term.key.tiled for term in pinned.program.terms):
-        return False
     return len(own) < len(every) or any(ending(pinned, number) for number in own if every[number].diagonal)

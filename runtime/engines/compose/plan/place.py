@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .....compiler.passes.program import Order
@@ -29,6 +31,12 @@ class Room:
         if self._memory.dtype != dtype or len(self._memory) < size:
             self._memory = torch.empty(size, dtype=dtype)
         return self._memory[:size].view(shape)
+
+
+@lru_cache(maxsize=64)
+def offsets(order: Order) -> NDArray[np.int64]:
+    """The tokens of the first period, by rank."""
+    return order.token(0, np.arange(order.count, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,9 @@ class Side:
         order, whole = self.order, self.order.whole(0, self.n)
         if whole == order.ranks(0, self.n):
             return None
-        tokens = torch.tensor([order.token(0, whole + rest) for rest in range(order.count)])
-        ranks = torch.arange(whole, whole + order.count)
-        return ranks[tokens < self.n], tokens[tokens < self.n]
+        tokens = offsets(order) + whole // order.count * order.period
+        there = np.flatnonzero(tokens < self.n)
+        return torch.from_numpy(whole + there), torch.from_numpy(tokens[there])
 
     def spacing(self) -> tuple[int, int, int]:
         """token = first + class * class_step + rank * rank_step, in what ``take`` returns."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .....compiler.relations.affine import Box
+from .....compiler.relations.affine import Box, Spaced
 
 Mask = NDArray[np.bool_]
 
@@ -76,6 +76,11 @@ class Tiles:
         """The ranks that occur."""
         (first_row, first_key), (row, key) = self.begins, self.ends
         return {"a": (first_row, row - 1), "b": (first_key, key - 1)}
+
+    def spaced(self) -> dict[str, Spaced]:
+        """How these ranks come again."""
+        sides = ("a", self.row, self.rows, self.row_step), ("b", self.key, self.keys, self.key_step)
+        return {name: Spaced(first, size, step) for name, first, size, step in sides if step and not self.growth}
 
 
 def cut_off(tiles: Tiles, mask: Mask) -> tuple[Tiles, Mask | None] | None:

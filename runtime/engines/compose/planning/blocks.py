@@ -16,7 +16,7 @@ import numpy as np
 from .....compiler.passes.count import tile_count
 from .....compiler.passes.program import Program, Sweep, Term
 from .....compiler.relations.affine import restrict, staircase
-from .....compiler.relations.integer import All, Compare, Const, Predicate, Var, length_values, variables
+from .....compiler.relations.integer import Predicate, length_values, variables
 from ..plan.block import Block
 from ..plan.effort import Effort
 from ..plan.tiles import Mask, Tiles, in_lanes
@@ -34,7 +34,8 @@ NEARLY = 1.02
 
 
 def blocks(program: Program, sweep: Sweep, n: int, nk: int, price: Price) -> tuple[Block, ...]:
-    """The batches that cover one term for n queries and nk keys; together they hold each pair of the term once."""
+    """The batches that cover one term for n queries and nk keys; together they hold each pair of the term once, and
+    none of keys that are not there but for those that ranks of a tiled order make room for."""
     term = program.terms[sweep.term]
     groups = _groups(term, sweep, n, nk)
     return tuple(together(block for group in groups for block in _cover(program, term, sweep, group, n, nk, price)))
@@ -70,10 +71,10 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
     box |= {"a": (0, group.rows - 1), "b": (0, group.keys - 1)}
     tile = program.tile_of(sweep)
     few = corner(sweep, tile, tile_count(term.key, group.key_first, nk, tile.key), term.keep, box, known)
-    if few is not None and not term.key.tiled:
+    if few is not None:
         yield from (_block(group, *one) for one in few)
         return
-    keep = restrict(_kept(term), box)
+    keep = restrict(term.keep, box)
     shift = staircase(keep, known)
     if shift is not None:
         yield from _triangle(group, shift, price)
@@ -86,7 +87,7 @@ def _cover(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk:
 
 def _of_piece(piece: Piece, group: Group, known: dict[str, int]) -> Iterator[Block]:
     tiles, local = piece
-    if _is_triangle(tiles, local, known):
+    if not isinstance(local, np.ndarray) and _is_triangle(tiles, local, known):
         yield _block(group, tiles, triangle=True)
     elif (block := masked(tiles, local, known)) is not None:
         yield _block(group, *block)
@@ -107,13 +108,6 @@ def _is_triangle(tiles: Tiles, local: Predicate, known: dict[str, int]) -> bool:
     even = tiles.count == 1 or tiles.row_step == tiles.key_step
     square = tiles.rows == tiles.keys > KEYS_AT_ONCE
     return even and square and staircase(local, known) == tiles.row - tiles.key
-
-
-def _kept(term: Term) -> Predicate:
-    """The mask of a term. That keys exist is part of it where it is no matter of ranks."""
-    if not term.key.tiled:
-        return term.keep
-    return All((term.keep, Compare("<", term.key.expression(Const(0), Var("b")), Var("n"))))
 
 
 def _block(group: Group, tiles: Tiles, mask: Mask | None = None, *, triangle: bool = False) -> Block:

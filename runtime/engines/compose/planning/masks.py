@@ -20,6 +20,7 @@ from .....compiler.relations.integer import FALSE, TRUE, Predicate, evaluate
 from .....compiler.relations.recurring import periods
 from .....compiler.relations.sums import in_digits, in_quotients
 from ..plan.tiles import Mask, Tiles, cut_off
+from .alone import Open, Told, evaluated, is_masked, is_small
 
 Parts = NDArray[np.int64]
 """[parts, 4]: the first row, rows, the first key and keys of each."""
@@ -37,15 +38,15 @@ MOST_REPEATED = 32
 """Tiles after which a mask may come again."""
 
 
-def runs(keep: Predicate, some: Sequence[Tiles], known: dict[str, int]) -> Iterator[tuple[Tiles, Predicate]]:
+def runs(keep: Predicate, some: Sequence[Tiles], known: dict[str, int]) -> Iterator[tuple[Tiles, Open]]:
     """These tiles in runs, and what the predicate leaves open on each, the same for all tiles of the run.
 
     Tiles of which nothing is kept are left out. ``known`` gives the variables besides a and b.
     """
     boxes, plain, large = {name: (value, value) for name, value in known.items()}, in_quotients(), list[Tiles]()
     keep = _by_digits(Pinned(keep))
-    for tiles in some:
-        yield from _joined(_halved(keep, tiles, boxes, plain, large), plain)
+    told = (each for tiles in some for each in _joined(_halved(keep, tiles, boxes, plain, large), plain))
+    yield from evaluated(keep, told, known)
     yield from _cut(keep, large, boxes)
 
 
@@ -70,19 +71,27 @@ def alike_midway(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> bool:
 def _alike_midway(keep: Predicate, tiles: Tiles, known: Box, plain: Plain) -> bool:
     count = min(tiles.count, 2 * MOST_REPEATED)
     middle = tiles.part((tiles.count - count) // 2, count)
-    told = plain(restrict(keep, {**known, **middle.box()}))
+    told = plain(restrict(keep, {**known, **middle.box()}, middle.spaced()))
     return told in (TRUE, FALSE) or invariant(told, middle.row_step, middle.key_step) or bool(_repeated(told, middle))
 
 
-def masked(tiles: Tiles, keep: Predicate, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
+def masked(tiles: Tiles, left: Open, known: dict[str, int]) -> tuple[Tiles, Mask | None] | None:
     """A run with its mask [rows, keys], or None for it where every pair is kept; nothing where none is."""
-    return (tiles, None) if keep == TRUE else cut_off(tiles, _evaluated(keep, tiles, known))
+    if not is_masked(left):
+        return tiles, None
+    return cut_off(tiles, left if isinstance(left, np.ndarray) else _evaluated(left, tiles, known))
 
 
-def _joined(parts: Iterator[tuple[Tiles, Predicate]], plain: Plain) -> Iterator[tuple[Tiles, Predicate]]:
+def _joined(parts: Iterator[Told], plain: Plain) -> Iterator[Told]:
     """Neighbouring runs that share a mask as one."""
     pending: tuple[Tiles, Predicate] | None = None
     for run, local in parts:
+        if local is None:
+            if pending is not None:
+                yield pending
+            yield run, None
+            pending = None
+            continue
         if pending is not None:
             tiles = pending[0]
             # Pieces of one large tile may share a formula too, but none is the next tile of another.
@@ -99,11 +108,14 @@ def _joined(parts: Iterator[tuple[Tiles, Predicate]], plain: Plain) -> Iterator[
 
 def _halved(
     keep: Predicate, tiles: Tiles, known: Box, plain: Plain, large: list[Tiles], *, whole: bool = True
-) -> Iterator[tuple[Tiles, Predicate]]:
-    """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile. ``large`` gains
-    the tiles that stand alone, but are to be cut. ``whole``: the run is no part of another, so that only its ends may
-    differ from the others."""
-    keep = restrict(keep, {**known, **tiles.box()})
+) -> Iterator[Told]:
+    """Runs in which the predicate, as far as their ranks leave it open, is the same for every tile; of small tiles that
+    stand alone it is not told. ``large`` gains the tiles that stand alone, but are to be cut. ``whole``: the run is no
+    part of another, so that only its ends may differ from the others."""
+    if tiles.count == 1 and is_small(tiles):
+        yield tiles, None
+        return
+    keep = restrict(keep, {**known, **tiles.box()}, tiles.spaced())
     if keep == FALSE:
         return
     if keep == TRUE:

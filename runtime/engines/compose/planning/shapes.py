@@ -61,7 +61,7 @@ class Reach:
 def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk: int) -> Iterator[list[list[Reach]]]:
     """What the tiles reach, part by part, each in the ways in which it can be said: of the ranges without a fan all
     together, and where there are gaps between them also one by one; then every step of each fan."""
-    tile, whole = program.tile_of(sweep), term.key.whole(group.key_first, nk)
+    tile = program.tile_of(sweep)
     tiles = tile_count(term.query, group.first, n, tile.query)
     key_tiles = tile_count(term.key, group.key_first, nk, tile.key)
     plain: list[Reach] = []
@@ -69,7 +69,7 @@ def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk
         visits = visited(span, tile, key_tiles)
         for step, ends in bounds(span, tiles, group.first, key_tiles, n, "I", nk).items():
             if (ends[1] > ends[0]).any():
-                reach = _reach(tile, ends, span.masked, group, whole, visits(step))
+                reach = _reach(tile, ends, span.masked, group, visits(step))
                 if span.fan is None:
                     plain.append(reach)
                 else:
@@ -83,12 +83,12 @@ def reaches(program: Program, term: Term, sweep: Sweep, group: Group, n: int, nk
         yield [[together], plain] if _gaps(plain) else [[together]]
 
 
-def _reach(tile: Tile, ends: Ends, masked: bool, group: Group, whole: int, visited: Predicate) -> Reach:
-    """Of a range. Only the keys below ``whole`` are all there, so that only they are seen in full."""
+def _reach(tile: Tile, ends: Ends, masked: bool, group: Group, visited: Predicate) -> Reach:
+    """Of a range, which sees its keys in full where it is not masked."""
     start, stop = ends
     touched = stop > start
     lo, hi = (np.minimum(np.where(touched, end, 0) * tile.key, group.keys) for end in ends)
-    full_lo, full_hi = (np.minimum(end, whole) if not masked else np.zeros_like(end) for end in (lo, hi))
+    full_lo, full_hi = (np.zeros_like(end) if masked else end for end in (lo, hi))
     return Reach(tile.query, lo, hi, full_lo, full_hi, visited)
 
 

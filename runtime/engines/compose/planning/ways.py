@@ -17,6 +17,7 @@ from .....compiler.relations.integer import TRUE, All, Predicate
 from ..plan.effort import Effort
 from ..plan.tiles import Tiles
 from ..pricing.price import Price
+from .alone import Open, is_masked
 from .masks import alike_midway, is_cut, runs
 from .repeats import Part, parts
 from .shapes import Group, Reach, Shape, alike, bands, coarser, fewest
@@ -37,7 +38,7 @@ cut in slices afterwards."""
 
 _Masked: TypeAlias = tuple[list[Shape], Predicate]
 
-Piece: TypeAlias = tuple[Tiles, Predicate]
+Piece: TypeAlias = tuple[Tiles, Open]
 """A run of tiles, and what is left of the mask on it."""
 
 _Priced: TypeAlias = tuple[list[Piece], float]
@@ -166,7 +167,7 @@ def _cheaper(pieces: Iterator[Piece], group: Group, price: Price, least: float) 
     seconds = 0.0
     for piece in pieces:
         found.append(piece)
-        seconds += price.seconds(price.tiles(piece[0], group.count, masked=piece[1] != TRUE))
+        seconds += price.seconds(price.tiles(piece[0], group.count, masked=is_masked(piece[1])))
         if seconds >= least or len(found) > MOST_PIECES:
             return None
     return found, seconds

@@ -12,8 +12,10 @@ from planned import HEADS, RULES, compiled, program
 
 import patternc as pc
 from patternc.compiler import bruteforce
-from patternc.compiler.passes.program import Program
+from patternc.compiler.passes.program import Program, Range
+from patternc.compiler.relations.integer import Binary, Const, Var, evaluate
 from patternc.runtime.engines.compose import routes as rooms
+from patternc.runtime.engines.compose.lengths.questions import of_range
 from patternc.runtime.engines.compose.lengths.trim import milestone
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.plan.effort import Effort
@@ -106,6 +108,16 @@ def test_a_length_with_other_answers_is_not_cut_from(name: str) -> None:
     now, then = (bruteforce.mask(bound.union, bound.direction, length)[:n, :n] for length in (n, n + 1))
     assert not np.array_equal(now, then)
     assert milestone(program(text), n, n) == n
+
+
+def test_a_length_that_cancels_is_not_asked_for() -> None:
+    """n - I - (7*n + 3) // 8 is -I - (3 - n) // 8, which is the same for 12 to 19 tokens."""
+    n, tile = Var("n"), Var("I")
+    quotient = Binary("//", Binary("+", Binary("*", Const(7), n), Const(3)), Const(8))
+    end = Binary("-", Binary("-", n, tile), quotient)
+    asked = [*of_range(Range(Const(0), end, masked=True))]
+    assert asked and all(len({evaluate(each, {"n": n}) for n in range(12, 20)}) == 1 for each in asked)
+    assert Var("n") in of_range(Range(Const(0), Binary("-", n, tile), masked=True))
 
 
 @pytest.mark.parametrize("machine", [PLAIN, SLOW_TO_LAUNCH, SLOW_TO_MULTIPLY], ids=["plain", "launch", "multiply"])
