@@ -42,7 +42,7 @@ def check_model(model: nn.Module) -> None:
 
     if "q_length" not in inspect.signature(masking_utils.sdpa_mask).parameters:
         raise AttachError(
-            f"transformers {transformers.__version__} tells a mask function too little; patterns attach from 5.4 on"
+            f"transformers {transformers.__version__} tells a mask function too little; patterns attach from 5.6 on"
         )
     kind = type(model).__name__
     if not isinstance(model, PreTrainedModel):

@@ -309,5 +309,5 @@ def test_a_mask_of_three_dimensions():
 
 def test_an_older_transformers_is_named(monkeypatch, patterns):
     monkeypatch.setattr("transformers.masking_utils.sdpa_mask", lambda batch_size, cache_position, kv_length: None)
-    with pytest.raises(AttachError, match=r"patterns attach from 5\.4 on"):
+    with pytest.raises(AttachError, match=r"patterns attach from 5\.6 on"):
         pc.attach(make("llama"), patterns("window"))
