@@ -35,9 +35,11 @@ class Entered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Of a module's forward. ``hidden``: the name of its hidden states; ``places``: where each argument stands."""
+    """Of a module's forward. ``hidden``: the name of its hidden states; ``cache``: of the cache that it fills;
+    ``places``: where each argument stands."""
 
     hidden: str
+    cache: str
     places: dict[str, int]
 
     @classmethod
@@ -52,7 +54,8 @@ class Signature:
                 " hidden states; leave these layers dense with a plan"
             )
         hidden = "hidden_states" if "hidden_states" in parameters else names[0]
-        return cls(hidden, {name: place for place, name in enumerate(names)})
+        cache = "layer_past" if "layer_past" in parameters else "past_key_values"  # GPT-NeoX has the older name
+        return cls(hidden, cache, {name: place for place, name in enumerate(names)})
 
     def find(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value of an argument, None where it is not given."""
@@ -68,13 +71,19 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class HandOn:
-    """A pre-hook that adds what enters to the keyword arguments."""
+    """A pre-hook that adds what enters to the keyword arguments; a cache that drops keys is told who comes."""
 
     signature: Signature
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        names = (self.signature.hidden, "past_key_values", "position_embeddings")
+        names = (self.signature.hidden, self.signature.cache, "position_embeddings")
         entered = Entered(*(self.signature.find(name, args, kwargs) for name in names))
+        if entered.cache is not None:
+            from .caches.evicting import evicting  # needs transformers
+
+            dropping = evicting(entered.cache, module)
+            if dropping is not None:
+                dropping.enter(module)
         return args, {**kwargs, ENTERED: entered}
 
 
