@@ -121,6 +121,31 @@ def test_calls_that_are_not_alike_are_refused_by_all(found):
     for rank in range(3):
         assert "differ in their batch" in found[rank]["refused"]["batch"]
         assert "differ in their pattern" in found[rank]["refused"]["pattern"]
+        assert "differ in their need of a gradient" in found[rank]["refused"]["gradient"]
+        assert "process 1 begin at 0, and 10 tokens stand before its own" in found[rank]["refused"]["positions"]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("dimensions", "four dimensions"),
+        ("dtype", "compiled for torch.float64"),
+        ("width", "head_dim 4"),
+        ("offset", "query_offset"),
+        ("scale", "pass a number"),
+        ("sinks", "one logit for each query head"),
+    ],
+)
+def test_a_call_that_is_wrong_in_one_process_is_refused_by_all(found, what, said):
+    mine, *others = (found[rank]["refused"][what] for rank in (1, 0, 2))
+    assert said in mine
+    assert all("process 1 refuses its own arguments" in other for other in others)
+
+
+def test_a_group_of_some_of_the_processes(found):
+    first, second, other = (each["some"] for each in found)
+    assert first == second == "(1, 2, 10, 16)"
+    assert "not in the group" in other
 
 
 class TestRefused:
@@ -157,7 +182,7 @@ class TestRefused:
 
     def test_more_keys_than_queries(self, alone):
         x = torch.randn(1, 2, 10, 16, dtype=torch.float64)
-        with pytest.raises(ArgumentError, match="all three"):
+        with pytest.raises(ArgumentError, match="both of its own"):
             alone(x[:, :, :4], x, x)
 
     @pytest.mark.parametrize(
