@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Unpack
+from typing import Any, Unpack
 from zlib import crc32
 
 import torch
@@ -73,7 +73,7 @@ class ContextParallel:
         exchange = exchange_of(self.meanings, self._counted(q, sizes), dist.get_rank(self.group))
         count = exchange.total if self.later else exchange.begin + q.shape[2]
         keys, values = fetch(k, v, exchange, count, self.group)
-        options["query_offset"] = exchange.begin
+        options["query_offset"], options["spans"] = exchange.begin, None
         return self.program(q, keys, values, return_lse=return_lse, **options)  # type: ignore[no-any-return, call-overload]
 
     def check_positions(self, position_ids: Tensor | None) -> None:
@@ -94,12 +94,14 @@ class ContextParallel:
             begin += size
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
+        check_tensors(q, k, v, head_dim=self.part.head_dim, dtype=self.part.dtype)
         for name in ("spans", "documents", "max_seqlen", "query_offset"):
-            value = options.get(name)
+            value: Any = options.get(name)
+            if name == "spans" and isinstance(value, Tensor):  # a mask of ones
+                value = None if (value == value.new_tensor([0, q.shape[2]])).all() else value
             if value is not None and (name, value) != ("query_offset", 0):
                 remedy = "each row is one sequence, without padding (leave attention_mask out), documents or a cache"
                 raise ArgumentError(name, "given to a sequence that is divided among processes", remedy)
-        check_tensors(q, k, v, head_dim=self.part.head_dim, dtype=self.part.dtype)
         if q.shape[2] != k.shape[2]:
             found = f"{q.shape[2]} queries and {k.shape[2]} keys"
             raise ArgumentError("q", found, "each process passes both of its own tokens")

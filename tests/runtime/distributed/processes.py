@@ -71,6 +71,15 @@ plan p {
 """
 
 
+def with_a_window(group, own):
+    """Logits of a model with a window of its own, which is told that all tokens are real."""
+    model = make("mistral", sliding_window=16).double()
+    tokens = torch.randint(3, 97, (2, TOKENS), generator=torch.Generator().manual_seed(1))[:, own]
+    pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=group)
+    told = {"attention_mask": torch.ones_like(tokens), "position_ids": torch.arange(TOKENS)[None, own]}
+    return model(tokens, use_cache=False, **told).logits.detach()
+
+
 def in_model(group, own):
     """Logits and gradients of a model that reads these of all tokens, attached to a plan."""
     model = make("llama").double()
@@ -126,7 +135,11 @@ def main(store: str) -> None:
     found = {(name, sizes): run(name, sizes, rank) for name in NAMES for sizes in SIZES}
     own = slice(sum(SIZES[0][:rank]), sum(SIZES[0][: rank + 1]))
     model = in_model(dist.group.WORLD, own)
-    torch.save({"calls": found, "model": model, "refused": refused(rank), "some": in_some()}, f"{store}.{rank}")
+    window = with_a_window(dist.group.WORLD, own)
+    torch.save(
+        {"calls": found, "model": model, "window": window, "refused": refused(rank), "some": in_some()},
+        f"{store}.{rank}",
+    )
     dist.destroy_process_group()
 
 

@@ -23,7 +23,7 @@ from patternc.testing import patterns as random_patterns
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from processes import NAMES, SIZES, SOURCE, TOKENS, compiled, in_model, inputs
+from processes import NAMES, SIZES, SOURCE, TOKENS, compiled, in_model, inputs, with_a_window
 from runtime_models import make
 
 WORKER = Path(__file__).parent / "processes.py"
@@ -88,6 +88,10 @@ def test_a_model_whose_text_is_divided_has_the_logits_and_gradients_of_the_whole
     torch.testing.assert_close(torch.cat([part["logits"] for part in parts], 1), whole["logits"])
     for at, slope in enumerate(whole["slopes"]):
         torch.testing.assert_close(sum(part["slopes"][at] for part in parts), slope, rtol=1e-6, atol=1e-6)
+
+
+def test_a_model_with_a_window_of_its_own_and_a_mask_of_ones(found):
+    torch.testing.assert_close(torch.cat([each["window"] for each in found], 1), with_a_window(None, slice(None)))
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
