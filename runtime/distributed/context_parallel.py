@@ -76,6 +76,7 @@ class ContextParallel:
         options["query_offset"], options["spans"] = exchange.begin, None
         return self.program(q, keys, values, return_lse=return_lse, **options)  # type: ignore[no-any-return, call-overload]
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def check_positions(self, position_ids: Tensor | None) -> None:
         """Raises ArgumentError, in all processes, unless their position_ids [B or 1, N] go on from one to the next.
         Models that hand on none cannot be looked at."""
