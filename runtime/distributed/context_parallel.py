@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Unpack
 from zlib import crc32
 
 import torch
@@ -13,14 +13,15 @@ from torch import Tensor
 
 from ...compiler.lowering.learned import LearnedProgram, depends_on_length
 from ...patterns_dsl.syntax import Direction
-from ..arguments import count_of
-from ..compiled import Compiled
+from ..arguments import check_tensors, count_of, scale_of, softcap_of
+from ..compiled import Compiled, Options
 from ..compiled_heads import CompiledHeads
 from ..engines.engine import Meaning
 from ..errors import ArgumentError, EngineError
+from ..sinks import check_sinks
 from .exchange import Exchange, fetch, plan
 
-_OWN = {"scale", "softcap", "sinks", "check_finite"}
+_ALIKE = ("batch", "query heads", "key heads", "head_dim", "data type", "pattern", "need of a gradient")
 
 
 class ContextParallel:
@@ -28,18 +29,18 @@ class ContextParallel:
 
     def __init__(self, program: Compiled | CompiledHeads, group: dist.ProcessGroup | None = None) -> None:
         parts = program.parts if isinstance(program, CompiledHeads) else (program,)
-        self.program, self.group = program, group
+        self.program, self.group, self.part = program, group, parts[0]
         self.meanings = tuple(dict.fromkeys(part.meaning for part in parts))
         self.later = any(
-            meaning.direction is not Direction.CAUSAL
-            or depends_on_length(meaning.expression, meaning.direction)
+            part.meaning.direction is not Direction.CAUSAL
+            or depends_on_length(part.meaning.expression, part.meaning.direction)
             or isinstance(part.program, LearnedProgram)
-            for meaning, part in zip((part.meaning for part in parts), parts, strict=True)
+            for part in parts
         )
 
     def with_dtype(self, dtype: torch.dtype) -> ContextParallel:
         """The same for another data type."""
-        return ContextParallel(self.program.with_dtype(dtype), self.group)
+        return self if dtype == self.part.dtype else ContextParallel(self.program.with_dtype(dtype), self.group)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
@@ -50,59 +51,99 @@ class ContextParallel:
         *,
         sizes: Sequence[int] | None = None,
         return_lse: bool = False,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> Tensor | tuple[Tensor, Tensor]:
         """out [B, Hq, N, D] of this process's N tokens, from their q [B, Hq, N, D], k and v [B, Hkv, N, D].
 
         The tokens of process r stand behind those of process r - 1; N may differ, and may be 0. ``sizes`` are the N of
-        all processes, where they are known, which spares a message. ``return_lse``, ``scale``, ``softcap``, ``sinks``
-        and ``check_finite`` as in :meth:`~patternc.runtime.compiled.Compiled.__call__`; of ``sinks`` each process has
-        the gradient of its own queries. All processes of the group call together, forward and backward. Raises
-        ArgumentError.
+        all processes, where they are known: it spares a message, and with it the look whether all call alike.
+        ``return_lse``, ``scale``, ``softcap``, ``sinks`` and ``check_finite`` as in
+        :meth:`~patternc.runtime.compiled.Compiled.__call__`; of ``sinks`` each process has the gradient of its own
+        queries. All processes of the group call together, forward and backward. Raises ArgumentError, in all of them.
         """
-        own = {name: options.pop(name) for name in _OWN & options.keys()}
-        for name, value in options.items():
+        wrong: ArgumentError | None = None
+        try:
+            self._check(q, k, v, options)
+        except ArgumentError as error:
+            wrong = error
+        if sizes is None:
+            sizes = self._agreed(q, k, v, wrong)
+        elif wrong is not None:
+            raise wrong
+        exchange = exchange_of(self.meanings, self._counted(q, sizes), dist.get_rank(self.group))
+        count = exchange.total if self.later else exchange.begin + q.shape[2]
+        keys, values = fetch(k, v, exchange, count, self.group)
+        options["query_offset"], options["spans"] = exchange.begin, None
+        return self.program(q, keys, values, return_lse=return_lse, **options)  # type: ignore[no-any-return, call-overload]
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def check_positions(self, position_ids: Tensor | None) -> None:
+        """Raises ArgumentError, in all processes, unless their position_ids [B or 1, N] go on from one to the next.
+        Models that hand on none cannot be looked at."""
+        if position_ids is None:
+            return
+        count = position_ids.shape[1]
+        every = self._gathered([count, int(position_ids[0, 0]) if count else 0], position_ids.device)
+        begin, offset = 0, None
+        for rank, (size, first) in enumerate(every):
+            offset = first - begin if size and offset is None else offset
+            if size and first - begin != offset:
+                found = f"those of process {rank} begin at {first}, and {begin} tokens stand before its own"
+                raise ArgumentError(
+                    "position_ids", found, "pass to each process those that its tokens have in the whole"
+                )
+            begin += size
+
+    def _check(self, q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
+        check_tensors(q, k, v, head_dim=self.part.head_dim, dtype=self.part.dtype)
+        for name in ("spans", "documents", "max_seqlen", "query_offset"):
+            value: Any = options.get(name)
+            if name == "spans" and isinstance(value, Tensor):  # a mask of ones
+                value = None if (value == value.new_tensor([0, q.shape[2]])).all() else value
             if value is not None and (name, value) != ("query_offset", 0):
                 remedy = "each row is one sequence, without padding (leave attention_mask out), documents or a cache"
                 raise ArgumentError(name, "given to a sequence that is divided among processes", remedy)
-        _check(q, k, v)
-        known = self._gathered(q, k) if sizes is None else self._given(q, sizes)
-        exchange = exchange_of(self.meanings, known, dist.get_rank(self.group))
-        count = exchange.total if self.later else exchange.begin + q.shape[2]
-        keys, values = fetch(k, v, exchange, count, self.group)
-        return self.program(q, keys, values, query_offset=exchange.begin, return_lse=return_lse, **own)  # type: ignore[no-any-return, call-overload]
+        if q.shape[2] != k.shape[2]:
+            found = f"{q.shape[2]} queries and {k.shape[2]} keys"
+            raise ArgumentError("q", found, "each process passes both of its own tokens")
+        scale_of(options.get("scale"), self.part.head_dim)
+        softcap_of(options.get("softcap"))
+        sinks = options.get("sinks")
+        if sinks is not None:
+            check_sinks(q, sinks)
 
-    def _gathered(self, q: Tensor, k: Tensor) -> tuple[int, ...]:
-        """The tokens of each process. Raises ArgumentError, in all of them, where they do not call alike."""
-        alike = {
-            "batch": q.shape[0], "query heads": q.shape[1], "key heads": k.shape[1], "head_dim": q.shape[3],
-            "data type": crc32(str(q.dtype).encode()), "pattern": crc32(self.program.key.encode()),
-        }  # fmt: skip
-        mine = torch.tensor([q.shape[2], *alike.values()], device=q.device)
-        every = [torch.empty_like(mine) for _ in range(dist.get_world_size(self.group))]
-        dist.all_gather(every, mine, group=self.group)
-        sizes, *others = torch.stack(every, 1).tolist()
-        for name, values in zip(alike, others, strict=True):
+    def _agreed(self, q: Tensor, k: Tensor, v: Tensor, wrong: ArgumentError | None) -> tuple[int, ...]:
+        """The tokens of each process. Raises ArgumentError, in all of them, where something is ``wrong`` in one, or
+        they do not call alike."""
+        mine = [0] * (2 + len(_ALIKE))
+        if wrong is None:
+            kind, pattern = (crc32(text.encode()) for text in (str(q.dtype), self.program.key))
+            needed = torch.is_grad_enabled() and any(x.requires_grad for x in (k, v))
+            mine = [1, q.shape[2], q.shape[0], q.shape[1], k.shape[1], q.shape[3], kind, pattern, needed]
+        every = self._gathered(mine, q.device if isinstance(q, Tensor) else torch.device("cpu"))
+        if wrong is not None:
+            raise wrong
+        fine, sizes, *others = zip(*every, strict=True)
+        if 0 in fine:
+            raise ArgumentError("q", f"process {fine.index(0)} refuses its own arguments", "see what it says of them")
+        for name, values in zip(_ALIKE, others, strict=True):
             if len(set(values)) > 1:
                 raise ArgumentError("q", f"the processes differ in their {name}", "call alike in all of them")
-        return tuple(sizes)
+        return sizes
 
-    def _given(self, q: Tensor, given: Sequence[int]) -> tuple[int, ...]:
+    def _gathered(self, mine: list[int], device: torch.device) -> list[list[int]]:
+        one = torch.tensor(mine, device=device)
+        every = [torch.empty_like(one) for _ in range(dist.get_world_size(self.group))]
+        dist.all_gather(every, one, group=self.group)
+        return torch.stack(every).tolist()
+
+    def _counted(self, q: Tensor, given: Sequence[int]) -> tuple[int, ...]:
         sizes = tuple(count_of("sizes", size) for size in given)
         rank, world = dist.get_rank(self.group), dist.get_world_size(self.group)
         if len(sizes) != world or min(sizes) < 0 or sizes[rank] != q.shape[2]:
             found = f"{list(sizes)} for {world} processes, of which number {rank} has {q.shape[2]} tokens"
             raise ArgumentError("sizes", found, "give the number of tokens of each process, in their order")
         return sizes
-
-
-def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
-    for name, tensor in (("q", q), ("k", k), ("v", v)):
-        if not isinstance(tensor, Tensor) or tensor.dim() != 4:
-            raise ArgumentError(name, "not a tensor of four dimensions", "pass [batch, heads, tokens, head_dim]")
-    if not q.shape[2] == k.shape[2] == v.shape[2]:
-        found = f"{q.shape[2]} queries, {k.shape[2]} keys, {v.shape[2]} values"
-        raise ArgumentError("q", found, "each process passes all three of its own tokens")
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +159,8 @@ def context_parallel(program: Compiled | CompiledHeads, group: dist.ProcessGroup
 
     A process is sent the keys that its queries read, and no others: for a window those at its border, for
     ``fixed_factorized`` one column in 16. Which these are is derived from the pattern, and every process knows what the
-    others need. Raises EngineError for what is no compiled pattern of one sequence, or without a process group.
+    others need. Raises EngineError for what is no compiled pattern of one sequence, without a process group, and in a
+    process that is not in it.
     """
     given: object = program
     if not isinstance(given, Compiled | CompiledHeads):
@@ -131,4 +173,6 @@ def context_parallel(program: Compiled | CompiledHeads, group: dist.ProcessGroup
         raise EngineError("a pattern between two sequences does not run divided; divide the queries, and pass all keys")
     if not dist.is_available() or not dist.is_initialized():
         raise EngineError("no process group; call torch.distributed.init_process_group first")
+    if dist.get_rank(group) < 0:
+        raise EngineError("this process is not in the group; only those that are in it call")
     return ContextParallel(program, group)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ...compiler.lowering.learned import LearnedProgram
 from ...patterns_dsl.syntax import Direction
 from ..compiled import Options
+from ..distributed.context_parallel import ContextParallel
 from ..errors import AttachError, UnsupportedCallError
 from .asked import Asked, read_asked
 from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call, Entry
@@ -77,6 +78,8 @@ def attention_forward(
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.
         _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
+    if binding.first and isinstance(binding.program, ContextParallel) and PROBE.calls is None:  # a probe has none
+        binding.program.check_positions(kwargs.get("position_ids"))
     _drop(module, entered, layout)
     cached = key
     query, key, value = (_autocast(x) for x in (query, key, value))

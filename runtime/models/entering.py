@@ -72,7 +72,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class HandOn:
-    """A pre-hook that adds what enters to the keyword arguments."""
+    """A pre-hook that adds what enters to the keyword arguments; a cache that drops keys is told who comes."""
 
     signature: Signature
 
@@ -80,6 +80,12 @@ class HandOn:
         given = partial(self.signature.find, args=args, kwargs=kwargs)
         caches = (given(name) for name in CACHES)
         cache = next((each for each in caches if each is not None), None)
+        if cache is not None:
+            from .caches.evicting import evicting  # needs transformers
+
+            dropping = evicting(cache, module)
+            if dropping is not None:
+                dropping.enter(module)
         return args, {**kwargs, ENTERED: Entered(given(self.signature.hidden), cache, given("position_embeddings"))}
 
 

@@ -85,13 +85,13 @@ class Handle:
     def cache(self) -> Cache:
         """An empty cache of this model, for ``past_key_values``, that drops the keys which no query to come reads.
 
-        A layer holds the keys that its pattern can still read, whatever follows, and at most a fourth more: the last
-        1,023 of a window of 1,024, of ``fixed_factorized`` a block and one column in 16. Attention gets the same keys
-        and values as from transformers' own cache. Layers that select, or run the model's own attention in some head,
-        keep all. For models without padding or with padding on the left; a batch of its own for each cache. It can be
-        copied, and its batch reordered; tokens cannot be taken back.
+        A layer holds the keys that its pattern can still read, whatever follows, and at most a fourth more, or 64: the
+        last 1,023 of a window of 1,024, of ``fixed_factorized`` a block and one column in 16. Attention gets the same
+        keys and values as from transformers' own cache. Layers that select, or run the model's own attention in some
+        head, keep all. For models without padding or with padding on the left; a batch of its own for each cache. It
+        can be copied, and its batch reordered; tokens cannot be taken back.
 
-        Raises AttachError where the handle is detached, or the layers are not those of a decoder.
+        Raises AttachError where the handle is detached, the layers are not those of a decoder, or share their keys.
         """
         from .caches.make import cache_for
 

@@ -30,6 +30,11 @@ _SLACK = 4
 
 _AT_LEAST = 64
 
+_ANOTHER = (
+    "what this cache was made for is detached, or another model fills it: it may have dropped keys that another"
+    " attention reads; make a new one, handle.cache()"
+)
+
 
 class EvictingLayer(DynamicLayer):  # type: ignore[misc]
     """``keys`` and ``values`` [B, H, M, D] are of M tokens, of ``get_seq_length()`` that there were."""
@@ -38,15 +43,14 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
     keys: Any  # transformers' own: None while the layer is empty
     values: Any
 
-    def __init__(
-        self, module: nn.Module, binding: Binding, read: tuple[Predicate, ...], rooms: tuple[Room, Room]
-    ) -> None:
+    def __init__(self, binding: Binding, read: tuple[Predicate, ...], rooms: tuple[Room, Room]) -> None:
         super().__init__()
-        self.module, self.binding = ref(module), ref(binding)  # a copy of the cache is for the same model
+        self.binding = ref(binding)  # a copy of the cache is for the same model
         self.read, self.rooms = read, rooms
         self._empty()
 
     def _empty(self) -> None:
+        self.entered, self.unread = False, False  # whether a call is announced; whether one was and did not get to drop
         self.is_initialized = False
         self.keys = self.values = None
         self.held: tuple[Growing, ...] = ()  # keys, values, places
@@ -54,9 +58,32 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
         self.starts: Tensor | None = None  # int32 [B], of the sequences, since the first key was dropped; None: 0
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def enter(self, module: nn.Module) -> None:
+        """Before a module adds its keys, which another one than the attached would not read as they are kept.
+
+        Raises UnsupportedCallError for it.
+        """
+        if getattr(module, ATTRIBUTE, None) is not self.binding():
+            raise UnsupportedCallError(_ANOTHER)
+        config = getattr(module, "config", None)
+        if config is not None and not is_ours(config._attn_implementation):
+            raise UnsupportedCallError(
+                f"the config says attn_implementation={config._attn_implementation!r}, which may read keys that this"
+                " cache has dropped; attach again, and make a new one, handle.cache()"
+            )
+        if self.unread:
+            raise UnsupportedCallError(
+                f"the last call on this cache broke off, or {type(module).__name__} does not let its attention function"
+                " see its cache; make a new one, handle.cache(), or use the default cache (DynamicCache)"
+            )
+        self.entered = True
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """All places, [B, H, N, D]; those of keys that were dropped hold anything."""
-        self._check_attached()
+        if not self.entered:
+            raise UnsupportedCallError(_ANOTHER)
+        self.entered, self.unread = False, True
         begin, self.length = self.length, self.length + key_states.shape[2]
         places = torch.arange(begin, self.length, device=key_states.device)
         new = (key_states, value_states, places[:, None])
@@ -78,12 +105,13 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
 
         Raises UnsupportedCallError where these begin elsewhere than when keys were dropped before.
         """
+        self.unread = False
         starts = None if spans is None else spans[:, 0]
         count = self.held[2].count
         if count < self.length:
             self._check_starts(starts)
-        if count < self.next_look:
-            return
+        if count < self.next_look or (spans is not None and bool((spans[:, 0] == spans[:, 1]).any())):
+            return  # of a sequence that is all padding so far, nobody knows where it will begin
         places = self.held[2].tensor[:, 0].cpu().numpy()
         kept = self._live(places, [0] if starts is None else sorted(set(starts.tolist())))
         if len(kept) < count:
@@ -100,20 +128,6 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
             for predicate in self.read:
                 read[first:] |= keys_read(places[first:] - start, predicate, i=self.length - start)
         return np.flatnonzero(read)
-
-    def _check_attached(self) -> None:
-        module, binding = self.module(), self.binding()
-        if binding is None or getattr(module, ATTRIBUTE, None) is not binding:
-            raise UnsupportedCallError(
-                "what this cache was made for is detached: it may have dropped keys that another attention reads; make"
-                " a new one, handle.cache()"
-            )
-        config = getattr(module, "config", None)
-        if config is not None and not is_ours(config._attn_implementation):
-            raise UnsupportedCallError(
-                f"the config says attn_implementation={config._attn_implementation!r}, which may read keys that this"
-                " cache has dropped; attach again, and make a new one, handle.cache()"
-            )
 
     def _check_starts(self, starts: Tensor | None) -> None:
         message = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from ....compiler.reads import read_from_on
 from ....compiler.relations.integer import TRUE
@@ -25,7 +25,8 @@ def cache_for(model: PreTrainedModel, layers: tuple[Layer, ...], bindings: tuple
     if not all(layer.causal for layer in layers):
         raise AttachError(f"{type(model).__name__} is an encoder: it reads all tokens at once, and fills no cache")
     places = [getattr(layer.call.module, "layer_idx", None) for layer in layers]
-    if places != list(range(model.config.num_hidden_layers)):
+    own = [type(layer) for layer in DynamicCache(config=model.config).layers]
+    if places != list(range(len(own))) or not {*own} <= {DynamicLayer, DynamicSlidingWindowLayer}:
         raise AttachError(
             f"{type(model).__name__} has layers of other kinds, or shared ones, whose caches nothing here makes; use"
             " the model's own cache"
@@ -41,4 +42,4 @@ def _layer(layer: Layer, binding: Binding, rooms: tuple[Room, Room]) -> DynamicL
     meanings = {group.compiled.meaning for group in binding.groups}
     assert all(meaning.direction is Direction.CAUSAL for meaning in meanings)
     read = tuple(read_from_on(meaning.expression, meaning.direction) for meaning in meanings)
-    return DynamicLayer() if TRUE in read else EvictingLayer(layer.call.module, binding, read, rooms)
+    return DynamicLayer() if TRUE in read else EvictingLayer(binding, read, rooms)

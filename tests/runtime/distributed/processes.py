@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from runtime_models import make
 
 import patternc as pc
-from patternc.runtime.errors import ArgumentError
+from patternc.runtime.errors import ArgumentError, EngineError
 
 SOURCE = """
 pattern window causal { step local(9) }
@@ -71,6 +71,15 @@ plan p {
 """
 
 
+def with_a_window(group, own):
+    """Logits of a model with a window of its own, which is told that all tokens are real."""
+    model = make("mistral", sliding_window=16).double()
+    tokens = torch.randint(3, 97, (2, TOKENS), generator=torch.Generator().manual_seed(1))[:, own]
+    pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=group)
+    told = {"attention_mask": torch.ones_like(tokens), "position_ids": torch.arange(TOKENS)[None, own]}
+    return model(tokens, use_cache=False, **told).logits.detach()
+
+
 def in_model(group, own):
     """Logits and gradients of a model that reads these of all tokens, attached to a plan."""
     model = make("llama").double()
@@ -83,12 +92,23 @@ def in_model(group, own):
 
 
 def refused(rank):
-    """What each process says of calls that are not alike, and whether the group goes on afterwards."""
+    """What each process says of calls that are not alike, or wrong in one, and that the group goes on afterwards."""
     parallel, found = pc.context_parallel(compiled("window")), {}
-    whole = torch.randn(1, 2, 10, 16, dtype=torch.float64)
+    whole, odd = torch.randn(1, 2, 10, 16, dtype=torch.float64), rank == 1
+    learning = whole.clone().requires_grad_()
+    model = make("llama")
+    pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=dist.group.WORLD)
     calls = {
         "batch": lambda: parallel(*[whole.expand(1 + rank // 2, -1, -1, -1)] * 3),
         "pattern": lambda: pc.context_parallel(compiled("strided" if rank else "window"))(*[whole] * 3),
+        "gradient": lambda: parallel(whole, whole if odd else learning, whole),
+        "dimensions": lambda: parallel(whole[0] if odd else whole, whole, whole),
+        "dtype": lambda: parallel(whole, whole.float() if odd else whole, whole),
+        "width": lambda: parallel(whole, whole, whole[..., :4] if odd else whole),
+        "offset": lambda: parallel(*[whole] * 3, query_offset=3 if odd else 0),
+        "scale": lambda: parallel(*[whole] * 3, scale="1" if odd else 1.0),
+        "sinks": lambda: parallel(*[whole] * 3, sinks=torch.zeros(3 if odd else 2)),
+        "positions": lambda: model(torch.full((1, 10), 5), use_cache=False),
     }
     for what, call in calls.items():
         try:
@@ -99,13 +119,27 @@ def refused(rank):
     return found
 
 
+def in_some():
+    """What each process says of a group of the first two."""
+    group = dist.new_group([0, 1])
+    x = torch.randn(1, 2, 10, 16, dtype=torch.float64)
+    try:
+        return str(tuple(pc.context_parallel(compiled("window"), group)(x, x, x).shape))
+    except EngineError as error:
+        return str(error)
+
+
 def main(store: str) -> None:
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
     found = {(name, sizes): run(name, sizes, rank) for name in NAMES for sizes in SIZES}
     own = slice(sum(SIZES[0][:rank]), sum(SIZES[0][: rank + 1]))
     model = in_model(dist.group.WORLD, own)
-    torch.save({"calls": found, "model": model, "refused": refused(rank)}, f"{store}.{rank}")
+    window = with_a_window(dist.group.WORLD, own)
+    torch.save(
+        {"calls": found, "model": model, "window": window, "refused": refused(rank), "some": in_some()},
+        f"{store}.{rank}",
+    )
     dist.destroy_process_group()
 
 

@@ -23,7 +23,7 @@ from patternc.testing import patterns as random_patterns
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from processes import NAMES, SIZES, SOURCE, TOKENS, compiled, in_model, inputs
+from processes import NAMES, SIZES, SOURCE, TOKENS, compiled, in_model, inputs, with_a_window
 from runtime_models import make
 
 WORKER = Path(__file__).parent / "processes.py"
@@ -90,6 +90,10 @@ def test_a_model_whose_text_is_divided_has_the_logits_and_gradients_of_the_whole
         torch.testing.assert_close(sum(part["slopes"][at] for part in parts), slope, rtol=1e-6, atol=1e-6)
 
 
+def test_a_model_with_a_window_of_its_own_and_a_mask_of_ones(found):
+    torch.testing.assert_close(torch.cat([each["window"] for each in found], 1), with_a_window(None, slice(None)))
+
+
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("name", ["window", "factorized", "strided", "around", "tail", "gaps"])
 def test_a_process_is_sent_exactly_what_its_queries_read(name, sizes):
@@ -121,6 +125,31 @@ def test_calls_that_are_not_alike_are_refused_by_all(found):
     for rank in range(3):
         assert "differ in their batch" in found[rank]["refused"]["batch"]
         assert "differ in their pattern" in found[rank]["refused"]["pattern"]
+        assert "differ in their need of a gradient" in found[rank]["refused"]["gradient"]
+        assert "process 1 begin at 0, and 10 tokens stand before its own" in found[rank]["refused"]["positions"]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("dimensions", "four dimensions"),
+        ("dtype", "compiled for torch.float64"),
+        ("width", "head_dim 4"),
+        ("offset", "query_offset"),
+        ("scale", "pass a number"),
+        ("sinks", "one logit for each query head"),
+    ],
+)
+def test_a_call_that_is_wrong_in_one_process_is_refused_by_all(found, what, said):
+    mine, *others = (found[rank]["refused"][what] for rank in (1, 0, 2))
+    assert said in mine
+    assert all("process 1 refuses its own arguments" in other for other in others)
+
+
+def test_a_group_of_some_of_the_processes(found):
+    first, second, other = (each["some"] for each in found)
+    assert first == second == "(1, 2, 10, 16)"
+    assert "not in the group" in other
 
 
 class TestRefused:
@@ -157,7 +186,7 @@ class TestRefused:
 
     def test_more_keys_than_queries(self, alone):
         x = torch.randn(1, 2, 10, 16, dtype=torch.float64)
-        with pytest.raises(ArgumentError, match="all three"):
+        with pytest.raises(ArgumentError, match="both of its own"):
             alone(x[:, :, :4], x, x)
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from learned_models import attached
-from runtime_models import CONFIGS, LEFT, close, explicit, logical_positions, make, padded, transformers
+from runtime_models import COMMON, CONFIGS, LEFT, close, explicit, logical_positions, make, padded, transformers
 
 import patternc as pc
 from patternc.runtime.errors import AttachError, UnsupportedCallError
@@ -69,6 +69,16 @@ def test_token_by_token_logits_are_those_of_the_whole_text(kind, name, tokens):
 
 
 @torch.no_grad()
+def test_a_model_whose_attention_names_its_cache_otherwise(tokens):
+    config = transformers.GPTNeoXConfig(**{name: value for name, value in COMMON.items() if "key_value" not in name})
+    model = transformers.GPTNeoXForCausalLM._from_config(config, attn_implementation="sdpa").eval()
+    with pc.attach(model, pattern("near")) as handle:
+        cache = handle.cache()
+        close(stepped(model, cache, tokens, [100, *[1] * 20]), model(tokens).logits)
+    assert all(layer.held[2].count < 30 for layer in evicting(cache)) and len(evicting(cache)) == 3
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("name", CUT)
 @pytest.mark.parametrize("sizes", [[1] * 120, [64, 3, 40, 1, 12], [119, 1]], ids=len)
 def test_what_is_laid_in_the_place_of_dropped_keys_does_not_matter(model, name, sizes, tokens):
@@ -107,6 +117,17 @@ def test_exactly_what_some_sequence_can_still_read_is_kept(model, name, tokens):
     for layer in evicting(cache):
         assert held(layer) == {*read.tolist(), *behind.tolist()}
         assert (layer.get_seq_length(), layer.keys.shape[2]) == (120, len(held(layer)))
+
+
+@torch.no_grad()
+def test_padding_may_be_longer_than_what_is_read_first(model, tokens):
+    padding = torch.ones_like(tokens)
+    padding[0, :90] = 0
+    with pc.attach(model, pattern("near")) as handle:
+        own, cache = transformers.DynamicCache(), handle.cache()
+        theirs, mine = (stepped(model, each, tokens, [80, 30, *[1] * 10], padding) for each in (own, cache))
+    assert torch.equal(mine[padding.bool()], theirs[padding.bool()])
+    assert held(cache.layers[0]) <= set(range(100, 120))
 
 
 @torch.no_grad()
@@ -242,6 +263,18 @@ class TestRefused:
         model.set_attn_implementation("sdpa")
         self.refused(model, cache, tokens, "attn_implementation='sdpa'")
 
+    def test_by_another_model(self, handle, cache, tokens):
+        other = make("llama")
+        self.refused(other, cache, tokens, "another model fills it")
+        with pc.attach(other, pattern("near")) as theirs:
+            theirs.cache()
+            self.refused(other, cache, tokens, "another model fills it")
+
+    def test_behind_a_call_that_broke_off(self, model, cache, tokens):
+        with torch.no_grad(), pytest.raises(UnsupportedCallError, match="jump"):
+            model(tokens[:, 100:102], past_key_values=cache, position_ids=torch.tensor([[100, 102]]))
+        self.refused(model, cache, tokens, "broke off")
+
     def test_other_padding_than_before(self, model, cache, tokens):
         padding = torch.ones(2, 101, dtype=torch.int64)
         padding[0, :5] = 0
@@ -255,6 +288,16 @@ class TestRefused:
     def test_no_cache_of_a_spent_handle(self, handle):
         handle.detach()
         with pytest.raises(AttachError, match="detached"):
+            handle.cache()
+
+    def test_no_cache_of_layers_that_share_keys(self):
+        config = transformers.Gemma3nTextConfig(
+            **COMMON | {"num_hidden_layers": 4}, head_dim=8, vocab_size_per_layer_input=97, laurel_rank=8,
+            hidden_size_per_layer_input=8, num_kv_shared_layers=2, layer_types=["full_attention"] * 4,
+            activation_sparsity_pattern=[0.0] * 4,
+        )  # fmt: skip
+        model = transformers.Gemma3nForCausalLM._from_config(config, attn_implementation="sdpa").eval()
+        with pc.attach(model, pattern("near")) as handle, pytest.raises(AttachError, match="shared ones"):
             handle.cache()
 
     def test_no_cache_of_an_encoder(self, patterns):
