@@ -69,7 +69,9 @@ def test_a_run_goes_on(folder: Path, tmp_path: Path) -> None:
     early = train(folder, "blocks", "--steps", "4", "--resume", "-o", tmp_path / "whole")
     assert early.exit_code == 1 and "training.pt is missing; leave resume (--resume) out" in early.stderr
     whole = train(folder, "blocks", "--steps", "4", "-q", "-o", tmp_path / "whole")
-    assert whole.exit_code == 0 and whole.stderr == ""
+    assert (
+        whole.exit_code == 0 and "step" not in whole.stderr
+    )  # bars of transformers: test_inspect.py, in a process apart
     assert train(folder, "blocks", "--steps", "4", "-o", tmp_path / "whole").exit_code == 1  # it is there already
     again = train(folder, "blocks", "--steps", "4", "--resume", "-o", tmp_path / "whole")
     assert again.exit_code == 0, again.output

@@ -115,12 +115,13 @@ def test_triton_is_left_out_without_its_interpreter(monkeypatch: pytest.MonkeyPa
 def wrong_mask() -> Failure:
     """What is found where the compose engine takes every mask for full."""
     from patternc.runtime.engines.compose import routes
-    from patternc.runtime.engines.compose.planning import masks
+    from patternc.runtime.engines.compose.planning import alone, masks
 
-    right = masks._evaluated
+    right, evaluate = masks._evaluated, alone.evaluate
     routes.forget()  # plans of other tests have the right masks
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masks, "_evaluated", lambda keep, tiles, known: right(keep, tiles, known) | True)
+        patch.setattr(alone, "evaluate", lambda *given: evaluate(*given) | True)
         found = shown(Engine("compose"))
     routes.forget()  # and these have wrong ones
     return found
