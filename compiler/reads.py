@@ -35,24 +35,26 @@ def read_from_on(expression: Expression, direction: Direction) -> Predicate:
             if attended.depends_on_length:
                 return TRUE
             reads = attended.formula().rename({"i": _LATER})
+            asked = IntegerSet.parse(("i", "j", _LATER), f"v_i <= v_{_LATER}")
+            existing = IntegerSet.parse(("i", "j"), "0 <= v_j and v_j <= v_i")
     except BudgetExceeded:
         return TRUE
-    existing = IntegerSet.parse(("i", "j"), "0 <= v_j and v_j <= v_i")
-    return _of_some(reads, IntegerSet.parse(("i", "j", _LATER), f"v_i <= v_{_LATER}"), _LATER, existing)
+    return _of_some(reads, asked, _LATER, existing)
 
 
 @lru_cache(maxsize=256)
 def read_within(expression: Expression, direction: Direction) -> Predicate:
     """Over begin, end, j and n, 0 <= begin < end <= n and 0 <= j < n: whether some query from ``begin`` on and before
     ``end`` reads key j of a sequence of n."""
+    within = "0 <= v_j and v_j < v_n and 0 <= v_begin and v_begin < v_end and v_end <= v_n"
     try:
         with budget():
             pairs = _attended(expression, direction).pairs
+            asked = IntegerSet.parse(("i", "j", *_RUN), "v_begin <= v_i and v_i < v_end")
+            existing = IntegerSet.parse(("j", *_RUN), within, ("n",))
     except BudgetExceeded:
         return TRUE
-    within = "0 <= v_j and v_j < v_n and 0 <= v_begin and v_begin < v_end and v_end <= v_n"
-    existing = IntegerSet.parse(("j", *_RUN), within, ("n",))
-    return _of_some(pairs, IntegerSet.parse(("i", "j", *_RUN), "v_begin <= v_i and v_i < v_end"), "i", existing)
+    return _of_some(pairs, asked, "i", existing)
 
 
 def _attended(expression: Expression, direction: Direction) -> Relation:

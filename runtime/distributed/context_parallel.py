@@ -70,7 +70,7 @@ class ContextParallel:
             sizes = self._agreed(q, k, v, wrong)
         elif wrong is not None:
             raise wrong
-        exchange = exchange_of(self.meanings, self._counted(q, sizes), dist.get_rank(self.group))
+        exchange = exchange_of(self.meanings, self._counted(q, sizes), dist.get_rank(self.group), q.device)
         count = exchange.total if self.later else exchange.begin + q.shape[2]
         keys, values = fetch(k, v, exchange, count, self.group)
         options["query_offset"], options["spans"] = exchange.begin, None
@@ -147,8 +147,10 @@ class ContextParallel:
 
 
 @lru_cache(maxsize=64)
-def exchange_of(meanings: tuple[Meaning, ...], sizes: tuple[int, ...], rank: int) -> Exchange:
-    return plan(meanings, sizes, rank)
+def exchange_of(
+    meanings: tuple[Meaning, ...], sizes: tuple[int, ...], rank: int, device: torch.device | None = None
+) -> Exchange:
+    return plan(meanings, sizes, rank, device)
 
 
 def context_parallel(program: Compiled | CompiledHeads, group: dist.ProcessGroup | None = None) -> ContextParallel:

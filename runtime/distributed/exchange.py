@@ -28,7 +28,7 @@ class Exchange:
     receive: tuple[Tensor, ...]
 
 
-def plan(meanings: Sequence[Meaning], sizes: Sequence[int], rank: int) -> Exchange:
+def plan(meanings: Sequence[Meaning], sizes: Sequence[int], rank: int, device: torch.device | None = None) -> Exchange:
     """Process r has ``sizes[r]`` tokens behind those of process r - 1, and its queries read what any of ``meanings``
     attends to. Every process finds the same without a word of the others."""
     ends = list(accumulate(sizes))
@@ -44,7 +44,7 @@ def plan(meanings: Sequence[Meaning], sizes: Sequence[int], rank: int) -> Exchan
             run = {"begin": starts[reader], "end": ends[reader], "n": total}
             for predicate in predicates:
                 found |= keys_read(keys, predicate, **run)
-        return torch.from_numpy(np.flatnonzero(found))
+        return torch.from_numpy(np.flatnonzero(found)).to(device)
 
     send = tuple(needed(reader, rank) for reader in ranks)
     receive = tuple(needed(rank, owner) + starts[owner] for owner in ranks)
@@ -65,40 +65,35 @@ class _Fetch(torch.autograd.Function):
     def forward(
         ctx: Any, k: Tensor, v: Tensor, exchange: Exchange, count: int, group: dist.ProcessGroup | None
     ) -> tuple[Tensor, Tensor]:
-        ctx.exchange, ctx.group, ctx.tokens = exchange, group, k.shape[2]
-        own, places = _on(k.device, exchange.send), torch.cat(_on(k.device, exchange.receive))
-        rows = torch.stack((k, v)).movedim(3, 0)
-        got = _swap(rows.index_select(0, torch.cat(own)), exchange.send, exchange.receive, group)
-        whole = rows.new_zeros(count, *rows.shape[1:]).index_copy_(0, places, got)
-        keys, values = whole.movedim(0, 3).unbind(0)
+        ctx.exchange, ctx.group, ctx.shape = exchange, group, k.shape
+        got = _swap((k, v), exchange.send, exchange.receive, group)
+        whole = k.new_zeros(2, *k.shape[:2], count, k.shape[3])
+        keys, values = whole.index_copy_(3, torch.cat(exchange.receive), got.movedim(0, 3)).unbind(0)
         return keys, values
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         exchange: Exchange = ctx.exchange
-        rows = torch.stack(slopes).movedim(3, 0)
-        places = torch.cat(_on(rows.device, exchange.receive))
-        got = _swap(rows.index_select(0, places), exchange.receive, exchange.send, ctx.group)
-        wide = torch.promote_types(rows.dtype, torch.float32)  # a key may be read by many processes
-        own = rows.new_zeros(ctx.tokens, *rows.shape[1:], dtype=wide)
+        got = _swap(slopes, exchange.receive, exchange.send, ctx.group)
+        wide = torch.promote_types(got.dtype, torch.float32)  # a key may be read by many processes
+        own = got.new_zeros(2, *ctx.shape, dtype=wide)
         # Process after process, so that a sum has one order.
-        for tokens, part in zip(_on(rows.device, exchange.send), torch.split(got, _sizes(exchange.send)), strict=True):
-            own[tokens] += part
-        k, v = own.to(rows.dtype).movedim(0, 3).unbind(0)
+        for tokens, part in zip(exchange.send, torch.split(got, _sizes(exchange.send)), strict=True):
+            own[:, :, :, tokens] += part.movedim(0, 3)
+        k, v = own.to(got.dtype).unbind(0)
         return k, v, None, None, None
 
 
 def _swap(
-    rows: Tensor, send: tuple[Tensor, ...], receive: tuple[Tensor, ...], group: dist.ProcessGroup | None
+    pair: tuple[Tensor, ...], send: tuple[Tensor, ...], receive: tuple[Tensor, ...], group: dist.ProcessGroup | None
 ) -> Tensor:
+    """[tokens, 2, B, Hkv, D] of those to ``receive``, for those to ``send`` of both tensors [B, Hkv, N, D]."""
+    places = torch.cat(send)
+    rows = torch.stack([x.index_select(2, places) for x in pair]).movedim(3, 0).contiguous()
     got = rows.new_empty(sum(_sizes(receive)), *rows.shape[1:])
-    dist.all_to_all_single(got, rows.contiguous(), _sizes(receive), _sizes(send), group=group)
+    dist.all_to_all_single(got, rows, _sizes(receive), _sizes(send), group=group)
     return got
 
 
 def _sizes(parts: tuple[Tensor, ...]) -> list[int]:
     return [len(part) for part in parts]
-
-
-def _on(device: torch.device, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(part.to(device) for part in parts)

@@ -93,12 +93,10 @@ def _check_widths(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ..
 
 def _check_divided(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ...]) -> None:
     for layer, mine in zip(layers, shares, strict=True):
-        if learns(mine) or _leaves_heads(layer, mine):
-            what = (
-                f"pattern {mine[0].pattern.name!r} learns"
-                if learns(mine)
-                else "some heads run the model's own attention"
-            )
+        learned = learns(mine)
+        if learned or _leaves_heads(layer, mine):
+            name = mine[0].pattern.name if learned else ""
+            what = f"pattern {name!r} learns" if learned else "some heads run the model's own attention"
             raise AttachError(
                 f"layer {layer.index} ({layer.name}): {what}, which needs all tokens in one process; with a group, give"
                 " every head a pattern that learns nothing (`dense` is one)"

@@ -87,13 +87,11 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
         begin, self.length = self.length, self.length + key_states.shape[2]
         places = torch.arange(begin, self.length, device=key_states.device)
         new = (key_states, value_states, places[:, None])
-        if not self.is_initialized:
+        if self.held:
+            self.keys, self.values, places = (held.put(x) for held, x in zip(self.held, new, strict=True))
+        else:
             self.lazy_initialization(key_states, value_states)
             self._hold(*new)
-        else:
-            for held, x in zip(self.held, new, strict=True):
-                held.put(x)
-        self.keys, self.values, places = (held.tensor for held in self.held)
         if len(places) == self.length:
             return self.keys, self.values
         at, (keys_room, values_room) = places[:, 0], self.rooms
@@ -134,12 +132,8 @@ class EvictingLayer(DynamicLayer):  # type: ignore[misc]
             "attention_mask has other tokens as padding than when this cache dropped keys; make a new one,"
             " handle.cache(), for each batch"
         )
-        if starts is None or self.starts is None:
-            other = self.starts if starts is None else starts
-            fits = torch.ones((), dtype=torch.bool) if other is None else (other == 0).all()
-        else:
-            fits = (starts == self.starts).all()
-        require(fits, message)
+        now, before = (torch.zeros(()) if each is None else each for each in (starts, self.starts))
+        require((now == before).all(), message)
 
     def get_seq_length(self) -> int:
         return self.length
