@@ -113,6 +113,6 @@ def _break_even(pattern: Pattern, length: int, heads: int, head_dim: int, device
     """Of selectors, on this machine's CPU; of a GPU nothing was measured."""
     if device != "cpu" or not pattern.bound.selectors:
         return ()
-    from ..runtime.learned.break_even import break_even
+    from ..runtime.learned.pricing.break_even import break_even
 
     return tuple(break_even(pattern, length, heads=heads, head_dim=head_dim))

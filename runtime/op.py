@@ -15,7 +15,7 @@ from torch import Tensor
 from .arguments import check_values
 from .engines.engine import Call, Engine, find_engine
 from .engines.or_dense import OrDense, OrDenseEngine
-from .learned.tabled import TabledEngine, has_tables
+from .learned.seeded.engine import TabledEngine, has_tables
 from .precision import as_given
 
 

@@ -13,7 +13,7 @@ from .engines.compose.pricing.machine import price_here, this_machine
 from .engines.compose.pricing.price import Heads, Price
 from .engines.compose.routes import considered
 from .errors import EngineError
-from .learned.weighed import weigh
+from .learned.seeded.weighed import weigh
 
 MEASURED = "from rates that a short probe measured"
 

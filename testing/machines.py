@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..runtime.engines.compose.pricing.rates import Machine, Rates
-from ..runtime.learned.effort import DenseEffort, ListEffort, ListRates, Speeds
+from ..runtime.learned.pricing.effort import DenseEffort, ListEffort, ListRates, Speeds
 
 _FORWARD = Rates(
     batches=25e-6, launches=20e-6, groups=1e-6, rows=20e-9, wide_rows=0.5e-9, keys=5e-9, wide_keys=0.1e-9, pairs=0.1e-9,

@@ -40,7 +40,7 @@ def cache_of_the_session(request: pytest.FixtureRequest, tmp_path_factory: pytes
 def machine_of_the_session() -> Iterator[None]:
     """No test depends on what is measured: every prediction is for one machine that is written down."""
     from patternc.runtime.engines.compose.pricing.machine import assume
-    from patternc.runtime.learned import speeds
+    from patternc.runtime.learned.pricing import speeds
     from patternc.testing.machines import PLAIN, QUICK_LISTS
 
     with assume(PLAIN), speeds.assume(QUICK_LISTS):

@@ -42,7 +42,7 @@ class Call:
     With ``softcap`` a score s, scaled, becomes ``softcap * tanh(s / softcap)`` (Gemma 2). Without ``check_finite`` the
     numbers of q, k, v and of the gradients are finite, and an engine may multiply by 0 what a pattern leaves out.
 
-    ``listed``: for the engine triton, and a program with a table; within a whole sequence (``table_parts``).
+    ``listed``: for the engine triton, and a program with a table; within a whole sequence (``learned/seeded``).
     """
 
     scale: float

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...patterns_dsl.syntax import Direction
 from ..learned.attention import LearnedAttention
 from ..learned.bind import Tokens
-from ..learned.dispatch import Dispatch
+from ..learned.pricing.dispatch import Dispatch
 from ..learned.reference import ReadPairs, read_pairs
 from ..models.watching import Watched
 from ..selectors.selection import TermGate

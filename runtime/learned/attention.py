@@ -24,9 +24,9 @@ from ..selectors.learned import Learned
 from ..selectors.selection import Selection, without_gradient
 from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, begin_of, bind
-from .dispatch import DENSE, Dispatch, choose
-from .products import Scores
+from .pricing.dispatch import DENSE, Dispatch, choose
 from .reference import dense
+from .running.products import Scores
 from .softmax import attend
 
 Selections: TypeAlias = Mapping[str, Selection]

@@ -27,13 +27,9 @@ from ..selectors.selection import (
     begun,
     tile_of,
 )
-from .held import Earlier, Held, HeldAlways
-from .lists import Bounds, KeyLists
-from .positional import Positional
-from .products import Scores
-from .seeded import DrawnBlocks, drawn_blocks, table_lists
-from .softmax import Parts
-from .tables import (
+from .lists.held import Earlier, Held, HeldAlways
+from .lists.key_lists import Bounds, KeyLists
+from .lists.selected import (
     block_lists,
     column_lists,
     held_blocks,
@@ -48,6 +44,10 @@ from .tables import (
     row_lists,
     summary_lists,
 )
+from .positional import Positional
+from .running.products import Scores
+from .seeded.drawn import DrawnBlocks, drawn_blocks, table_lists
+from .softmax import Parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

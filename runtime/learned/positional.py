@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..engines.compose.running.stages import merge
 from ..engines.engine import Call, Engine
-from .gathered import Rows
+from .running.gathered import Rows
 
 CLOSED = 1e30
 """In the place of an infinite log-normaliser: e^(score - this) is 0 in every data type, and no difference is NaN."""

@@ -23,7 +23,7 @@ from ..selectors.inputs import Inputs, Side
 from ..selectors.reference import Summaries, Term, gated_attention
 from ..selectors.selection import Selection, TermGate
 from .bind import Tokens
-from .products import Scores
+from .running.products import Scores
 
 _POSITIONAL, _GATED, _SELECTED = range(3)
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..precision import as_given
-from . import densely, gathered
-from .dispatch import DENSE, LISTED, Dispatch, choose
-from .gathered import Rows
-from .lists import KeyLists
+from .lists.key_lists import KeyLists
 from .positional import Positional
-from .products import Scores
+from .pricing.dispatch import DENSE, LISTED, Dispatch, choose
+from .running import densely, gathered
+from .running.gathered import Rows
+from .running.products import Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)

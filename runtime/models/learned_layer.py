@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..errors import AttachError, UnsupportedCallError
 from ..learned.attention import LearnedAttention, Selections
-from ..learned.dispatch import Dispatch
+from ..learned.pricing.dispatch import Dispatch
 from .asked import Asked
 from .binding import MODULE, Binding
 from .entering import Entered

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..learned.dispatch import Dispatch
+from ..learned.pricing.dispatch import Dispatch
 from ..selectors.inputs import Inputs
 from ..selectors.selection import Selection
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from patternc.cli import app
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.pricing.speeds import assume
 from patternc.testing.machines import PLAIN_SPEEDS
 
 SMALL = ["-n", "33", "--heads", "2", "--head-dim", "8", "--rounds", "1"]

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ...engines.triton.launching import check_device
-from ..gathered import Rows
-from ..lists import KeyLists
-from ..products import Scores
+from ..lists.key_lists import KeyLists
+from ..running.gathered import Rows
+from ..running.products import Scores
 from .forward import list_forward
 from .run import Run, Slopes, strides_of
 from .shares import add_share, rows_of, shares

@@ -12,9 +12,9 @@ from torch import Tensor
 from ....compiler.kernels import launch
 from ...engines.engine import check_head_dim
 from ...engines.triton.launching import machine
-from ..gathered import Rows
-from ..lists import Bounds, KeyLists
-from ..products import Scores
+from ..lists.key_lists import Bounds, KeyLists
+from ..running.gathered import Rows
+from ..running.products import Scores
 from .backward import list_backward_keys, list_backward_rows
 from .keep import Keep, keep
 from .tables import Shape, Tables, readers

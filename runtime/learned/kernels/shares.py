@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from ...errors import EngineError
-from ..gathered import Rows
-from ..lists import Bounds, KeyLists
+from ..lists.key_lists import Bounds, KeyLists
+from ..running.gathered import Rows
 from .tables import Shape
 
 LARGEST_GRID_Y = 65535

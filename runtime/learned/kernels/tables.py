@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..lists import KeyLists
+from ..lists.key_lists import KeyLists
 
 LARGEST = torch.iinfo(torch.int32).max
 MOST_LANES, KEYS = 64, 64

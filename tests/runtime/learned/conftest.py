@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patternc.runtime.learned import tiling
+from patternc.runtime.learned.running import tiling
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from learned_layers import close, data, layer, pattern, same_layer, slopes
 
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.pricing.speeds import assume
 from patternc.testing.machines import QUICK_DENSE
 
 RELATIONS = ["self", "local(5)", "strided(7)", "block(8)", "columns(first(2))", "fixed(6, 2)"]

@@ -10,12 +10,12 @@ from learned_layers import HEAD_DIM, HEADS, KEY_HEADS, data, layer, pattern
 import patternc as pc
 from patternc.runtime import measured
 from patternc.runtime.engines.compose.pricing.probe import fit_rates
-from patternc.runtime.learned import speeds
-from patternc.runtime.learned.break_even import break_even
-from patternc.runtime.learned.dispatch import DENSE, LISTS
-from patternc.runtime.learned.effort import dense_effort, list_effort
-from patternc.runtime.learned.lists import Bounds, KeyLists
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.lists.key_lists import Bounds, KeyLists
+from patternc.runtime.learned.pricing import speeds
+from patternc.runtime.learned.pricing.break_even import break_even
+from patternc.runtime.learned.pricing.dispatch import DENSE, LISTS
+from patternc.runtime.learned.pricing.effort import dense_effort, list_effort
+from patternc.runtime.learned.pricing.speeds import assume
 from patternc.testing.machines import PLAIN_SPEEDS, QUICK_DENSE
 
 BLOCKS = "learn hot = topk_blocks(k = {k}, block = 16)"
@@ -93,7 +93,7 @@ def test_what_cannot_run_densely_is_read_as_lists() -> None:
 
 
 def test_a_table_that_is_too_large_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patternc.runtime.learned.densely.MOST_SCORES", HEADS * 48 * 48 - 1)
+    monkeypatch.setattr("patternc.runtime.learned.running.densely.MOST_SCORES", HEADS * 48 * 48 - 1)
     with assume(QUICK_DENSE):
         assert ways("select(hot)", BLOCKS.format(k=2), 48).way == LISTS
 

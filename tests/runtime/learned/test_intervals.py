@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Select, Var, evaluate
-from patternc.runtime.learned.intervals import always
+from patternc.runtime.learned.lists.intervals import always
 
 numbers = st.integers(-6, 12).map(Const)
 leaves = st.one_of(numbers, st.sampled_from(["i", "j", "n"]).map(Var))

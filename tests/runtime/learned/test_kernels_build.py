@@ -14,12 +14,12 @@ from triton.backends.compiler import GPUTarget
 
 from patternc.compiler.kernels.aot import _resource_usage
 from patternc.compiler.relations.integer import TRUE, Binary, Compare, Const, Var
-from patternc.runtime.learned.held import Earlier, HeldBlocks, HeldColumns, HeldKeys, HeldRows
 from patternc.runtime.learned.kernels import backward, forward
 from patternc.runtime.learned.kernels.keep import keep
 from patternc.runtime.learned.kernels.run import Run
-from patternc.runtime.learned.lists import Bounds, KeyLists
-from patternc.runtime.learned.products import Scores
+from patternc.runtime.learned.lists.held import Earlier, HeldBlocks, HeldColumns, HeldKeys, HeldRows
+from patternc.runtime.learned.lists.key_lists import Bounds, KeyLists
+from patternc.runtime.learned.running.products import Scores
 
 FLOATS = {"lse", "delta", "out", "dq", "dk", "dv", "by_key", "by_row", "gate", "size", "row_gate", "head_gate"}
 NUMBERS = {"entries", "since", "until", "ends", "rows", "queries", "keys", "lengths", "order", "offsets"}

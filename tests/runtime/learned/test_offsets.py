@@ -7,7 +7,7 @@ import torch
 from learned_layers import close, data, layer, pattern
 
 from patternc.runtime.errors import ArgumentError
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.pricing.speeds import assume
 from patternc.testing.machines import QUICK_DENSE
 
 N = 21

@@ -9,12 +9,12 @@ import torch
 from learned_layers import close, data, layer, pattern, slopes
 
 from patternc.runtime.engines.engine import find_engine
-from patternc.runtime.learned import gathered, tiling
 from patternc.runtime.learned.bind import Tokens, bind
-from patternc.runtime.learned.lists import Bounds, KeyLists
-from patternc.runtime.learned.pieces import mask, places
-from patternc.runtime.learned.places import Heads
-from patternc.runtime.learned.products import Scores
+from patternc.runtime.learned.lists.key_lists import Bounds, KeyLists
+from patternc.runtime.learned.lists.places import Heads
+from patternc.runtime.learned.running import gathered, tiling
+from patternc.runtime.learned.running.pieces import mask, places
+from patternc.runtime.learned.running.products import Scores
 
 LEARN = """
     learn hot   = topk_blocks(k = 3, block = 5)

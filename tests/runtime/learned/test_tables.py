@@ -14,10 +14,10 @@ from patternc.compiler import seeded
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.errors import ArgumentError
-from patternc.runtime.learned import table_parts
-from patternc.runtime.learned.effort import Speeds
-from patternc.runtime.learned.seeded import draw
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.pricing.effort import Speeds
+from patternc.runtime.learned.pricing.speeds import assume
+from patternc.runtime.learned.seeded import parts
+from patternc.runtime.learned.seeded.drawn import draw
 from patternc.testing.agreement import agree, results
 from patternc.testing.machines import PLAIN_SPEEDS, QUICK_DENSE, QUICK_LISTS, SLOW_LISTS
 
@@ -192,7 +192,7 @@ def test_sinks_and_a_captured_graph() -> None:
 def test_lists_are_made_once_and_hold_nothing_in_vain() -> None:
     program = both("blocky")[0].program
     q, k, _ = tensors(N)
-    (first, *_), (again, *_) = (table_parts.parts_of(program, "compose", q, k, Call(1.0)) for _ in range(2))
+    (first, *_), (again, *_) = (parts.parts_of(program, "compose", q, k, Call(1.0)) for _ in range(2))
     assert first.lists[0] is again.lists[0]
     pairs = seeded.drawn(np.arange(N)[:, None], np.arange(N)[None], N, 2, 8, 0, causal=False)
     a, b = (x // 8 for x in np.mgrid[:N, :N])

@@ -18,10 +18,10 @@ from patternc.runtime.engines.compose.engine import ComposeEngine
 from patternc.runtime.engines.compose.planning.pairs import PairTable
 from patternc.runtime.engines.engine import Call
 from patternc.runtime.errors import EngineError
-from patternc.runtime.learned import table_pairs
-from patternc.runtime.learned.speeds import assume
-from patternc.runtime.learned.table_pairs import table_of
-from patternc.runtime.learned.weighed import taken
+from patternc.runtime.learned.pricing.speeds import assume
+from patternc.runtime.learned.seeded import pairs
+from patternc.runtime.learned.seeded.pairs import table_of
+from patternc.runtime.learned.seeded.weighed import taken
 from patternc.testing.agreement import agree, results
 from patternc.testing.machines import PLAIN_SPEEDS, SLOW_LISTS
 
@@ -71,7 +71,7 @@ def is_taken(name: str, q: torch.Tensor, k: torch.Tensor, **call: Any) -> bool:
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_it_holds_the_pairs_of_the_pattern(name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(table(name).pairs(n, n), MODULE[name].mask(n).numpy())
-    monkeypatch.setattr(table_pairs, "_AT_ONCE", 100)
+    monkeypatch.setattr(pairs, "_AT_ONCE", 100)
     assert np.array_equal(table(name).pairs(n, n), MODULE[name].mask(n).numpy())
 
 

@@ -10,8 +10,8 @@ from crews import counted
 
 import patternc as pc
 from patternc.runtime.engines.compose.running import crew
-from patternc.runtime.learned import threads
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.pricing.speeds import assume
+from patternc.runtime.learned.seeded import threads
 from patternc.testing.agreement import agree, results
 from patternc.testing.machines import QUICK_DENSE, QUICK_LISTS
 

@@ -11,7 +11,7 @@ from learned_models import attached, build
 import patternc as pc
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import ArgumentError
-from patternc.runtime.learned.speeds import assume
+from patternc.runtime.learned.pricing.speeds import assume
 from patternc.runtime.models.evaluate import perplexity
 from patternc.runtime.training import Recipe, compare, train
 from patternc.runtime.training.controls import at_density

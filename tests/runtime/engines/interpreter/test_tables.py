@@ -8,7 +8,7 @@ import torch
 import patternc as pc
 from patternc.compiler.passes.program import Tile
 from patternc.runtime.errors import EngineError
-from patternc.runtime.learned import table_passes
+from patternc.runtime.learned.seeded import passes
 from patternc.testing.agreement import Eager, agree, budgets, results
 from patternc.testing.verify.engines import tiled
 
@@ -72,8 +72,8 @@ def lists_apart(*given: object) -> None:
 def test_whole_blocks_are_taken_by_the_same_kernels(
     name: str, rows: int, heads: tuple[int, int], softcap: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patternc.runtime.learned.table_passes.add_lists", lists_apart)
-    monkeypatch.setattr("patternc.runtime.learned.table_passes.add_gradients", lists_apart)
+    monkeypatch.setattr("patternc.runtime.learned.seeded.passes.add_lists", lists_apart)
+    monkeypatch.setattr("patternc.runtime.learned.seeded.passes.add_gradients", lists_apart)
     torch.manual_seed(0)
     given = [torch.randn(1, count, rows, 16) for count in (heads[0], heads[1], heads[1])]
     mine, theirs = (results(compiled(name, engine), given, softcap=softcap) for engine in ("triton", "reference"))
@@ -90,8 +90,8 @@ def test_whole_blocks_are_taken_by_the_same_kernels(
 )
 def test_other_blocks_are_lists_apart(rows: int, arguments: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    own = table_passes.add_lists
-    monkeypatch.setattr(table_passes, "add_lists", lambda *given: asked.append(given) or own(*given))
+    own = passes.add_lists
+    monkeypatch.setattr(passes, "add_lists", lambda *given: asked.append(given) or own(*given))
     torch.manual_seed(0)
     keys = 53 if rows == 53 else 64
     given = [torch.randn(1, 2, size, 16) for size in (rows, keys, keys)]

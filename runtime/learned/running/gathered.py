@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engines.compose.running.stages import merge
+from ...engines.compose.running.stages import merge
+from ..lists.key_lists import KeyLists
+from ..lists.places import Heads, parted
 from . import flashed, products
-from .lists import KeyLists
+from .entries import Entries
 from .pieces import Piece, fold, unfold
-from .places import Heads, parted
 from .products import Folded, Gradients, Scores
-from .table import Table
 from .tiling import pieces
 
 
@@ -32,7 +32,7 @@ def add(lists: KeyLists, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tens
         return
     heads = Heads.of(q.shape[1], k.shape[1], lists.groups)
     own_q, own_out, own_lse = (_taken(x, lists) for x in (q, out, lse[..., None]))
-    keys, values = Table.of(k, lists, "keys", out.dtype), Table.of(v, lists, "values", out.dtype)
+    keys, values = Entries.of(k, lists, "keys", out.dtype), Entries.of(v, lists, "values", out.dtype)
     for piece in pieces(lists, heads, q.shape[0], own_q.shape[2]):
         query = fold(own_q, piece, heads).to(out.dtype)
         run = flashed.forward if flashed.runs(q, piece, scores) else products.forward
@@ -98,7 +98,7 @@ def gradients(
     heads = Heads.of(q.shape[1], k.shape[1], lists.groups)
     dtype = whole.lse.dtype
     own_q, rows = _taken(q, lists), whole.taken(lists)
-    keys, values = Table.of(k, lists, "keys", dtype), Table.of(v, lists, "values", dtype)
+    keys, values = Entries.of(k, lists, "keys", dtype), Entries.of(v, lists, "values", dtype)
     found = {name: torch.zeros(x.shape, dtype=dtype, device=x.device) for name, x in lists.learned().items()}
     gates = gates and any("gate" in name for name in found)
     dq = sums[0] if lists.rows is None else torch.zeros(own_q.shape, dtype=dtype, device=q.device)

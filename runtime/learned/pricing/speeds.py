@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..engines.compose.pricing.probe import fit_rates, processor, versions
-from ..measured import Measured, rate
-from . import densely, gathered
+from ...engines.compose.pricing.probe import fit_rates, processor, versions
+from ...measured import Measured, rate
+from ..lists.key_lists import Bounds, KeyLists
+from ..running import densely, gathered
+from ..running.gathered import Rows
+from ..running.products import Scores
 from .effort import DenseEffort, ListEffort, ListRates, Speeds, dense_effort, list_effort
-from .gathered import Rows
-from .lists import Bounds, KeyLists
-from .products import Scores
 
 SAMPLES = 2
 """To be raised when samples or efforts change: rates that were found earlier are then measured anew."""

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engines.compose.running import flash
-from ..engines.compose.running.stages import merge
-from ..engines.engine import Call
+from ...engines.compose.running import flash
+from ...engines.compose.running.stages import merge
+from ...engines.engine import Call
+from ..lists.key_lists import KeyLists
+from ..lists.places import parted
 from .gathered import Rows
-from .lists import KeyLists
-from .places import parted
 from .products import Scores
 from .widened import dense_bias
 

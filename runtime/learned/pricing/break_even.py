@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ...compiler.explain.prediction import BreakEven
-from ...compiler.pattern import Pattern
-from ...patterns_dsl.syntax import Direction, Selector
-from . import densely
+from ....compiler.explain.prediction import BreakEven
+from ....compiler.pattern import Pattern
+from ....patterns_dsl.syntax import Direction, Selector
+from ..running import densely
 from .effort import DenseEffort, Extent, seconds
 from .speeds import these_speeds
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .intervals import Interval, always
+from ..lists.intervals import Interval, always
+from ..lists.places import Heads, parted
 from .pieces import Piece, held_before, places
-from .places import Heads, parted
 
 
 def whole_entries(piece: Piece, heads: Heads) -> Tensor:

@@ -10,15 +10,15 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.lowering.learned import LearnedProgram
-from ...compiler.passes.program import Program
-from ..engines import exact, guard
-from ..engines.by_heads import ByHeads, Run, runs
-from ..engines.compose.planning.pairs import PairTable
-from ..engines.engine import Call, Engine
-from ..errors import ArgumentError
-from . import table_passes
-from .table_passes import Three, nothing
+from ....compiler.lowering.learned import LearnedProgram
+from ....compiler.passes.program import Program
+from ...engines import exact, guard
+from ...engines.by_heads import ByHeads, Run, runs
+from ...engines.compose.planning.pairs import PairTable
+from ...engines.engine import Call, Engine
+from ...errors import ArgumentError
+from . import passes
+from .passes import Three, nothing
 from .weighed import taken
 
 One: TypeAlias = Program | LearnedProgram
@@ -139,7 +139,7 @@ class TabledEngine:
             found: tuple[Tensor, Tensor] = self._engine.forward(program, q, k, v, call)
             return found
         if isinstance(program, LearnedProgram):
-            return table_passes.forward(self._engine, program, q, k, v, call)
+            return passes.forward(self._engine, program, q, k, v, call)
         out, lse = nothing(q)
         for one, run in _shares(program, q, k):
             own_q, own_k, own_v = q[:, run.query], k[:, run.key], v[:, run.key]
@@ -161,7 +161,7 @@ class TabledEngine:
             found: Three = self._engine.backward(program, grad, grad_lse, q, k, v, out, lse, call)
             return found
         if isinstance(program, LearnedProgram):
-            return table_passes.backward(self._engine, program, grad, grad_lse, q, k, v, out, lse, call)
+            return passes.backward(self._engine, program, grad, grad_lse, q, k, v, out, lse, call)
         dq, dk, dv = (torch.zeros(x.shape, dtype=lse.dtype, device=x.device) for x in (q, k, v))
         for one, run in _shares(program, q, k):
             given = None if grad_lse is None else grad_lse[:, run.query]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .lists import KeyLists
+from ..lists.key_lists import KeyLists
+from ..lists.places import Heads
 from .pieces import Piece, bias, places
-from .places import Heads
 
 
 def widened(lists: KeyLists, queries: int, keys: int) -> KeyLists:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...compiler.relations.integer import Predicate, evaluate
+from ....compiler.relations.integer import Predicate, evaluate
 
 
 def parted(x: Tensor, dim: int, *sizes: int) -> Tensor:

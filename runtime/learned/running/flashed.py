@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engines.compose.running import flash
-from ..engines.engine import Call
+from ...engines.compose.running import flash
+from ...engines.engine import Call
+from ..lists.places import Heads, Places
 from .pieces import Piece, bias, log_gates, log_sizes, mask, places
-from .places import Heads, Places
 from .products import Folded, Gradients, Scores
 
 

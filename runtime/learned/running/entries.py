@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from .lists import KeyLists
+from ..lists.key_lists import KeyLists
+from ..lists.places import Heads
 from .pieces import Piece
-from .places import Heads
 
 
-class Table:
+class Entries:
     """x [B, Hkv, N, D] in blocks of consecutive tokens; the last may be ragged, and x is not copied for that: it is
     taken in ``unit`` tokens, which divide N and the blocks."""
 
@@ -23,7 +23,7 @@ class Table:
         self.flat = x.reshape(-1, self.unit * x.shape[3])  # every unit of every key head of every element
 
     @classmethod
-    def of(cls, tokens: Tensor, lists: KeyLists, name: str, dtype: torch.dtype) -> Table:
+    def of(cls, tokens: Tensor, lists: KeyLists, name: str, dtype: torch.dtype) -> Entries:
         """Of the lists' own keys or values, or of the tokens'."""
         own = lists.learned().get(name)
         return cls((tokens if own is None else own).to(dtype), lists.block)

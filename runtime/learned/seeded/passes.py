@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from ...compiler.lowering.learned import LearnedProgram
-from ..engines.compose.running.pieces import Tensors
-from ..engines.engine import Call, Engine
-from .dispatch import predicted
-from .gathered import Rows
-from .kernels.tables import Shape
-from .softmax import Parts, add_gradients, add_lists
-from .table_parts import parts_of
+from ....compiler.lowering.learned import LearnedProgram
+from ...engines.compose.running.pieces import Tensors
+from ...engines.engine import Call, Engine
+from ..kernels.tables import Shape
+from ..pricing.dispatch import predicted
+from ..running.gathered import Rows
+from ..softmax import Parts, add_gradients, add_lists
+from .parts import parts_of
 from .threads import by_heads
 
 if TYPE_CHECKING:
-    from ..engines.triton.engine import TritonEngine
+    from ...engines.triton.engine import TritonEngine
 
 Three = tuple[Tensor, Tensor, Tensor]
 
@@ -69,8 +69,8 @@ def backward(
     parts, standing, listed = parts_of(program, engine.name, q, k, call)
     known = None
     if engine.name == "triton":
-        from ..engines.triton.delta import row_delta  # triton is heavy
-        from ..engines.triton.engine import row_numbers
+        from ...engines.triton.delta import row_delta  # triton is heavy
+        from ...engines.triton.engine import row_numbers
 
         # Of a positional part its first kernel may find them, before any list is read.
         if program.positional is None:

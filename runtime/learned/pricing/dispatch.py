@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import densely
+from ..lists.key_lists import KeyLists
+from ..running import densely
+from ..running.products import Scores
 from .effort import dense_effort, list_effort, seconds
-from .lists import KeyLists
-from .products import Scores
 from .speeds import these_speeds
 
 LISTS, DENSE = "lists", "dense"

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ...compiler.relations.integer import TRUE, evaluate
+from ....compiler.relations.integer import TRUE, evaluate
 from .intervals import always
-from .lists import Bounds, KeyLists
+from .key_lists import Bounds, KeyLists
 
 _AT_ONCE = 1 << 20
 """Pairs that are looked at."""

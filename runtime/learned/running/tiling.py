@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .lists import KeyLists
+from ..lists.key_lists import KeyLists
+from ..lists.places import Heads
 from .pieces import Piece, alike
-from .places import Heads
 from .whole import whole_entries
 
 MOST_SCORES = 1 << 20

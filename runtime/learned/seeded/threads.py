@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ..engines.compose.running import crew
-from ..engines.compose.running.pieces import MOST_ELEMENTS, MOST_PYTHON, WORTH_SHARING, Tensors, part
-from .dispatch import LISTS, Dispatch
+from ...engines.compose.running import crew
+from ...engines.compose.running.pieces import MOST_ELEMENTS, MOST_PYTHON, WORTH_SHARING, Tensors, part
+from ..pricing.dispatch import LISTS, Dispatch
 
 
 def by_heads(found: Dispatch, queries: Tensors, keys: Tensors, run: Callable[[Tensors, Tensors], None]) -> None:

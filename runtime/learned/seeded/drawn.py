@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...patterns_dsl.syntax import Drawn
-from ..hashed import mixed, seeded
-from .lists import Bounds, KeyLists
+from ....patterns_dsl.syntax import Drawn
+from ...hashed import mixed, seeded
+from ..lists.key_lists import Bounds, KeyLists
 
 _AT_ONCE, _ON_A_DEVICE = 1 << 18, 1 << 24
 """Hashes: as many as a cache holds; elsewhere few launches."""

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...compiler.relations.integer import TRUE
-from .lists import KeyLists
-from .places import Heads, Places, parted
+from ....compiler.relations.integer import TRUE
+from ..lists.key_lists import KeyLists
+from ..lists.places import Heads, Places, parted
 
 
 @dataclass(frozen=True, slots=True, eq=False)

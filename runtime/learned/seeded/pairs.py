@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...compiler.lowering.learned import LearnedProgram
-from ...compiler.passes.pinned import Pinned
-from ...compiler.passes.separate import Selected
-from ...compiler.relations.integer import evaluate, length_values, variables
-from ...patterns_dsl.syntax import Direction, Drawn
-from ..engines.compose.lengths.trim import keeps_to_prefixes
-from ..engines.compose.plan.tiles import Mask
-from ..engines.compose.planning.pairs import PairTable, pairs_of
-from .seeded import draw
+from ....compiler.lowering.learned import LearnedProgram
+from ....compiler.passes.pinned import Pinned
+from ....compiler.passes.separate import Selected
+from ....compiler.relations.integer import evaluate, length_values, variables
+from ....patterns_dsl.syntax import Direction, Drawn
+from ...engines.compose.lengths.trim import keeps_to_prefixes
+from ...engines.compose.plan.tiles import Mask
+from ...engines.compose.planning.pairs import PairTable, pairs_of
+from .drawn import draw
 
 _AT_ONCE = 1 << 20
 """Pairs that are looked at together."""

@@ -12,19 +12,19 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from ...compiler.lowering.learned import LearnedProgram
-from ...compiler.passes.pinned import Pinned
-from ...compiler.relations.integer import TRUE
-from ...patterns_dsl.syntax import Direction
-from ..engines.engine import Call
-from ..engines.listed import Listed
-from .bind import Tokens, begin_of, bind_lists
-from .held import HeldBlocks
-from .lists import KeyLists
-from .products import Scores
-from .softmax import Parts
-from .standing import Standing, stand
-from .trimmed import trimmed
+from ....compiler.lowering.learned import LearnedProgram
+from ....compiler.passes.pinned import Pinned
+from ....compiler.relations.integer import TRUE
+from ....patterns_dsl.syntax import Direction
+from ...engines.engine import Call
+from ...engines.listed import Listed
+from ..bind import Tokens, begin_of, bind_lists
+from ..lists.held import HeldBlocks
+from ..lists.key_lists import KeyLists
+from ..lists.standing import Standing, stand
+from ..lists.trimmed import trimmed
+from ..running.products import Scores
+from ..softmax import Parts
 
 
 def parts_of(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..lists.places import Heads, parted
 from .pieces import Piece, bias, places
-from .places import Heads, parted
 
 
 @dataclass(frozen=True, slots=True)

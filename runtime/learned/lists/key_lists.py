@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from ...compiler.relations.integer import TRUE, Predicate
+from ....compiler.relations.integer import TRUE, Predicate
 from .held import Earlier
 
 MadeT = TypeVar("MadeT")

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ...compiler.relations.integer import Predicate
+from ....compiler.relations.integer import Predicate
 from .places import Places
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engines.engine import Call
-from ..selectors.front import Front
+from ...engines.engine import Call
+from ...selectors.front import Front
 
 
 @dataclass(frozen=True, slots=True, eq=False)

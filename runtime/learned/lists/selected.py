@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...compiler.relations.integer import All, Compare, Var
-from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
-from ..selectors.inputs import Side
-from ..selectors.layer import slots
-from ..selectors.pooled import token_means
-from ..selectors.pooling import block_counts
-from ..selectors.selection import (
+from ....compiler.relations.integer import All, Compare, Var
+from ....patterns_dsl.builtin.selectors import MEDIUM_SIZE
+from ...selectors.inputs import Side
+from ...selectors.layer import slots
+from ...selectors.pooled import token_means
+from ...selectors.pooling import block_counts
+from ...selectors.selection import (
     COARSE,
     FINE,
     MEDIUM,
@@ -26,7 +26,7 @@ from ..selectors.selection import (
     tile_of,
 )
 from .held import HeldBlocks, HeldColumns, HeldKeys, HeldRows
-from .lists import Bounds, KeyLists
+from .key_lists import Bounds, KeyLists
 
 ROW_BLOCK = 64
 """Keys of an entry where all keys are read."""

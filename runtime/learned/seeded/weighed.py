@@ -9,21 +9,21 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ...compiler.explain.prediction import Way
-from ...compiler.lowering.learned import LearnedProgram
-from ...compiler.passes.pinned import Pinned
-from ..engines.compose import routes
-from ..engines.compose.plan.route import Route
-from ..engines.compose.planning.pairs import PairTable
-from ..engines.compose.pricing.machine import price_of
-from ..engines.compose.pricing.price import Price
-from ..engines.compose.routes import certain, find_route, weight
-from ..engines.engine import Call
-from .dispatch import LISTS, predicted
-from .effort import Speeds
-from .speeds import these_speeds
-from .table_pairs import table_of
-from .table_parts import parts_of
+from ....compiler.explain.prediction import Way
+from ....compiler.lowering.learned import LearnedProgram
+from ....compiler.passes.pinned import Pinned
+from ...engines.compose import routes
+from ...engines.compose.plan.route import Route
+from ...engines.compose.planning.pairs import PairTable
+from ...engines.compose.pricing.machine import price_of
+from ...engines.compose.pricing.price import Price
+from ...engines.compose.routes import certain, find_route, weight
+from ...engines.engine import Call
+from ..pricing.dispatch import LISTS, predicted
+from ..pricing.effort import Speeds
+from ..pricing.speeds import these_speeds
+from .pairs import table_of
+from .parts import parts_of
 
 APART = 0.9
 """A program and its lists are taken where they are predicted to take less than this part of the time of all pairs as

@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 import torch
 from torch import Tensor
 
-from ...compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
+from ....compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var, apply
 
 Interval: TypeAlias = tuple[Tensor, Tensor]
 """The least and the greatest value, both included; int64, of shapes that broadcast."""

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import tiling
-from .lists import KeyLists
-from .pieces import alike
+from ..lists.key_lists import KeyLists
+from ..running import tiling
+from ..running.pieces import alike
 
 
 class ListEffort(NamedTuple):

@@ -1,0 +1,1 @@
+"""Which keys runs of queries read: every selection, and every table, as lists of keys."""
