@@ -25,7 +25,7 @@ from stock_patterns import stock
 import patternc as pc
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import UnsupportedCallError, in_a_line
-from patternc.runtime.models.programs import is_learned
+from patternc.runtime.models.attaching.programs import is_learned
 
 DENSE = "dense"
 

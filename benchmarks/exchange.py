@@ -21,7 +21,7 @@ import patternc as pc
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.distributed.exchange import plan
 from patternc.runtime.engines.engine import Meaning
-from patternc.runtime.models.programs import is_learned
+from patternc.runtime.models.attaching.programs import is_learned
 
 
 def main() -> None:

@@ -19,11 +19,11 @@ from ...compiler.verify.check import check
 from ...compiler.verify.result import Result
 from ...patterns_dsl.syntax import Direction
 from ..errors import AttachError
-from ..models.binding import Binding
-from ..models.discovery import Layer
+from ..models.attaching.discovery import Layer
+from ..models.calls.binding import Binding
+from ..models.calls.watching import Watched
 from ..models.handle import Handle
 from ..models.modes import evaluating
-from ..models.watching import Watched
 from .layer import LayerReading, front_pairs, read_layer
 
 _AT_ONCE = 1 << 20

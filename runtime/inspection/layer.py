@@ -14,7 +14,7 @@ from ..learned.attention import LearnedAttention
 from ..learned.bind import Tokens
 from ..learned.pricing.dispatch import Dispatch
 from ..learned.reference import ReadPairs, read_pairs
-from ..models.watching import Watched
+from ..models.calls.watching import Watched
 from ..selectors.selection import TermGate
 from .cells import Cells
 

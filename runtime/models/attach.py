@@ -9,13 +9,13 @@ from torch import nn
 from ...compiler.pattern import Pattern, Plan
 from ..arguments import seed_of
 from ..errors import AttachError
-from .binding import implementation_name
-from .discovery import Layer, check_model, discover
-from .entrances import find_entrances
+from .attaching.discovery import Layer, check_model, discover
+from .attaching.entrances import find_entrances
+from .attaching.plan import Shape, Share, share_all, share_plan
+from .attaching.programs import bindings_of, learned_of, learns
+from .calls.binding import implementation_name
+from .calls.watching import Watching
 from .handle import Handle
-from .plan import Shape, Share, share_all, share_plan
-from .programs import bindings_of, learned_of, learns
-from .watching import Watching
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup

@@ -7,9 +7,9 @@ from functools import cache
 
 from ..compiled import Compiled
 from ..learned.attention import LearnedAttention
-from .binding import Binding
-from .discovery import Layer
-from .heads import HeadGroup
+from .attaching.discovery import Layer
+from .calls.binding import Binding
+from .calls.heads import HeadGroup
 
 
 def describe(layers: list[tuple[Layer, Binding, LearnedAttention | None]], length: int | None) -> list[str]:

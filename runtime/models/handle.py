@@ -14,13 +14,13 @@ from torch.utils.hooks import RemovableHandle
 from ...compiler.pattern import Pattern, Plan
 from ..errors import AttachError
 from ..learned.attention import LearnedAttention
-from .asked import refuse_weights
-from .binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
+from .attaching.discovery import Layer, configs_of, models_within, watch
+from .calls.asked import refuse_weights
+from .calls.binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
+from .calls.entering import hand_on
+from .calls.watching import Watched, Watching
 from .describe import describe
-from .discovery import Layer, configs_of, models_within, watch
-from .entering import hand_on
 from .saved.write import save
-from .watching import Watched, Watching
 
 if TYPE_CHECKING:
     from transformers import Cache

@@ -13,9 +13,9 @@ from ...compiler.pattern import Pattern, Plan
 from ...compiler.selection import UsageError, select, select_plan, title
 from ..errors import AttachError
 from .attach import attach
+from .attaching.plan import check_not_cross
+from .attaching.programs import is_learned
 from .handle import Handle
-from .plan import check_not_cross
-from .programs import is_learned
 from .saved.files import read_manifest, read_subject
 from .saved.load import load_attached
 

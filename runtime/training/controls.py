@@ -24,9 +24,9 @@ from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from ..learned.attention import LearnedAttention
 from ..models.attach import attach
+from ..models.calls.watching import Watched
 from ..models.evaluate import Evaluation, perplexity
 from ..models.handle import Handle
-from ..models.watching import Watched
 from ..selectors.learned import Learned, build_selector
 from . import measure
 from .objective import dense_of

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from ..errors import ArgumentError
 from ..learned.attention import LearnedAttention
+from ..models.calls.watching import Watched
 from ..models.handle import Handle
 from ..models.modes import modes_kept
-from ..models.watching import Watched
 from ..selectors.topk_blocks import TopKBlocks
 from . import measure
 from .batch import moved

@@ -21,8 +21,8 @@ from ....compiler.reads import keys_read
 from ....compiler.relations.integer import Predicate
 from ...errors import UnsupportedCallError
 from ...growing import Growing
-from ..binding import ATTRIBUTE, Binding, is_ours
-from ..require import require
+from ..calls.binding import ATTRIBUTE, Binding, is_ours
+from ..masks.require import require
 from .room import Room
 
 _SLACK = 4

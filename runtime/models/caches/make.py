@@ -12,8 +12,8 @@ from ...compiled_heads import CompiledHeads
 from ...distributed.context_parallel import ContextParallel
 from ...engines.by_heads import NOBODY
 from ...errors import AttachError
-from ..binding import Binding
-from ..discovery import Layer
+from ..attaching.discovery import Layer
+from ..calls.binding import Binding
 from .evicting import EvictingLayer
 from .room import Room
 

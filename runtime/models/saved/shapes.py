@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...errors import SavedError
 from ...learned.attention import LearnedAttention
-from ..discovery import Layer
+from ..attaching.discovery import Layer
 from .manifest import SavedAttachment, SavedLayer, SavedShape
 
 

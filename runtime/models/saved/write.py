@@ -15,7 +15,7 @@ from ....patterns_dsl.diagnostics.diagnostic import PatternError
 from ...artifact import digest
 from ...errors import SavedError
 from ...learned.attention import LearnedAttention
-from ..discovery import Layer
+from ..attaching.discovery import Layer
 from .files import MANIFEST, SOURCE, TENSORS, subject_of
 from .manifest import Kind, SavedAttachment
 from .shapes import layers_of

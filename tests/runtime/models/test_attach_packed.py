@@ -8,8 +8,8 @@ from runtime_models import close, make
 
 import patternc as pc
 from patternc.runtime.errors import UnsupportedCallError
-from patternc.runtime.models.mask_function import MaskFunction
-from patternc.runtime.models.packing import documents_in_mask, documents_of, starts_of
+from patternc.runtime.models.masks.mask_function import MaskFunction
+from patternc.runtime.models.masks.packing import documents_in_mask, documents_of, starts_of
 
 masking = pytest.importorskip("transformers.masking_utils")
 

@@ -8,7 +8,7 @@ from runtime_models import LEFT, close, explicit, logical_positions, make, padde
 
 import patternc as pc
 from patternc.runtime.errors import AttachError, PlanError
-from patternc.runtime.models.plan import Shape, share_plan
+from patternc.runtime.models.attaching.plan import Shape, share_plan
 
 
 @pytest.fixture

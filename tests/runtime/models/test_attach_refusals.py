@@ -11,7 +11,7 @@ from torch import nn
 
 import patternc as pc
 from patternc.runtime.errors import ArgumentError, AttachError, UnsupportedCallError
-from patternc.runtime.models.dispatch import attention_forward
+from patternc.runtime.models.calls.dispatch import attention_forward
 
 transformers = pytest.importorskip("transformers")
 

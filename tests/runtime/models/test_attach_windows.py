@@ -8,7 +8,7 @@ from runtime_models import make, padded
 
 import patternc as pc
 from patternc.runtime.errors import UnsupportedCallError
-from patternc.runtime.models.layout import layout_in
+from patternc.runtime.models.masks.layout import layout_in
 
 transformers = pytest.importorskip("transformers")
 

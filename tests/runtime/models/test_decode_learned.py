@@ -14,7 +14,7 @@ import patternc as pc
 from patternc.library import catalogue
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import UnsupportedCallError
-from patternc.runtime.models.programs import is_learned
+from patternc.runtime.models.attaching.programs import is_learned
 from patternc.runtime.selectors.dense import written_out
 
 

@@ -18,7 +18,7 @@ from .combs import Comb, few_combs
 from .token_table import TokenTable
 
 
-class Room:
+class Scratch:
     """Memory that is written again and again, by one stage after another: new memory is new pages of the system, which
     take longer than what is copied into them."""
 
@@ -31,6 +31,12 @@ class Room:
         if self._memory.dtype != dtype or len(self._memory) < size:
             self._memory = torch.empty(size, dtype=dtype)
         return self._memory[:size].view(shape)
+
+
+def _memory(x: Tensor, tokens: int, scratch: Scratch | None) -> Tensor:
+    """[B, H, tokens, ...] for some of a tensor [B, H, N, ...], with any numbers."""
+    shape = *x.shape[:2], tokens, *x.shape[3:]
+    return x.new_empty(shape) if scratch is None else scratch.of(shape, x.dtype)
 
 
 @lru_cache(maxsize=64)
@@ -51,15 +57,17 @@ class Side:
         """How many tokens are taken out of their order."""
         return self.order.ranks(0, self.n) if self.order.count > 1 else 0
 
-    def take(self, x: Tensor, room: Room | None = None) -> Tensor:
-        """The tensor [B, H, N, ...] that ranks are evenly spaced in: x itself, or its packed tokens, copied."""
+    def take(self, x: Tensor, scratch: Scratch | None = None) -> Tensor:
+        """The tensor [B, H, N, ...] that ranks are evenly spaced in: x itself, or its packed tokens, copied; into
+        ``scratch``, where it is given."""
         if self.order.count == 1:
             return x
-        # Ranks of a tiled order that have no token are zero: no mask keeps them, and no row of theirs is put back.
-        packed = x.new_zeros(*x.shape[:2], self.order.ranks(0, self.n), *x.shape[3:])
+        packed = _memory(x, self.order.ranks(0, self.n), scratch)
         for own, gathered in self._pieces(x, packed):
             gathered.copy_(own)
         if (rest := self._rest()) is not None:
+            # Ranks without a token are zero: no mask keeps them, and no row of theirs is put back.
+            packed[:, :, self.order.whole(0, self.n) :] = 0
             packed[:, :, rest[0]] = x[:, :, rest[1]]
         return packed
 
@@ -104,10 +112,9 @@ class Gathered:
 
     index: Tensor  # int64, ascending
 
-    def take(self, x: Tensor, room: Room | None = None) -> Tensor:
-        """[B, H, len(index), ...] of a tensor [B, H, N, ...], copied; into ``room``, where it is given."""
-        shape = *x.shape[:2], len(self.index), *x.shape[3:]
-        taken = x.new_empty(shape) if room is None else room.of(shape, x.dtype)
+    def take(self, x: Tensor, scratch: Scratch | None = None) -> Tensor:
+        """[B, H, len(index), ...] of a tensor [B, H, N, ...], copied; into ``scratch``, where it is given."""
+        taken = _memory(x, len(self.index), scratch)
         self.take_into(taken, x)
         return taken
 

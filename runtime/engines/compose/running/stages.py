@@ -20,7 +20,7 @@ from ... import guard
 from ...engine import Call
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals
-from ..plan.place import Room
+from ..plan.place import Scratch
 from ..plan.stage import Batch, Bias, Stage, Stages
 from . import diagonals, flash
 from .flash import rows_contiguous
@@ -37,12 +37,12 @@ def stages_forward(stages: Stages, q: Tensor, k: Tensor, v: Tensor, into: tuple[
     groups = q.shape[1] // k.shape[1]
     q, k, v = (rows_contiguous(x) for x in (q, k, v))
     column = lse.unsqueeze(-1)
-    rooms = Room(), Room()
+    scratch = Scratch(), Scratch()
     for stage in stages:
         if isinstance(stage, Diagonals):
             _add(stage, q, k, v, into, call)
             continue
-        qs, ks, vs = stage.query.take(q), stage.key.take(k, rooms[0]), stage.key.take(v, rooms[1])
+        qs, ks, vs = stage.query.take(q), stage.key.take(k, scratch[0]), stage.key.take(v, scratch[1])
         total, total_lse = stage.query.take(out), stage.query.take(column)
         for batch, block in _each(stage):
             views = BlockViews(stage.query, stage.key, block, groups)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..learned.pricing.dispatch import Dispatch
-from ..selectors.inputs import Inputs
-from ..selectors.selection import Selection
+from ...learned.pricing.dispatch import Dispatch
+from ...selectors.inputs import Inputs
+from ...selectors.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, eq=False)

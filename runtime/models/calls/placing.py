@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..selectors.front import Front
-from ..selectors.inputs import Inputs, Side
-from ..selectors.kept import Scope
+from ...selectors.front import Front
+from ...selectors.inputs import Inputs, Side
+from ...selectors.kept import Scope
 from .reading import Given, Read
 
 

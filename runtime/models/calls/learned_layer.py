@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..errors import AttachError, UnsupportedCallError
-from ..learned.attention import LearnedAttention, Selections
-from ..learned.pricing.dispatch import Dispatch
+from ...errors import AttachError, UnsupportedCallError
+from ...learned.attention import LearnedAttention, Selections
+from ...learned.pricing.dispatch import Dispatch
+from ..masks.layout import Layout
 from .asked import Asked
 from .binding import MODULE, Binding
 from .entering import Entered
-from .layout import Layout
 from .placing import Placed, place
 from .reading import Given, read
 from .watching import Watched

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...compiler.lowering.learned import depends_on_length
-from ...compiler.pattern import Pattern
-from ...compiler.relations.settle import GATE, opens, pooled
-from ...patterns_dsl.syntax import BoundPattern
-from ..compile import compile as compile_pattern
-from ..compile import compile_learned
-from ..compiled import Compiled
-from ..compiled_heads import CompiledHeads
-from ..distributed.context_parallel import context_parallel
-from ..engines.engine import choose_engine
-from ..errors import PlanError
-from ..learned.attention import LearnedAttention
-from ..selectors.layer import LayerShape
-from .binding import Binding, LearnedLayer
+from ....compiler.lowering.learned import depends_on_length
+from ....compiler.pattern import Pattern
+from ....compiler.relations.settle import GATE, opens, pooled
+from ....patterns_dsl.syntax import BoundPattern
+from ...compile import compile as compile_pattern
+from ...compile import compile_learned
+from ...compiled import Compiled
+from ...compiled_heads import CompiledHeads
+from ...distributed.context_parallel import context_parallel
+from ...engines.engine import choose_engine
+from ...errors import PlanError
+from ...learned.attention import LearnedAttention
+from ...selectors.layer import LayerShape
+from ..calls.binding import Binding, LearnedLayer
+from ..calls.heads import HeadGroup, Program, cast, join
+from ..calls.watching import Watching
 from .discovery import Layer
 from .entrances import Entrance
-from .heads import HeadGroup, Program, cast, join
 from .plan import Share
-from .watching import Watching
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup

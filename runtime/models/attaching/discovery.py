@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import AttachError, in_a_line
-from .binding import ATTRIBUTE, NAME, PROBE, Call, is_ours
-from .dispatch import register_names
-from .modes import evaluating
+from ...errors import AttachError, in_a_line
+from ..calls.binding import ATTRIBUTE, NAME, PROBE, Call, is_ours
+from ..calls.dispatch import register_names
+from ..modes import evaluating
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from ..errors import UnsupportedCallError
+from ...errors import UnsupportedCallError
 from .packing import documents_in_mask
 from .padding import padding_of, spans_of, visible_in
 

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UnsupportedCallError
+from ...errors import UnsupportedCallError
+from ..masks.layout import WINDOW_REMEDY, Made, check_kept, note_made
+from ..masks.mask_function import MaskFunction
+from ..masks.padding import check_contiguous
+from ..masks.require import require
 from .binding import OWN, PROBE
-from .layout import WINDOW_REMEDY, Made, check_kept, note_made
-from .mask_function import MaskFunction
-from .padding import check_contiguous
-from .require import require
 
 _BEYOND = (
     "the model asks for a mask beyond causality, padding and packed sequences (image or prefix blocks, or packed"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import AttachError, UnsupportedCallError
-from ..selectors.kept import Kept
-from ..selectors.learned import Learned
+from ...errors import AttachError, UnsupportedCallError
+from ...selectors.kept import Kept
+from ...selectors.learned import Learned
 from .binding import LearnedLayer
 from .entering import Entered
 from .rotary import is_rotary
@@ -75,7 +75,7 @@ def read(given: Given, layer: LearnedLayer, learned: Learned, *, everything: boo
 
 
 def _remembered(given: Given, new: dict[str, Tensor], learned: Learned) -> tuple[dict[str, Tensor], Kept | None]:
-    from .caches.remembering import followed, remembering  # needs transformers
+    from ..caches.remembering import followed, remembering  # needs transformers
 
     if new:
         layer = remembering(given.entered.cache, given.cached)

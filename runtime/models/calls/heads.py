@@ -10,11 +10,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ..compiled import Compiled, Options
-from ..compiled_heads import CompiledHeads, join_heads
-from ..distributed.context_parallel import ContextParallel
-from ..engines.by_heads import NOBODY
-from ..errors import EngineError
+from ...compiled import Compiled, Options
+from ...compiled_heads import CompiledHeads, join_heads
+from ...distributed.context_parallel import ContextParallel
+from ...engines.by_heads import NOBODY
+from ...errors import EngineError
 
 Program: TypeAlias = Compiled | CompiledHeads | ContextParallel
 

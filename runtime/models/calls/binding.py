@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...patterns_dsl.syntax import Direction
-from ..errors import AttachError
+from ....patterns_dsl.syntax import Direction
+from ...errors import AttachError
 from .entering import Entered
 from .heads import HeadGroup, Program
 from .rotary import Turn

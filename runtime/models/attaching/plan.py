@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...patterns_dsl.syntax import Assignment, Direction, Integration
-from ..errors import AttachError, PlanError
+from ....patterns_dsl.syntax import Assignment, Direction, Integration
+from ...errors import AttachError, PlanError
 
 if TYPE_CHECKING:
-    from ...compiler.pattern import Pattern, Plan
+    from ....compiler.pattern import Pattern, Plan
 
 Intervals: TypeAlias = tuple[tuple[int, int], ...]
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from ..errors import AttachError
-from .binding import PROBE, Entry
+from ...errors import AttachError
+from ..calls.binding import PROBE, Entry
+from ..calls.entering import hand_on, unturn
+from ..calls.rotary import Turn, find_turn
 from .discovery import Layer, routed, watch
-from .entering import hand_on, unturn
-from .rotary import Turn, find_turn
 
 _TRIED = 64
 """Tokens of which one is looked for that tells something."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import UnsupportedCallError
+from ...errors import UnsupportedCallError
 
 
 def require(condition: Tensor, message: str) -> None:

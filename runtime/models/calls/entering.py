@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ..errors import AttachError
+from ...errors import AttachError
 from .rotary import identity, is_rotary
 
 ENTERED = "patternc_entered"
@@ -81,7 +81,7 @@ class HandOn:
         caches = (given(name) for name in CACHES)
         cache = next((each for each in caches if each is not None), None)
         if cache is not None:
-            from .caches.evicting import evicting  # needs transformers
+            from ..caches.evicting import evicting  # needs transformers
 
             dropping = evicting(cache, module)
             if dropping is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UnsupportedCallError
+from ...errors import UnsupportedCallError
 
 _HARMLESS = frozenset(
     {

@@ -1,7 +1,7 @@
 """The attention function that transformers calls, dispatching on what is bound to the module.
 
 All layers share one config, so the name in it cannot tell them apart; each attention module carries its own
-:class:`~patternc.runtime.models.binding.Binding`.
+:class:`~patternc.runtime.models.calls.binding.Binding`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...compiler.lowering.learned import LearnedProgram
-from ...patterns_dsl.syntax import Direction
-from ..compiled import Options
-from ..distributed.context_parallel import ContextParallel
-from ..errors import AttachError, UnsupportedCallError
+from ....compiler.lowering.learned import LearnedProgram
+from ....patterns_dsl.syntax import Direction
+from ...compiled import Options
+from ...distributed.context_parallel import ContextParallel
+from ...errors import AttachError, UnsupportedCallError
+from ..masks.layout import WINDOW_REMEDY, Layout, layout_in
+from ..masks.packing import check_restarts
+from ..masks.padding import check_positions
 from .asked import Asked, read_asked
 from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call, Entry
 from .entering import ENTERED, Entered
 from .heads import run_heads
-from .layout import WINDOW_REMEDY, Layout, layout_in
 from .learned_layer import given, run_learned, watch_dense
 from .mask import attention_mask
-from .packing import check_restarts
-from .padding import check_positions
 
 
 def register_names() -> None:
@@ -159,7 +159,7 @@ def _drop(module: nn.Module, entered: Entered | None, layout: Layout) -> None:
     """Tell a cache that drops keys, behind which all of this call are read."""
     if entered is None or entered.cache is None:
         return
-    from .caches.evicting import evicting  # needs transformers
+    from ..caches.evicting import evicting  # needs transformers
 
     layer = evicting(entered.cache, module)
     if layer is None:

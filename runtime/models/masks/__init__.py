@@ -1,0 +1,1 @@
+"""Where the sequences of a batch lie: padding and packed documents, read from masks and positions."""
