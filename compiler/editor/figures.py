@@ -10,7 +10,7 @@ from ..relations.count import Uncountable
 from ..relations.integer import evaluate, length_values
 from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import universe
-from ..verify import keys
+from ..verify.properties import keys
 from ..verify.subject import Subject
 
 LENGTH = 4096

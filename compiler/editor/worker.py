@@ -10,7 +10,6 @@ import sys
 from typing import Any, BinaryIO
 
 from ...patterns_dsl.syntax import BoundPattern
-from ..verify import oracle as oracle  # loaded before the first refutation needs it
 from ..verify.guard import proved
 from ..verify.process import MEMORY_LIMIT, limit
 from .figures import cache, figures

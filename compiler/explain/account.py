@@ -13,7 +13,7 @@ from ..pattern import Pattern
 from ..relations.membership import Ints, Member, membership
 from ..relations.settle import Extent, opens
 from ..selection import UsageError, title
-from ..verify.advice import cache_advice, reach_advice
+from ..verify.findings.advice import cache_advice, reach_advice
 from .cost import Cost, cost
 from .counts import Bound, cache_bound, keys_bound
 from .hops import Hops, hops

@@ -17,8 +17,8 @@ from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import Relation, lengths, universe
 from ..relations.settle import Extent
 from ..relations.spelling import spell
-from ..verify import keys
-from ..verify.keys import Counts
+from ..verify.properties import keys
+from ..verify.properties.keys import Counts
 from ..verify.subject import Subject
 
 _OPERATIONS = 6_000_000
@@ -42,7 +42,7 @@ class Bound:
 
 def keys_bound(pattern: BoundPattern, n: int, nk: int) -> Bound:
     """The most keys that a query reads; a summary counts as one."""
-    from ..verify import oracle
+    from ..verify.oracle import claims as oracle
 
     subject = Subject(pattern)
     bounded = keys.bounded(subject)
@@ -59,7 +59,7 @@ def keys_bound(pattern: BoundPattern, n: int, nk: int) -> Bound:
 def cache_bound(pattern: BoundPattern, n: int, *, counted: bool = True) -> Bound:
     """The most keys that can still be read at a moment of decoding. ``counted``: where the closed form is a bound only,
     they are counted by brute force; that takes a second."""
-    from ..verify import oracle
+    from ..verify.oracle import claims as oracle
 
     subject = Subject(pattern)
     return _bound(

@@ -11,7 +11,8 @@ from ...patterns_dsl.syntax import BoundPattern, Direction
 from ..bruteforce import Mask, compose
 from ..effort import TooLong, allowance
 from ..relations.settle import Extent
-from ..verify import oracle, reach
+from ..verify.oracle import claims as oracle
+from ..verify.properties import reach
 from ..verify.subject import Subject
 
 LONGEST = 512

@@ -12,7 +12,7 @@ from ..pattern import Plan
 from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.settle import Extent
 from ..selection import title
-from ..verify.plan_oracle import hops as first_heard
+from ..verify.oracle.plans import hops as first_heard
 from ..verify.plan_subject import PlanSubject
 from .cost import cost
 from .counts import Bound, live_bound

@@ -15,15 +15,15 @@ from ..relations.functions import IntegerFunction
 from ..relations.isl.context import PROOF_OPERATIONS, BudgetExceeded, budget
 from ..relations.relation import Relation, lengths
 from ..relations.settle import Extent
-from .depth import FEW
-from .keys import exceeding, live_count, live_counts
+from .findings.depth import FEW
 from .plan_subject import PlanSubject
 from .proof import COUNTING, Disagreement, witness_at
+from .properties.keys import exceeding, live_count, live_counts
+from .properties.reach import through
+from .properties.violations import Violations
 from .prove import MOST_PLACES
-from .reach import through
 from .result import Result, Status, Witness
 from .subject import Subject
-from .violations import Violations
 
 MOST_LAYERS = 64
 """Layers of `layers all` that are tried for a claim that names none."""
@@ -79,7 +79,7 @@ class _PlanProof:
         return replace(result, warning=f"`{result.text}` holds, but not in {FEW} layers")
 
     def in_few(self) -> bool:
-        from . import plan_oracle
+        from .oracle import plans as plan_oracle
 
         if self.claim.at is not None:
             try:
@@ -167,7 +167,7 @@ class _PlanProof:
     # --- by brute force ---
 
     def violated(self, found: Witness, layers: int, *, exact: bool) -> Result:
-        from . import plan_oracle  # arrays: only what is not simply proved pays for them
+        from .oracle import plans as plan_oracle  # arrays: only what is not simply proved pays for them
 
         try:
             confirmed = plan_oracle.confirms(self.claim, self.subject, found, layers)
@@ -182,7 +182,7 @@ class _PlanProof:
         return self.shown(found, layers)
 
     def shown(self, found: Witness, layers: int | None, proved: Status = Status.PROVED) -> Result:
-        from . import plan_oracle
+        from .oracle import plans as plan_oracle
 
         if self.negated:
             return self.verdict(proved, found, f"{found.query} does not hear of {found.key}")
@@ -197,7 +197,7 @@ class _PlanProof:
         return self.verdict(Status.REFUTED, found, f"{found.query} does not hear of {found.key} in {which}")
 
     def at_length(self, layers: int | None, n: int) -> Result:
-        from . import plan_oracle
+        from .oracle import plans as plan_oracle
 
         try:
             found = plan_oracle.first_violation(self.claim, self.subject, n, layers)
@@ -229,7 +229,7 @@ class _PlanProof:
         return self.verdict(Status.REFUTED, note=f"every pair is connected{when}")
 
     def scan(self, why: str, layers: int | None) -> Result:
-        from . import plan_oracle
+        from .oracle import plans as plan_oracle
 
         longest = 0
         for n in _SCANNED:

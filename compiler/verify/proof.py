@@ -14,11 +14,12 @@ from ..relations.count import Uncountable
 from ..relations.isl.context import BudgetExceeded, budget
 from ..relations.relation import lengths
 from ..relations.settle import Extent
-from . import causal, inclusion, keys, nonempty, reach, realise, symmetric
+from . import realise
+from .properties import causal, inclusion, keys, nonempty, reach, symmetric
+from .properties.violations import Violations
 from .realise import Realised
 from .result import Result, Status, Witness
 from .subject import Subject
-from .violations import Violations
 
 _SCANNED = (*range(1, 25), 32, 48, 64, 100, 200, 300)
 """Lengths that are tried by brute force where there is no proof for every length."""
@@ -104,7 +105,7 @@ class Proof:
 
     def violated(self, found: Witness, *, exact: bool = True) -> Result:
         """A place where the claim fails on its bounds."""
-        from . import oracle  # arrays, which a claim that is simply proved does without
+        from .oracle import claims as oracle  # arrays, which a claim that is simply proved does without
 
         try:
             confirmed = oracle.confirms(self.claim, self.subject.pattern, found)
@@ -147,7 +148,7 @@ class Proof:
     def at(self, n: int, nk: int | None) -> Realised | None:
         """A violation at a length: for ``not reach`` a pair that no choice connects, else a real one. Raises
         TooLong."""
-        from . import oracle
+        from .oracle import claims as oracle
 
         if not self.negated:
             return realise.at_length(self.claim, self.subject.pattern, n, nk)
@@ -178,14 +179,14 @@ class Proof:
 
     def shown(self, found: Witness, status: Status = Status.PROVED) -> Result:
         """``not reach``, by the pair that is not connected."""
-        from . import witness
+        from .findings import witness
 
         with allowance(_WORDS):
             note = witness.explain(self.claim, self.subject, Realised(found, "", "may"))
         return self.verdict(status, found, note)
 
     def refuted(self, real: Realised) -> Result:
-        from . import repair, witness
+        from .findings import repair, witness
 
         with allowance(_WORDS if self.thorough else _FEW_WORDS):
             what = witness.explain(self.claim, self.subject, real)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...patterns_dsl.syntax import Claim
 from ..effort import allowance
 from ..relations.isl.context import PROOF_OPERATIONS
-from .depth import with_warning
+from .findings.depth import with_warning
 from .proof import Disagreement as Disagreement
 from .proof import Proof
 from .result import Result

@@ -73,7 +73,7 @@ def words(open_sources: tuple[Open, ...], picks: Picks) -> str:
 
 def realise(claim: Claim, pattern: BoundPattern, hint: Witness | None) -> Realised | None:
     """A real violation: at the hint if there is one, else at some small length."""
-    from . import oracle  # arrays: only a claim that is not simply proved pays for them
+    from .oracle import claims as oracle  # arrays: only a claim that is not simply proved pays for them
 
     open_sources = sources(claim, pattern)
     combinations = list(choices(open_sources))
@@ -98,7 +98,7 @@ def realise(claim: Claim, pattern: BoundPattern, hint: Witness | None) -> Realis
 
 def at_length(claim: Claim, pattern: BoundPattern, n: int, nk: int | None) -> Realised | None:
     """A real violation at this length. Raises TooLong."""
-    from . import oracle
+    from .oracle import claims as oracle
 
     open_sources = sources(claim, pattern)
     for picks in choices(open_sources):

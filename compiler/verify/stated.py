@@ -10,8 +10,8 @@ from ..relations.count import Uncountable
 from ..relations.isl.context import BudgetExceeded, budget, quote
 from ..relations.isl.presburger import IntegerSet
 from ..relations.relation import lengths
-from . import density
 from .proof import COUNTING, Proof, witness_at
+from .properties import density
 from .result import Result, Status
 
 LONG = 768
@@ -22,7 +22,7 @@ _SMALL_PROOF = 20_000
 
 def at_length(proof: Proof, n: int, nk: int | None = None) -> Result:
     """The verdict at this length alone: CHECKED, REFUTED or UNKNOWN."""
-    from . import oracle
+    from .oracle import claims as oracle
 
     if isinstance(proof.claim, Density):
         return _density(proof, proof.claim, n, nk)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ...compiler.pattern import Pattern, Plan
-from ...compiler.verify import oracle, plan_oracle, realise
+from ...compiler.verify import realise
 from ...compiler.verify.guard import check_within
+from ...compiler.verify.oracle import claims as oracle
+from ...compiler.verify.oracle import plans as plan_oracle
 from ...compiler.verify.plan_subject import PlanSubject
 from ...compiler.verify.result import Result, Status, Witness
 from ...patterns_dsl.syntax import (

@@ -199,8 +199,8 @@ def test_a_lost_tile_is_found_without_the_proof(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_wrong_verdict_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from patternc.compiler.verify import nonempty
-    from patternc.compiler.verify.violations import Violations
+    from patternc.compiler.verify.properties import nonempty
+    from patternc.compiler.verify.properties.violations import Violations
 
     right = nonempty.violations
     monkeypatch.setattr(

@@ -13,7 +13,7 @@ from patternc.compiler.relations.integer import evaluate
 from patternc.compiler.relations.isl.presburger import IntegerSet
 from patternc.compiler.relations.periods import occupied
 from patternc.compiler.relations.relation import universe
-from patternc.compiler.verify.keys import live_count, live_keys
+from patternc.compiler.verify.properties.keys import live_count, live_keys
 
 LENGTHS = (1, 2, 3, 7, 12, 31, 64, 101)
 

@@ -8,7 +8,7 @@ import pytest
 
 import patternc as pc
 from patternc.compiler.reached import hops
-from patternc.compiler.verify import oracle
+from patternc.compiler.verify.oracle import claims as oracle
 from patternc.compiler.verify.result import Result, Status
 
 EARLY_FIRST = """

@@ -10,7 +10,8 @@ from patternc.compiler import bruteforce
 from patternc.compiler.effort import TooLong, allowance
 from patternc.compiler.examine import complaint
 from patternc.compiler.relations.isl.context import PROOF_OPERATIONS, budget
-from patternc.compiler.verify import oracle, proof, prove
+from patternc.compiler.verify import proof, prove
+from patternc.compiler.verify.oracle import claims as oracle
 from patternc.compiler.verify.result import Result, Status, Witness
 
 

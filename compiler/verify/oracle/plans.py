@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...patterns_dsl.syntax import PlanCache, PlanReach
-from .. import bruteforce
-from ..bruteforce import Choice, Mask
-from ..effort import PRODUCT_WORK, spend
-from . import oracle
+from ....patterns_dsl.syntax import PlanCache, PlanReach
+from ... import bruteforce
+from ...bruteforce import Choice, Mask
+from ...effort import PRODUCT_WORK, spend
+from ..plan_subject import PlanSubject
+from ..result import Witness
+from . import claims as oracle
 from .bounds import value
-from .plan_subject import PlanSubject
-from .result import Witness
 
 
 def layer_mask(subject: PlanSubject, number: int, n: int, choice: Choice) -> Mask:

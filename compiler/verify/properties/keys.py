@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...patterns_dsl.binding.cases import cases
-from ...patterns_dsl.syntax import Cache, Direction, Keys, Term
-from ..relations.count import Uncountable, row_counts
-from ..relations.denote import condition, number
-from ..relations.functions import IntegerFunction
-from ..relations.isl.presburger import IntegerSet
-from ..relations.relation import Relation, lengths, universe
-from ..relations.settle import Extent
-from .subject import Subject
+from ....patterns_dsl.binding.cases import cases
+from ....patterns_dsl.syntax import Cache, Direction, Keys, Term
+from ...relations.count import Uncountable, row_counts
+from ...relations.denote import condition, number
+from ...relations.functions import IntegerFunction
+from ...relations.isl.presburger import IntegerSet
+from ...relations.relation import Relation, lengths, universe
+from ...relations.settle import Extent
+from ..subject import Subject
 from .terms import Group, groups
 from .violations import Violations
 

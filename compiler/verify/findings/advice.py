@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.syntax import BoundPattern
-from ..relations.count import Uncountable
-from ..relations.isl.context import BudgetExceeded, budget
-from ..relations.isl.presburger import IntegerSet
-from ..relations.relation import Relation
-from ..relations.settle import Extent
-from ..relations.spelling import spell
-from . import reach
-from .keys import live_count
-from .subject import Subject
+from ....patterns_dsl import syntax
+from ....patterns_dsl.syntax import BoundPattern
+from ...relations.count import Uncountable
+from ...relations.isl.context import BudgetExceeded, budget
+from ...relations.isl.presburger import IntegerSet
+from ...relations.relation import Relation
+from ...relations.settle import Extent
+from ...relations.spelling import spell
+from ..properties import reach
+from ..properties.keys import live_count
+from ..subject import Subject
 
 MOST_HOPS = 3
 """Hops that a repair of reach may take."""

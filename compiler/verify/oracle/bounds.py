@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.syntax import Term
+from ....patterns_dsl import syntax
+from ....patterns_dsl.syntax import Term
 
 
 def value(term: Term, n: int, nk: int | None = None) -> int:

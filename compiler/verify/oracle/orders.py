@@ -6,9 +6,9 @@ from itertools import permutations
 
 import numpy as np
 
-from .. import reached
-from ..bruteforce import Mask
-from ..effort import PRODUCT_WORK, TooLong, spend
+from ... import reached
+from ...bruteforce import Mask
+from ...effort import PRODUCT_WORK, TooLong, spend
 
 MOST_STEPS = 8
 """Steps whose orders are tried one by one; more have too many."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...patterns_dsl.syntax import Integer, Reach
-from ..effort import TooLong
-from ..relations.isl.context import BudgetExceeded, budget
-from ..relations.settle import Extent
-from . import reach
-from .proof import Proof
-from .result import Result, Status
+from ....patterns_dsl.syntax import Integer, Reach
+from ...effort import TooLong
+from ...relations.isl.context import BudgetExceeded, budget
+from ...relations.settle import Extent
+from ..proof import Proof
+from ..properties import reach
+from ..result import Result, Status
 
 FEW = 3
 """Hops that carry a token on well."""
@@ -35,7 +35,7 @@ def with_warning(result: Result, proof: Proof) -> Result:
 def _in_few(claim: Reach, proof: Proof) -> bool:
     fewer = replace(claim, steps=Integer(FEW, span=claim.span))
     if claim.at is not None:
-        from . import oracle
+        from ..oracle import claims as oracle
 
         try:
             return oracle.first_violation(fewer, proof.subject.pattern, claim.at.values[0]) is None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...patterns_dsl.syntax import Causal, Direction
-from ..relations.relation import Relation
-from ..relations.settle import Extent
-from .subject import Subject
+from ....patterns_dsl.syntax import Causal, Direction
+from ...relations.relation import Relation
+from ...relations.settle import Extent
+from ..subject import Subject
 from .violations import Violations
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..relations.isl.presburger import IntegerSet
+from ...relations.isl.presburger import IntegerSet
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.diagnostics.diagnostic import Fix
-from ...patterns_dsl.diagnostics.source import Span
-from ...patterns_dsl.syntax import Claim, Direction
-from ..effort import TooLong
-from ..relations.count import Uncountable
-from ..relations.isl.context import BudgetExceeded, budget
-from ..relations.isl.presburger import IntegerSet
-from ..relations.relation import Relation, universe
-from ..relations.settle import Extent
-from ..relations.spelling import spell
-from . import keys, reach
-from .realise import Realised, by_table, sources
-from .subject import Subject
+from ....patterns_dsl import syntax
+from ....patterns_dsl.diagnostics.diagnostic import Fix
+from ....patterns_dsl.diagnostics.source import Span
+from ....patterns_dsl.syntax import Claim, Direction
+from ...effort import TooLong
+from ...relations.count import Uncountable
+from ...relations.isl.context import BudgetExceeded, budget
+from ...relations.isl.presburger import IntegerSet
+from ...relations.relation import Relation, universe
+from ...relations.settle import Extent
+from ...relations.spelling import spell
+from ..properties import keys, reach
+from ..realise import Realised, by_table, sources
+from ..subject import Subject
 from .witness import empty_steps
 
 MOST_EXTRA_STEPS = 2

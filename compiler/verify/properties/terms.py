@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.syntax import Expression
+from ....patterns_dsl import syntax
+from ....patterns_dsl.syntax import Expression
 
 
 @dataclass(frozen=True, slots=True)

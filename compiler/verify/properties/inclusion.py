@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...patterns_dsl.syntax import Disjoint, Equal, Subset
-from ..relations.settle import Extent
-from .subject import Subject
+from ....patterns_dsl.syntax import Disjoint, Equal, Subset
+from ...relations.settle import Extent
+from ..subject import Subject
 from .violations import Violations
 
 

@@ -5,9 +5,9 @@ Steps count one by one because a plan may run them one by one (interleaved layer
 
 from __future__ import annotations
 
-from ...patterns_dsl.syntax import Nonempty
-from ..relations.settle import Extent
-from .subject import Subject
+from ....patterns_dsl.syntax import Nonempty
+from ...relations.settle import Extent
+from ..subject import Subject
 from .violations import Violations
 
 

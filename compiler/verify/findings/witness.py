@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.diagnostics.source import Span
-from ...patterns_dsl.syntax import Claim, Step
-from ..bruteforce import Mask
-from ..effort import TooLong
-from . import oracle, reach, realise
-from .bounds import value
-from .hearing import failing_order
-from .realise import Realised
-from .subject import Subject
+from ....patterns_dsl import syntax
+from ....patterns_dsl.diagnostics.source import Span
+from ....patterns_dsl.syntax import Claim, Step
+from ...bruteforce import Mask
+from ...effort import TooLong
+from .. import realise
+from ..oracle import claims as oracle
+from ..oracle.bounds import value
+from ..oracle.hearing import failing_order
+from ..properties import reach
+from ..realise import Realised
+from ..subject import Subject
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -14,16 +14,16 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.syntax import BoundPattern, Claim, Direction, Expression
-from .. import bruteforce, reached
-from ..bruteforce import Choice, Mask, Positions
-from ..effort import PRODUCT_WORK, spend
+from ....patterns_dsl import syntax
+from ....patterns_dsl.syntax import BoundPattern, Claim, Direction, Expression
+from ... import bruteforce, reached
+from ...bruteforce import Choice, Mask, Positions
+from ...effort import PRODUCT_WORK, spend
+from ..properties.reach import count
+from ..result import Witness
 from .bounds import value
 from .hearing import failing_order
 from .orders import missing_in_some_order
-from .reach import count
-from .result import Witness
 
 
 def mask(

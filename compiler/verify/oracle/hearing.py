@@ -6,12 +6,12 @@ from itertools import permutations
 
 import numpy as np
 
-from ...patterns_dsl import syntax
-from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
-from .. import bruteforce
-from ..bruteforce import Choice
-from .reach import count
-from .result import Witness
+from ....patterns_dsl import syntax
+from ....patterns_dsl.syntax import BoundPattern, Direction, Expression
+from ... import bruteforce
+from ...bruteforce import Choice
+from ..properties.reach import count
+from ..result import Witness
 
 
 def failing_order(claim: syntax.Reach, pattern: BoundPattern, found: Witness, choice: Choice) -> tuple[int, ...] | None:

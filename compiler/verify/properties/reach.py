@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice, permutations
 
-from ...patterns_dsl.syntax import Integer, Reach
-from ..relations.isl.context import BudgetExceeded, budget
-from ..relations.relation import Relation
-from ..relations.settle import Extent
-from .subject import Subject
+from ....patterns_dsl.syntax import Integer, Reach
+from ...relations.isl.context import BudgetExceeded, budget
+from ...relations.relation import Relation
+from ...relations.settle import Extent
+from ..subject import Subject
 from .violations import Violations
 
 MOST_ORDERS = 24

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ...patterns_dsl.syntax import Density, Direction, Ratio
-from ..effort import TooLong
-from ..relations.count import added_up
-from ..relations.relation import universe
-from . import keys, realise
-from .realise import Realised
-from .result import Witness
-from .subject import Subject
+from ....patterns_dsl.syntax import Density, Direction, Ratio
+from ...effort import TooLong
+from ...relations.count import added_up
+from ...relations.relation import universe
+from .. import realise
+from ..realise import Realised
+from ..result import Witness
+from ..subject import Subject
+from . import keys
 
 LONGEST_COUNT = 2**22
 """Queries whose closed-form counts are added up."""
@@ -30,7 +31,7 @@ class Share:
 
 def at_length(claim: Density, subject: Subject, n: int, nk: int | None = None) -> Share:
     """Compares the density at a length with the claim. Raises TooLong, BudgetExceeded, Uncountable."""
-    from . import oracle
+    from ..oracle import claims as oracle
 
     most, allowed = _fraction(claim), _allowed(subject.direction, n, nk)
     choices = realise.sources(claim, subject.pattern)

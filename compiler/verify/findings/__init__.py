@@ -1,0 +1,1 @@
+"""What is said beside a status: a witness in words, a warning, advice, and repairs that were checked."""
