@@ -10,7 +10,7 @@ from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.learned.attention import LearnedAttention
 from patternc.runtime.selectors import Inputs
 from patternc.runtime.selectors.dense import written_out
-from patternc.runtime.selectors.indexer import Indexer
+from patternc.runtime.selectors.scoring.indexer import Indexer
 from patternc.runtime.training import DenseAttention, tile_attention
 
 from .recall_model import Layer, RecallModel, Seen

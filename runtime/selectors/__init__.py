@@ -16,6 +16,8 @@ from .pooled import Pooled as Pooled
 from .reference import Summaries as Summaries
 from .reference import Term as Term
 from .reference import gated_attention as gated_attention
+from .relaxations.soft_topk import hard_topk as hard_topk
+from .relaxations.soft_topk import soft_topk as soft_topk
 from .selection import BlockSelection as BlockSelection
 from .selection import KeySelection as KeySelection
 from .selection import LevelSelection as LevelSelection
@@ -23,8 +25,6 @@ from .selection import Selection as Selection
 from .selection import SummarySelection as SummarySelection
 from .selection import TermGate as TermGate
 from .selection import TokenSelection as TokenSelection
-from .soft_topk import hard_topk as hard_topk
-from .soft_topk import soft_topk as soft_topk
 from .statistics import describe as describe
 from .topk import TopK as TopK
 from .topk_blocks import TopKBlocks as TopKBlocks

@@ -11,8 +11,8 @@ from torch import Tensor
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
 from .inputs import Inputs
-from .pooling import block_counts, block_means
 from .reference import Summaries, Term
+from .scoring.pooling import block_counts, block_means
 from .selection import (
     COARSE,
     FINE,

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ArgumentError
+from .relaxations.soft_topk import readable, straight_through
 from .selection import TermGate
-from .soft_topk import readable, straight_through
 
 
 def one_gate(

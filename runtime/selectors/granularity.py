@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
-from .block_scorers import key_blocks, own_blocks, query_blocks, replace_own
 from .gates import check_budget, log_gate, one_of
 from .inputs import HEADS, Inputs
 from .layer import BUCKETS, LayerShape, again, diagonal, distance_buckets, pair_counts
-from .pooling import group_means
+from .scoring.block_scorers import key_blocks, own_blocks, query_blocks, replace_own
+from .scoring.pooling import group_means
 from .selection import FINE, LEVELS, SKIP, LevelSelection
 
 LARGEST_TABLE = 1 << 24

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .inputs import Inputs
-from .pooling import block_counts
+from .scoring.pooling import block_counts
 
 FoundT = TypeVar("FoundT")
 

@@ -13,15 +13,15 @@ from ...compiler.relations.settle import GATE, opens
 from ...patterns_dsl import syntax
 from ...patterns_dsl.syntax import Direction, Expression, Option
 from ..errors import ArgumentError
-from . import control
-from .block_scorers import BlockScorer, MeanScorer
 from .gates import Gated
 from .granularity import Granularity, GranularityNetwork
 from .importance import Importance, ImportanceScorer
-from .indexer import Indexer, indexer_frequencies
 from .inputs import Inputs
 from .layer import LayerShape
 from .pooled import Pooled
+from .scoring import control
+from .scoring.block_scorers import BlockScorer, MeanScorer
+from .scoring.indexer import Indexer, indexer_frequencies
 from .selection import Selection, TermGate
 from .topk import TokenScorer, TopK
 from .topk_blocks import TopKBlocks

@@ -11,7 +11,7 @@ from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .inputs import Inputs, Side
 from .layer import allowed_pairs
-from .pooling import block_means
+from .scoring.pooling import block_means
 from .selection import SummarySelection
 
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
-from .chances import chances
 from .gates import log_gate, soft_log_gate
 from .inputs import HIDDEN, Inputs
 from .layer import allowed_pairs
-from .prefix_topk import dropped_later
+from .relaxations.chances import chances
+from .relaxations.prefix_topk import dropped_later
+from .relaxations.soft_topk import check_relax, hard_topk
 from .selection import TokenSelection
-from .soft_topk import check_relax, hard_topk
 
 
 class TokenScorer(nn.Module):

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
-from .chances import chances
 from .gates import log_gate, soft_log_gate
 from .inputs import Inputs
 from .layer import diagonal, pair_counts, slots
+from .relaxations.chances import chances
+from .relaxations.soft_topk import check_relax, hard_topk
 from .selection import BlockSelection
-from .soft_topk import check_relax, hard_topk
 
 
 class TopKBlocks(nn.Module):

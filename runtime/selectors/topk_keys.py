@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from ...patterns_dsl.syntax import Direction
-from .chances import chances
 from .gates import log_gate
 from .inputs import Inputs
 from .layer import again, allowed_pairs, slots
-from .prefix_topk import dropped_at
+from .relaxations.chances import chances
+from .relaxations.prefix_topk import dropped_at
+from .relaxations.soft_topk import check_relax, hard_topk
 from .selection import KeySelection
-from .soft_topk import check_relax, hard_topk
 from .topk_blocks import check_forced
 
 LARGEST_TABLE = 1 << 24

@@ -13,7 +13,7 @@ from ....patterns_dsl.builtin.selectors import MEDIUM_SIZE
 from ...selectors.inputs import Side
 from ...selectors.layer import slots
 from ...selectors.pooled import token_means
-from ...selectors.pooling import block_counts
+from ...selectors.scoring.pooling import block_counts
 from ...selectors.selection import (
     COARSE,
     FINE,

@@ -11,8 +11,8 @@ from selector_layers import SHAPE, layer_inputs, learned, pairs_of
 import patternc as pc
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.selectors import Inputs
-from patternc.runtime.selectors.block_scorers import MeanScorer
 from patternc.runtime.selectors.dense import written_out
+from patternc.runtime.selectors.scoring.block_scorers import MeanScorer
 
 NQ, NK, BLOCK = 14, 11, 4
 DECLARATIONS = [

@@ -10,7 +10,7 @@ from selector_layers import SHAPE, layer_inputs, learned, pairs_of
 import patternc as pc
 from patternc.compiler.seeded import _hash, mixed  # the hash of seeded tables: the same rounds
 from patternc.runtime.selectors import Learned
-from patternc.runtime.selectors.control import level_rates, uniform
+from patternc.runtime.selectors.scoring.control import level_rates, uniform
 
 DECLARATIONS = {
     "importance(budget = 30%)": 0.3,

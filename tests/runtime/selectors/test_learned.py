@@ -21,8 +21,8 @@ from patternc.runtime.selectors import (
     TopKBlocks,
     TopKKeys,
 )
-from patternc.runtime.selectors.block_scorers import BlockScorer, MeanScorer
 from patternc.runtime.selectors.importance import ImportanceScorer
+from patternc.runtime.selectors.scoring.block_scorers import BlockScorer, MeanScorer
 from patternc.runtime.selectors.topk import TokenScorer
 
 CROSS, CAUSAL = Direction.CROSS, Direction.CAUSAL

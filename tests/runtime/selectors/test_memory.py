@@ -9,7 +9,7 @@ from selector_layers import learned
 
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.selectors import Inputs, Pooled
-from patternc.runtime.selectors.indexer import Indexer
+from patternc.runtime.selectors.scoring.indexer import Indexer
 
 N = 512
 

@@ -9,7 +9,8 @@ from learned_layers import HEAD_DIM, HEADS, KEY_HEADS, WIDTH, layer, pattern
 from torch.overrides import TorchFunctionMode
 
 from patternc.runtime.learned.bind import Tokens, bind_lists
-from patternc.runtime.selectors import Inputs, hard_topk, soft_topk, threshold
+from patternc.runtime.selectors import Inputs, hard_topk, soft_topk
+from patternc.runtime.selectors.relaxations import threshold
 
 RELAXES = ("soft_topk", "lapsum", "sparsek")
 SUBJECTS = {

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patternc.runtime.selectors.prefix_topk import dropped_at
+from patternc.runtime.selectors.relaxations.prefix_topk import dropped_at
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import ArgumentError
-from patternc.runtime.selectors.block_scorers import BlockScorer, MeanScorer
 from patternc.runtime.selectors.granularity import BilinearGranularity, GranularityNetwork
-from patternc.runtime.selectors.indexer import Indexer, indexer_frequencies
 from patternc.runtime.selectors.inputs import Inputs
 from patternc.runtime.selectors.layer import LayerShape, distance_buckets
-from patternc.runtime.selectors.turning import turned
+from patternc.runtime.selectors.scoring.block_scorers import BlockScorer, MeanScorer
+from patternc.runtime.selectors.scoring.indexer import Indexer, indexer_frequencies
+from patternc.runtime.selectors.scoring.turning import turned
 
 TIGHT = {"atol": 1e-11, "rtol": 1e-11}
 BLOCK = 4

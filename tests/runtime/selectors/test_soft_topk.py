@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from patternc.runtime.errors import ArgumentError
 from patternc.runtime.selectors import hard_topk, soft_topk
-from patternc.runtime.selectors.soft_topk import straight_through
+from patternc.runtime.selectors.relaxations.soft_topk import straight_through
 
 RELAXES = ["sparsek", "lapsum", "soft_topk"]
 DISTRIBUTIONS = {

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.errors import ArgumentError
 from patternc.runtime.selectors import granularity
-from patternc.runtime.selectors.indexer import Indexer
+from patternc.runtime.selectors.scoring.indexer import Indexer
 from patternc.runtime.training import DenseAttention, block_attention, dense_maps, distillation_loss, tile_attention
 
 TIGHT = {"atol": 1e-12, "rtol": 1e-12}

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...patterns_dsl.syntax import Direction
+from ....patterns_dsl.syntax import Direction
+from ..inputs import HIDDEN, Inputs
 from .block_scorers import query_blocks
-from .inputs import HIDDEN, Inputs
 from .turning import turned
 
 HEADS, HEAD_DIM = 64, 128

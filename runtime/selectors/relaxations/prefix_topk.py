@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .layer import slots
+from ..layer import slots
 from .soft_topk import hard_topk
 
 

@@ -13,10 +13,10 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from ...patterns_dsl.syntax import Direction
-from ..hashed import mixed, seeded, shifted
-from .granularity import costs
-from .inputs import NOTHING, Inputs
+from ....patterns_dsl.syntax import Direction
+from ...hashed import mixed, seeded, shifted
+from ..granularity import costs
+from ..inputs import NOTHING, Inputs
 
 
 def uniform(seed: int, *places: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..errors import ArgumentError
+from ...errors import ArgumentError
 from .threshold import FAMILIES
 
 REACH = 1000.0

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import ArgumentError
+from ...errors import ArgumentError
 
 
 def blocked(x: Tensor, exists: Tensor, block: int) -> tuple[Tensor, Tensor]:

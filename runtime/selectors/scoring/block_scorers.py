@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...patterns_dsl.syntax import Direction
-from .inputs import HEADS, HIDDEN, Inputs, Side
-from .layer import BUCKETS, LayerShape, diagonal, distance_buckets
+from ....patterns_dsl.syntax import Direction
+from ..inputs import HEADS, HIDDEN, Inputs, Side
+from ..layer import BUCKETS, LayerShape, diagonal, distance_buckets
 from .pooling import (
     arrival,
     arrival_means,

@@ -1,0 +1,1 @@
+"""The hard choice of the k best, and what stands for it backwards."""
