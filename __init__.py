@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .runtime.compile import compile as compile
     from .runtime.compiled_heads import compile_heads as compile_heads
     from .runtime.distributed.context_parallel import context_parallel as context_parallel
+    from .runtime.distributed.division import places_here as places_here
     from .runtime.models.attach import attach as attach
     from .runtime.models.saved.load import load_attached as load_attached
 
@@ -54,6 +55,7 @@ _HOMES = {
     "load": ".compiler.pattern",
     "load_attached": ".runtime.models.saved.load",
     "loads": ".compiler.pattern",
+    "places_here": ".runtime.distributed.division",
 }
 __all__ = ["__version__", "library", *_HOMES]
 

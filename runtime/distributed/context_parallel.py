@@ -19,17 +19,22 @@ from ..compiled_heads import CompiledHeads
 from ..engines.engine import Meaning
 from ..errors import ArgumentError, EngineError
 from ..sinks import check_sinks
+from .division import Division
 from .exchange import Exchange, fetch, plan
 
-_ALIKE = ("batch", "query heads", "key heads", "head_dim", "data type", "pattern", "need of a gradient")
+_ALIKE = (
+    "batch", "query heads", "key heads", "head_dim", "data type", "pattern", "need of a gradient", "order (zigzag)"
+)  # fmt: skip
 
 
 class ContextParallel:
     """What :func:`context_parallel` returns."""
 
-    def __init__(self, program: Compiled | CompiledHeads, group: dist.ProcessGroup | None = None) -> None:
+    def __init__(
+        self, program: Compiled | CompiledHeads, group: dist.ProcessGroup | None = None, *, zigzag: bool = False
+    ) -> None:
         parts = program.parts if isinstance(program, CompiledHeads) else (program,)
-        self.program, self.group, self.part = program, group, parts[0]
+        self.program, self.group, self.zigzag, self.part = program, group, zigzag, parts[0]
         self.meanings = tuple(dict.fromkeys(part.meaning for part in parts))
         self.later = any(
             part.meaning.direction is not Direction.CAUSAL
@@ -40,7 +45,9 @@ class ContextParallel:
 
     def with_dtype(self, dtype: torch.dtype) -> ContextParallel:
         """The same for another data type."""
-        return self if dtype == self.part.dtype else ContextParallel(self.program.with_dtype(dtype), self.group)
+        if dtype == self.part.dtype:
+            return self
+        return ContextParallel(self.program.with_dtype(dtype), self.group, zigzag=self.zigzag)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
@@ -55,8 +62,8 @@ class ContextParallel:
     ) -> Tensor | tuple[Tensor, Tensor]:
         """out [B, Hq, N, D] of this process's N tokens, from their q [B, Hq, N, D], k and v [B, Hkv, N, D].
 
-        The tokens of process r stand behind those of process r - 1; N may differ, and may be 0. ``sizes`` are the N of
-        all processes, where they are known: it spares a message, and with it the look whether all call alike.
+        Where these stand says :func:`context_parallel`; N may differ, and may be 0. ``sizes`` are the N of all
+        processes, where they are known: it spares a message, and with it the look whether all call alike.
         ``return_lse``, ``scale``, ``softcap``, ``sinks`` and ``check_finite`` as in
         :meth:`~patternc.runtime.compiled.Compiled.__call__`; of ``sinks`` each process has the gradient of its own
         queries. All processes of the group call together, forward and backward. Raises ArgumentError, in all of them.
@@ -70,11 +77,21 @@ class ContextParallel:
             sizes = self._agreed(q, k, v, wrong)
         elif wrong is not None:
             raise wrong
-        exchange = exchange_of(self.meanings, self._counted(q, sizes), dist.get_rank(self.group), q.device)
-        count = exchange.total if self.later else exchange.begin + q.shape[2]
-        keys, values = fetch(k, v, exchange, count, self.group)
-        options["query_offset"], options["spans"] = exchange.begin, None
-        return self.program(q, keys, values, return_lse=return_lse, **options)  # type: ignore[no-any-return, call-overload]
+        division = Division.of(self._counted(q, sizes), zigzag=self.zigzag)
+        exchange = exchange_of(self.meanings, division, dist.get_rank(self.group), q.device)
+        keys, values = fetch(k, v, exchange, self._read(exchange, exchange.runs[-1]), self.group)
+        options["spans"] = options["documents"] = options["max_seqlen"] = None
+        found, first = [], 0
+        for run in [run for run in exchange.runs if run] or exchange.runs[:1]:
+            own, count = q[:, :, first : first + len(run)], self._read(exchange, run)
+            options["query_offset"], first = run.start, first + len(run)
+            result: Any = self.program(own, keys[:, :, :count], values[:, :, :count], return_lse=return_lse, **options)  # type: ignore[call-overload]
+            found.append(result)
+        return _joined(found, return_lse=return_lse)
+
+    def _read(self, exchange: Exchange, run: range) -> int:
+        """How many tokens, from the first on, hold all that queries of a run read."""
+        return exchange.total if self.later else run.stop
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def check_positions(self, position_ids: Tensor | None) -> None:
@@ -83,16 +100,31 @@ class ContextParallel:
         if position_ids is None:
             return
         count = position_ids.shape[1]
-        every = self._gathered([count, int(position_ids[0, 0]) if count else 0], position_ids.device)
-        begin, offset = 0, None
-        for rank, (size, first) in enumerate(every):
-            offset = first - begin if size and offset is None else offset
-            if size and first - begin != offset:
-                found = f"those of process {rank} begin at {first}, and {begin} tokens stand before its own"
-                raise ArgumentError(
-                    "position_ids", found, "pass to each process those that its tokens have in the whole"
-                )
-            begin += size
+        starts = (0, (count + 1) // 2) if self.zigzag else (0,)
+        firsts = [int(position_ids[0, start]) if start < count else 0 for start in starts]
+        every = self._gathered([count, *firsts], position_ids.device)
+        division = Division.of([size for size, *_ in every], zigzag=self.zigzag)
+        found = [
+            (run, first, rank)
+            for rank, (runs, (_, *own)) in enumerate(zip(division.runs, every, strict=True))
+            for run, first in zip(runs, own, strict=True)
+            if run
+        ]
+        offset = next((first - run.start for run, first, _ in found if run.start == 0), 0)
+        for run, first, rank in found:
+            if first - run.start != offset:
+                said = f"process {rank} has {len(run)} tokens from {first} on, and {run.start} stand before them"
+                remedy = "pass to each process those that its tokens have in the whole, as pc.places_here gives them"
+                raise ArgumentError("position_ids", said, remedy)
+
+    def apart_from_runs(self, documents: Tensor, batch: int, n: int) -> Tensor | None:
+        """``documents`` int32 [docs + 1] over batch x tokens; None where they are the runs of this process, of which
+        the second looks like another document, since its positions begin anew."""
+        if not self.zigzag:
+            return documents
+        starts = torch.arange(batch)[:, None] * n + torch.tensor([0, (n + 1) // 2])
+        runs = torch.cat([starts.flatten(), torch.tensor([batch * n])])
+        return None if torch.equal(documents, runs.to(documents)) else documents
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor, options: Options) -> None:
         check_tensors(q, k, v, head_dim=self.part.head_dim, dtype=self.part.dtype)
@@ -119,7 +151,8 @@ class ContextParallel:
         if wrong is None:
             kind, pattern = (crc32(text.encode()) for text in (str(q.dtype), self.program.key))
             needed = torch.is_grad_enabled() and any(x.requires_grad for x in (k, v))
-            mine = [1, q.shape[2], q.shape[0], q.shape[1], k.shape[1], q.shape[3], kind, pattern, needed]
+            shapes = q.shape[2], q.shape[0], q.shape[1], k.shape[1], q.shape[3]
+            mine = [1, *shapes, kind, pattern, needed, self.zigzag]
         every = self._gathered(mine, q.device if isinstance(q, Tensor) else torch.device("cpu"))
         if wrong is not None:
             raise wrong
@@ -146,14 +179,26 @@ class ContextParallel:
         return sizes
 
 
+def _joined(found: list[Any], *, return_lse: bool) -> Tensor | tuple[Tensor, Tensor]:
+    """What was returned for one run after the other."""
+    if len(found) == 1:
+        return found[0]  # type: ignore[no-any-return]
+    if not return_lse:
+        return torch.cat(found, 2)
+    out, lse = (torch.cat(parts, 2) for parts in zip(*found, strict=True))
+    return out, lse
+
+
 @lru_cache(maxsize=64)
 def exchange_of(
-    meanings: tuple[Meaning, ...], sizes: tuple[int, ...], rank: int, device: torch.device | None = None
+    meanings: tuple[Meaning, ...], division: Division, rank: int, device: torch.device | None = None
 ) -> Exchange:
-    return plan(meanings, sizes, rank, device)
+    return plan(meanings, division, rank, device)
 
 
-def context_parallel(program: Compiled | CompiledHeads, group: dist.ProcessGroup | None = None) -> ContextParallel:
+def context_parallel(
+    program: Compiled | CompiledHeads, group: dist.ProcessGroup | None = None, *, zigzag: bool = False
+) -> ContextParallel:
     """A compiled pattern over a sequence that is divided among the processes of ``group``, by default all.
 
         parallel = pc.context_parallel(pc.compile(pattern, head_dim=64))
@@ -161,8 +206,15 @@ def context_parallel(program: Compiled | CompiledHeads, group: dist.ProcessGroup
 
     A process is sent the keys that its queries read, and no others: for a window those at its border, for
     ``fixed_factorized`` one column in 16. Which these are is derived from the pattern, and every process knows what the
-    others need. Raises EngineError for what is no compiled pattern of one sequence, without a process group, and in a
-    process that is not in it.
+    others need.
+
+    The tokens of process r stand behind those of process r - 1. With ``zigzag`` each process has two runs of them, half
+    of its N each, the first rounded up: one as before, the other counted in the same way from the end of the sequence.
+    Where later queries read more keys all processes then have as much to do. :func:`places_here` gives the places of a
+    process's tokens.
+
+    Raises EngineError for what is no compiled pattern of one sequence, without a process group, and in a process that
+    is not in it.
     """
     given: object = program
     if not isinstance(given, Compiled | CompiledHeads):
@@ -177,4 +229,4 @@ def context_parallel(program: Compiled | CompiledHeads, group: dist.ProcessGroup
         raise EngineError("no process group; call torch.distributed.init_process_group first")
     if dist.get_rank(group) < 0:
         raise EngineError("this process is not in the group; only those that are in it call")
-    return ContextParallel(program, group)
+    return ContextParallel(program, group, zigzag=zigzag)

@@ -4,51 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.reads import keys_read, read_within
 from ..engines.engine import Meaning
+from .division import Division
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
-    """Seen from one process, whose tokens begin at ``begin`` in a sequence of ``total``: ``send``, for each process the
-    tokens of this one that it needs, counted from ``begin``; ``receive``, from each process the tokens that this one
-    needs, by their places in the sequence. Its own are among both. int64, ascending."""
+    """Seen from one process, of whose tokens those of each run stand behind each other in a sequence of ``total``:
+    ``send``, for each process the tokens of this one that it needs, counted from this one's first; ``receive``, from
+    each process the tokens that this one needs, by their places in the sequence. Its own are among both. int64,
+    ascending."""
 
-    begin: int
+    runs: tuple[range, ...]
     total: int
     send: tuple[Tensor, ...]
     receive: tuple[Tensor, ...]
 
 
-def plan(meanings: Sequence[Meaning], sizes: Sequence[int], rank: int, device: torch.device | None = None) -> Exchange:
-    """Process r has ``sizes[r]`` tokens behind those of process r - 1, and its queries read what any of ``meanings``
-    attends to. Every process finds the same without a word of the others."""
-    ends = list(accumulate(sizes))
-    starts = [end - size for end, size in zip(ends, sizes, strict=True)]
-    total, ranks = ends[-1], range(len(sizes))
+def plan(meanings: Sequence[Meaning], division: Division, rank: int, device: torch.device | None = None) -> Exchange:
+    """The queries of each process read what any of ``meanings`` attends to. Every process finds the same without a word
+    of the others."""
     predicates = [read_within(meaning.expression, meaning.direction) for meaning in meanings]
+    tokens = [division.places(owner) for owner in range(len(division.runs))]
 
-    def needed(reader: int, owner: int) -> Tensor:
+    def needed(reader: int, owner: int) -> NDArray[np.int64]:
         """Of the tokens of ``owner`` those that ``reader`` needs, counted from the first."""
-        keys = np.arange(starts[owner], ends[owner])
-        found = np.zeros(keys.shape, dtype=np.bool_)
-        if sizes[reader]:
-            run = {"begin": starts[reader], "end": ends[reader], "n": total}
+        found = np.zeros(tokens[owner].shape, dtype=np.bool_)
+        for run in filter(len, division.runs[reader]):
+            values = {"begin": run.start, "end": run.stop, "n": division.total}
             for predicate in predicates:
-                found |= keys_read(keys, predicate, **run)
-        return torch.from_numpy(np.flatnonzero(found)).to(device)
+                found |= keys_read(tokens[owner], predicate, **values)
+        return np.flatnonzero(found)
 
-    send = tuple(needed(reader, rank) for reader in ranks)
-    receive = tuple(needed(rank, owner) + starts[owner] for owner in ranks)
-    return Exchange(starts[rank], total, send, receive)
+    send = tuple(torch.from_numpy(needed(reader, rank)).to(device) for reader in range(len(tokens)))
+    receive = tuple(torch.from_numpy(own[needed(rank, owner)]).to(device) for owner, own in enumerate(tokens))
+    return Exchange(division.runs[rank], division.total, send, receive)
 
 
 def fetch(

@@ -28,6 +28,7 @@ def attach(
     engine: str = "auto",
     random: int | None = None,
     group: ProcessGroup | None = None,
+    zigzag: bool = False,
 ) -> Handle:
     """Make the attention layers of ``model`` run a pattern, or a plan's patterns layer by layer.
 
@@ -42,7 +43,8 @@ def attach(
 
     With a ``group`` of torch.distributed (``dist.group.WORLD`` for all processes) the tokens of a sequence are divided
     among its processes (:func:`~patternc.runtime.distributed.context_parallel.context_parallel`): all attach alike, and
-    call together, each with its own tokens and their ``position_ids``. Every head of every layer then runs a pattern
+    call together, each with its own tokens and their ``position_ids``, as ``pc.places_here`` gives them, ``zigzag`` as
+    well. Every head of every layer then runs a pattern
     that learns nothing; there is no padding, and no cache.
 
     ``engine`` as in :func:`~patternc.runtime.compile.compile`. The model is changed in place: a name in its config, an
@@ -65,9 +67,11 @@ def attach(
         raise AttachError(f"random={random}, but {pattern.name!r} learns nothing; leave it out")
     if group is not None:
         _check_divided(layers, shares)
+    elif zigzag:
+        raise AttachError("zigzag=True, which divides tokens among processes, without a group; pass group= as well")
     own = str(model.config._attn_implementation)  # type: ignore[union-attr]
     watching = Watching()
-    bindings = bindings_of(layers, shares, entrances, own, engine, watching, group)
+    bindings = bindings_of(layers, shares, entrances, own, engine, watching, group, zigzag=zigzag)
     learned = learned_of(layers, shares, entrances, engine, random)
     mixed = any(_leaves_heads(layer, share) for layer, share in zip(layers, shares, strict=True))
     handle = Handle(model, pattern, layers, bindings, watching, random)

@@ -82,6 +82,8 @@ def bindings_of(
     engine: str,
     watching: Watching,
     group: ProcessGroup | None = None,
+    *,
+    zigzag: bool = False,
 ) -> tuple[Binding, ...]:
     """One for each layer. Compiles each positional (pattern, step) once for each kind of layer that runs it. With a
     ``group`` the tokens of a sequence are divided among its processes."""
@@ -108,7 +110,7 @@ def bindings_of(
             groups.append(replace(compiled[key], heads=share.heads))
         program: Program | None = join(tuple(groups), call.query_heads) if groups else None
         if group is not None and isinstance(program, Compiled | CompiledHeads):
-            program = context_parallel(program, group)
+            program = context_parallel(program, group, zigzag=zigzag)
         casts = {} if program is None else cast(program)
         bindings.append(Binding(own, tuple(groups), program, casts, first=first, watching=watching))
     return tuple(bindings)

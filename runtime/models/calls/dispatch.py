@@ -73,7 +73,9 @@ def attention_forward(
     layout = layout_in(attention_mask, query.shape[0], query.shape[2], causal=causal, window=asked.window)
     _check_patterns(binding, causal, offset, layout.window if asked.window is None else asked.window)
     documents = _documents(module, layout, asked)
-    if documents is not None:
+    if documents is not None and isinstance(binding.program, ContextParallel):  # which refuses in all processes
+        documents = binding.program.apart_from_runs(documents, query.shape[0], query.shape[2])
+    elif documents is not None:
         _check_packed(binding)
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.

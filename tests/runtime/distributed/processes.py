@@ -31,6 +31,18 @@ pattern gaps causal { step { (i, j) : j mod 40 = 39 } }
 NAMES = ("window", "factorized", "strided", "around", "tail", "table", "gaps", "heads")
 SIZES = ((40, 23, 37), (0, 64, 36), (99, 0, 1))
 TOKENS = 100
+RUNS = {
+    (40, 23, 37): [[(0, 20), (80, 100)], [(20, 32), (69, 80)], [(32, 51), (51, 69)]],
+    (0, 64, 36): [[], [(0, 32), (68, 100)], [(32, 50), (50, 68)]],
+    (99, 0, 1): [[(0, 50), (51, 100)], [], [(50, 51)]],
+}
+"""Of each process, where its tokens are in two runs: what ``zigzag`` must mean."""
+
+
+def places(sizes, rank, zigzag):
+    """Of the tokens of a process."""
+    runs = RUNS[sizes][rank] if zigzag else [(sum(sizes[:rank]), sum(sizes[: rank + 1]))]
+    return torch.tensor([place for run in runs for place in range(*run)], dtype=torch.int64)
 
 
 def compiled(name):
@@ -49,12 +61,12 @@ def inputs():
     return made, torch.randn(4, generator=generator, dtype=torch.float64)
 
 
-def run(name, sizes, rank):
+def run(name, sizes, zigzag, rank):
     (q, k, v, slope), sinks = inputs()
-    own = slice(sum(sizes[:rank]), sum(sizes[: rank + 1]))
+    own = places(sizes, rank, zigzag)
     mine = [x[:, :, own].clone().requires_grad_() for x in (q, k, v)]
     sinks.requires_grad_()
-    parallel = pc.context_parallel(compiled(name))
+    parallel = pc.context_parallel(compiled(name), zigzag=zigzag)
     known = {"sizes": sizes} if name == "window" else {}
     out, lse = parallel(*mine, sinks=sinks, scale=0.3, softcap=20.0, return_lse=True, **known)
     ((out * slope[:, :, own]).sum() + lse.sum()).backward()
@@ -80,11 +92,11 @@ def with_a_window(group, own):
     return model(tokens, use_cache=False, **told).logits.detach()
 
 
-def in_model(group, own):
+def in_model(group, own, zigzag=False):
     """Logits and gradients of a model that reads these of all tokens, attached to a plan."""
     model = make("llama").double()
     tokens = torch.randint(3, 97, (2, TOKENS), generator=torch.Generator().manual_seed(1))
-    pc.attach(model, pc.loads(SOURCE + PLAN).plans["p"], group=group)
+    pc.attach(model, pc.loads(SOURCE + PLAN).plans["p"], group=group, zigzag=zigzag)
     positions = torch.arange(TOKENS)[None, own]
     logits = model(tokens[:, own], position_ids=positions, use_cache=False).logits
     logits.square().sum().backward()
@@ -96,8 +108,10 @@ def refused(rank):
     parallel, found = pc.context_parallel(compiled("window")), {}
     whole, odd = torch.randn(1, 2, 10, 16, dtype=torch.float64), rank == 1
     learning = whole.clone().requires_grad_()
-    model = make("llama")
+    tokens, mine, model = torch.full((1, 10), 5), torch.arange(10)[None] + 10 * rank, make("llama")
     pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=dist.group.WORLD)
+    folded = make("llama")
+    pc.attach(folded, pc.loads(SOURCE)["window"].bind(), group=dist.group.WORLD, zigzag=True)
     calls = {
         "batch": lambda: parallel(*[whole.expand(1 + rank // 2, -1, -1, -1)] * 3),
         "pattern": lambda: pc.context_parallel(compiled("strided" if rank else "window"))(*[whole] * 3),
@@ -108,7 +122,10 @@ def refused(rank):
         "offset": lambda: parallel(*[whole] * 3, query_offset=3 if odd else 0),
         "scale": lambda: parallel(*[whole] * 3, scale="1" if odd else 1.0),
         "sinks": lambda: parallel(*[whole] * 3, sinks=torch.zeros(3 if odd else 2)),
-        "positions": lambda: model(torch.full((1, 10), 5), use_cache=False),
+        "order": lambda: pc.context_parallel(compiled("window"), zigzag=odd)(*[whole] * 3),
+        "positions": lambda: model(tokens, use_cache=False),
+        "runs": lambda: folded(tokens, position_ids=mine, use_cache=False),
+        "documents": lambda: model(tokens, position_ids=mine + 40 * (mine > 10 * rank + 4), use_cache=False),
     }
     for what, call in calls.items():
         try:
@@ -132,12 +149,17 @@ def in_some():
 def main(store: str) -> None:
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
-    found = {(name, sizes): run(name, sizes, rank) for name in NAMES for sizes in SIZES}
-    own = slice(sum(SIZES[0][:rank]), sum(SIZES[0][: rank + 1]))
-    model = in_model(dist.group.WORLD, own)
+    orders = (False, True)
+    found = {
+        (name, sizes, zigzag): run(name, sizes, zigzag, rank)
+        for name in NAMES for sizes in SIZES for zigzag in orders
+    }  # fmt: skip
+    own = places(SIZES[0], rank, zigzag=False)
+    model = {zigzag: in_model(dist.group.WORLD, places(SIZES[0], rank, zigzag), zigzag) for zigzag in orders}
+    here = {zigzag: pc.places_here(TOKENS, zigzag=zigzag) for zigzag in orders}
     window = with_a_window(dist.group.WORLD, own)
     torch.save(
-        {"calls": found, "model": model, "window": window, "refused": refused(rank), "some": in_some()},
+        {"calls": found, "model": model, "window": window, "refused": refused(rank), "some": in_some(), "here": here},
         f"{store}.{rank}",
     )
     dist.destroy_process_group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,14 @@ from hypothesis import strategies as some
 import patternc as pc
 from patternc.compiler.relations.settle import opens
 from patternc.runtime.distributed.context_parallel import exchange_of
+from patternc.runtime.distributed.division import Division
 from patternc.runtime.engines.engine import Meaning
 from patternc.runtime.errors import ArgumentError, AttachError, EngineError
 from patternc.testing import patterns as random_patterns
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from processes import NAMES, SIZES, SOURCE, TOKENS, compiled, in_model, inputs, with_a_window
+from processes import NAMES, SIZES, SOURCE, TOKENS, compiled, in_model, inputs, places, with_a_window
 from runtime_models import make
 
 WORKER = Path(__file__).parent / "processes.py"
@@ -68,24 +70,34 @@ def dense(name):
     return out.detach(), lse.detach(), [x.grad for x in (q, k, v)], sinks.grad
 
 
+def joined(parts, sizes, zigzag, dim):
+    """What processes have of their tokens, in the order of the sequence."""
+    where = torch.cat([places(sizes, rank, zigzag) for rank in range(3)])
+    return torch.cat(parts, dim).index_select(dim, where.argsort())
+
+
+@pytest.mark.parametrize("zigzag", [False, True])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_results_and_gradients_are_those_of_the_whole_sequence(found, name, sizes):
-    parts = [each["calls"][name, sizes] for each in found]
+def test_results_and_gradients_are_those_of_the_whole_sequence(found, name, sizes, zigzag):
+    parts = [each["calls"][name, sizes, zigzag] for each in found]
     out, lse, slopes, sinks = dense(name)
     close = {"rtol": 1e-9, "atol": 1e-9}
-    torch.testing.assert_close(torch.cat([part["out"] for part in parts], 2), out, **close)
-    torch.testing.assert_close(
-        torch.cat([part["lse"] for part in parts], 2), lse, rtol=1e-5, atol=1e-5, check_dtype=False
-    )
+
+    def whole(each):
+        return joined([each(part) for part in parts], sizes, zigzag, 2)
+
+    torch.testing.assert_close(whole(lambda part: part["out"]), out, **close)
+    torch.testing.assert_close(whole(lambda part: part["lse"]), lse, rtol=1e-5, atol=1e-5, check_dtype=False)
     for at, slope in enumerate(slopes):
-        torch.testing.assert_close(torch.cat([part["slopes"][at] for part in parts], 2), slope, **close)
+        torch.testing.assert_close(whole(lambda part, at=at: part["slopes"][at]), slope, **close)
     torch.testing.assert_close(sum(part["sinks"] for part in parts), sinks, **close)
 
 
-def test_a_model_whose_text_is_divided_has_the_logits_and_gradients_of_the_whole(found):
-    whole, parts = in_model(None, slice(None)), [each["model"] for each in found]
-    torch.testing.assert_close(torch.cat([part["logits"] for part in parts], 1), whole["logits"])
+@pytest.mark.parametrize("zigzag", [False, True])
+def test_a_model_whose_text_is_divided_has_the_logits_and_gradients_of_the_whole(found, zigzag):
+    whole, parts = in_model(None, slice(None)), [each["model"][zigzag] for each in found]
+    torch.testing.assert_close(joined([part["logits"] for part in parts], SIZES[0], zigzag, 1), whole["logits"])
     for at, slope in enumerate(whole["slopes"]):
         torch.testing.assert_close(sum(part["slopes"][at] for part in parts), slope, rtol=1e-6, atol=1e-6)
 
@@ -94,18 +106,40 @@ def test_a_model_with_a_window_of_its_own_and_a_mask_of_ones(found):
     torch.testing.assert_close(torch.cat([each["window"] for each in found], 1), with_a_window(None, slice(None)))
 
 
+@pytest.mark.parametrize("zigzag", [False, True])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("name", ["window", "factorized", "strided", "around", "tail", "gaps"])
-def test_a_process_is_sent_exactly_what_its_queries_read(name, sizes):
+def test_a_process_is_sent_exactly_what_its_queries_read(name, sizes, zigzag):
     parts = compiled(name)
     mask = attended(name)[0].numpy()
-    ends = np.cumsum(sizes)
-    exchanges = [exchange_of((parts.meaning,), sizes, rank) for rank in range(3)]
+    division = Division.of(sizes, zigzag=zigzag)
+    exchanges = [exchange_of((parts.meaning,), division, rank) for rank in range(3)]
     for rank, exchange in enumerate(exchanges):
-        rows = slice(ends[rank] - sizes[rank], ends[rank])
-        assert torch.cat(exchange.receive).tolist() == np.flatnonzero(mask[rows].any(0)).tolist()
+        own = places(sizes, rank, zigzag)
+        assert sorted(torch.cat(exchange.receive).tolist()) == np.flatnonzero(mask[own.numpy()].any(0)).tolist()
         for other, sent in enumerate(exchange.send):
-            assert (sent + exchange.begin).tolist() == exchanges[other].receive[rank].tolist()
+            assert own[sent].tolist() == exchanges[other].receive[rank].tolist()
+
+
+@pytest.mark.parametrize("zigzag", [False, True])
+@pytest.mark.parametrize("total", [0, 1, 5, 12, 100])
+@pytest.mark.parametrize("processes", [1, 3, 4])
+def test_an_even_division_has_each_token_once_in_equal_numbers(total, processes, zigzag):
+    division = Division.even(total, processes, zigzag=zigzag)
+    every = [division.places(rank).tolist() for rank in range(processes)]
+    assert sorted(chain(*every)) == list(range(total)) and all(own == sorted(own) for own in every)
+    sizes = [len(own) for own in every]
+    assert max(sizes) - min(sizes) <= (2 if zigzag else 1)
+    assert Division.of(sizes, zigzag=zigzag) == division
+    if zigzag and total % (2 * processes) == 0:  # as many before the middle as behind it, and as far from it
+        assert len({sum(own) for own in every}) == 1
+
+
+def test_places_here(found):
+    for zigzag, runs in ((False, [(0, 34), (34, 67), (67, 100)]), (True, [(0, 17), (17, 34), (34, 51)])):
+        for rank, run in enumerate(runs):
+            assert found[rank]["here"][zigzag][: run[1] - run[0]].tolist() == list(range(*run))
+    assert torch.cat([each["here"][True] for each in found]).sort().values.tolist() == list(range(TOKENS))
 
 
 @settings(max_examples=40)
@@ -117,7 +151,7 @@ def test_of_any_pattern_no_key_is_missing(pattern, first, second):
     meaning = Meaning(pattern.bound.union, pattern.bound.direction)
     for rank, size in enumerate(sizes):
         begin = sum(sizes[:rank])
-        received = torch.cat(exchange_of((meaning,), sizes, rank).receive).tolist()
+        received = torch.cat(exchange_of((meaning,), Division.of(sizes, zigzag=False), rank).receive).tolist()
         assert set(np.flatnonzero(mask[begin : begin + size].any(0))) <= set(received)
 
 
@@ -126,7 +160,10 @@ def test_calls_that_are_not_alike_are_refused_by_all(found):
         assert "differ in their batch" in found[rank]["refused"]["batch"]
         assert "differ in their pattern" in found[rank]["refused"]["pattern"]
         assert "differ in their need of a gradient" in found[rank]["refused"]["gradient"]
-        assert "process 1 begin at 0, and 10 tokens stand before its own" in found[rank]["refused"]["positions"]
+        assert "differ in their order" in found[rank]["refused"]["order"]
+        assert "process 1 has 10 tokens from 0 on, and 10 stand before them" in found[rank]["refused"]["positions"]
+        assert "process 0 has 5 tokens from 5 on, and 25 stand before them" in found[rank]["refused"]["runs"]
+        assert "documents" in found[rank]["refused"]["documents"]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +247,12 @@ class TestRefused:
                 model.generate(tokens, max_new_tokens=2)
             with pytest.raises(AttachError, match="fills no cache"):
                 handle.cache()
+
+    def test_an_order_of_no_group_and_no_number_of_tokens(self, alone):
+        with pytest.raises(AttachError, match="group="):
+            pc.attach(make("llama"), pc.loads(SOURCE)["window"].bind(), zigzag=True)
+        with pytest.raises(ArgumentError, match="total"):
+            pc.places_here(-1)
 
     def test_one_process_is_the_program_itself(self, alone):
         x = torch.randn(1, 2, 10, 16, dtype=torch.float64)

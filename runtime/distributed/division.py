@@ -1,0 +1,73 @@
+"""How the tokens of a sequence are divided among processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..arguments import count_of
+from ..errors import ArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """``runs`` of each process: the places in the sequence of its tokens, in the order in which it has them."""
+
+    runs: tuple[tuple[range, ...], ...]
+
+    @classmethod
+    def of(cls, sizes: Sequence[int], *, zigzag: bool) -> Division:
+        """Process r has ``sizes[r]`` tokens: those behind process r - 1's. Or, ``zigzag``, the larger half there
+        and the others in front of the second half of process r - 1's: early and late ones in equal numbers
+        (Dubey et al. 2024, Llama 3, section 3.3.2)."""
+        if not zigzag:
+            return cls(tuple((run,) for run in _behind(sizes)))
+        later = [size // 2 for size in sizes]
+        runs = list(_behind([*(size - half for size, half in zip(sizes, later, strict=True)), *reversed(later)]))
+        return cls(tuple(zip(runs[: len(sizes)], reversed(runs[len(sizes) :]), strict=True)))
+
+    @classmethod
+    def even(cls, total: int, processes: int, *, zigzag: bool) -> Division:
+        """Of ``total`` tokens as many for each; where it does not divide, one more for the first ones, run by run."""
+        runs = 2 * processes if zigzag else processes
+        sizes = [total // runs + (run < total % runs) for run in range(runs)]
+        if zigzag:
+            sizes = [early + late for early, late in zip(sizes[:processes], reversed(sizes[processes:]), strict=True)]
+        return cls.of(sizes, zigzag=zigzag)
+
+    @property
+    def total(self) -> int:
+        return sum(len(run) for runs in self.runs for run in runs)
+
+    def places(self, rank: int) -> NDArray[np.int64]:
+        """Of the tokens of a process, in its order: ascending."""
+        return np.concatenate([np.arange(run.start, run.stop) for run in self.runs[rank]])
+
+
+def _behind(sizes: Sequence[int]) -> Iterator[range]:
+    """Runs of these sizes, one behind the other."""
+    for size, end in zip(sizes, accumulate(sizes), strict=True):
+        yield range(end - size, end)
+
+
+def places_here(total: int, group: dist.ProcessGroup | None = None, *, zigzag: bool = False) -> Tensor:
+    """The places of this process's tokens, int64 [N], where the ``total`` tokens of a sequence are divided evenly among
+    the processes of ``group``, by default all; they are its ``position_ids`` as well.
+
+        here = pc.places_here(ids.shape[1])
+        logits = model(ids[:, here], position_ids=here[None], use_cache=False).logits
+
+    ``zigzag`` as in :func:`~patternc.runtime.distributed.context_parallel.context_parallel`. Raises ArgumentError for
+    a ``total`` that is no number of tokens.
+    """
+    if count_of("total", total) < 0:
+        raise ArgumentError("total", f"{total}", "pass the number of tokens of the whole sequence")
+    division = Division.even(total, dist.get_world_size(group), zigzag=zigzag)
+    return torch.from_numpy(division.places(dist.get_rank(group)))
