@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ....patterns_dsl.syntax import Direction
 from ...errors import AttachError
-from .entering import Entered
+from .entered import Entered
 from .heads import HeadGroup, Program
 from .rotary import Turn
 from .watching import Watching

@@ -24,7 +24,7 @@ from ..masks.packing import check_restarts
 from ..masks.padding import check_positions
 from .asked import Asked, read_asked
 from .binding import ATTRIBUTE, NAME, OWN, PROBE, Binding, Call, Entry
-from .entering import ENTERED, Entered
+from .entered import ENTERED, Entered
 from .heads import run_heads
 from .learned_layer import given, run_learned, watch_dense
 from .mask import attention_mask

@@ -10,31 +10,19 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from ...errors import AttachError
+from .entered import ENTERED, Entered
 from .rotary import identity, is_rotary
-
-ENTERED = "patternc_entered"
-"""The keyword argument."""
-
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 CACHES = ("past_key_values", "cache", "layer_past")
 """What modules call their cache: since transformers 5.24 most of them the second, GPT-NeoX the third."""
-
-
-class Entered(NamedTuple):
-    """hidden [B, N, W]; the cache that the module fills, if any; (cos, sin) of its rotary embedding, where it is given
-    them."""
-
-    hidden: Tensor
-    cache: Any
-    rotary: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ...learned.pricing.dispatch import Dispatch
 from ..masks.layout import Layout
 from .asked import Asked
 from .binding import MODULE, Binding
-from .entering import Entered
+from .entered import Entered
 from .placing import Placed, place
 from .reading import Given, read
 from .watching import Watched

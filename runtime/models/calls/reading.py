@@ -11,7 +11,7 @@ from ...errors import AttachError, UnsupportedCallError
 from ...selectors.kept import Kept
 from ...selectors.learned import Learned
 from .binding import LearnedLayer
-from .entering import Entered
+from .entered import Entered
 from .rotary import is_rotary
 
 
