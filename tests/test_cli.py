@@ -222,6 +222,9 @@ class TestExplain:
             done.stderr == f"error: {option[0]} is for a pattern: explain those that the plan names, each by itself\n"
         )
 
+    def test_one_token_reaches_itself_in_no_layers(self, file: Path) -> None:
+        assert "every pair within 0 layers at n = 1" in run("explain", f"{file}::good", "-n", "1").stdout
+
     def test_query_outside(self, file: Path) -> None:
         done = run("explain", f"{file}::good", "-n", "8", "--query", "8")
         assert (done.exit_code, done.stderr) == (2, "error: there is no query 8 at n = 8\n")
