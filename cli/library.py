@@ -17,6 +17,7 @@ from .options import Color, Plain
 
 if TYPE_CHECKING:
     from ..library.entry import Entry
+    from ..patterns_dsl.diagnostics.source import Source
 
 app = typer.Typer(help="The stock patterns.", no_args_is_help=True)
 
@@ -124,20 +125,29 @@ def _joined(parts: Sequence[str], columns: int) -> Iterator[str]:
 @app.command("show")
 def library_show(name: str) -> None:
     """Print the text of a stock pattern."""
-    from ..library import catalogue
-
     with failures():
-        print(catalogue.source(name).text, end="")
+        print(_stock(name).text, end="")
 
 
 @app.command("copy")
 def library_copy(name: str, path: Annotated[Path, typer.Argument()] = Path()) -> None:
     """Copy a stock pattern to a file or folder, to change it."""
-    from ..library import catalogue
-
     with failures():
-        source = catalogue.source(name)
-        target = path / f"{name}.pat" if path.is_dir() else path
+        source = _stock(name)
+        target = path / f"{_bare(name)}.pat" if path.is_dir() else path
         with target.open("x", encoding="utf-8") as file:
             file.write(source.text)
     say(f"wrote {target}")
+
+
+def _stock(name: str) -> Source:
+    from ..library import catalogue
+
+    return catalogue.source(_bare(name))
+
+
+def _bare(name: str) -> str:
+    """Of a name as the other commands take it, ``library:NAME``, too."""
+    from ..compiler.pattern import LIBRARY
+
+    return name.removeprefix(LIBRARY)

@@ -11,7 +11,7 @@ from ..patterns_dsl.binding.slips import slips
 from ..patterns_dsl.diagnostics import codes
 from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, Label, PatternError, Severity
 from .pattern import Module, Pattern, Plan, load
-from .selection import Reference, UsageError, every, named, parameters, settings, title
+from .selection import Reference, UsageError, every, named, parameters, parameters_of_a_plan, settings, title
 from .verify.check import check
 from .verify.result import Result, Status
 
@@ -176,6 +176,8 @@ def _bind(pattern: Pattern, given: Mapping[str, str]) -> Pattern:
 
 
 def _all_known(given: Mapping[str, str], patterns: Iterable[Pattern], reference: Reference) -> None:
+    if given and reference.name is not None and not patterns:
+        raise parameters_of_a_plan(given)
     known = frozenset[str]().union(*(parameters(pattern) for pattern in patterns))
     if strange := sorted(given.keys() - known):
         choices = ", ".join(sorted(known)) or "none"

@@ -5,11 +5,13 @@ A fix is kept only if its diagnostic is gone afterwards.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from tempfile import mkstemp
 
 from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, Fix, PatternError
 from ..patterns_dsl.diagnostics.source import Source
@@ -116,15 +118,22 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 def rewrite(path: Path, text: str) -> None:
     """Write a file anew, never by halves: every line that stays keeps its line end, and the file its byte order mark
-    and, where the path is a link, its place. Raises OSError, and leaves the file as it was."""
+    and, where the path is a link, its place. Raises OSError, which names it, and leaves the file as it was."""
     path = path.resolve()
     before = path.read_bytes()
     mark = b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b""
-    beside = path.with_name(f".{path.name}.new")
+    try:
+        number, name = mkstemp(prefix=".", suffix=".new", dir=path.parent)  # a name that no file has
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    os.close(number)
+    beside = Path(name)
     try:
         beside.write_bytes(mark + _with_line_ends(before.decode("utf-8-sig"), text).encode())
         beside.chmod(path.stat().st_mode)
         beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         beside.unlink(missing_ok=True)
 

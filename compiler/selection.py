@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..library import catalogue
@@ -115,8 +115,12 @@ def select_plan(text: str, arguments: Iterable[str]) -> Plan | None:
     if patterns or not plans:
         return None
     if given := settings(arguments):
-        raise UsageError(f"a plan has no parameters, and -p {next(iter(given))} is given")
+        raise parameters_of_a_plan(given)
     return plans[0]
+
+
+def parameters_of_a_plan(given: Mapping[str, str]) -> UsageError:
+    return UsageError(f"a plan has no parameters, and -p {next(iter(given))} is given")
 
 
 def select(text: str, arguments: Iterable[str]) -> Pattern:

@@ -19,6 +19,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
@@ -98,13 +99,25 @@ def save(build: Build, directory: Path) -> tuple[Path, ...]:
         imports=sources.imports,
         files={path: digest(content) for path, content in sorted(files.items())},
     )
-    written = []
-    for path, content in (*files.items(), (NAME, (manifest.model_dump_json(indent=2) + "\n").encode())):
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        written.append(target)
-    return tuple(written)
+    return _written(files | {NAME: (manifest.model_dump_json(indent=2) + "\n").encode()}, directory)
+
+
+def _written(files: Mapping[str, bytes], directory: Path) -> tuple[Path, ...]:
+    """Puts files into the folder, in this order, once all of them are on its disk: what was there stays whole where
+    that is full. Raises OSError, which names the place."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", suffix=".new", dir=directory) as beside:
+        for path, content in files.items():
+            part = Path(beside, path)
+            part.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                part.write_bytes(content)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(directory / path)) from None
+        for path in files:
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            Path(beside, path).replace(directory / path)
+    return tuple(directory / path for path in files)
 
 
 def check_free(directory: Path) -> None:

@@ -54,8 +54,10 @@ class Request:
         stages = _words("--emit", emit, get_args(Stage)) if emit else tuple(s for s in _BY_DEFAULT if s in possible)
         if idle := set(stages) - possible:
             raise UsageError(f"--emit {', '.join(sorted(idle))}: no target of --target {targets} has it")
-        [checked] = _words("--dtype", dtype, get_args(aot.Dtype))
-        return cls(length, head_dim, checked, "cpu" in wanted, gpus, stages)
+        dtypes = _words("--dtype", dtype, get_args(aot.Dtype))
+        if len(dtypes) != 1:
+            raise UsageError(f"--dtype takes one of {', '.join(get_args(aot.Dtype))}, not {dtype!r}")
+        return cls(length, head_dim, dtypes[0], "cpu" in wanted, gpus, stages)
 
 
 def build(pattern: Pattern, request: Request, directory: Path, step: Callable[[str], None]) -> tuple[Path, ...]:

@@ -58,7 +58,8 @@ class PatFile(pytest.File):
         for pattern in module.patterns.values():
             yield Claims.from_parent(self, name=pattern.name, subject=pattern.bind())
         for plan in module.plans.values():
-            yield Claims.from_parent(self, name=plan.name, subject=plan)
+            name = f"plan {plan.name}" if plan.name in module.patterns else plan.name
+            yield Claims.from_parent(self, name=name, subject=plan)
 
     def _read(self) -> tuple[Module | None, tuple[Diagnostic, ...]]:
         from ..compiler.examine import bind_all
@@ -87,8 +88,10 @@ class Claims(pytest.Collector):
         names: set[str] = set()
         for number, claim in enumerate(self.subject.bound.claims):
             text = " ".join(claim.span.text.split()).removeprefix("prove ")
-            name = f"{text} (line {claim.span.line})" if text in names else text
-            names.add(text)
+            place = f"line {claim.span.line}"
+            known = (text, f"{text} ({place})", f"{text} ({place}, column {claim.span.column})")
+            name = next(each for each in known if each not in names)  # two claims have two columns
+            names.add(name)
             yield ClaimItem.from_parent(self, name=name, claim=claim, number=number)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -231,12 +232,22 @@ def test_a_file_that_must_not_be_read(folder: Path) -> None:
 def test_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     write(x=causal("step self"))
 
-    def refused(self: Path, *arguments: object) -> None:
+    opened = Path.open
+
+    def refused(self: Path, *arguments: Any, **more: Any) -> Any:
+        if self.name != "x.pat":  # the prelude is read too, by the first test that needs it
+            return opened(self, *arguments, **more)
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open", refused)
     done = check("x.pat")
     assert (done.exit_code, done.stderr) == (2, "error: x.pat: Permission denied\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that opens and cannot be read")
+def test_a_file_that_breaks_off_is_named() -> None:
+    done = check("/proc/self/mem")
+    assert (done.exit_code, done.stderr) == (2, "error: /proc/self/mem: Input/output error\n")
 
 
 # --- settings ---

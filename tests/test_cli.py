@@ -141,6 +141,15 @@ class TestCheck:
         assert done.stdout == ""
         assert re.search(message, done.stderr)
 
+    def test_a_plan_takes_no_parameters(self, tmp_path: Path) -> None:
+        """Though a pattern of its file has one of that name."""
+        path = tmp_path / "both.pat"
+        text = "pattern p(w: int = 3) causal { step local(w) }\nplan m { layers all : p }"
+        path.write_text(text, encoding="utf-8")
+        done = run("check", f"{path}::m", "-p", "w=4")
+        assert (done.exit_code, done.stderr) == (2, "error: a plan has no parameters, and -p w is given\n")
+        assert run("check", path, "-p", "w=4").exit_code == 0
+
     @pytest.mark.parametrize(("setting", "code"), [("l=0", "P208"), ("l={1}", "P206"), ("l=(", "P101")])
     def test_bad_argument(self, setting: str, code: str, file: Path) -> None:
         done = run("check", f"{file}::good", "-p", setting)
@@ -213,6 +222,9 @@ class TestExplain:
             done.stderr == f"error: {option[0]} is for a pattern: explain those that the plan names, each by itself\n"
         )
 
+    def test_one_token_reaches_itself_in_no_layers(self, file: Path) -> None:
+        assert "every pair within 0 layers at n = 1" in run("explain", f"{file}::good", "-n", "1").stdout
+
     def test_query_outside(self, file: Path) -> None:
         done = run("explain", f"{file}::good", "-n", "8", "--query", "8")
         assert (done.exit_code, done.stderr) == (2, "error: there is no query 8 at n = 8\n")
@@ -267,6 +279,11 @@ class TestLibrary:
         assert again.exit_code == 2
         assert "exists" in again.stderr
 
+    def test_a_name_may_be_written_as_the_other_commands_take_it(self, tmp_path: Path) -> None:
+        assert run("library", "show", "library:streaming").stdout == run("library", "show", "streaming").stdout
+        assert run("library", "copy", "library:streaming", tmp_path).exit_code == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["streaming.pat"]
+
     def test_unknown(self) -> None:
         assert run("library", "show", "nonsense").exit_code == 2
 
@@ -294,6 +311,7 @@ class TestCompile:
         [
             ("--target", "sm_75", "--target takes cpu, sm_80"),
             ("--dtype", "fp8", "--dtype takes fp32"),
+            ("--dtype", "bf16,fp16", "--dtype takes one of fp32, bf16, fp16, not 'bf16,fp16'"),
             ("--emit", "exe", "--emit takes plan"),
             ("--emit", "cubin", "no target of --target cpu has it"),
         ],

@@ -71,10 +71,12 @@ SHARED_MEMORY = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10, "g
 """Bytes that one program instance may use; other GPUs are asked."""
 
 
-# (role, widest head dimension, fp32): stationary ranks, swept ranks, warps. The largest blocks that do not spill in
-# ahead-of-time builds for sm_90 (aot.py reports registers and spills), not a choice by timings: see tune.py for those.
-# backward_key keeps two accumulators, so that its swept block is small; fp32 products are split in three, and the
-# fragments of each take registers.
+# (role, widest head dimension, fp32): stationary ranks, swept ranks, warps. In 16 bits and up to 128, the largest
+# blocks of which typical programs do not spill in ahead-of-time builds for sm_90 (aot.py reports registers and spills),
+# not a choice by timings: see tune.py for those. backward_key keeps two accumulators, so that its swept block is small.
+# fp32 products are split in three, and the fragments of each take registers: with Triton 3.7, dense attention spills
+# 24 and 304 bytes for each thread (forward, backward_query) at 64, and 1,000 to 1,900 at 128; on sm_80 464 and 1,528
+# at 64, and 3,000 to 15,000 at 128. Blocks of a quarter spill too, if less.
 _BLOCKS: dict[tuple[Role, int, bool], tuple[int, int, int]] = {
     ("forward", 64, False): (128, 64, 8),
     ("forward", 128, False): (128, 64, 8),

@@ -157,11 +157,11 @@ def hops_in_words(hops: Hops) -> str:
     """How many layers connect every pair, and how many pairs each adds."""
     query, key, layers = hops.worst
     if hops.proved is not None:
-        head = f"every pair within {hops.proved} layer{'s' * (hops.proved > 1)}, for every length"
+        head = f"every pair within {hops.proved} layer{'s' * (hops.proved != 1)}, for every length"
     elif hops.never:
         head = f"{hops.never:,} pairs never, such as ({query}, {key})"
     else:
-        head = f"every pair within {layers} layer{'s' * (layers > 1)} at n = {hops.length:,}, last ({query}, {key})"
+        head = f"every pair within {layers} layer{'s' * (layers != 1)} at n = {hops.length:,}, last ({query}, {key})"
     shown = [f"{number}: {count:,}" for number, count in enumerate(hops.histogram, start=1)]
     if len(shown) > _HOPS:
         rest = sum(hops.histogram[_HOPS - 1 :])

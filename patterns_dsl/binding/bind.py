@@ -185,7 +185,9 @@ def _check_requirements(
         here = (f"here {', '.join(shown)}",) if shown else ()
         message = f"pattern `{pattern.name}` requires {text}"
         elsewhere = [] if span == header(pattern) else [Label(span, "asked for here")]
-        help = "pass arguments that fit" if elsewhere else "give other values with `-p`, or change the defaults"
+        # Values come from a command line, from Python, or are the defaults: what is bound cannot tell.
+        anew = "give other values, by `-p` or in Python by `bind`, or change the defaults"
+        help = "pass arguments that fit" if elsewhere else anew
         findings.report(codes.REQUIREMENT, message, requirement.span, help, notes=here, labels=elsewhere)
 
 

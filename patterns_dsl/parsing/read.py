@@ -20,7 +20,10 @@ def read(path: Path, name: str | None = None) -> Source:
     Raises PatternError where it is not UTF-8 or too large, OSError where it cannot be read at all.
     """
     with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
+        try:
+            content = file.read(LARGEST + 1)
+        except OSError as error:  # of a file that is open it names none
+            raise OSError(error.errno, error.strerror, str(path)) from None
         size = max(len(content), os.fstat(file.fileno()).st_size)
     return decode(content, name or str(path), path.parent, size)
 

@@ -60,7 +60,7 @@ def attach(
     layers = discover(model)
     shapes = [Shape(layer.call.query_heads, layer.causal) for layer in layers]
     shares = share_plan(pattern, shapes) if isinstance(pattern, Plan) else share_all(pattern, shapes)
-    _check_widths(layers, shares)
+    _check_keys(layers, shares)
     entrances = find_entrances(model, [layer for layer, mine in zip(layers, shares, strict=True) if learns(mine)])
     seed_of(random)
     if random is not None and not entrances:
@@ -85,13 +85,18 @@ def attach(
     return handle
 
 
-def _check_widths(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ...]) -> None:
+def _check_keys(layers: tuple[Layer, ...], shares: tuple[tuple[Share, ...], ...]) -> None:
     for layer, mine in zip(layers, shares, strict=True):
         keys, values = layer.call.head_dim, layer.call.value_dim
         if mine and keys != values:
             raise AttachError(
                 f"layer {layer.index} ({layer.name}) has keys of width {keys} and values of width {values}, and engines"
                 " take them of one width; leave it dense with a plan"
+            )
+        if mine and getattr(layer.call.module, "compressor", None) is not None:  # DeepSeek V4
+            raise AttachError(
+                f"layer {layer.index} ({layer.name}) adds summaries of its own to its keys, with no place in the"
+                " sequence that a pattern could name; leave it dense with a plan"
             )
 
 

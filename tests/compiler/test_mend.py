@@ -144,6 +144,29 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypat
     assert [each.name for each in tmp_path.iterdir()] == ["x.pat"]
 
 
+def test_no_file_beside_it_is_touched(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 251 + ".pat")  # as long as a name may be
+    path.write_text(BROKEN, encoding="utf-8")
+    (tmp_path / "x.pat").write_text(BROKEN, encoding="utf-8")
+    (tmp_path / ".x.pat.new").write_text("precious", encoding="utf-8")
+    assert run(tmp_path / "x.pat").exit_code == 0
+    assert run(path).exit_code == 0
+    assert (tmp_path / ".x.pat.new").read_text(encoding="utf-8") == "precious"
+    assert path.read_text(encoding="utf-8") == (tmp_path / "x.pat").read_text(encoding="utf-8") == WHOLE
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_full_disk_is_said_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.pat"
+    path.write_text(BROKEN, encoding="utf-8")
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")  # of a file that is open no name is told
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert f"error: {path}: No space left on device" in run(path).stderr
+
+
 def test_a_text_that_is_whole_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.pat"
     path.write_text(WHOLE, encoding="utf-8")

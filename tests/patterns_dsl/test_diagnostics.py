@@ -192,7 +192,7 @@ GOLDEN = {
         2 |     require 1 <= l and l < 3 step self
           |             ^^^^^^^^^^^^^^^^
           = here l = 8
-          = help: give other values with `-p`, or change the defaults
+          = help: give other values, by `-p` or in Python by `bind`, or change the defaults
         """,
     "step { (i, j) : i * j < 3 }": """
         error[P210]: a product of two unknowns is not linear

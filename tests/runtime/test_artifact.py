@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,32 @@ def test_files_of_others_are_not_overwritten(name: str, tmp_path: Path) -> None:
 
 
 def test_an_artifact_takes_the_place_of_another(folder: Path) -> None:
+    build(loads(TEXT, "p.pat")["p"], REQUEST, folder, lambda step: None)
+    assert artifact.load(folder).manifest.arguments == {"w": "8"}
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_where_the_disk_is_full_nothing_is_left_by_halves(
+    other: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "built"
+    if other:
+        build(loads(TEXT, "p.pat")["p"].bind(w=4), REQUEST, folder, lambda step: None)
+    write, left = Path.write_bytes, [3]
+
+    def filling(self: Path, data: bytes) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", filling)
+        with pytest.raises(OSError, match=r"No space left on device.*built/kernels\.py"):
+            build(loads(TEXT, "p.pat")["p"], REQUEST, folder, lambda step: None)
+    if other:
+        assert artifact.load(folder).manifest.arguments == {"w": "4"}
+    assert len(list(folder.iterdir())) == (5 if other else 0)
     build(loads(TEXT, "p.pat")["p"], REQUEST, folder, lambda step: None)
     assert artifact.load(folder).manifest.arguments == {"w": "8"}
 

@@ -98,6 +98,25 @@ def test_names_read_well_and_can_be_selected(files: pytest.Pytester) -> None:
     run(files, "--pat", "two.pat::good::nonempty").assert_outcomes(passed=1)
 
 
+def test_no_two_tests_have_one_name(files: pytest.Pytester) -> None:
+    """Of equal claims in one line, and of a plan that is called as a pattern is."""
+    text = """pattern same causal { step local(3) prove nonempty prove cache <= 9 * n prove nonempty prove nonempty }
+plan same { layers 0..1 : same prove cache <= 9 * n }
+"""
+    (files.path / "same.pat").write_text(text, encoding="utf-8")
+    lines = run(files, "--pat", "--collect-only", "-q", "same.pat").outlines
+    names = lines[: lines.index("")]
+    assert names == [
+        "same.pat::same::nonempty",
+        "same.pat::same::cache <= 9 * n",
+        "same.pat::same::nonempty (line 1)",
+        "same.pat::same::nonempty (line 1, column 88)",
+        "same.pat::plan same::cache <= 9 * n",
+    ]
+    run(files, "--pat", names[3]).assert_outcomes(passed=1)
+    run(files, "--pat", names[4]).assert_outcomes(passed=1)
+
+
 def test_a_claim_is_decided_by_itself(files: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     check_within = guard.check_within

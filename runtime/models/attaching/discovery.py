@@ -101,6 +101,7 @@ def discover(model: nn.Module) -> tuple[Layer, ...]:
             f"no attention module of {type(model).__name__} called the attention function in a forward pass"
         )
     _check_all_called(model, layers)
+    _check_masks(model, layers)
     return layers
 
 
@@ -127,6 +128,18 @@ def _check_all_called(model: nn.Module, layers: tuple[Layer, ...]) -> None:
             raise AttachError(
                 f"attention module {name!r} ({type(module).__name__}) was not called in a forward pass over text;"
                 " attach the part of the model that a text passes through"
+            )
+
+
+def _check_masks(model: nn.Module, layers: tuple[Layer, ...]) -> None:
+    """Where no mask was made by way of our mask function, one that comes is the model's own. Modules that do not say
+    whether they are causal (LayoutLM's) tell by it alone."""
+    for layer in layers:
+        if layer.call.masked and not hasattr(layer.call.module, "is_causal"):
+            raise AttachError(
+                f"{type(model).__name__} makes attention masks by itself, past transformers' mask functions, and its"
+                f" {type(layer.call.module).__name__} does not say whether it is causal: nothing tells where a pattern"
+                " may look; call what patternc.compile returns from its attention"
             )
 
 

@@ -68,7 +68,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the attention function, as a probe forward saw it."""
+    """One call of the attention function, as a probe forward saw it. ``masked``: whether a mask came with it."""
 
     module: nn.Module
     query_heads: int
@@ -77,6 +77,7 @@ class Call:
     value_dim: int
     dtype: torch.dtype
     device: torch.device
+    masked: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

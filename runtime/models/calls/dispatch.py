@@ -54,7 +54,7 @@ def attention_forward(
     A module without a program runs the model's own attention, unchanged.
     """
     entered: Entered | None = kwargs.pop(ENTERED, None)
-    _note(module, query, key, value, entered)
+    _note(module, query, key, value, entered, masked=attention_mask is not None)
     if PROBE.dry:
         batch, heads, rows, _ = query.shape
         return query.new_zeros(batch, rows, heads, value.shape[3]), None
@@ -104,13 +104,15 @@ def attention_forward(
     return run_heads(binding.program_for(query.dtype), query, key, value, options, rest=lambda: own()[0]), None
 
 
-def _note(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, entered: Entered | None) -> None:
+def _note(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, entered: Entered | None, *, masked: bool
+) -> None:
     """For a probe."""
     if PROBE.calls is not None:
         if entered is not None and PROBE.entries is not None:
             PROBE.entries.append(Entry(module, entered, query, key))
         sizes = query.shape[1], key.shape[1], query.shape[3], value.shape[3]
-        call = Call(module, *sizes, query.dtype, query.device)
+        call = Call(module, *sizes, query.dtype, query.device, masked)
         PROBE.calls.append(call)
 
 

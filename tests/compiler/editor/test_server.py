@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from client import Editor, editor
+from client import PATIENCE, Editor, editor
 from lsprotocol import types as lsp
 
 from patternc.library import source
@@ -336,6 +338,22 @@ def test_a_text_that_was_never_opened(talk: Talk) -> None:
         assert await client.checked(URI, TEXT) == ["P302", "P303"]
 
     talk(work)
+
+
+def test_a_request_that_is_none_gets_an_answer() -> None:
+    """Or an editor would wait for it. A client of pygls sends none such: the bytes are written here."""
+    hello = {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}}
+    wrong = {"id": 2, "method": "textDocument/hover", "params": {"textDocument": {"uri": URI}}}  # where?
+    sent = b""
+    for message in (hello, wrong, {"id": 3, "method": "shutdown"}, {"method": "exit"}):
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        sent += b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    command = [sys.executable, "-c", "from patternc.cli import main; main()", "lsp"]
+    done = subprocess.run(command, input=sent, capture_output=True, check=False, timeout=PATIENCE)
+    heard = [json.loads(part) for part in re.split(rb"Content-[A-Z][^{]*\r\n\r\n", done.stdout) if part]
+    answers = {message["id"]: message for message in heard if "id" in message}
+    assert answers.keys() == {1, 2, 3}
+    assert answers[2]["error"]["code"] == -32602  # invalid parameters
 
 
 def test_without_pygls_it_says_what_to_install() -> None:

@@ -282,6 +282,29 @@ def test_values_of_another_width(patterns):
     assert torch.equal(model(tokens).logits, own)
 
 
+def test_layers_that_add_summaries_to_their_keys(patterns):
+    """DeepSeek V4: of few tokens it adds none, and failed inside when there were more."""
+    few = {"q_lora_rank": 8, "o_lora_rank": 8, "head_dim": 16, "moe_intermediate_size": 8, "n_routed_experts": 4}
+    kinds = ["sliding_attention", "heavily_compressed_attention"]
+    sizes = {**SMALL, "num_hidden_layers": 2, "num_experts_per_tok": 2, "layer_types": kinds, "o_groups": 2}
+    model = build("DeepseekV4ForCausalLM", "DeepseekV4Config", **sizes, **few).eval()
+    tokens = torch.randint(3, 50, (1, 300))
+    own = model(tokens, use_cache=False).logits
+    with pytest.raises(AttachError, match=r"layer 1 .* adds summaries of its own to its keys"):
+        attach(model, patterns("window"))
+    assert torch.equal(model(tokens, use_cache=False).logits, own)
+
+
+def test_a_model_that_makes_its_own_masks_and_is_of_no_direction(patterns):
+    model = build("LayoutLMModel", "LayoutLMConfig", **SMALL).eval()
+    encoder = pc.loads("pattern p bidirectional { step local(3) }")["p"]
+    for pattern in (encoder, patterns("window")):
+        with pytest.raises(
+            AttachError, match=r"LayoutLMModel makes attention masks by itself, .* whether it is causal"
+        ):
+            attach(model, pattern)
+
+
 def test_a_model_that_does_not_run_without_a_mask(patterns):
     model = build("XmodModel", "XmodConfig", **WHOLE).eval()  # without a language
     with pytest.raises(
