@@ -1,13 +1,14 @@
-"""Planning at a million tokens, for every stock pattern, with programs on disk: from text to the first imported kernel,
-to the blocks of compose, and what one more length costs. Lowering and proving anew is shown beside it.
+"""Planning at a million tokens, for every stock pattern, with programs and plans on disk: from text to the first
+imported kernel, to the blocks of compose, and what one more length costs. Lowering and planning anew is beside it.
 
     python benchmarks/plan_time.py [-n 131072,1048576] [--runs 5]
 
 Lowering does not know the length: it ends in a program that is confirmed for every n. A plan for one n is what the
-compose engine builds at its first call of that length; to a length just below it that plan is cut, where the pattern
-allows. What a plan holds must not grow with n; the peak while it is built is reported beside it. Of seeded tables the
-positional part is measured; what learns runs in a layer, and is left out. Each pattern is measured in a process of its
-own, whose memory is limited: one that needs more is reported as such, and ends nothing else.
+compose engine builds at its first call of that length, in this process or, of a round length, on this machine; to a
+length just below it that plan is cut, where the pattern allows. What a plan holds must not grow with n; the peak while
+it is built is reported beside it. Of seeded tables the positional part is measured; what learns runs in a layer, and is
+left out. Each pattern is measured in a process of its own, whose memory is limited: one that needs more is reported as
+such, and ends nothing else.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ from plan_time_table import line, targets_of
 from record import RESULTS, Spread, machine, write
 from stock_patterns import named
 
+from patternc.compiler.cache import fresh
 from patternc.compiler.kernels import grids, work
 from patternc.compiler.kernels.kernel_file import kernel
 from patternc.compiler.lowering.learned import lower_learned, lower_tables
 from patternc.compiler.lowering.runnable import refuse_open
-from patternc.compiler.lowering.stored import fresh, stored
+from patternc.compiler.lowering.stored import stored
 from patternc.compiler.passes.program import Program
 from patternc.compiler.pattern import loads
 from patternc.library.catalogue import text
@@ -94,6 +96,14 @@ def measure(file: str, name: str, lengths: list[int], runs: int, memory: float) 
         refuse_open(loads(source)[name].bound.union)
     except PatternError:
         return {"left_out": "what it learns runs in a layer"}
+    this_machine("float32")  # from the user's cache: below there is an empty one
+    with TemporaryDirectory() as folder:
+        os.environ["PATTERNC_CACHE_DIR"] = folder
+        return measured(source, name, lengths, runs, memory)
+
+
+def measured(source: str, name: str, lengths: list[int], runs: int, memory: float) -> dict[str, Any]:
+    """The same, of a text, with an empty cache."""
     with fresh():
         first = timed(lambda: program_of(source, name))
         lowered = repeated(lambda: program_of(source, name), runs) if first < SLOW else [first]
@@ -149,18 +159,16 @@ def warm(source: str, name: str, runs: int) -> tuple[list[float], list[float], l
     sys.dont_write_bytecode = False  # as Python is; where a machine says otherwise, each import would compile anew
     gc.collect()
     gc.freeze()
-    with TemporaryDirectory() as folder:
-        os.environ["PATTERNC_CACHE_DIR"] = folder
-        for _ in range(1 + max(runs, WARM_RUNS)):
-            for module in [known for known in sys.modules if known.startswith("patternc_generated.")]:
-                del sys.modules[module]
-            begin = time.perf_counter()
-            program = program_of(source, name)
-            times = [time.perf_counter() - begin]
-            for index in range(len(program.forward)):
-                kernel(program, "forward", index)
-                times.append(time.perf_counter() - begin)
-            found.append((times[0], times[1], times[-1]))
+    for _ in range(1 + max(runs, WARM_RUNS)):
+        for module in [known for known in sys.modules if known.startswith("patternc_generated.")]:
+            del sys.modules[module]
+        begin = time.perf_counter()
+        program = program_of(source, name)
+        times = [time.perf_counter() - begin]
+        for index in range(len(program.forward)):
+            kernel(program, "forward", index)
+            times.append(time.perf_counter() - begin)
+        found.append((times[0], times[1], times[-1]))
     to_program, to_first, to_all = zip(*found[1:], strict=True)
     return list(to_program), list(to_first), list(to_all)
 
@@ -174,7 +182,8 @@ def new_length(program: Program, n: int) -> None:
 
 
 def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
-    """Seconds, bytes and blocks of the plan for one length, and seconds for lengths just below it."""
+    """Seconds, anew and from the disk, bytes and blocks of the plan for one length, and seconds for lengths just below
+    it."""
     price = Price(this_machine("float32"), Heads(batch=1, keys=4, group=1, dim=64), torch.get_num_threads())
 
     def build() -> routes.Route:
@@ -183,18 +192,23 @@ def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
     def find(length: int) -> routes.Route:
         return routes.find_route(program, length, length, price, torch.float32)
 
+    with fresh():
+        anew = repeated(build, runs)
+    build()  # which keeps it on disk
     seconds = repeated(build, runs)
     route, shorter = find(n), itertools.count(n - 1, -1)
     others = repeated(lambda: find(next(shorter)), runs)
     held = {id(table): table.nbytes for table in tables(route.stages)}
     # Python's and numpy's allocations; torch's are not traced, and count where they are held.
     tracemalloc.start()
-    build()
+    with fresh():
+        build()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return {
         "n": n,
         "launch_seconds": asdict(Spread.of(repeated(lambda: new_length(program, n), runs))),
+        "anew_seconds": asdict(Spread.of(anew)),
         "seconds": asdict(Spread.of(seconds)),
         "other_seconds": asdict(Spread.of(others)),
         "held_bytes": sum(held.values()),

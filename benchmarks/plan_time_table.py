@@ -48,6 +48,7 @@ def line(row: dict[str, Any]) -> str:
         sizes = f"{found['held_bytes']:,} B, peak {found['peak_bytes']:,} B, {found['blocks']} blocks"
         cells.append(
             f"n={found['n']}: {1e3 * found['seconds']['median']:.2f} ms, "
+            f"anew {1e3 * found['anew_seconds']['median']:.2f} ms, "
             f"another {1e3 * found['other_seconds']['median']:.2f} ms, "
             f"launch {1e3 * found['launch_seconds']['median']:.2f} ms, {sizes}"
         )

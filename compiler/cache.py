@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TypeVar
+
+FoundT = TypeVar("FoundT")
+
+_FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
 
 
 class CacheWarning(UserWarning):
@@ -24,6 +33,51 @@ def cache_directory() -> Path:
             return Path.home() / "Library" / "Caches" / "patternc"
         case _:
             return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "patternc"
+
+
+@contextmanager
+def fresh() -> Iterator[None]:
+    """Within, no entry is read from the disk or written to it: for whoever examines what makes them."""
+    token = _FRESH.set(True)
+    try:
+        yield
+    finally:
+        _FRESH.reset(token)
+
+
+def is_fresh() -> bool:
+    """Whether this is within ``fresh``."""
+    return _FRESH.get()
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def keep_entry(path: Path, title: str, text: str) -> None:
+    """Put ``text`` at ``path``, under a line with the ``title``, which says of what it is, and its digest."""
+    keep(path, f"{title} {digest(text)}\n{text}")
+
+
+def entry(path: Path, title: str, read: Callable[[str], FoundT], otherwise: str) -> FoundT | None:
+    """What ``read`` makes of the text of an entry; None where there is none. One that was cut short or edited, is of
+    something else or makes ``read`` raise ValueError is ignored, with a warning of what is done ``otherwise``."""
+    try:
+        head, _, text = path.read_text(encoding="utf-8").partition("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"it cannot be read ({error})"
+    else:
+        if head == f"{title} {digest(text)}":
+            try:
+                return read(text)
+            except ValueError as error:
+                reason = str(error)
+        else:
+            reason = "it is not as it was written"
+    warnings.warn(f"{path} is ignored, and {otherwise}: {reason}", CacheWarning, stacklevel=3)
+    return None
 
 
 def keep(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from cases import Case
 from torch import Tensor
 
 import patternc as pc
-from patternc.compiler.lowering.stored import fresh
+from patternc.compiler.cache import fresh
 from patternc.runtime.bench.clock import seconds_of, synchronise
 from patternc.runtime.bench.inputs import Inputs, forward
 from patternc.runtime.engines.compose.routes import forget

@@ -19,7 +19,7 @@ Names of the variables in ranges and masks:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ..relations.integer import TRUE, All, Binary, Compare, Expr, Predicate, Var, variables
 from .order import NATURAL, Order
@@ -180,6 +180,15 @@ class Program:
     backward: tuple[Kernel, ...]
     cross: bool = False  # queries and keys are two sequences
     table: int = 0
+    entry: str = field(init=False, default="", compare=False, repr=False)
+    """A digest of all that it depends on, by which others may keep on disk what they make of it; "": of none that was
+    changed, or never was on disk."""
+
+    def named(self, entry: str) -> Program:
+        """The same under a digest of what it is made of."""
+        found = replace(self)
+        object.__setattr__(found, "entry", entry)
+        return found
 
     @property
     def lengths(self) -> tuple[str, ...]:

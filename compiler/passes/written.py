@@ -31,7 +31,7 @@ def read(text: str) -> Program:
     """The program that ``write`` wrote. Raises ValueError for any other text."""
     try:
         return _program(json.loads(text))
-    except (TypeError, RecursionError) as error:  # a number where a list was, say
+    except (TypeError, RecursionError) as error:  # a number where a list was, or a list where an operator was
         raise ValueError(f"it is no program: {error}") from None
 
 
@@ -50,7 +50,7 @@ def _plain(node: Any) -> Any:
         case None | int() | str():
             return node
         case _:
-            return [_plain(getattr(node, field.name)) for field in fields(node)]
+            return [_plain(getattr(node, field.name)) for field in fields(node) if field.compare]
 
 
 def _program(node: Any) -> Program:
@@ -101,31 +101,30 @@ def _tile(node: Any) -> Tile:
 
 
 def _expr(node: Any) -> Expr:
-    if type(node) is int:
+    kind = type(node)  # to match patterns would take as long as all else
+    if kind is int:
         return Const(node)
-    if type(node) is str and node in _NAMES:
-        return Var(node)
-    match node:
-        case [str(operator), left, right] if operator in _ARITHMETIC:
+    if kind is list and len(node) == 3:
+        operator, left, right = node
+        if operator in _ARITHMETIC or (operator in _DIVISIONS and type(right) is int and right > 0):
             return Binary(operator, _expr(left), _expr(right))
-        case [str(operator), left, int(divisor)] if operator in _DIVISIONS and divisor > 0:
-            return Binary(operator, _expr(left), _expr(divisor))
-        case ["where", condition, then, otherwise]:
-            return Select(_predicate(condition), _expr(then), _expr(otherwise))
-        case _:
-            raise ValueError(f"{node!r} is no integer expression of a program")
+    elif kind is list and len(node) == 4 and node[0] == "where":
+        return Select(_predicate(node[1]), _expr(node[2]), _expr(node[3]))
+    elif kind is str and node in _NAMES:
+        return Var(node)
+    raise ValueError(f"{node!r} is no integer expression of a program")
 
 
 def _predicate(node: Any) -> Predicate:
-    match node:
-        case ["all", *parts]:
+    if type(node) is list and node:
+        operator, *parts = node
+        if operator == "all":
             return All(tuple(map(_predicate, parts)))
-        case ["any", *parts]:
+        if operator == "any":
             return AnyOf(tuple(map(_predicate, parts)))
-        case [str(operator), left, right] if operator in _COMPARISONS:
-            return Compare(operator, _expr(left), _expr(right))
-        case _:
-            raise ValueError(f"{node!r} is no condition of a program")
+        if operator in _COMPARISONS and len(parts) == 2:
+            return Compare(operator, _expr(parts[0]), _expr(parts[1]))
+    raise ValueError(f"{node!r} is no condition of a program")
 
 
 def _is(kind: type[PlainT], value: Any) -> PlainT:

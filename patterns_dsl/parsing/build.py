@@ -1,53 +1,24 @@
-"""From the parser's concrete tree to the syntax tree."""
+"""From what the parser reads to the syntax tree."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from .. import syntax
 from ..diagnostics import codes
-from ..diagnostics.diagnostic import Diagnostic, Fix, PatternError
+from ..diagnostics.diagnostic import Diagnostic, Fix
 from ..diagnostics.source import Source, Span
 from ..syntax.terms import LARGEST
 from .kinds import FUNCTIONS, as_expression, as_term
 
 
-class Extent(Protocol):
-    """The characters that a concrete node covers; a node of no characters has no ``start_pos``."""
-
-    start_pos: int
-    end_pos: int
-
-
-class Concrete(Protocol):
-    """A node of the parser's tree. ``data`` is the name of a grammar rule; children are nodes, tokens (strings with
-    an extent), or None for an optional part left out."""
-
-    data: str
-    children: list[Any]
-    meta: Extent
-
-
 class Builder:
-    """One method for each rule of the grammar; collects what the grammar alone could not refuse."""
+    """One method for each rule of the grammar, of what was built of its children: nodes, texts of tokens, None for an
+    optional part left out. Collects what the grammar alone could not refuse."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.found: list[Diagnostic] = []
-
-    def finish(self, tree: Concrete) -> Any:
-        """The syntax of the tree. Raises PatternError."""
-        result = self.build(tree)
-        if self.found:
-            raise PatternError(self.found)
-        return result
-
-    def build(self, node: Concrete | str | None) -> Any:
-        if node is None or isinstance(node, str):
-            return node
-        children = [self.build(child) for child in node.children]
-        span = Span(self.source, getattr(node.meta, "start_pos", 0), getattr(node.meta, "end_pos", 0))
-        return getattr(self, node.data)(span, children)
 
     def report(self, code: str, message: str, span: Span, *help: str, fix: str | None = None) -> None:
         """``fix`` is what the text of the span should be, where that is known."""

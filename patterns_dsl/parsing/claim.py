@@ -1,4 +1,4 @@
-"""From the parser's concrete tree to claims."""
+"""From what the parser reads to claims."""
 
 from __future__ import annotations
 

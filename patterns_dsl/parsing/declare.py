@@ -1,4 +1,4 @@
-"""From the parser's concrete tree to declarations: imports, rules, patterns, plans and the module of a file."""
+"""From what the parser reads to declarations: imports, rules, patterns, plans and the module of a file."""
 
 from __future__ import annotations
 
@@ -130,25 +130,27 @@ class DeclarationBuilder(ClaimBuilder):
         value: syntax.Value = children[0]
         return value
 
-    def stray(self, documentation: Any) -> None:
-        span = Span(self.source, documentation.start_pos, documentation.end_pos)
+    def documentation(self, span: Span, children: list[Any]) -> Span:
+        return span
+
+    def stray(self, documentation: Span) -> None:
         help = "put it before a rule, pattern or plan, or write a comment with `#`"
-        self.report(codes.STRAY_DOCUMENTATION, "this text documents nothing", span, help)
+        self.report(codes.STRAY_DOCUMENTATION, "this text documents nothing", documentation, help)
 
     def start(self, span: Span, children: list[Any]) -> syntax.Module:
         """A file's first docstring is the file's; a later one belongs to the declaration that follows it."""
         documentation: str | None = None
         declarations: list[Any] = []
-        pending: Any = None
+        pending: Span | None = None
         for place, child in enumerate(children):
-            if not isinstance(child, str):
+            if not isinstance(child, Span):
                 if pending is not None and isinstance(child, syntax.Import):
                     self.stray(pending)
                     pending = None
-                declarations.append(child if pending is None else replace(child, documentation=plain(pending)))
+                declarations.append(child if pending is None else replace(child, documentation=plain(pending.text)))
                 pending = None
             elif place == 0:
-                documentation = plain(child)
+                documentation = plain(child.text)
             else:
                 if pending is not None:
                     self.stray(pending)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from copy import copy
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,18 +13,14 @@ import lark
 from .. import syntax
 from ..diagnostics.diagnostic import Diagnostic, PatternError
 from ..diagnostics.source import Source
-from .build import Concrete
 from .declare import DeclarationBuilder
 from .lexeme import COMMENT, Lexeme
-from .limits import refuse_depth, refuse_excess
+from .limits import nested, refuse_excess
 from .mistakes import Mistake, explain
+from .recover import MOST_ERRORS, Pass
+from .stack import Rule, Stack, Table
+from .tokens import UNREADABLE, Terminals, Token
 
-MOST_ERRORS = 50
-"""Syntax errors of one file that are reported."""
-
-_DECLARATIONS = frozenset(["RULE", "PATTERN", "PLAN", "FROM"])
-_STATEMENTS = _DECLARATIONS | {"REQUIRE", "LEARN", "STEP", "PROVE", "LAYERS"}
-_UNREADABLE = "UNREADABLE"
 _COMMENT = re.compile(r"#[^\n]*")  # as in the grammar, where the lexer drops them
 
 
@@ -34,13 +29,13 @@ def parse(source: Source) -> syntax.Module:
 
     Raises PatternError with every syntax error: after an error, parsing goes on at the next statement.
     """
-    module: syntax.Module = DeclarationBuilder(source).finish(_concrete(source, "start"))
+    module: syntax.Module = _built(source, "start")
     return module
 
 
 def parse_value(source: Source) -> syntax.Value:
     """The value of one argument given as text: ``64``, ``10%``, ``first(2) | {7}``. Raises PatternError."""
-    value: syntax.Value = DeclarationBuilder(source).finish(_concrete(source, "argument_text"))
+    value: syntax.Value = _built(source, "argument_text")
     return value
 
 
@@ -66,16 +61,16 @@ def readable(source: Source) -> tuple[Lexeme, ...]:
     return tuple(_with_comments(source.text, _tokens(source)[0]))
 
 
-def _with_comments(text: str, tokens: list[lark.Token]) -> Iterator[Lexeme]:
+def _with_comments(text: str, tokens: list[Token]) -> Iterator[Lexeme]:
     end = 0
     for token in (*tokens, None):
-        start = len(text) if token is None else token.start_pos or 0
+        start = len(text) if token is None else token.start
         for comment in _COMMENT.finditer(text, end, start):
             yield Lexeme(COMMENT, comment.group().rstrip(), comment.start(), text.count("\n", end, comment.start()))
             end = comment.end()
         if token is not None:
-            yield Lexeme(token.type, str(token), start, text.count("\n", end, start))
-            end = start + len(token)
+            yield Lexeme(token.kind, token.text, start, text.count("\n", end, start))
+            end = token.end
 
 
 def following(text: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -84,7 +79,8 @@ def following(text: str) -> tuple[frozenset[str], frozenset[str]]:
     Words that are names too are left out where a name can stand. Statements with mistakes are passed over.
     """
     source = Source("text", text)
-    accepted = _Parse(source, _tokens(source)[0], "start").run(lambda parser: frozenset(parser.accepts()))[0]
+    stack = _stack("start", DeclarationBuilder(source))
+    accepted = Pass(source, _tokens(source)[0], stack, _soft()).run(Stack.accepted)[0]
     terminals: frozenset[str] = accepted or frozenset()
     if "NAME" in terminals:
         terminals -= _soft()
@@ -96,17 +92,55 @@ def following(text: str) -> tuple[frozenset[str], frozenset[str]]:
 @cache
 def _lark() -> lark.Lark:
     grammar = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    # The basic lexer knows no parser state: a word of the language is the same token everywhere.
-    reader = lark.Lark(
-        grammar,
-        parser="lalr",
-        lexer="basic",
-        propagate_positions=True,
-        maybe_placeholders=True,
-        start=["start", "argument_text"],
-    )
-    reader.lexer = reader._build_lexer()  # for all texts, where `lex` would build one for each
-    return reader
+    return lark.Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=True, start=["start", "argument_text"])
+
+
+@cache
+def _terminals() -> Terminals:
+    """No state of the parser is asked for: a word of the language is the same token everywhere."""
+    every = _lark().terminals
+    literal = {each.pattern.value: str(each.name) for each in every if each.pattern.type == "str"}
+    read = [each for each in every if each.pattern.type == "re"]
+    read.sort(key=lambda each: (-each.priority, -len(each.pattern.value)))
+    return Terminals(literal, {each.name: each.pattern.to_regexp() for each in read}, _lark().ignore_tokens)
+
+
+@cache
+def _table() -> Table:
+    """That of lark, whose own parser makes a tree first: this takes four times as long as to make ours at once."""
+    rules = {rule: _rule(rule) for rule in _lark().rules}
+    actions: dict[int, dict[str, int | str | Rule]] = {}
+    after: dict[int, dict[str, int]] = {}
+    for state, found in _lark().parse_interactive(start="start").parser_state.parse_conf.states.items():
+        kinds = {str(kind): to for kind, (_, to) in found.items()}  # lark's own texts take long to compare
+        actions[state] = {kind: rules.get(to, to) for kind, to in kinds.items() if kind.isupper()}
+        after[state] = {origin: to for origin, to in kinds.items() if not origin.isupper()}
+    return Table(actions, after)
+
+
+def _rule(rule: Any) -> Rule | str:
+    """What lark's rule leaves of its symbols: no signs and words of the language, unless it says so, a None for each
+    optional part that is not there, and what ``(...)*`` has read in its place. Its origin, where it only passes on."""
+    children: list[tuple[int, bool] | None] = []
+    symbols = iter(enumerate(rule.expansion))
+    for absent in rule.options.empty_indices or [False] * len(rule.expansion):
+        if absent:
+            children.append(None)
+            continue
+        at, symbol = next(symbols)
+        if rule.options.keep_all_tokens or not (symbol.is_term and symbol.filter_out):
+            children.append((at, symbol.name.startswith("_")))
+    origin, size = str(rule.origin.name), len(rule.expansion)
+    many = origin.startswith("_")
+    passes = not many and rule.options.expand1 and rule.alias is None and len(children) == 1
+    if passes and size == 1:
+        return origin
+    return Rule(origin, size, None if many or passes else str(rule.alias or origin), many, tuple(children))
+
+
+def _stack(start: str, builder: DeclarationBuilder) -> Stack:
+    state = _lark().parse_interactive(start=start).parser_state.parse_conf
+    return Stack(_table(), state.start_state, state.end_state, builder)
 
 
 @cache
@@ -116,132 +150,30 @@ def _soft() -> frozenset[str]:
     return frozenset(expansion[0].name for expansion in alternatives) - {"NAME"}
 
 
-def _concrete(source: Source, start: str) -> Concrete:
+def _built(source: Source, start: str) -> Any:
     tokens, found = _tokens(source)
     refuse_excess(source, tokens)
-    tree: Any = None
+    builder = DeclarationBuilder(source)
+    stack, value = _stack(start, builder), None
     if not found or start == "start":  # an argument is one line: after its first mistake there is nothing to learn
-        last = tokens[-1] if tokens else None
-        tree, mistakes = _Parse(source, tokens, start).run(lambda parser: parser.feed_eof(last))
+        value, mistakes = Pass(source, tokens, stack, _soft(), recovers=start == "start").run(Stack.finish)
         found = sorted([*found, *mistakes], key=lambda each: each.span.start)
     if found:
         raise PatternError(found[:MOST_ERRORS])
-    refuse_depth(source, tree)
-    return tree  # type: ignore[no-any-return]
+    if stack.deep is not None:
+        raise nested(stack.deep)
+    if builder.found:
+        raise PatternError(builder.found)
+    return value
 
 
-def _tokens(source: Source) -> tuple[list[lark.Token], list[Diagnostic]]:
+def _tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
     """The tokens of a text. In the place of a character that begins none stands a token that fits nowhere; the first of
-    a line is a diagnostic."""
-    text, tokens, found, lines, unreadable = source.text, list[lark.Token](), list[Diagnostic](), set[int](), 0
-    while True:
-        try:
-            tokens.extend(_lark().lex(text))
-        except lark.exceptions.UnexpectedCharacters as error:
-            place = error.pos_in_stream or 0
-            line, column = source.position(place)
-            if line not in lines:
-                found.append(explain(source, Mistake(place, place + 1, None, frozenset())))
-                lines.add(line)
-            tokens.append(lark.Token(_UNREADABLE, text[place], place, line, column, line, column + 1, place + 1))
-            unreadable += 1
-            end = len(text) if unreadable == MOST_ERRORS else place + 1
-            # What was read becomes space, so that it is not read again; every other offset and line stays.
-            text = re.sub(r"[^\n]", " ", text[:end]) + text[end:]
-        else:
-            return tokens, found
-
-
-class _Parse:
-    """A pass over the tokens, and another where there is a mistake: at each its statement is dropped and the parser put
-    back to where it began. To keep where statements begin takes a third of the time of a pass."""
-
-    def __init__(self, source: Source, tokens: list[lark.Token], start: str) -> None:
-        self.source, self.tokens, self.start = source, tokens, start
-        self.recovers = start == "start"
-
-    def run(self, end: Callable[[Any], Any]) -> tuple[Any, list[Diagnostic]]:
-        """What ``end`` makes of the parser after the last token, and every mistake; None where the last mistake was not
-        recovered from."""
-        parser = self._begin()
-        try:
-            for token in self.tokens:
-                parser.feed_token(token)
-            return end(parser), []
-        except lark.exceptions.UnexpectedToken:
-            return self._recovered(end)
-
-    def _begin(self) -> Any:
-        return _lark().parse_interactive(start=self.start)
-
-    def _recovered(self, end: Callable[[Any], Any]) -> tuple[Any, list[Diagnostic]]:
-        self.parser = self._begin()
-        self.begun: list[tuple[int, Any]] = [(0, _saved(self.parser))]  # (token, the parser before it) of statements
-        found: list[Diagnostic] = []
-        at = 0
-        while True:
-            try:
-                while at < len(self.tokens):
-                    if at > self.begun[-1][0] and self._starts(at):
-                        self.begun.append((at, _saved(self.parser)))
-                    self.parser.feed_token(self.tokens[at])
-                    at += 1
-                return end(self.parser), found
-            except lark.exceptions.UnexpectedToken:
-                known = at < len(self.tokens) and self.tokens[at].type == _UNREADABLE
-                mistake = None if known else self._mistake(at)
-                if mistake is not None and (not found or mistake.start > found[-1].span.start):
-                    found.append(explain(self.source, mistake))
-                if not self.recovers or len(found) == MOST_ERRORS or not self.tokens:
-                    return None, found
-                at = self._drop(at)
-
-    def _mistake(self, at: int) -> Mistake:
-        expected = frozenset(self.parser.accepts())
-        soft = _soft() if "NAME" in expected else frozenset[str]()
-        if at == len(self.tokens):
-            end = len(self.source.text.rstrip())
-            return Mistake(end, end, "$END", expected, soft)
-        token = self.tokens[at]
-        return Mistake(token.start_pos or 0, token.end_pos or 0, str(token.type), expected, soft)
-
-    def _starts(self, at: int) -> bool:
-        """Whether a statement or declaration begins at the token, or one has just ended before it."""
-        if self._on_new_line(at) and self.tokens[at].type in _STATEMENTS:
-            return True
-        return at > 0 and self.tokens[at - 1].type == "RBRACE" and self._on_new_line(at - 1)
-
-    def _on_new_line(self, at: int) -> bool:
-        return at == 0 or self.tokens[at].line != self.tokens[at - 1].end_line
-
-    def _drop(self, at: int) -> int:
-        """Take the statement around the token away; an error in a header takes the whole declaration along, since its
-        statements mean nothing without it."""
-        while len(self.begun) > 1 and self.begun[-1][0] >= at:
-            self.begun.pop()
-        start, parser = self.begun[-1]
-        header = start == len(self.tokens) or self.tokens[start].type not in _STATEMENTS - _DECLARATIONS
-        end, depth = start, 0
-        while end < len(self.tokens):
-            kind = self.tokens[end].type
-            closes = kind == "RBRACE" and depth == 0 and not header
-            ends = closes or kind in (_DECLARATIONS if header else _STATEMENTS)
-            if ends and end >= max(at, start + 1) and self._on_new_line(end):
-                break
-            depth += (kind == "LBRACE") - (kind == "RBRACE")
-            end += 1
-        del self.tokens[start:end]
-        self.parser = _saved(parser)
-        return start
-
-
-def _saved(parser: Any) -> Any:
-    """A parser in the same state. Parsing changes in place only the lists of the trees that lie on the stack; to copy
-    all that is below them too, as lark would, takes a time that is quadratic in the length of the text."""
-    saved = parser.copy(deepcopy_values=False)
-    values = saved.parser_state.value_stack
-    values[:] = [
-        lark.Tree(value.data, list(value.children), copy(value.meta)) if isinstance(value, lark.Tree) else value
-        for value in values
-    ]
-    return saved
+    a line is a diagnostic, and so many are read."""
+    tokens = _terminals().tokens(source.text)
+    unreadable = [at for at, token in enumerate(tokens) if token.kind == UNREADABLE]
+    if len(unreadable) >= MOST_ERRORS:
+        del tokens[unreadable[MOST_ERRORS - 1] + 1 :]
+    lines = {source.position(tokens[at].start)[0]: tokens[at] for at in reversed(unreadable[:MOST_ERRORS])}
+    first = sorted(lines.values(), key=lambda token: token.start)
+    return tokens, [explain(source, Mistake(token.start, token.end, None, frozenset())) for token in first]

@@ -13,9 +13,9 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from torch import Tensor
 
 from ...compiler import bruteforce
+from ...compiler.cache import fresh
 from ...compiler.lowering.learned import LearnedProgram
 from ...compiler.lowering.lower import lower
-from ...compiler.lowering.stored import fresh
 from ...compiler.passes.program import Tile
 from ...compiler.pattern import Pattern, Plan
 from ...patterns_dsl.syntax import Direction, Expression

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from patternc.compiler.cache import CacheWarning
+from patternc.compiler.cache import CacheWarning, digest, fresh
 from patternc.compiler.lowering import lower, stored
-from patternc.compiler.lowering.stored import fresh
 from patternc.compiler.passes.program import Program, Tile
 from patternc.compiler.pattern import loads
 
@@ -119,7 +118,7 @@ def test_an_entry_with_a_right_digest_that_is_no_program_is_compiled_again(direc
     head, text = path.read_text().split("\n")
     hostile = text.replace('"I"', '"exit()"')
     assert hostile != text
-    path.write_text(head.replace(stored._digest(text), stored._digest(hostile)) + "\n" + hostile)
+    path.write_text(head.replace(digest(text), digest(hostile)) + "\n" + hostile)
     with pytest.warns(CacheWarning, match="compiled anew: .* is no integer expression"):
         assert program() == first
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patternc.patterns_dsl import syntax as s
+from patternc.patterns_dsl.diagnostics import codes
 from patternc.patterns_dsl.diagnostics.diagnostic import PatternError
 from patternc.patterns_dsl.diagnostics.source import Source, Span
 from patternc.patterns_dsl.parsing.parse import parse, parse_value
@@ -273,3 +274,16 @@ def outcome_of(source: Source) -> s.Module | PatternError:
         return parse(source)
     except PatternError as error:
         return error
+
+
+@pytest.mark.parametrize("deep", ["not " * 101 + "a", " | ".join("a" * 101), " - ".join("a" * 5000), "-" * 101 + "a"])
+def test_rows_without_brackets_are_deep_too(deep: str) -> None:
+    with pytest.raises(PatternError) as refused:
+        module(f"rule r = {deep}")
+    assert [diagnostic.code for diagnostic in refused.value.diagnostics] == [codes.NESTING]
+
+
+def test_a_mistake_is_named_before_depth() -> None:
+    with pytest.raises(PatternError) as refused:
+        module(f"rule r = {'not ' * 101} a\nrule s = |")
+    assert [diagnostic.code for diagnostic in refused.value.diagnostics] == [codes.SYNTAX]

@@ -22,12 +22,10 @@ from .....compiler.passes.program import NATURAL, Order, Program, Sweep, Term
 from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import Expr, Predicate, Var, evaluate, variables
 from ..planning.arranged import sweeps
+from ..planning.on_disk import rounded
 from ..planning.pairs import PairTable
 from .ends import ending
 from .questions import last, of_mask, of_range, quotients
-
-FEWEST = 32
-"""Milestones are multiples of this."""
 
 _ROUND = (64, 32, 16)
 """Where answers change within what divides a length, one of these may still be planned."""
@@ -38,8 +36,7 @@ def milestone(program: Program | PairTable, n: int, nk: int) -> int:
     length."""
     if program.cross or n != nk or n == 0:
         return n
-    step = max(FEWEST, 1 << max(0, (n - 1).bit_length() - 3))
-    longer = -(-n // step) * step
+    longer = rounded(n)
     if isinstance(program, PairTable):
         return longer if program.any_length else n
     if n == longer or not _shares(Pinned(program)):

@@ -52,6 +52,9 @@ class Stage:
         return sum(batch.block.tiles.runs for batch in self.batches)
 
 
+_INFINITE = np.float32(-np.inf).view(np.uint32)
+"""The bits of what a pair that is not kept is added; those of 0 are 0."""
+
 Stages: TypeAlias = tuple[Stage | Diagonals, ...]
 
 
@@ -76,11 +79,11 @@ class Biases:
         return self._last[1]
 
     def _found(self, mask: Mask) -> tuple[Mask, Bias]:
-        key = mask.shape, mask.tobytes()
+        key = mask.shape, np.packbits(mask).tobytes()
         if key not in self._made:
-            # By numpy: each of torch's operations would wake all threads.
-            filled = np.where(mask, np.float32(0), np.float32(-np.inf))
-            added = torch.from_numpy(np.ascontiguousarray(filled)).to(self._dtype)
+            # By numpy: each of torch's operations would wake all threads. To choose takes it ten times as long.
+            filled = np.multiply(~mask, _INFINITE, dtype=np.uint32, order="C").view(np.float32)
+            added = torch.from_numpy(filled).to(self._dtype)
             dead = ~mask.any(axis=1)
             self._made[key] = mask, Bias(added, torch.from_numpy(dead) if dead.any() else None)
         return self._made[key]

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from .....compiler.passes.program import Program, Sweep
-from ..plan.diagonal import Diagonal, Diagonals
+from ..plan.diagonal import Diagonal
 from .distances import LONGEST_MASK, Run, runs_of
 
 
-def find(program: Program, sweep: Sweep, n: int, nk: int, *, fresh: bool) -> Diagonals:
-    """The diagonals of a sweep, for n queries and nk keys."""
-    return Diagonals(tuple(diagonal(offset, run) for offset, run in runs_of(program, sweep, n, nk)), n, fresh)
+def diagonals(program: Program, sweep: Sweep, n: int, nk: int) -> tuple[Diagonal, ...]:
+    """Of a sweep, for n queries and nk keys."""
+    return tuple(diagonal(offset, run) for offset, run in runs_of(program, sweep, n, nk))
 
 
 def diagonal(offset: int, run: Run) -> Diagonal:

@@ -12,7 +12,7 @@ from .....compiler.passes.count import bounds, tile_count
 from .....compiler.passes.program import Order, Program, Sweep
 from .....compiler.relations.integer import evaluate, length_values
 from ..plan.tiles import Mask
-from .diagonals import find
+from .diagonals import diagonals
 
 Tokens = NDArray[np.int64]
 
@@ -47,7 +47,7 @@ def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
     """Add the pairs of one query class."""
     term, (n, nk) = program.terms[sweep.term], table.shape
     if sweep.diagonal:
-        for one in find(program, sweep, n, nk, fresh=True).each:
+        for one in diagonals(program, sweep, n, nk):
             queries = np.arange(one.start, one.stop)
             _, _, mask = one.within(one.start, one.stop)
             rows = queries if mask is None else queries[mask.numpy()]

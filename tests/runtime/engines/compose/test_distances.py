@@ -16,7 +16,7 @@ from patternc.compiler.lowering.lower import lower
 from patternc.compiler.relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Var, evaluate
 from patternc.runtime.engines.compose.plan.diagonal import Diagonals
 from patternc.runtime.engines.compose.planning import distances
-from patternc.runtime.engines.compose.planning.diagonals import diagonal, find
+from patternc.runtime.engines.compose.planning.diagonals import diagonal, diagonals
 from patternc.runtime.engines.compose.planning.distances import Run, runs_at_distances
 from patternc.testing.verify.batches import batch_counts
 
@@ -89,7 +89,7 @@ def strided(n: int) -> Diagonals:
     bound = pc.load("library:neighborhood")["neighborhood_strided"].bind().bound
     program = lower(bound.union, bound.direction, "p").program
     [sweep] = [sweep for kernel in program.forward for sweep in kernel.sweeps]
-    return find(program, sweep, n, n, fresh=True)
+    return Diagonals(diagonals(program, sweep, n, n), n, fresh=True)
 
 
 def test_a_mask_that_comes_again_is_held_once() -> None:
