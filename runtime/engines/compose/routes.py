@@ -15,6 +15,7 @@ from ....compiler.passes.program import Order, Program
 from ..integers import HOST, require_fit
 from .lengths.anew import Anew
 from .lengths.longer import Longer
+from .lengths.periodic import periodic
 from .lengths.ranks import is_roomy
 from .lengths.trim import milestone, shared
 from .plan.diagonal import Diagonals
@@ -66,7 +67,7 @@ def _route(
 ) -> Route:
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, _written(stages), n), single_block(stages, n)
-    return Route(name, stages, *covered, seconds, python, biases.held, one, cut=_cutting(longer))
+    return Route(name, stages, *covered, seconds, python, biases.held, one, longer=cache(longer))
 
 
 def _of_tokens(route: Route, n: int, price: Price) -> Route:
@@ -76,7 +77,7 @@ def _of_tokens(route: Route, n: int, price: Price) -> Route:
         return route
     found = shortened(route, n, price)
     assert found is not None
-    return replace(found, held=route.held + found.held, masks_of=None, cut=route.cut)
+    return replace(found, held=route.held + found.held, masks_of=None, longer=route.longer)
 
 
 def _longer(
@@ -92,12 +93,6 @@ def _longer(
     if isinstance(program, PairTable) or not (own := shared(Pinned(program)).own):
         return Longer(stages, n, price, dtype)
     return Longer(stages, n, price, dtype, numbers, Anew(program, own, price, dtype)) if numbers else None
-
-
-def _cutting(longer: Callable[[], Longer | None]) -> Callable[[int], Cut | None]:
-    """Cuts a plan to a length; what is known of every length is found at the first cut."""
-    once = cache(longer)
-    return lambda n: None if (known := once()) is None else known.cut(n)
 
 
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
@@ -217,14 +212,30 @@ def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: t
 def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     """The plan for a length, of which others may be cut; made once. ``find_route`` may cut it from a longer one."""
     key = ("planned", Pinned(program), n, nk, price, dtype)
-    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
+    return _kept.find(key, lambda: _repeated(program, n, price, dtype) or plan(program, n, nk, price, dtype))
+
+
+def _repeated(program: Program | PairTable, n: int, price: Price, dtype: torch.dtype) -> Route | None:
+    """The plan for a shorter length with whole periods put in; None where it does not come again."""
+    if isinstance(program, PairTable) or not shared(Pinned(program)).asked:  # of the others few lengths are planned
+        return None
+    if (known := periodic(Pinned(program))) is None or (first := known.first(n, LONGEST_STRIPS)) >= n:
+        return None
+    shorter = _planned(program, first, first, price, dtype)
+    longer = None if shorter.longer is None or (own := shorter.longer()) is None else own.repeated(known, n)
+    if longer is None or (found := longer.cut(n)) is None:
+        return None
+    return replace(_of_cut(shorter, found, n, price), longer=lambda: longer)
 
 
 def shortened(route: Route, n: int, price: Price) -> Route | None:
     """A planned route for n tokens, which are fewer; None where it does not tell theirs."""
-    assert route.cut is not None
-    if (found := route.cut(n)) is None:
-        return None
+    assert route.longer is not None
+    found = None if (longer := route.longer()) is None else longer.cut(n)
+    return None if found is None else _of_cut(route, found, n, price)
+
+
+def _of_cut(route: Route, found: Cut, n: int, price: Price) -> Route:
     stages, effort, written, held = found
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, written, n), single_block(stages, n)

@@ -5,6 +5,7 @@ for all of them at once, and only those that it cuts are looked at one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,7 +26,9 @@ from .anew import Anew
 from .left import left_of
 from .mask_parts import MaskParts
 from .missing import of_tokens
+from .periodic import Periodic
 from .ranks import Ranks, is_roomy, place_at
+from .repeated import Growth, growths
 
 _GONE, _WHOLE, _CUT = range(3)
 
@@ -53,6 +56,19 @@ class Longer:
         ]
         self._stages += ((number, None) for number in own.difference(numbers))
         self._stages.sort(key=lambda each: each[0])
+
+    def repeated(self, periodic: Periodic, n: int) -> Longer | None:
+        """The stages for n tokens, where whole periods are put in between the first and the last ones; None where some
+        batch does not come again."""
+        stages: list[tuple[int, Stage | Diagonals | _LongerStage | None]] = []
+        for number, stage in self._stages:
+            found = stage.repeated(periodic, n) if isinstance(stage, _LongerStage) else None
+            if found is None:
+                return None
+            stages.append((number, found))
+        other = copy(self)
+        other._n, other._stages = n, stages
+        return other
 
     def cut(self, n: int) -> Cut | None:
         """For the first n tokens; stages without a pair are left out. None where one that was the first no longer is,
@@ -91,20 +107,47 @@ class Longer:
 
 
 class _LongerStage:
-    """Of each batch, one past the last rank of its queries and of its keys, and the first ones; and of all batches
-    before each what they ask for, and how many rows are written."""
+    """Of each batch its tiles and where they begin and end; and of all batches before each what they ask for, and how
+    many rows are written."""
 
     def __init__(self, stage: Stage, price: Price) -> None:
         self._stage, self._price, self._masks = stage, price, MaskParts()
         blocks = [batch.block for batch in stage.batches]
-        corners = [(*block.tiles.begins, *block.tiles.ends) for block in blocks]
-        self._first, self._end = np.split(np.array(corners, dtype=np.int64).reshape(-1, 4).T, 2)
         classes = [(one.first_class, one.key_class, one.classes - 1) for one in blocks]
         begin, keys_begin, more = np.array(classes, dtype=np.int64).reshape(-1, 3).T
         ends = (stage.query, begin, begin + more), (stage.key, keys_begin, keys_begin + more)
         self._classes = [tuple(_Classes.of(place, each) for each in side) for place, *side in ends]
-        counts = [np.zeros(len(Effort()) + 1), *(self._counts(batch) for batch in stage.batches)]
-        self._before = np.cumsum(counts, axis=0)
+        self._growths: list[tuple[Block, Growth]] | None = None
+        counts = [self._counts(batch) for batch in stage.batches]
+        self._set(stage, counts)
+
+    def _set(self, stage: Stage, counts: list[Numbers]) -> None:
+        self._stage, self._asked = stage, counts
+        corners = [(*batch.block.tiles.begins, *batch.block.tiles.ends) for batch in stage.batches]
+        self._first, self._end = np.split(np.array(corners, dtype=np.int64).reshape(-1, 4).T, 2)
+        self._before = np.cumsum([np.zeros(len(Effort()) + 1), *counts], axis=0)
+
+    def repeated(self, periodic: Periodic, n: int) -> _LongerStage | None:
+        """For n tokens, as ``Longer.repeated``."""
+        query, key = self._stage.query, self._stage.key
+        if not isinstance(query, Side) or not isinstance(key, Side):
+            return None
+        if self._growths is None:
+            blocks = [batch.block for batch in self._stage.batches]
+            found = growths(blocks, periodic, (query.order, key.order), query.n)
+            if found is None:
+                return None
+            self._growths = found
+        periods = (n - query.n) // periodic.tokens
+        batches, counts = list(self._stage.batches), list(self._asked)
+        for at, (block, grown) in enumerate(self._growths):
+            if any(grown):
+                batches[at] = replace(batches[at], block=replace(block, tiles=grown.of(block.tiles, periods)))
+                if grown.resizes:
+                    counts[at] = self._counts(batches[at])
+        other = copy(self)
+        other._set(Stage(Side(query.order, n), Side(key.order, n), tuple(batches)), counts)
+        return other
 
     def cut(self, n: int, biases: Biases) -> tuple[Stage | None, Numbers]:
         """The stage for n tokens, None where nothing is left; what it asks for and how many rows its batches write."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .....compiler.passes.program import NATURAL
 from .diagonal import Diagonals
 from .effort import Effort
 from .place import Side
 from .stage import Batch, Stages
+
+if TYPE_CHECKING:
+    from ..lengths.longer import Longer
 
 
 class Cut(NamedTuple):
@@ -37,7 +40,7 @@ class Route:
     held: int
     single: Batch | None = None  # the one block that is all there is to do
     masks_of: Route | None = None  # whose masks these are parts of
-    cut: Callable[[int], Cut | None] | None = None  # for the first n tokens, where that can be told from it
+    longer: Callable[[], Longer | None] | None = None  # ready for other lengths, where these can be told from it
 
     @property
     def masked(self) -> bool:
