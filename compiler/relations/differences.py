@@ -1,11 +1,11 @@
 """How far apart ranks tell something: what periods of a relation leave to be looked at.
 
-Ranks and the length are told by their period and their place in it: a = p*A + r, b = q*B + s, n = m*N + t. Where periods
-are multiples of all that is divided by, a comparison is one of sums of A, B and N, for each (r, s, t) with a constant.
-One that is of the difference of two of them, or of one with 0, says the same of all differences that are farther from 0
-than its constant. Where all are, nothing is told of 0, A, B and N but how far apart they are, up to the farthest
-constant F. Any order of these four has three gaps: of a sequence of 3*F periods or more, those of more than F may
-be drawn out or shortened, and every comparison holds as before.
+Ranks and the length are told by their period and their place in it: a = p*A + r, b = q*B + s, n = m*N + t. Where
+periods are multiples of all that is divided by, a comparison is one of sums of A, B and N, for each (r, s, t) with a
+constant. One that is of the difference of two of them, or of one with 0, says the same of all differences that are
+farther from 0 than its constant. Where all are, nothing is told of 0, A, B and N but how far apart they are, up to the
+farthest constant F. Any order of these four has three gaps: of a sequence of 3*F periods or more, those of more than F
+may be drawn out or shortened, and every comparison holds as before.
 """
 
 from __future__ import annotations
@@ -44,24 +44,20 @@ class Counted(NamedTuple):
 def farthest(nodes: Iterable[Predicate], counted: Mapping[str, Counted]) -> int | None:
     """The constant F; None where some comparison is of more than two, or what it divides by does not divide a period
     (``lacking``)."""
-    found = _Comparisons(counted)
-    for node in nodes:
-        found.look(node)
+    found = _Comparisons(counted, nodes)
     return found.farthest if found.told and found.lacking == 1 else None
 
 
 def lacking(nodes: Iterable[Predicate], counted: Mapping[str, Counted]) -> int:
     """By what all periods must be multiplied, at least, so that what is divided by divides them."""
-    found = _Comparisons(counted)
-    for node in nodes:
-        found.look(node)
-    return found.lacking
+    return _Comparisons(counted, nodes).lacking
 
 
 def ends(expr: Expr, counted: Mapping[str, Counted]) -> tuple[int | None, int | None]:
     """The least and the greatest value at any length; None where there is none, or it is not seen."""
     found = _Comparisons(counted)
-    return found.least(expr), found.most(expr)
+    low, high = found.least(expr), found.least(Binary("-", Const(0), expr))
+    return low, None if high is None else -high
 
 
 _Apart: TypeAlias = Mapping[tuple[str, str], int]
@@ -71,12 +67,14 @@ _ANYWHERE: _Apart = {("", "A"): 0, ("", "B"): 0, ("", "N"): 0, ("A", "N"): BEYON
 
 
 class _Comparisons:
-    def __init__(self, counted: Mapping[str, Counted]) -> None:
+    def __init__(self, counted: Mapping[str, Counted], nodes: Iterable[Predicate] = ()) -> None:
         self._counted = counted
         self._boxes = {name: (np.int64(each.least), np.int64(each.most)) for name, each in counted.items()}
         self._cases: dict[int, tuple[Expr, list[Expr]]] = {}  # by identity, kept alive beside
         self._told: dict[Expr, tuple[dict[str, int], int, int] | None] = {}
         self.told, self.lacking, self.farthest = True, 1, 0
+        for node in nodes:
+            self.look(node)
 
     def look(self, node: Predicate, apart: _Apart = _ANYWHERE) -> None:
         """Where no numbers are farther ``apart``."""
@@ -101,7 +99,7 @@ class _Comparisons:
             if (sums := at_least_0(part)) is None or (known := self._sum(written(sums))) is None:
                 continue
             grown, _, high = known
-            if grown and len(grown) <= 2 and (len(grown) == 1 or not sum(grown.values())):
+            if grown and _of_two(grown):
                 more, less = (next((of for of in grown if sign * grown[of] > 0), "") for sign in (1, -1))
                 by = abs(next(iter(grown.values())))
                 found[less, more] = min(found.get((less, more), high // by), high // by)
@@ -130,7 +128,9 @@ class _Comparisons:
                 if len(one) * len(two) > MOST_CASES:
                     self.told = False
                     return []
-                return [expr] if [left] == one and [right] == two else [Binary(operator, x, y) for x in one for y in two]
+                return (
+                    [expr] if [left] == one and [right] == two else [Binary(operator, x, y) for x in one for y in two]
+                )
         return [expr]
 
     def _compared(self, difference: Expr, apart: _Apart) -> None:
@@ -138,17 +138,15 @@ class _Comparisons:
         if (known := self._sum(written(linear(difference)))) is None:
             return
         grown, low, high = known
-        if len(grown) > 1 and (len(grown) > 2 or sum(grown.values())):
+        if not _of_two(grown):
             grown, low, high = self._of_others(grown, low, high, apart)
-        if len(grown) > 2 or (len(grown) == 2 and sum(grown.values())):
+        if not _of_two(grown):
             self.told = False
         elif grown:  # what does not grow is told by places alone
             by = abs(next(iter(grown.values())))
             self.farthest = max(self.farthest, -(-max(-low, high, 0) // by))
 
-    def _of_others(
-        self, grown: dict[str, int], low: int, high: int, apart: _Apart
-    ) -> tuple[dict[str, int], int, int]:
+    def _of_others(self, grown: dict[str, int], low: int, high: int, apart: _Apart) -> tuple[dict[str, int], int, int]:
         """The same by fewer numbers: each by 0, or by one before it, where they are near each other."""
         told: dict[str, int] = {}
         for of, by in grown.items():
@@ -213,10 +211,6 @@ class _Comparisons:
         value = np.asarray(evaluate(expr, dict(zip(sorted(names), axes, strict=True)), np))
         return int(value.min()), int(value.max())
 
-    def most(self, expr: Expr) -> int | None:
-        found = self.least(Binary("-", Const(0), expr))
-        return None if found is None else -found
-
     def least(self, expr: Expr) -> int | None:
         match expr:
             case Binary("-", Const(0), Binary("min" | "max" as which, left, right)):
@@ -231,7 +225,8 @@ class _Comparisons:
                 one, two = self.least(left), self.least(right)
                 return None if one is None or two is None else min(one, two)
         found = [self._least(each) for each in self._plain(expr)]
-        return None if None in found else min(each for each in found if each is not None)
+        known = [each for each in found if each is not None]
+        return min(known) if len(known) == len(found) else None
 
     def _least(self, expr: Expr) -> int | None:
         """Of an expression without choices: what falls with a rank must grow as fast with the length."""
@@ -241,6 +236,11 @@ class _Comparisons:
         if grown.get("N", 0) < falls:
             return None
         return self._rest(linear(expr))[0] - BEYOND * falls
+
+
+def _of_two(grown: dict[str, int]) -> bool:
+    """Whether what grows so is no more than a difference: of two numbers, or of one and 0."""
+    return len(grown) <= 1 or (len(grown) == 2 and sum(grown.values()) == 0)
 
 
 def _added(one: dict[str, int], two: dict[str, int], times: int) -> dict[str, int]:

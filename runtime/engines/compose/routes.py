@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache, lru_cache, partial
@@ -13,10 +11,11 @@ import torch
 from ....compiler.passes.pinned import Pinned
 from ....compiler.passes.program import Order, Program
 from ..integers import HOST, require_fit
+from .kept import Kept
 from .lengths.anew import Anew
 from .lengths.longer import Longer
-from .lengths.periodic import periodic
 from .lengths.ranks import is_roomy
+from .lengths.repeatable import repeatable
 from .lengths.trim import milestone, shared
 from .plan.diagonal import Diagonals
 from .plan.effort import Effort
@@ -34,9 +33,6 @@ LONGEST_STRIPS = 8192
 
 MOST_HELD = 64 << 20
 """A route whose masks take more bytes is not taken."""
-
-KEPT = 256 << 20
-"""Bytes of masks, of all routes that are kept at a time."""
 
 
 def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
@@ -161,37 +157,7 @@ def considered(program: Program | PairTable, n: int, price: Price, dtype: torch.
     return found if planned == n else takeable(routes(program, n, n, price, dtype))
 
 
-class _Kept:
-    """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
-
-    def __init__(self) -> None:
-        self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
-        with self._lock:
-            if (found := self._routes.get(key)) is not None:
-                self._routes.move_to_end(key)
-                return found
-        made = make()
-        with self._lock:
-            self._routes.setdefault(key, made)
-            while len(self._routes) > 1 and (self._held() > KEPT or len(self._routes) > 256):
-                self._routes.popitem(last=False)
-        return made
-
-    def _held(self) -> int:
-        """Bytes of masks, of which those that routes share count once."""
-        kept = self._routes.values()
-        owners = {id(route): route.held for each in kept for route in (each, each.masks_of) if route is not None}
-        return sum(owners.values())
-
-    def clear(self) -> None:
-        with self._lock:
-            self._routes.clear()
-
-
-_kept = _Kept()
+_kept = Kept()
 
 
 def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
@@ -219,13 +185,19 @@ def _repeated(program: Program | PairTable, n: int, price: Price, dtype: torch.d
     """The plan for a shorter length with whole periods put in; None where it does not come again."""
     if isinstance(program, PairTable) or not shared(Pinned(program)).asked:  # of the others few lengths are planned
         return None
-    if (known := periodic(Pinned(program))) is None or (first := known.first(n, LONGEST_STRIPS)) >= n:
-        return None
-    shorter = _planned(program, first, first, price, dtype)
-    longer = None if shorter.longer is None or (own := shorter.longer()) is None else own.repeated(known, n)
-    if longer is None or (found := longer.cut(n)) is None:
-        return None
-    return replace(_of_cut(shorter, found, n, price), longer=lambda: longer)
+    tried = repeatable(Pinned(program), LONGEST_STRIPS)
+    for way, first in tried.shorter(n):
+        route = _planned(program, first, first, price, dtype)
+        own = route.longer and route.longer()
+        longer = own and own.repeated(way.periodic, n)
+        tried.note(way, first, repeated=longer is not None)
+        if longer is not None and (found := longer.cut(n)) is not None:
+            return replace(_of_cut(route, found, n, price), longer=partial(_itself, longer))
+    return None
+
+
+def _itself(longer: Longer) -> Longer:
+    return longer
 
 
 def shortened(route: Route, n: int, price: Price) -> Route | None:
@@ -246,3 +218,4 @@ def forget() -> None:
     """Drop all routes that are kept."""
     _kept.clear()
     _pairs.cache_clear()
+    repeatable.cache_clear()

@@ -4,11 +4,10 @@ for all of them at once, and only those that it cuts are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals
 from ..plan.effort import Effort
-from ..plan.place import Gathered, Place, Side
+from ..plan.place import Gathered, Side
 from ..plan.route import Cut
 from ..plan.stage import Batch, Biases, Stage, Stages
 from ..planning.arranged import effort_of
@@ -27,7 +26,7 @@ from .left import left_of
 from .mask_parts import MaskParts
 from .missing import of_tokens
 from .periodic import Periodic
-from .ranks import Ranks, is_roomy, place_at
+from .ranks import Classes, Ranks, is_roomy, place_at
 from .repeated import Growth, growths
 
 _GONE, _WHOLE, _CUT = range(3)
@@ -116,8 +115,8 @@ class _LongerStage:
         classes = [(one.first_class, one.key_class, one.classes - 1) for one in blocks]
         begin, keys_begin, more = np.array(classes, dtype=np.int64).reshape(-1, 3).T
         ends = (stage.query, begin, begin + more), (stage.key, keys_begin, keys_begin + more)
-        self._classes = [tuple(_Classes.of(place, each) for each in side) for place, *side in ends]
-        self._growths: list[tuple[Block, Growth]] | None = None
+        self._classes = [tuple(Classes.of(place, each) for each in side) for place, *side in ends]
+        self._growths: tuple[list[tuple[Block, Growth]] | None, ...] = ()  # found once
         counts = [self._counts(batch) for batch in stage.batches]
         self._set(stage, counts)
 
@@ -132,15 +131,15 @@ class _LongerStage:
         query, key = self._stage.query, self._stage.key
         if not isinstance(query, Side) or not isinstance(key, Side):
             return None
-        if self._growths is None:
+        if not self._growths:
             blocks = [batch.block for batch in self._stage.batches]
-            found = growths(blocks, periodic, (query.order, key.order), query.n)
-            if found is None:
-                return None
-            self._growths = found
+            self._growths = (growths(blocks, periodic, (query.order, key.order), query.n),)
+        [grown_each] = self._growths
+        if grown_each is None:
+            return None
         periods = (n - query.n) // periodic.tokens
         batches, counts = list(self._stage.batches), list(self._asked)
-        for at, (block, grown) in enumerate(self._growths):
+        for at, (block, grown) in enumerate(grown_each):
             if any(grown):
                 batches[at] = replace(batches[at], block=replace(block, tiles=grown.of(block.tiles, periods)))
                 if grown.resizes:
@@ -187,25 +186,6 @@ class _LongerStage:
 
 def is_fresh(stage: Stage | Diagonals) -> bool:
     return stage.fresh if isinstance(stage, Diagonals) else any(batch.fresh for batch in stage.batches)
-
-
-class _Classes(NamedTuple):
-    """A class for each batch: those that occur, and which of these it is."""
-
-    different: list[int]
-    which: NDArray[np.int64] | None  # None: there is one
-
-    @classmethod
-    def of(cls, place: Place, each: NDArray[np.int64]) -> _Classes:
-        if isinstance(place, Gathered):
-            return cls([0], None)
-        different, which = np.unique(each, return_inverse=True)
-        return cls(different.tolist(), which if len(different) > 1 else None)
-
-    def each(self, ranks: Callable[[int], int]) -> NDArray[np.int64] | int:
-        """So many ranks of each."""
-        found = [ranks(cls) for cls in self.different]
-        return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
 
 
 def _taken(stage: Stage, price: Price) -> Effort:

@@ -1,5 +1,5 @@
-"""Of a program: after how many tokens all that it says begins anew, and from which length on its pairs at any length are
-those at a shorter one, of which a middle part is repeated.
+"""Of a program: after how many tokens all that it says begins anew, and from which length on its pairs at any length
+are those at a shorter one, of which a middle part is repeated.
 
 A grid says of its rows what it says of the rows before, but near the first and the last ones. What comes again in all
 terms, and how near these ends are, is found once for a program (compiler/relations/differences.py).
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .....compiler.passes.pinned import Pinned
@@ -21,11 +21,18 @@ from ..planning.arranged import sweeps
 LONGEST = 1 << 15
 """Tokens after which all begins anew, at most."""
 
+LARGE, LONGEST_OF_LARGE = 128, 1 << 12
+"""Ranks of blocks of several tiles; and tokens after which all begins anew where these do too, at most: for each place
+of the last token in such a period another plan is made."""
+
 MOST_STEPS = 4096
 """Of a fan."""
 
 BESIDE = 3
 """Periods, of which ends of tiles may be farther from their token than constants of comparisons are from theirs."""
+
+ROOM = 2
+"""Periods, by which tiles near an end of a plan may be farther from it than anything that is said there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,22 @@ class Periodic:
 
     def first(self, n: int, shortest: int) -> int:
         """The shortest length, longer than ``shortest``, of which a middle part is repeated at n."""
-        periods = max(3 * (self.beside + BESIDE), shortest // self.tokens + 1)
+        periods = max(3 * (self.beside + ROOM + BESIDE), shortest // self.tokens + 1)
         return periods * self.tokens + n % self.tokens
+
+    def near(self, n: int) -> int:
+        """Of so many periods from either end of n tokens tiles may begin or end."""
+        return n // self.tokens // 3 - BESIDE
 
     def ranks(self, order: Order) -> int:
         """Of each class of an order in a period."""
         return self.tokens // order.period * order.count
+
+    def of_large_tiles(self, program: Program) -> Periodic | None:
+        """So many periods as one that blocks of ``LARGE`` ranks come again too; None where that is very long."""
+        orders = {order for sweep in sweeps(program) for order in _orders(program, sweep)}
+        times = math.lcm(*(LARGE // math.gcd(LARGE, self.ranks(order)) for order in orders))
+        return replace(self, tokens=times * self.tokens) if times * self.tokens <= LONGEST_OF_LARGE else None
 
 
 @lru_cache(maxsize=256)
@@ -94,7 +111,7 @@ def _ranks(program: Program, sweep: Sweep, tokens: int) -> dict[str, Counted]:
         "a": Counted("A", rows, 0, rows - 1),
         "b": Counted("B", keys, 0, keys - 1),
         "n": Counted("N", tokens, 0, tokens - 1),
-        "T": Counted("N", keys // tile.key, -(-(-late // tile.key)), -(-keys // tile.key)),
+        "T": Counted("N", keys // tile.key, -(late // tile.key), keys // tile.key),
         "c": Counted("", 0, 0, query.classes - 1),
     }
 
@@ -116,7 +133,7 @@ def _asked(program: Program, sweep: Sweep) -> Iterator[Predicate]:
     """Which pairs are in the tiles of each range, and kept."""
     term, size = program.terms[sweep.term], Const(program.tile_of(sweep).key)
     for span in sweep.ranges:
-        sides = [(span.lo, span.hi, Binary("//", Var("b"), size))]
+        sides: list[tuple[Expr, Expr, Expr]] = [(span.lo, span.hi, Binary("//", Var("b"), size))]
         if span.fan is not None:
             sides.append((span.fan.first, span.fan.last, Var("d")))
         parts: list[Predicate] = [term.keep] if span.masked else []

@@ -7,13 +7,13 @@ much larger, or has as many more tiles. By how much is the same for each period.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from .....compiler.passes.program import Order
 from ..plan.block import Block
 from ..plan.tiles import Tiles
-from .periodic import BESIDE, Periodic
+from .periodic import Periodic
 
 
 class Ends(NamedTuple):
@@ -50,24 +50,32 @@ class Growth(NamedTuple):
     key: int = 0
     keys: int = 0
     key_step: int = 0
-    count: int = 0
+    more: int = 0  # tiles
 
     def of(self, tiles: Tiles, periods: int) -> Tiles:
         """The tiles where so many are put in."""
-        own = astuple(tiles)
-        return Tiles(*(at + by * periods for at, by in zip(own, self, strict=False)), tiles.growth)
+        return Tiles(
+            tiles.row + periods * self.row,
+            tiles.rows + periods * self.rows,
+            tiles.row_step + periods * self.row_step,
+            tiles.key + periods * self.key,
+            tiles.keys + periods * self.keys,
+            tiles.key_step + periods * self.key_step,
+            tiles.count + periods * self.more,
+            tiles.growth,
+        )
 
     @property
     def resizes(self) -> bool:
         """Whether tiles are other ones then, or more, not only elsewhere."""
-        return bool(self.rows or self.keys or self.count)
+        return bool(self.rows or self.keys or self.more)
 
 
 def growths(
     blocks: Iterable[Block], periodic: Periodic, orders: tuple[Order, Order], n: int
 ) -> list[tuple[Block, Growth]] | None:
     """All batches of a plan for n tokens, what is one rectangle as one; None where one does not come again."""
-    near = n // periodic.tokens // 3 - BESIDE
+    near = periodic.near(n)
     found: list[tuple[Block, Growth]] = []
     for block in map(_as_rectangle, blocks):
         sides = (
@@ -132,11 +140,11 @@ def _continued(tiles: Tiles, query: Ends, key: Ends) -> Growth | None:
         key.through(*keys, tiles.keys) and key_more > 0,
     )
     if on_rows and on_keys:
-        return Growth(count=row_more) if row_more == key_more else None
+        return Growth(more=row_more) if row_more == key_more else None
     tile = _ends_moved(tiles.part(0, 1), query, key)
     if on_rows and tiles.key_step == 0 and (begin := key.moved(tiles.key)) is not None:
         end = key.moved(tiles.key + tiles.keys)
-        return None if end is None else Growth(key=begin, keys=end - begin, count=row_more)
+        return None if end is None else Growth(key=begin, keys=end - begin, more=row_more)
     if on_keys and tiles.row_step == 0 and tile is not None:
-        return tile._replace(key=0, keys=0, count=key_more)
+        return tile._replace(key=0, keys=0, more=key_more)
     return None
