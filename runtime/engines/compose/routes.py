@@ -19,8 +19,8 @@ from .lengths.repeatable import repeatable
 from .lengths.trim import milestone, shared
 from .plan.diagonal import Diagonals
 from .plan.effort import Effort
-from .plan.place import Gathered
 from .plan.route import Cut, Route, single_block
+from .plan.route import Longer as LongerPlan
 from .plan.stage import Biases, Stage, Stages
 from .plan.tiles import Mask
 from .planning.arranged import arranged
@@ -94,11 +94,13 @@ def _longer(
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
     """Seconds around the calls of blocks and the gathers of keys, and around the operations of a diagonal for one key
     head: more of these are taken together as far as they are few elements."""
-    one = price._replace(heads=price.heads._replace(batch=1, keys=1))
-    diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
-    others = [stage for stage in stages if not isinstance(stage, Diagonals)]
-    blocks = sum(stage.runs + isinstance(stage.key, Gathered) for stage in others)
-    batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
+    diagonals = [stage for stage in stages if isinstance(stage, Diagonals)]
+    batches, steps = effort.batches, 0.0
+    if diagonals:
+        one = price._replace(heads=price.heads._replace(batch=1, keys=1))
+        alone = [one.diagonals(stage) for stage in diagonals]
+        batches += sum(each.batches for each in alone) - sum(price.diagonals(stage).batches for stage in diagonals)
+        steps = sum(each.steps for each in alone)
     return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
 
@@ -110,8 +112,8 @@ def _covered(stages: Stages, written: int, n: int) -> tuple[bool, bool]:
         # them had no row in the shorter sequence.
         first = stages[0]
         return isinstance(first, Diagonals) and first.fresh, False
-    batches = sum(stage.runs for stage in stages if not isinstance(stage, Diagonals))
-    return written == n, batches == 1 and written == n
+    alone = len(stages) == 1 and isinstance(stages[0], Stage) and stages[0].runs == 1
+    return written == n, alone and written == n
 
 
 def _written(stages: Stages) -> int:
@@ -196,7 +198,7 @@ def _repeated(program: Program | PairTable, n: int, price: Price, dtype: torch.d
     return None
 
 
-def _itself(longer: Longer) -> Longer:
+def _itself(longer: LongerPlan) -> LongerPlan:
     return longer
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals
 from ..plan.effort import Effort
+from ..plan.periodic import Periodic
 from ..plan.place import Gathered, Side
 from ..plan.route import Cut
 from ..plan.stage import Batch, Biases, Stage, Stages
@@ -25,7 +26,6 @@ from .anew import Anew
 from .left import left_of
 from .mask_parts import MaskParts
 from .missing import of_tokens
-from .periodic import Periodic
 from .ranks import Classes, Ranks, is_roomy, place_at
 from .repeated import Growth, growths
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import Order, Program, Sweep
 from .....compiler.relations.differences import Counted, ends, farthest, lacking
 from .....compiler.relations.integer import All, Binary, Compare, Const, Expr, Predicate, Var, substitute
+from ..plan.periodic import Periodic
 from ..planning.arranged import sweeps
 
 LONGEST = 1 << 15
@@ -27,40 +28,6 @@ of the last token in such a period another plan is made."""
 
 MOST_STEPS = 4096
 """Of a fan."""
-
-BESIDE = 3
-"""Periods, of which ends of tiles may be farther from their token than constants of comparisons are from theirs."""
-
-ROOM = 2
-"""Periods, by which tiles near an end of a plan may be farther from it than anything that is said there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Periodic:
-    """``tokens``: after so many everything comes again. ``beside``: of so many periods from either end something may
-    be said that is not said elsewhere; and of ranks that are no farther apart."""
-
-    tokens: int
-    beside: int
-
-    def first(self, n: int, shortest: int) -> int:
-        """The shortest length, longer than ``shortest``, of which a middle part is repeated at n."""
-        periods = max(3 * (self.beside + ROOM + BESIDE), shortest // self.tokens + 1)
-        return periods * self.tokens + n % self.tokens
-
-    def near(self, n: int) -> int:
-        """Of so many periods from either end of n tokens tiles may begin or end."""
-        return n // self.tokens // 3 - BESIDE
-
-    def ranks(self, order: Order) -> int:
-        """Of each class of an order in a period."""
-        return self.tokens // order.period * order.count
-
-    def of_large_tiles(self, program: Program) -> Periodic | None:
-        """So many periods as one that blocks of ``LARGE`` ranks come again too; None where that is very long."""
-        orders = {order for sweep in sweeps(program) for order in _orders(program, sweep)}
-        times = math.lcm(*(LARGE // math.gcd(LARGE, self.ranks(order)) for order in orders))
-        return replace(self, tokens=times * self.tokens) if times * self.tokens <= LONGEST_OF_LARGE else None
 
 
 @lru_cache(maxsize=256)
@@ -85,6 +52,13 @@ def periodic(pinned: Pinned[Program]) -> Periodic | None:
             return None
         beside = max(beside, found)
     return Periodic(tokens, beside)
+
+
+def of_large_tiles(known: Periodic, program: Program) -> Periodic | None:
+    """So many periods as one that blocks of ``LARGE`` ranks come again too; None where that is very long."""
+    orders = {order for sweep in sweeps(program) for order in _orders(program, sweep)}
+    times = math.lcm(*(LARGE // math.gcd(LARGE, known.ranks(order)) for order in orders))
+    return replace(known, tokens=times * known.tokens) if times * known.tokens <= LONGEST_OF_LARGE else None
 
 
 def _orders(program: Program, sweep: Sweep) -> tuple[Order, Order]:

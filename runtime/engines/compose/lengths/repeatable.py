@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import Program
-from .periodic import Periodic, periodic
+from ..plan.periodic import Periodic
+from .periodic import of_large_tiles, periodic
 
 LONGER = 4
 """What is planned for long sequences is more often as in longer ones: a plan of so many times the tokens that are
@@ -49,6 +50,6 @@ class Repeatable:
 def repeatable(pinned: Pinned[Program], shortest: int) -> Repeatable:
     """Of plans for more than so many tokens."""
     known = periodic(pinned)
-    every = () if known is None else (known, known.of_large_tiles(pinned.program))
+    every = () if known is None else (known, of_large_tiles(known, pinned.program))
     ways = (Way(each, at) for at in (LONGER * shortest, shortest) for each in every if each is not None)
     return Repeatable(tuple(dict.fromkeys(ways)))

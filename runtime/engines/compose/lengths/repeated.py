@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from .....compiler.passes.program import Order
 from ..plan.block import Block
+from ..plan.periodic import Periodic
 from ..plan.tiles import Tiles
-from .periodic import Periodic
 
 
 class Ends(NamedTuple):

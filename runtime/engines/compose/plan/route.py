@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from .....compiler.passes.program import NATURAL
 from .diagonal import Diagonals
 from .effort import Effort
+from .periodic import Periodic
 from .place import Side
 from .stage import Batch, Stages
-
-if TYPE_CHECKING:
-    from ..lengths.longer import Longer
 
 
 class Cut(NamedTuple):
@@ -23,6 +21,16 @@ class Cut(NamedTuple):
     effort: Effort
     written: int
     held: int
+
+
+class Longer(Protocol):
+    """What a plan tells of other lengths."""
+
+    def cut(self, n: int) -> Cut | None:
+        """For the first n tokens; None where it does not tell them."""
+
+    def repeated(self, periodic: Periodic, n: int) -> Longer | None:
+        """For n tokens, which are whole periods more; None where it does not come again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from patternc.compiler import bruteforce
 from patternc.compiler.passes.pinned import Pinned
 from patternc.compiler.passes.program import Program
 from patternc.runtime.engines.compose import routes as rooms
-from patternc.runtime.engines.compose.lengths.periodic import BESIDE, Periodic, periodic
+from patternc.runtime.engines.compose.lengths.periodic import periodic
 from patternc.runtime.engines.compose.lengths.repeatable import MOST_FAILED, Repeatable, Way
 from patternc.runtime.engines.compose.plan.effort import Effort
+from patternc.runtime.engines.compose.plan.periodic import BESIDE, Periodic
 from patternc.runtime.engines.compose.plan.route import Route
 from patternc.runtime.engines.compose.planning.arranged import effort_of
 from patternc.runtime.engines.compose.pricing.price import Price
