@@ -189,7 +189,8 @@ def _repeated(program: Program | PairTable, n: int, price: Price, dtype: torch.d
         return None
     tried = repeatable(Pinned(program), LONGEST_STRIPS)
     for way, first in tried.shorter(n):
-        route = _planned(program, first, first, price, dtype)
+        key = ("repeated", Pinned(program), first, price, dtype)
+        route = _kept.find(key, partial(plan, program, first, first, price, dtype))
         own = route.longer and route.longer()
         longer = own and own.repeated(way.periodic, n)
         tried.note(way, first, repeated=longer is not None)

@@ -6,13 +6,10 @@ is room for all of them, and what these would be is left out (``missing.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..plan.place import Gathered, Place, Side, offsets
 from ..plan.stage import Stage
@@ -69,22 +66,3 @@ class Ranks:
         if not self.roomy:
             return np.ones((count, size), dtype=np.bool_)
         return np.ndarray((count, size), np.bool_, self._there, first, (step, 1))
-
-
-class Classes(NamedTuple):
-    """A class for each batch: those that occur, and which of these it is."""
-
-    different: list[int]
-    which: NDArray[np.int64] | None  # None: there is one
-
-    @classmethod
-    def of(cls, place: Place, each: NDArray[np.int64]) -> Classes:
-        if isinstance(place, Gathered):
-            return cls([0], None)
-        different, which = np.unique(each, return_inverse=True)
-        return cls(different.tolist(), which if len(different) > 1 else None)
-
-    def each(self, ranks: Callable[[int], int]) -> NDArray[np.int64] | int:
-        """So many ranks of each."""
-        found = [ranks(cls) for cls in self.different]
-        return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
