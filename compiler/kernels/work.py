@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..passes.count import tile_count
 from ..passes.pinned import Pinned
-from ..passes.program import Kernel, Order, Program, Sweep, Tile
-from ..relations.integer import All, Binary, Compare, Const, Expr, Select, Var, length_values
+from ..passes.program import Fan, Kernel, Order, Program, Range, Sweep, Tile
+from ..relations.integer import All, Binary, Compare, Const, Expr, Select, Var, length_values, substitute
 from ..relations.recurring import periods
 from ..relations.tape import Gaps, Tape
 from .launch import Role
@@ -70,30 +70,34 @@ def swept_tiles(
     query tokens only the half-open range ``queries`` has rows, as far as they are swept."""
     kernel, held = kernel_of(program, role, index)
     keys_stand = role == "backward_key"
-    spans, period = _swept(Pinned(program), role, index)
-    asked = [(span, _values(program, span.sweep, keys_stand, n, nk, queries)) for span in spans]
+    spans, sides, period = _swept(Pinned(program), role, index)
+    values = length_values(n, nk) | {"c": 0}
+    for number, (order, cls, size) in enumerate(sides):
+        begin, end = window(order, size, max(0, queries[1] - queries[0]), queries[0], n) if keys_stand else (0, 0)
+        others = tile_count(order, cls, n if keys_stand else nk, size)
+        values |= {f"T{number}": others, f"begin{number}": begin, f"end{number}": end}
 
     def count(tiles: NDArray[np.int32], gaps: Gaps) -> Counted:
         total, proved = np.zeros(tiles.shape, dtype=np.int64), np.ones(tiles.shape[1], dtype=np.bool_)
-        for span, values in asked:
-            swept, even = span.count(tiles, gaps, values)
+        for some in spans:
+            swept, even = some.count(tiles, gaps, values)
             total += swept
             proved &= even
         return total, proved
 
-    few = FEW if all(span.steps is None for span in spans) else FEW_OF_FANS
+    few = FEW if all(some.steps is None for some in spans) else FEW_OF_FANS
     return counted(count, tile_count(kernel.order, 0, nk if keys_stand else n, held), period, few)
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """A range of a kernel, ready to be counted. ``steps``: the first and the last of its fan."""
+class _Spans:
+    """Ranges of a kernel, ready to be counted: all without a fan, or one with, of which ``steps`` are the first and the
+    last. ``costs``: of a tile of each."""
 
-    sweep: Sweep
     still: str
-    size: Tape  # of a step
+    sizes: Tape  # of a step
+    costs: tuple[float, ...]
     steps: Tape | None
-    cost: float
 
     def count(self, tiles: NDArray[np.int32], gaps: Gaps, values: dict[str, int]) -> Counted:
         """As ``Count``. The integers are those of kernels, which are refused a length for which these are too short."""
@@ -110,63 +114,91 @@ class _Span:
         return total, even
 
     def _counted(self, values: dict[str, Any], tiles: NDArray[np.int32], gaps: Gaps) -> Counted:
-        [swept], even = self.size.at(values, gaps)
-        swept = np.broadcast_to(swept, (*np.shape(values.get("d", 0))[:1], *tiles.shape))
-        if self.cost != 1:
-            if gaps is not None:
-                even &= (swept[..., 0, :] == swept[..., 1, :]).reshape(-1, tiles.shape[1]).all(axis=0)
-            swept = np.ceil(swept * self.cost).astype(np.int64)
-        return swept.reshape(-1, *tiles.shape).sum(axis=0, dtype=np.int64), even
+        found, even = self.sizes.at(values, gaps)
+        total, shape = np.zeros(tiles.shape, dtype=np.int64), (*np.shape(values.get("d", 0))[:1], *tiles.shape)
+        for swept, cost in zip(found, self.costs, strict=True):
+            if cost != 1:
+                swept = np.broadcast_to(swept, shape)
+                if gaps is not None:
+                    even &= (swept[..., 0, :] == swept[..., 1, :]).reshape(-1, tiles.shape[1]).all(axis=0)
+                swept = np.ceil(swept * cost).astype(np.int64)
+            if len(shape) > tiles.ndim:
+                swept = np.broadcast_to(swept, shape).sum(axis=0, dtype=np.int64)
+            total += swept
+        return total, even
 
 
 _AT_ONCE = 1 << 17
 """So many tiles of the steps of a fan are counted together."""
 
 
+_Side: TypeAlias = tuple[Order, int, int]
+"""The tiles that are swept: those of a class of an order, of so many ranks."""
+
+
 @lru_cache(maxsize=256)
-def _swept(pinned: Pinned[Program], role: Role, index: int) -> tuple[tuple[_Span, ...], int]:
-    """The ranges of a kernel, and after how many tiles what they are divided by begins anew."""
+def _swept(pinned: Pinned[Program], role: Role, index: int) -> tuple[tuple[_Spans, ...], tuple[_Side, ...], int]:
+    """The ranges of a kernel; what is swept, by the number in the names of its tiles; and after how many tiles what
+    they are divided by begins anew."""
     program = pinned.program
     kernel, held = kernel_of(program, role, index)
     keys_stand = role == "backward_key"
     still, whole = ("J", Tile(program.tile.query, held)) if keys_stand else ("I", Tile(held, program.tile.key))
-    found: list[_Span] = []
+    sides: dict[_Side, int] = {}
+    plain: list[tuple[Expr, float]] = []
+    fans: list[tuple[Expr, float, Fan, int]] = []
     divided: frozenset[int] = frozenset()
     for sweep in kernel.sweeps:
         tile = program.tile_of(sweep)
+        side = _side(program, sweep, keys_stand)
+        number = sides.setdefault(side, len(sides))
         for span in sweep.ranges:
             cost = tile.diagonal if span.diagonal else tile.price / whole.price
-            low, high = span.lo, span.hi
-            if not span.diagonal:
-                low = Binary("max", Binary("max", low, Const(0)), Var("begin"))
-                high = Binary("min", Binary("min", high, Var("T")), Var("end"))
-            size: Expr = Binary("max", Binary("-", high, low), Const(0))
-            steps = None
-            if span.fan is not None:
-                ends = span.fan.first, span.fan.last
-                inside = Compare("<=", ends[0], Var("d")), Compare("<", Var("d"), ends[1])
-                size, steps = Select(All(inside), size, Const(0)), Tape.of(ends, (*_NAMES, still), still)
-            names = (*_NAMES, still) if steps is None else (*_NAMES, still, "d")
-            found.append(_Span(sweep, still, Tape.of((size,), names, still, "d"), steps, cost))
+            size = _numbered(_size(span, windowed=keys_stand), number)
             divided |= periods(size, frozenset({still}))
-    return tuple(found), period_of(divided)
+            if span.fan is None:
+                plain.append((size, cost))
+            else:
+                fans.append((size, cost, span.fan, number))
+    names = ("n", "nq", "nk", "c", *(f"{name}{number}" for name in _WINDOWED for number in sides.values()), still)
+    found = []
+    if plain:
+        sizes, costs = zip(*plain, strict=True)
+        found.append(_Spans(still, Tape.of(sizes, names, still), costs, None))
+    for size, cost, fan, number in fans:
+        ends = _numbered(fan.first, number), _numbered(fan.last, number)
+        found.append(_Spans(still, Tape.of((size,), (*names, "d"), still, "d"), (cost,), Tape.of(ends, names, still)))
+    return tuple(found), tuple(sides), period_of(divided)
 
 
-_NAMES = ("n", "nq", "nk", "c", "T", "begin", "end")
+_WINDOWED = ("T", "begin", "end")
 
 
-def _values(
-    program: Program, sweep: Sweep, keys_stand: bool, n: int, nk: int, queries: tuple[int, int]
-) -> dict[str, int]:
-    """What the names of ranges stand for, and which tiles of the swept side there are."""
+def _side(program: Program, sweep: Sweep, keys_stand: bool) -> _Side:
     term, tile = program.terms[sweep.term], program.tile_of(sweep)
     if keys_stand:
-        begin, end = window(term.query, tile.query, max(0, queries[1] - queries[0]), queries[0], n)
-        others = tile_count(term.query, -term.shift % term.query.classes, n, tile.query)
-    else:
-        begin, others = 0, tile_count(term.key, term.shift % term.key.classes, nk, tile.key)
-        end = others
-    return {"c": 0, "T": others, "begin": begin, "end": end, **length_values(n, nk)}
+        return term.query, -term.shift % term.query.classes, tile.query
+    return term.key, term.shift % term.key.classes, tile.key
+
+
+def _size(span: Range, *, windowed: bool) -> Expr:
+    """How many tiles, or diagonals, a range has at a step; of query tiles only those of a window."""
+    low, high = span.lo, span.hi
+    if not span.diagonal:
+        low, high = Binary("max", low, Const(0)), Binary("min", high, Var("T"))
+        if windowed:
+            low, high = Binary("max", low, Var("begin")), Binary("min", high, Var("end"))
+    size: Expr = Binary("max", Binary("-", high, low), Const(0))
+    if span.fan is None:
+        return size
+    inside = Compare("<=", span.fan.first, Var("d")), Compare("<", Var("d"), span.fan.last)
+    return Select(All(inside), size, Const(0))
+
+
+def _numbered(expr: Expr, number: int) -> Expr:
+    """By the tiles of a side."""
+    found: Expr = substitute(expr, {name: Var(f"{name}{number}") for name in _WINDOWED})
+    return found
 
 
 def window(order: Order, held: int, rows: int, offset: int, n: int) -> tuple[int, int]:

@@ -26,6 +26,11 @@ def decided(predicate: Predicate, boxes: Boxes) -> Any:
     return np.add(*found, dtype=np.int8) - np.int8(1)
 
 
+def bounds(expr: Expr, boxes: Boxes) -> Bounds:
+    """The least and the greatest value of an expression in each box, not always the tightest."""
+    return _Inside(boxes).bounds(expr)
+
+
 def compared(operator: str, low: Any, high: Any) -> tuple[Any, Any]:
     """(whether every difference in [low, high] compares so with 0, whether none does)."""
     match operator:

@@ -66,10 +66,17 @@ class Tape:
     results: tuple[int, ...]
 
     @staticmethod
-    def of(nodes: tuple[Expr, ...], names: tuple[str, ...], moving: str, *many: str) -> Tape:
+    def of(nodes: tuple[Expr | Predicate, ...], names: tuple[str, ...], moving: str, *many: str) -> Tape:
         """``moving``: the variable that has stretches; ``many``: others whose values are arrays. All other names are
         integers."""
         return _Recorder(names, moving, many).tape(nodes)
+
+    def of_numbers(self, values: Mapping[str, int]) -> list[Any]:
+        """The results, where all values are integers."""
+        found: list[Any] = [*(values[name] for name in self.names), *self.constants]
+        for symbol, operands, _, _ in self.steps:
+            found.append(_OF_NUMBERS[symbol](*[found[at] for at in operands]))
+        return [found[at] for at in self.results]
 
     def at(self, values: Mapping[str, Any], gaps: Gaps = None) -> tuple[list[Any], Proved]:
         """The results, where the moving variable is [..., 1, tiles]. With ``gaps`` it is [..., 2, stretches], the first
@@ -121,7 +128,7 @@ class _Recorder:
         self._steps: list[_Step] = []
         self._done: dict[tuple[str, tuple[int, ...]], int] = {}
 
-    def tape(self, nodes: tuple[Expr, ...]) -> Tape:
+    def tape(self, nodes: tuple[Expr | Predicate, ...]) -> Tape:
         for node in nodes:
             self._number_constants(node)
         results = tuple(map(self._number, nodes))

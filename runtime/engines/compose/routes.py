@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache, lru_cache, partial
@@ -13,14 +11,16 @@ import torch
 from ....compiler.passes.pinned import Pinned
 from ....compiler.passes.program import Order, Program
 from ..integers import HOST, require_fit
+from .kept import Kept
 from .lengths.anew import Anew
 from .lengths.longer import Longer
 from .lengths.ranks import is_roomy
+from .lengths.repeatable import repeatable
 from .lengths.trim import milestone, shared
 from .plan.diagonal import Diagonals
 from .plan.effort import Effort
-from .plan.place import Gathered
 from .plan.route import Cut, Route, single_block
+from .plan.route import Longer as LongerPlan
 from .plan.stage import Biases, Stage, Stages
 from .plan.tiles import Mask
 from .planning.arranged import arranged
@@ -33,9 +33,6 @@ LONGEST_STRIPS = 8192
 
 MOST_HELD = 64 << 20
 """A route whose masks take more bytes is not taken."""
-
-KEPT = 256 << 20
-"""Bytes of masks, of all routes that are kept at a time."""
 
 
 def routes(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Iterator[Route]:
@@ -66,7 +63,7 @@ def _route(
 ) -> Route:
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, _written(stages), n), single_block(stages, n)
-    return Route(name, stages, *covered, seconds, python, biases.held, one, cut=_cutting(longer))
+    return Route(name, stages, *covered, seconds, python, biases.held, one, longer=cache(longer))
 
 
 def _of_tokens(route: Route, n: int, price: Price) -> Route:
@@ -76,7 +73,7 @@ def _of_tokens(route: Route, n: int, price: Price) -> Route:
         return route
     found = shortened(route, n, price)
     assert found is not None
-    return replace(found, held=route.held + found.held, masks_of=None, cut=route.cut)
+    return replace(found, held=route.held + found.held, masks_of=None, longer=route.longer)
 
 
 def _longer(
@@ -94,20 +91,16 @@ def _longer(
     return Longer(stages, n, price, dtype, numbers, Anew(program, own, price, dtype)) if numbers else None
 
 
-def _cutting(longer: Callable[[], Longer | None]) -> Callable[[int], Cut | None]:
-    """Cuts a plan to a length; what is known of every length is found at the first cut."""
-    once = cache(longer)
-    return lambda n: None if (known := once()) is None else known.cut(n)
-
-
 def _python(stages: Stages, effort: Effort, price: Price) -> float:
     """Seconds around the calls of blocks and the gathers of keys, and around the operations of a diagonal for one key
     head: more of these are taken together as far as they are few elements."""
-    one = price._replace(heads=price.heads._replace(batch=1, keys=1))
-    diagonals = [one.diagonals(stage) for stage in stages if isinstance(stage, Diagonals)]
-    others = [stage for stage in stages if not isinstance(stage, Diagonals)]
-    blocks = sum(stage.runs + isinstance(stage.key, Gathered) for stage in others)
-    batches, steps = blocks + sum(each.batches for each in diagonals), sum(each.steps for each in diagonals)
+    diagonals = [stage for stage in stages if isinstance(stage, Diagonals)]
+    batches, steps = effort.batches, 0.0
+    if diagonals:
+        one = price._replace(heads=price.heads._replace(batch=1, keys=1))
+        alone = [one.diagonals(stage) for stage in diagonals]
+        batches += sum(each.batches for each in alone) - sum(price.diagonals(stage).batches for stage in diagonals)
+        steps = sum(each.steps for each in alone)
     return price.seconds(Effort(batches=batches, launches=effort.launches, steps=steps))
 
 
@@ -119,8 +112,8 @@ def _covered(stages: Stages, written: int, n: int) -> tuple[bool, bool]:
         # them had no row in the shorter sequence.
         first = stages[0]
         return isinstance(first, Diagonals) and first.fresh, False
-    batches = sum(stage.runs for stage in stages if not isinstance(stage, Diagonals))
-    return written == n, batches == 1 and written == n
+    alone = len(stages) == 1 and isinstance(stages[0], Stage) and stages[0].runs == 1
+    return written == n, alone and written == n
 
 
 def _written(stages: Stages) -> int:
@@ -166,37 +159,7 @@ def considered(program: Program | PairTable, n: int, price: Price, dtype: torch.
     return found if planned == n else takeable(routes(program, n, n, price, dtype))
 
 
-class _Kept:
-    """Routes by what they are for; the longest unused give way, by the bytes that they hold."""
-
-    def __init__(self) -> None:
-        self._routes: OrderedDict[tuple[object, ...], Route] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, key: tuple[object, ...], make: Callable[[], Route]) -> Route:
-        with self._lock:
-            if (found := self._routes.get(key)) is not None:
-                self._routes.move_to_end(key)
-                return found
-        made = make()
-        with self._lock:
-            self._routes.setdefault(key, made)
-            while len(self._routes) > 1 and (self._held() > KEPT or len(self._routes) > 256):
-                self._routes.popitem(last=False)
-        return made
-
-    def _held(self) -> int:
-        """Bytes of masks, of which those that routes share count once."""
-        kept = self._routes.values()
-        owners = {id(route): route.held for each in kept for route in (each, each.masks_of) if route is not None}
-        return sum(owners.values())
-
-    def clear(self) -> None:
-        with self._lock:
-            self._routes.clear()
-
-
-_kept = _Kept()
+_kept = Kept()
 
 
 def find_route(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
@@ -217,14 +180,37 @@ def _found(program: Program | PairTable, n: int, nk: int, price: Price, dtype: t
 def _planned(program: Program | PairTable, n: int, nk: int, price: Price, dtype: torch.dtype) -> Route:
     """The plan for a length, of which others may be cut; made once. ``find_route`` may cut it from a longer one."""
     key = ("planned", Pinned(program), n, nk, price, dtype)
-    return _kept.find(key, lambda: plan(program, n, nk, price, dtype))
+    return _kept.find(key, lambda: _repeated(program, n, price, dtype) or plan(program, n, nk, price, dtype))
+
+
+def _repeated(program: Program | PairTable, n: int, price: Price, dtype: torch.dtype) -> Route | None:
+    """The plan for a shorter length with whole periods put in; None where it does not come again."""
+    if isinstance(program, PairTable) or not shared(Pinned(program)).asked:  # of the others few lengths are planned
+        return None
+    tried = repeatable(Pinned(program), LONGEST_STRIPS)
+    for way, first in tried.shorter(n):
+        key = ("repeated", Pinned(program), first, price, dtype)
+        route = _kept.find(key, partial(plan, program, first, first, price, dtype))
+        own = route.longer and route.longer()
+        longer = own and own.repeated(way.periodic, n)
+        tried.note(way, first, repeated=longer is not None)
+        if longer is not None and (found := longer.cut(n)) is not None:
+            return replace(_of_cut(route, found, n, price), longer=partial(_itself, longer))
+    return None
+
+
+def _itself(longer: LongerPlan) -> LongerPlan:
+    return longer
 
 
 def shortened(route: Route, n: int, price: Price) -> Route | None:
     """A planned route for n tokens, which are fewer; None where it does not tell theirs."""
-    assert route.cut is not None
-    if (found := route.cut(n)) is None:
-        return None
+    assert route.longer is not None
+    found = None if (longer := route.longer()) is None else longer.cut(n)
+    return None if found is None else _of_cut(route, found, n, price)
+
+
+def _of_cut(route: Route, found: Cut, n: int, price: Price) -> Route:
     stages, effort, written, held = found
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, written, n), single_block(stages, n)
@@ -235,3 +221,4 @@ def forget() -> None:
     """Drop all routes that are kept."""
     _kept.clear()
     _pairs.cache_clear()
+    repeatable.cache_clear()

@@ -148,7 +148,7 @@ def _last(program: Program, sweep: Sweep, own: Ending, n: int) -> Iterator[tuple
         kept = np.repeat(tiles, program.tile.query, axis=1)[:, first % program.tile.query :][:, : own.margin]
         kept = kept & (queries + column >= 0) & (queries + column < n)
         if keep != TRUE:
-            kept &= evaluate(keep, {"a": queries, "x": column, "c": 0, **length_values(n)}, np)
+            kept &= evaluate(keep, {"a": queries, "x": column, "c": 0, **length_values(n)}, np, {})
         found.append((distances, kept))
     for distance, mask, edges in _with_edges(*_united(found)) if found else ():
         if len(edges) == 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..plan.tiles import Tiles
 
@@ -15,7 +14,7 @@ def left_of(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
     shared_rows = tiles.rows if tiles.row_step else min(tiles.rows, rows - tiles.row)
     shared_keys = tiles.keys if key_step else min(tiles.keys, keys - tiles.key)
     if (shared_rows, shared_keys) != (tiles.rows, tiles.keys):
-        tiles = _with_keys(replace(tiles, rows=shared_rows, keys=shared_keys))
+        tiles = _with_keys(tiles.first_of_each(shared_rows, shared_keys))
     if tiles.rows <= 0:
         return
     whole = within(tiles.row + tiles.rows, tiles.row_step, rows, tiles.count)
@@ -25,7 +24,7 @@ def left_of(tiles: Tiles, rows: int, keys: int) -> Iterator[Tiles]:
     for tile in (tiles.part(tile, 1) for tile in range(whole, tiles.count)):
         left = min(tile.rows, rows - tile.row), min(tile.keys, keys - tile.key)
         if min(left) > 0:
-            yield replace(tile, rows=left[0], keys=left[1])
+            yield tile.first_of_each(*left)
 
 
 def _with_keys(tiles: Tiles) -> Tiles:

@@ -4,32 +4,34 @@ for all of them at once, and only those that it cuts are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import accumulate
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..plan.block import Block
 from ..plan.diagonal import Diagonals
 from ..plan.effort import Effort
+from ..plan.periodic import Periodic
 from ..plan.place import Gathered, Place, Side
 from ..plan.route import Cut
 from ..plan.stage import Batch, Biases, Stage, Stages
 from ..planning.arranged import effort_of
 from ..pricing.price import Price
 from .anew import Anew
+from .kinds import CUT, WHOLE, Kinds
 from .left import left_of
 from .mask_parts import MaskParts
 from .missing import of_tokens
 from .ranks import Ranks, is_roomy, place_at
+from .repeated import Growth, growths
 
-_GONE, _WHOLE, _CUT = range(3)
-
-Numbers = NDArray[np.float64]
+Counts: TypeAlias = Sequence[float]
+"""What something asks for, and how many rows its batches write."""
 
 
 class Longer:
@@ -45,131 +47,129 @@ class Longer:
         numbers: Sequence[int] = (),
         anew: Anew | None = None,
     ) -> None:
-        self._n, self._price, self._dtype, self._anew = n, price, dtype, anew
+        self._price, self._dtype, self._anew, self._masks = price, dtype, anew, MaskParts()
         own = anew.own if anew is not None else frozenset[int]()
-        self._stages: list[tuple[int, Stage | Diagonals | _LongerStage | None]] = [
-            (number, stage if number in own or isinstance(stage, Diagonals) else _LongerStage(stage, price))
-            for number, stage in zip(numbers or range(len(stages)), stages, strict=True)
+        self._stages: list[tuple[int, Stage | Diagonals | None]] = [
+            *zip(numbers or range(len(stages)), stages, strict=True),
+            *((number, None) for number in own.difference(numbers)),
         ]
-        self._stages += ((number, None) for number in own.difference(numbers))
         self._stages.sort(key=lambda each: each[0])
+        cut = [stage for number, stage in self._stages if isinstance(stage, Stage) and number not in own]
+        self._set(n, cut, [self._of_batch(batch) for stage in cut for batch in stage.batches])
+
+    def _set(self, n: int, cut: list[Stage], asked: list[Counts]) -> None:
+        """``cut``: the stages that are cut; ``asked``: what each of their batches asks for."""
+        self._n, self._cut, self._asked, self._kinds = n, cut, asked, Kinds(cut)
+        self._ends = [0, *accumulate(len(stage.batches) for stage in cut)]
+        self._table = np.array(asked, dtype=np.float64).reshape(-1, len(Effort()) + 1)
+        self._growths: tuple[list[list[tuple[Block, Growth]]] | None, ...] = ()  # found once
+
+    def repeated(self, periodic: Periodic, n: int) -> Longer | None:
+        """The stages for n tokens, where whole periods are put in between the first and the last ones; None where some
+        batch does not come again."""
+        if not self._growths:
+            found = [_growths(stage, periodic) for _, stage in self._stages]
+            known = [each for each in found if each is not None]
+            self._growths = (known if len(known) == len(found) == len(self._cut) else None,)
+        [grown_each] = self._growths
+        if grown_each is None:
+            return None
+        stages, asked = list[Stage](), list[Counts]()
+        for stage, each in zip(self._cut, grown_each, strict=True):
+            batches = []
+            for batch, (block, grown) in zip(stage.batches, each, strict=True):
+                tiles = grown.of(block.tiles, (n - self._n) // periodic.tokens)
+                batches.append(replace(batch, block=replace(block, tiles=tiles)) if any(grown) else batch)
+                asked.append(self._of_batch(batches[-1]) if grown.resizes else self._asked[len(asked)])
+            stages.append(Stage(place_at(stage.query, n), place_at(stage.key, n), tuple(batches)))
+        other = copy(self)
+        other._stages = [(number, stage) for (number, _), stage in zip(self._stages, stages, strict=True)]
+        other._set(n, stages, asked)
+        return other
 
     def cut(self, n: int) -> Cut | None:
         """For the first n tokens; stages without a pair are left out. None where one that was the first no longer is,
         since a sweep before it has pairs at this length alone."""
         stages: list[Stage | Diagonals] = []
-        total, biases = np.zeros(len(Effort()) + 1), Biases(self._dtype)
+        biases = Biases(self._dtype)
+        left, asked = self._left(n, biases)
+        own = self._anew.own if self._anew is not None else ()
         for number, stage in self._stages:
             found: Stage | Diagonals | None
-            if self._anew is not None and number in self._anew.own:
-                assert not isinstance(stage, _LongerStage)
-                found = stage if n == self._n else self._anew.stage(number, stage, n, biases, first=not stages)
-                if isinstance(found, Stage) and is_roomy(found, n):
-                    found, counts = _LongerStage(found, self._price).cut(n, biases)
-                else:
-                    counts = self._counts(found)
-            elif isinstance(stage, _LongerStage):
-                found, counts = stage.cut(n, biases)
+            if number in own:
+                found, more = self._planned(number, stage, n, biases, first=not stages)
+                asked += more
+            elif isinstance(stage, Stage):
+                found = next(left)
             else:
-                assert isinstance(stage, Diagonals)
+                assert stage is not None
                 found = stage.cut(n)
-                counts = self._counts(found)
+                asked.append(self._of_stage(found))
             if found is None:
                 continue
-            if self._anew is not None and stages and is_fresh(found):
+            if own and stages and is_fresh(found):
                 return None
             stages.append(found)
-            total += counts
-        return Cut(tuple(stages), Effort(*total[:-1].tolist()), round(total[-1]), biases.held)
+        *effort, written = np.sum(asked, axis=0).tolist()
+        return Cut(tuple(stages), Effort(*effort), round(written), biases.held)
 
-    def _counts(self, stage: Stage | Diagonals | None) -> Numbers:
-        """What it asks for, and how many rows its batches write."""
-        if stage is None:
-            return np.zeros(len(Effort()) + 1)
-        written = 0 if isinstance(stage, Diagonals) else sum(batch.written for batch in stage.batches)
-        return np.array((*effort_of(stage, self._price), written), dtype=np.float64)
+    def _planned(
+        self, number: int, longer: Stage | Diagonals | None, n: int, biases: Biases, *, first: bool
+    ) -> tuple[Stage | Diagonals | None, list[Counts]]:
+        """A sweep that is planned for every length, and what it asks for."""
+        assert self._anew is not None
+        found = longer if n == self._n else self._anew.stage(number, longer, n, biases, first=first)
+        if isinstance(found, Stage) and is_roomy(found, n):
+            left, asked = Longer((found,), n, self._price, self._dtype)._left(n, biases)
+            return next(left), asked
+        return found, [] if found is None else [self._of_stage(found)]
 
-
-class _LongerStage:
-    """Of each batch, one past the last rank of its queries and of its keys, and the first ones; and of all batches
-    before each what they ask for, and how many rows are written."""
-
-    def __init__(self, stage: Stage, price: Price) -> None:
-        self._stage, self._price, self._masks = stage, price, MaskParts()
-        blocks = [batch.block for batch in stage.batches]
-        corners = [(*block.tiles.begins, *block.tiles.ends) for block in blocks]
-        self._first, self._end = np.split(np.array(corners, dtype=np.int64).reshape(-1, 4).T, 2)
-        classes = [(one.first_class, one.key_class, one.classes - 1) for one in blocks]
-        begin, keys_begin, more = np.array(classes, dtype=np.int64).reshape(-1, 3).T
-        ends = (stage.query, begin, begin + more), (stage.key, keys_begin, keys_begin + more)
-        self._classes = [tuple(_Classes.of(place, each) for each in side) for place, *side in ends]
-        counts = [np.zeros(len(Effort()) + 1), *(self._counts(batch) for batch in stage.batches)]
-        self._before = np.cumsum(counts, axis=0)
-
-    def cut(self, n: int, biases: Biases) -> tuple[Stage | None, Numbers]:
-        """The stage for n tokens, None where nothing is left; what it asks for and how many rows its batches write."""
-        stage = Stage(place_at(self._stage.query, n), place_at(self._stage.key, n), ())
-        found: list[Batch] = []
-        ranks = Ranks(stage.query, n), Ranks(stage.key, n)
-        counts, cut = np.zeros(self._before.shape[1]), _Cutting(*ranks, self._masks, biases)
-        kinds = self._kinds(ranks)
-        edges = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
-        for first, stop in pairwise(edges):
-            if kinds[first] == _WHOLE:
-                found += self._stage.batches[first:stop]
-                counts += self._before[stop] - self._before[first]
-            elif kinds[first] == _CUT:
-                for batch in self._stage.batches[first:stop]:
-                    parts = list(cut.batches(batch))
+    def _left(self, n: int, biases: Biases) -> tuple[Iterator[Stage | None], list[Counts]]:
+        """Of each stage that is cut what is left of it, None where nothing is; and what all of them ask for."""
+        places = [(place_at(stage.query, n), place_at(stage.key, n)) for stage in self._cut]
+        ranks = [(Ranks(query, n), Ranks(key, n)) for query, key in places]
+        kinds = self._kinds.at(ranks)
+        asked: list[Counts] = [self._table[kinds == WHOLE].sum(axis=0)]
+        kind_of, left = kinds.tolist(), list[Stage | None]()
+        for at, stage in enumerate(self._cut):
+            found, cutting = list[Batch](), _Cutting(*ranks[at], self._masks, biases)
+            for batch, kind in zip(stage.batches, kind_of[self._ends[at] : self._ends[at + 1]], strict=True):
+                if kind == WHOLE:
+                    found.append(batch)
+                elif kind == CUT:
+                    parts = list(cutting.batches(batch))
                     found += parts
-                    for part in parts:
-                        counts += self._counts(part)
-        if not found:
-            return None, counts
-        counts[:-1] += _taken(stage, self._price)
-        return Stage(stage.query, stage.key, tuple(found)), counts
+                    asked += map(self._of_batch, parts)
+            if found:
+                asked.append((*_taken(*places[at], self._price), 0))
+            left.append(Stage(*places[at], tuple(found)) if found else None)
+        return iter(left), asked
 
-    def _kinds(self, ranks: tuple[Ranks, Ranks]) -> NDArray[np.int64]:
-        """What is left of each batch. Later classes have no more ranks than earlier ones."""
-        gone, whole = np.False_, np.True_
-        for side in (0, 1):
-            first, last = self._classes[side]
-            gone = gone | (self._first[side] >= first.each(ranks[side].of))
-            whole = whole & (self._end[side] <= last.each(ranks[side].whole))
-        return np.where(whole, _WHOLE, np.where(gone, _GONE, _CUT))
+    def _of_stage(self, stage: Stage | Diagonals) -> Counts:
+        written = 0 if isinstance(stage, Diagonals) else sum(batch.written for batch in stage.batches)
+        return (*effort_of(stage, self._price), written)
 
-    def _counts(self, batch: Batch) -> Numbers:
-        return np.array((*self._price.block(batch.block, fresh=batch.fresh), batch.written), dtype=np.float64)
+    def _of_batch(self, batch: Batch) -> Counts:
+        return (*self._price.block(batch.block, fresh=batch.fresh), batch.written)
+
+
+def _growths(stage: Stage | Diagonals | None, periodic: Periodic) -> list[tuple[Block, Growth]] | None:
+    """None where some batch does not come again, or what is looked at is none of blocks in orders."""
+    if not isinstance(stage, Stage) or not isinstance(stage.query, Side) or not isinstance(stage.key, Side):
+        return None
+    orders = stage.query.order, stage.key.order
+    return growths([batch.block for batch in stage.batches], periodic, orders, stage.query.n)
 
 
 def is_fresh(stage: Stage | Diagonals) -> bool:
     return stage.fresh if isinstance(stage, Diagonals) else any(batch.fresh for batch in stage.batches)
 
 
-class _Classes(NamedTuple):
-    """A class for each batch: those that occur, and which of these it is."""
-
-    different: list[int]
-    which: NDArray[np.int64] | None  # None: there is one
-
-    @classmethod
-    def of(cls, place: Place, each: NDArray[np.int64]) -> _Classes:
-        if isinstance(place, Gathered):
-            return cls([0], None)
-        different, which = np.unique(each, return_inverse=True)
-        return cls(different.tolist(), which if len(different) > 1 else None)
-
-    def each(self, ranks: Callable[[int], int]) -> NDArray[np.int64] | int:
-        """So many ranks of each."""
-        found = [ranks(cls) for cls in self.different]
-        return found[0] if self.which is None else np.array(found, dtype=np.int64)[self.which]
-
-
-def _taken(stage: Stage, price: Price) -> Effort:
-    """What taking its tokens out of their order asks for."""
-    if isinstance(stage.key, Gathered):
-        return price.taken_again(len(stage.key.index))
-    return price.gathered(*(place.moved if isinstance(place, Side) else 0 for place in (stage.query, stage.key)))
+def _taken(query: Place, key: Place, price: Price) -> Effort:
+    """What taking their tokens out of their order asks for."""
+    if isinstance(key, Gathered):
+        return price.taken_again(len(key.index))
+    return price.gathered(*(place.moved if isinstance(place, Side) else 0 for place in (query, key)))
 
 
 class _Cutting:
@@ -188,7 +188,7 @@ class _Cutting:
         for first, count, rows, keys in self._alike[of]:
             for tiles in left_of(block.tiles, rows, keys):
                 if block.triangle and tiles.keys > tiles.rows:
-                    tiles = replace(tiles, keys=tiles.rows)
+                    tiles = tiles.first_of_each(tiles.rows, tiles.rows)
                 mask, bias = self._masks.of(batch.bias, block.mask, tiles.rows, tiles.keys)
                 classes = block.first_class + first, block.key_class + first, count
                 for own in of_tokens(Block(*classes, tiles, mask, block.triangle), self._query, self._key):

@@ -21,6 +21,9 @@ from .ranks import Ranks
 def of_tokens(block: Block, query: Ranks, key: Ranks) -> Iterator[Block]:
     """The batch in runs of tiles that miss the same keys, without those that miss all, or all queries."""
     tiles = block.tiles
+    if not (query.roomy or key.roomy):
+        yield block
+        return
     whole = within(tiles.row + tiles.rows, tiles.row_step, query.whole(block.first_class), tiles.count)
     whole = within(tiles.key + tiles.keys, tiles.key_step + tiles.growth, key.whole(block.key_class), whole)
     if whole == tiles.count:
@@ -69,7 +72,7 @@ def _masked(block: Block, tiles: Tiles, rows: Mask, keys: Mask) -> Iterator[Bloc
         top, bottom = int(there[0]), int(there[-1]) + 1
         tiles, kept = tiles.inner(top, bottom - top, 0, tiles.keys), kept[top:bottom]
     if (found := cut_off(tiles, kept)) is not None:
-        yield replace(block, tiles=found[0], mask=found[1], triangle=False)
+        yield Block(block.first_class, block.key_class, block.classes, *found)
 
 
 def _kept(block: Block) -> Mask:

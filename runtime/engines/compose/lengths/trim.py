@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .....compiler.passes.count import tile_count
 from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import NATURAL, Order, Program, Sweep, Term
-from .....compiler.relations.equal_parts import sharing
-from .....compiler.relations.integer import Expr, Predicate, Var, evaluate, variables
+from .....compiler.relations.integer import Expr, Predicate, Var, variables
+from .....compiler.relations.tape import Tape
 from ..planning.arranged import sweeps
 from ..planning.on_disk import rounded
 from ..planning.pairs import PairTable
@@ -68,19 +68,19 @@ class _Asked:
     ranks of a key order; None: over n alone. Where the answers are the same at two lengths, the pairs at the shorter
     one are those at the longer one between tokens that are there."""
 
-    questions: tuple[Expr | Predicate, ...]
+    questions: Tape
     quotients: tuple[tuple[int, int, int], ...]  # that occur in these
     key: Order | None
     size: int
 
     def answers(self, n: int) -> list[object]:
-        values, known = {"n": n}, dict[int, Any]()
+        values = {"n": n, "T": 0}
         if self.key is not None:
             least, most = (tile_count(self.key, cls, n, self.size) for cls in (self.key.classes - 1, 0))
             if least < most:  # which class has how many is not looked at
                 return [n]
             values["T"] = most
-        return [evaluate(each, values, None, known) for each in self.questions]
+        return self.questions.of_numbers(values)
 
     def last(self, n: int) -> int:
         """The last length at which no quotient of the length has changed, and of a natural order no number of tiles."""
@@ -112,7 +112,11 @@ def shared(pinned: Pinned[Program]) -> Shared:
         for each in asked:
             found.setdefault((term.key, size) if "T" in variables(each) else (None, 0), {})[each] = None
     groups = (
-        _Asked(sharing(tuple(questions)), tuple({each for one in questions for each in quotients(one)}), *where)
+        _Asked(
+            Tape.of(tuple(questions), ("n", "T"), "n"),
+            tuple({each for one in questions for each in quotients(one)}),
+            *where,
+        )
         for where, questions in found.items()
     )
     return Shared(tuple(groups), frozenset(own))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from .....compiler.passes.program import NATURAL
 from .diagonal import Diagonals
 from .effort import Effort
+from .periodic import Periodic
 from .place import Side
 from .stage import Batch, Stages
 
@@ -20,6 +21,16 @@ class Cut(NamedTuple):
     effort: Effort
     written: int
     held: int
+
+
+class Longer(Protocol):
+    """What a plan tells of other lengths."""
+
+    def cut(self, n: int) -> Cut | None:
+        """For the first n tokens; None where it does not tell them."""
+
+    def repeated(self, periodic: Periodic, n: int) -> Longer | None:
+        """For n tokens, which are whole periods more; None where it does not come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class Route:
     held: int
     single: Batch | None = None  # the one block that is all there is to do
     masks_of: Route | None = None  # whose masks these are parts of
-    cut: Callable[[int], Cut | None] | None = None  # for the first n tokens, where that can be told from it
+    longer: Callable[[], Longer | None] | None = None  # ready for other lengths, where these can be told from it
 
     @property
     def masked(self) -> bool:

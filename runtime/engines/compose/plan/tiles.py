@@ -38,6 +38,10 @@ class Tiles:
         keys, growth = self.keys + start * self.growth, self.growth if count > 1 else 0
         return Tiles(row, self.rows, self.row_step, key, keys, self.key_step, count, growth)
 
+    def first_of_each(self, rows: int, keys: int) -> Tiles:
+        """So many rows and keys of each tile; those that grow, grow as they do."""
+        return Tiles(self.row, rows, self.row_step, self.key, keys, self.key_step, self.count, self.growth)
+
     def even(self) -> Iterator[Tiles]:
         """The same in runs without growth."""
         return (self.part(tile, 1) for tile in range(self.count)) if self.growth else iter((self,))

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 import patternc as pc
 from patternc.compiler import bruteforce
 from patternc.compiler.passes.program import Program
+from patternc.runtime.engines.compose import kept
 from patternc.runtime.engines.compose import routes as rooms
 from patternc.runtime.engines.compose.plan.combs import MOST_COMBS, evenly
 from patternc.runtime.engines.compose.plan.place import Gathered, Side
@@ -218,7 +219,7 @@ def test_a_route_is_found_once_and_the_largest_give_way(monkeypatch: pytest.Monk
     assert find_route(subject, 640, 640, Price(PLAIN, HEADS, 2, backward=True), torch.float32) is not first
     assert planned == [640, 640]
     assert first.held > 0
-    monkeypatch.setattr(rooms, "KEPT", first.held)
+    monkeypatch.setattr(kept, "KEPT", first.held)
     find_route(subject, 768, 768, price, torch.float32)
     find_route(subject, 640, 640, price, torch.float32)
     assert planned == [640, 640, 768, 640]
