@@ -18,18 +18,25 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ...selectors.importance import Importance
+from ...selectors.inputs import Side
 from ..dense_maps import DenseAttention
 
 
 def importance_loss(selector: Importance, dense: DenseAttention) -> Tensor:
     columns, rows = selector.scorer(dense.inputs)
-    closed_columns = torch.sigmoid(-columns / selector.temperature)[:, 0]
-    if rows is None:
-        closed_rows = torch.ones(dense.q.shape[0], dense.q.shape[2], dtype=columns.dtype, device=columns.device)
-    else:
-        closed_rows = torch.sigmoid(-rows / selector.temperature)[:, 0]
-    lost: Tensor = _Lost.apply(closed_rows, closed_columns, dense)  # type: ignore[no-untyped-call]
+    closed_rows, closed_columns = (
+        _always(side) if logits is None else torch.sigmoid(-logits / selector.temperature)[:, 0]
+        for logits, side in ((rows, dense.inputs.query), (columns, dense.inputs.key))
+    )
+    wide = torch.promote_types(closed_rows.dtype, closed_columns.dtype)
+    lost: Tensor = _Lost.apply(closed_rows.to(wide), closed_columns.to(wide), dense)  # type: ignore[no-untyped-call]
     return lost
+
+
+def _always(side: Side) -> Tensor:
+    """[B, N]: what no pattern reads is closed."""
+    batch, n, device = side.shape
+    return torch.ones(batch, n, device=device)
 
 
 class _Lost(torch.autograd.Function):
