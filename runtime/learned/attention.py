@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal, TypeAlias, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.nn import functional as F
 
 from ...compiler.lowering.learned import LearnedProgram
@@ -25,6 +27,7 @@ from ..selectors.selection import Selection, without_gradient
 from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, begin_of, bind
 from .dispatch import DENSE, Dispatch, choose
+from .plain import check_plain
 from .products import Scores
 from .reference import dense
 from .softmax import attend
@@ -105,6 +108,8 @@ class LearnedAttention(nn.Module):
         self, q: Tensor, k: Tensor, v: Tensor, *, return_selections: Literal[True], **options: Unpack[LearnedOptions]
     ) -> Attended: ...
 
+    # What is selected decides sizes: torch.compile would break its graph in more than a hundred places.
+    @_disable_dynamo
     def forward(
         self,
         q: Tensor,
@@ -134,6 +139,7 @@ class LearnedAttention(nn.Module):
 
         A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
         """
+        check_plain(q, chain((k, v, hidden, sinks), self.parameters()))
         scale, softcap = scale_of(scale, self.shape.head_dim), softcap_of(softcap)
         query_offset = count_of("query_offset", query_offset)
         self._check(q, k, v, inputs, Call(scale, spans, query_offset, softcap=softcap))

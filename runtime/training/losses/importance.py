@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from ...differentiable import once
 from ...selectors.importance import Importance
 from ...selectors.inputs import Side
 from ..dense_maps import DenseAttention
@@ -53,11 +53,11 @@ class _Lost(torch.autograd.Function):
             start += part.shape[1]
         total = total.masked_fill(total == 0, 1.0)
         slope = torch.cat(by_row, 1) / total
-        ctx.save_for_backward(slope, by_column / total)
+        ctx.save_for_backward(rows, columns, slope, by_column / total)
         return (rows * slope).sum()
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        by_row, by_column = ctx.saved_tensors
+    @once
+    def backward(ctx: Any, saved: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+        *_, by_row, by_column = saved
         return grad * by_row, grad * by_column, None
