@@ -43,7 +43,7 @@ def train(
     from ..runtime.comparison import check_length, load_model
     from ..runtime.errors import ArgumentError, AttachError
     from ..runtime.models.demo_model import DemoError
-    from ..runtime.models.subjects import check_learns
+    from ..runtime.models.subjects import check_decides, check_learns
     from ..runtime.training.on_text import REPORT, train_on_text
     from ..runtime.training.recipe import Recipe
 
@@ -51,6 +51,7 @@ def train(
         chosen = select(pattern, parameter)
         recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), two_sided=two_sided, seed=seed, rate=rate)
         check_learns(chosen, "there is nothing to train; `patternc eval` runs it as it is")
+        check_decides(chosen)
         check_folder(output)
         words = words_of(text)
         say("loading the model", quiet)

@@ -15,7 +15,7 @@ transformers = pytest.importorskip("transformers")
 
 PATTERNS = """
 pattern gates causal { step self | gated local(4) | gated strided(3) prove nonempty prove causal }
-pattern blocks causal { learn b = topk_blocks(k = 2, block = 4) step local(3) | select(b) prove causal }
+pattern blocks causal { learn b = topk_blocks(k = 3, block = 4) step local(3) | select(b) prove causal }
 """
 
 

@@ -165,7 +165,7 @@ def test_two_sequences(name: str) -> None:
     step, lengths = CROSS[name]
     text = """
         learn d = granularity(block = 4)
-        learn hot = topk_blocks(k = 2, block = 4)
+        learn hot = topk_blocks(k = 3, block = 4)
         learn few = importance(budget = 20%)
         learn picks = topk_keys(k = 3, tile = 4)
     """
