@@ -160,6 +160,7 @@ class LearnedAttention(nn.Module):
         if sinks is not None:
             check_sinks(q, sinks)
             out, lse = join_sinks(out, lse, sinks)
+            lse = _existing(lse[..., None], inputs.query, query_offset, -torch.inf)[..., 0]
         if front is not None:
             out, lse = front.put_back(out, 2, 0.0), front.put_back(lse, 2, -torch.inf)
         return Attended(out, lse, selections, dispatch) if return_selections else out
@@ -231,9 +232,9 @@ class LearnedAttention(nn.Module):
             raise ArgumentError("inputs", "lengths of queries, in a cross pattern with positional terms", remedy)
 
 
-def _existing(x: Tensor, side: Side, first: int = 0) -> Tensor:
-    """x [B, H, tokens ``first`` and on, D], 0 where no token exists, whatever it held."""
+def _existing(x: Tensor, side: Side, first: int = 0, absent: float = 0.0) -> Tensor:
+    """x [B, H, tokens ``first`` and on, D], ``absent`` where no token exists, whatever it held."""
     if side.lengths is None:
         return x
     exists = side.exists()[:, first : first + x.shape[2]]
-    return x.masked_fill(~exists[:, None, :, None], 0.0)
+    return x.masked_fill(~exists[:, None, :, None], absent)
