@@ -38,20 +38,20 @@ def train(
 ) -> None:
     """Train what a pattern learns inside a model, save it, and report it beside its controls."""
     need("train", "safetensors", "transformers")
-    from ..compiler.output import check_folder
     from ..compiler.selection import select
     from ..runtime.comparison import check_length, load_model
     from ..runtime.errors import ArgumentError, AttachError
     from ..runtime.models.demo_model import DemoError
-    from ..runtime.models.subjects import check_learns
-    from ..runtime.training.on_text import REPORT, train_on_text
+    from ..runtime.models.subjects import check_decides, check_learns
+    from ..runtime.training.on_text import REPORT, check_place, train_on_text
     from ..runtime.training.recipe import Recipe
 
     with failures(AttachError, DemoError, ArgumentError):
         chosen = select(pattern, parameter)
         recipe = Recipe(steps=steps, mode=mode, density=_ratio(density), two_sided=two_sided, seed=seed, rate=rate)
         check_learns(chosen, "there is nothing to train; `patternc eval` runs it as it is")
-        check_folder(output)
+        check_decides(chosen)
+        check_place(output, resume=resume)
         words = words_of(text)
         say("loading the model", quiet)
         subject, tokenizer = load_model(model)

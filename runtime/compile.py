@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 import torch
 
 from ..compiler.gathering import dear_lists
+from ..compiler.idle_choices import forced_choices
 from ..compiler.lowering.learned import LearnedProgram, lower_learned, lower_tables
 from ..compiler.lowering.runnable import refuse_open
 from ..compiler.passes.choices import readable
@@ -18,7 +19,7 @@ from ..patterns_dsl.syntax import Direction, Expression
 from .arguments import pattern_of, seed_of
 from .compiled import Compiled
 from .engines.engine import Meaning, check_dtype, check_head_dim, choose_engine
-from .errors import ArgumentError, CostWarning, EngineError
+from .errors import ArgumentError, CostWarning, EngineError, IdleWarning
 from .learned.attention import LearnedAttention
 from .selectors.layer import LayerShape
 
@@ -79,7 +80,8 @@ def compile(
     A pattern with learned terms (selections, gates, summaries) is compiled for one layer: ``heads`` of queries,
     ``kv_heads`` of keys (as many if None), hidden states of ``hidden_size`` (heads * head_dim if None). The result is a
     module that holds what the layer learns; with ``random``, a frozen control of that seed. Warns (CostWarning) of
-    lists that so few queries share that dense attention would read fewer bytes.
+    lists that so few queries share that dense attention would read fewer bytes, and (IdleWarning) of selections
+    that choose what is forced alone, and so learn nothing.
 
     Raises EngineError for an engine that does not exist or cannot run this, ArgumentError for sizes that are missing or
     too many, IndexError for a step that is not there, PatternError for what is decided at run time in a way that
@@ -137,6 +139,8 @@ def compile_learned(
         program = lower_learned(bound.union, bound.direction, bound.selectors, bound.name)
     for sentence in dear_lists(bound):
         warnings.warn(f"pattern {bound.name!r}: {sentence}", CostWarning, stacklevel=3)
+    for _, sentence in forced_choices(bound):
+        warnings.warn(f"pattern {bound.name!r}: {sentence}", IdleWarning, stacklevel=3)
     return LearnedAttention(pattern, program, shape, engine=engine, dtype=dtype, random=random)
 
 

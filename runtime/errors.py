@@ -43,3 +43,7 @@ class UnsupportedCallError(AttachError):
 
 class CostWarning(UserWarning):
     """A pattern that runs, and is dear as it is written: the message has the number, and what would be cheaper."""
+
+
+class IdleWarning(UserWarning):
+    """A pattern that runs, and has a selection that chooses what is forced alone: the message says which."""

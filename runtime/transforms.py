@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
+from .differentiable import TWICE
 from .errors import ArgumentError
 from .op import attention, attention_backward
-
-TWICE = "a gradient of attention is not differentiated again: no engine has a second derivative"
 
 
 # As torch.compiler.disable does, which imports torch._dynamo at once: a second and more of everyone's first compile.

@@ -9,6 +9,7 @@ import numpy as np
 from ...patterns_dsl.diagnostics.diagnostic import PatternError
 from ...patterns_dsl.syntax import BoundPattern, Direction, Expression
 from ..gathering import dear_lists
+from ..idle_choices import forced_choices
 from ..pattern import Pattern
 from ..relations.membership import Ints, Member, membership
 from ..relations.settle import Extent, opens
@@ -102,6 +103,7 @@ def _advice(bound: BoundPattern, far: Hops | None) -> tuple[str, ...]:
     if bound.direction is Direction.CAUSAL:
         found.append(cache_advice(bound))
     found.extend(dear_lists(bound))
+    found.extend(sentence for _, sentence in forced_choices(bound))
     return tuple(filter(None, found))
 
 

@@ -144,6 +144,16 @@ def chosen(term: Expression, kinds: Mapping[str, str]) -> tuple[str | Drawn, Use
     return found
 
 
+def uses(expression: Expression, kinds: Mapping[str, str]) -> dict[str, frozenset[Use]]:
+    """For each selection that a union reads, what is read of it, by the terms that an engine can run."""
+    found: dict[str, frozenset[Use]] = {}
+    for term, _ in terms_under_gates(expression):
+        sources = [one.source for one in opens(term) if one.source in kinds]
+        if len(sources) == len(opens(term)) == 1 and isinstance(reading := _reading(term, kinds), tuple):
+            found[sources[0]] = found.get(sources[0], frozenset()) | {reading[1]}
+    return found
+
+
 def _reading(term: Expression, kinds: Mapping[str, str]) -> tuple[str | Drawn, Use] | str:
     """As ``chosen``, or why no engine can run the term."""
     deciders = [*(f"`{one.source}`" for one in opens(term)), *(["a seeded table"] if drawn(term) else [])]

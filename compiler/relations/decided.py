@@ -28,7 +28,8 @@ def decided(predicate: Predicate, boxes: Boxes) -> Any:
 
 def bounds(expr: Expr, boxes: Boxes) -> Bounds:
     """The least and the greatest value of an expression in each box, not always the tightest."""
-    return _Inside(boxes).bounds(expr)
+    ends = _Inside(boxes).ends(expr)
+    return (ends, ends) if isinstance(ends, int) else (ends[0], ends[1])
 
 
 def compared(operator: str, low: Any, high: Any) -> tuple[Any, Any]:

@@ -206,7 +206,7 @@ class _Comparisons:
         sizes = [self._counted[name].most - self._counted[name].least + 1 for name in sorted(names)]
         if math.prod(sizes) > MOST_PLACES:
             low, high = bounds(expr, self._boxes)
-            return int(low), int(high)
+            return int(np.min(low)), int(np.max(high))
         axes = np.ix_(*(np.arange(self._counted[name].least, self._counted[name].most + 1) for name in sorted(names)))
         value = np.asarray(evaluate(expr, dict(zip(sorted(names), axes, strict=True)), np))
         return int(value.min()), int(value.max())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal, TypeAlias, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.nn import functional as F
 
 from ...compiler.lowering.learned import LearnedProgram
@@ -24,6 +26,7 @@ from ..selectors.learned import Learned
 from ..selectors.selection import Selection, without_gradient
 from ..sinks import check_sinks, join_sinks
 from .bind import Tokens, begin_of, bind
+from .plain import check_plain
 from .pricing.dispatch import DENSE, Dispatch, choose
 from .reference import dense
 from .running.products import Scores
@@ -105,6 +108,8 @@ class LearnedAttention(nn.Module):
         self, q: Tensor, k: Tensor, v: Tensor, *, return_selections: Literal[True], **options: Unpack[LearnedOptions]
     ) -> Attended: ...
 
+    # What is selected decides sizes: torch.compile would break its graph in more than a hundred places.
+    @_disable_dynamo
     def forward(
         self,
         q: Tensor,
@@ -134,6 +139,7 @@ class LearnedAttention(nn.Module):
 
         A query that reads nothing has out 0 and lse -inf, and so has one that does not exist. Raises ArgumentError.
         """
+        check_plain(q, chain((k, v, hidden, sinks), self.parameters()))
         scale, softcap = scale_of(scale, self.shape.head_dim), softcap_of(softcap)
         query_offset = count_of("query_offset", query_offset)
         self._check(q, k, v, inputs, Call(scale, spans, query_offset, softcap=softcap))
@@ -154,6 +160,7 @@ class LearnedAttention(nn.Module):
         if sinks is not None:
             check_sinks(q, sinks)
             out, lse = join_sinks(out, lse, sinks)
+            lse = _existing(lse[..., None], inputs.query, query_offset, -torch.inf)[..., 0]
         if front is not None:
             out, lse = front.put_back(out, 2, 0.0), front.put_back(lse, 2, -torch.inf)
         return Attended(out, lse, selections, dispatch) if return_selections else out
@@ -225,9 +232,9 @@ class LearnedAttention(nn.Module):
             raise ArgumentError("inputs", "lengths of queries, in a cross pattern with positional terms", remedy)
 
 
-def _existing(x: Tensor, side: Side, first: int = 0) -> Tensor:
-    """x [B, H, tokens ``first`` and on, D], 0 where no token exists, whatever it held."""
+def _existing(x: Tensor, side: Side, first: int = 0, absent: float = 0.0) -> Tensor:
+    """x [B, H, tokens ``first`` and on, D], ``absent`` where no token exists, whatever it held."""
     if side.lengths is None:
         return x
     exists = side.exists()[:, first : first + x.shape[2]]
-    return x.masked_fill(~exists[:, None, :, None], 0.0)
+    return x.masked_fill(~exists[:, None, :, None], absent)

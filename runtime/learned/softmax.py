@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from ..differentiable import once
 from ..precision import as_given
 from .lists.key_lists import KeyLists
+from .plain import check_plain
 from .positional import Positional
 from .pricing.dispatch import DENSE, LISTED, Dispatch, choose
 from .running import densely, gathered
@@ -116,19 +117,24 @@ class _Softmax(torch.autograd.Function):
         return out, lse
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
-        count: int = ctx.count
+    @once
+    def backward(
+        ctx: Any, saved: tuple[Tensor, ...], grad_out: Tensor | None, grad_lse: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         if grad_out is None and grad_lse is None:
-            return (None,) * (4 + count)
+            return (None,) * (4 + int(ctx.count))
         given = grad_lse if grad_out is None else grad_out
         assert given is not None
+        check_plain(given, ())
         with as_given(given.device):
-            return _Softmax._backward(ctx, count, grad_out, grad_lse)
+            return _Softmax._backward(ctx, saved, grad_out, grad_lse)
 
     @staticmethod
-    def _backward(ctx: Any, count: int, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
-        q, k, v, out, lse, *rest = ctx.saved_tensors
+    def _backward(
+        ctx: Any, saved: tuple[Tensor, ...], grad_out: Tensor | None, grad_lse: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        q, k, v, out, lse, *rest = saved
+        count: int = ctx.count
         learned, kept = rest[:count], iter(rest[count:])
         parts: Parts = ctx.parts.having(iter(learned))
         grad_out = torch.zeros_like(out) if grad_out is None else grad_out

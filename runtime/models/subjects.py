@@ -9,7 +9,9 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
+from ...compiler.idle_choices import idle_choices
 from ...compiler.pattern import Pattern, Plan
+from ...compiler.relations.settle import GATE, opens
 from ...compiler.selection import UsageError, select, select_plan, title
 from ..errors import AttachError
 from .attach import attach
@@ -43,6 +45,23 @@ def check_learns(subject: Subject, remedy: str) -> None:
     check_subject(subject)
     if not isinstance(subject, Path) and not any(map(is_learned, _patterns(subject))):
         raise AttachError(f"{_name(subject)} has no learned terms: {remedy}")
+
+
+def check_decides(subject: Subject) -> None:
+    """Raises AttachError for learned terms that all decide on nothing, which no training changes."""
+    if isinstance(subject, Path):
+        return
+    learned = [pattern for pattern in _patterns(subject) if is_learned(pattern)]
+    if learned and not any(map(_decides, learned)):
+        found = dict.fromkeys(sentence for pattern in learned for _, sentence in idle_choices(pattern.bound))
+        raise AttachError(f"{_name(subject)} has nothing to train: {'; '.join(found)}")
+
+
+def _decides(pattern: Pattern) -> bool:
+    """Whether a selection or a gate decides on something."""
+    idle = {name for name, _ in idle_choices(pattern.bound)}
+    gated = any(each.examples == GATE for each in opens(pattern.bound.union))
+    return gated or not idle or any(one.name not in idle for one in pattern.bound.selectors)
 
 
 def title_of(subject: Subject) -> str:

@@ -7,6 +7,7 @@ none. What is closed learns from the density, or from distillation.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -23,9 +24,11 @@ def one_gate(
     """(open, gate), bool and 0/1 with the gradient of sigmoid((logits + noise G) / temperature), as logits.
 
     Open where logits + noise G > 0. G is the difference of two Gumbel variables, drawn anew at every call. Raises
-    ArgumentError for a NaN; on an accelerator, which would have to stop to be asked, such a gate is open and NaN.
+    ArgumentError for a NaN; on an accelerator, which would have to stop to be asked, such a gate is open and NaN. And
+    for a temperature that is not above 0, or a noise below it.
     """
     check_logits(logits)
+    _check_schedules(temperature, noise)
     if noise:
         logits = logits + noise * (_gumbel(logits, generator) - _gumbel(logits, generator))
     is_open = ~(logits <= 0)
@@ -36,17 +39,26 @@ def one_of(
     logits: Tensor, *, temperature: float = 1.0, noise: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
     """One-hot [..., n] with the gradient of softmax((logits + noise G) / temperature), G Gumbel variables; of equal
-    logits the first wins. NaN as in ``one_gate``."""
-    check_logits(logits)
+    logits the first wins. NaN as in ``one_gate``, and infinity, of which there may be several."""
+    check_logits(logits, finite=True)
+    _check_schedules(temperature, noise)
     if noise:
         logits = logits + noise * _gumbel(logits, generator)
     chosen = torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
     return straight_through(chosen, torch.softmax(logits / temperature, -1))
 
 
-def check_logits(logits: Tensor) -> None:
-    if readable(logits) and bool(logits.isnan().any()):
-        raise ArgumentError("logits", "NaN", "find where they become NaN: a gate drawn from them would be arbitrary")
+def check_logits(logits: Tensor, *, finite: bool = False) -> None:
+    if readable(logits) and bool((logits.isnan() | (logits.isposinf() & finite)).any()):
+        found = "NaN or infinity" if finite else "NaN"
+        raise ArgumentError("logits", found, "find where it comes from: a gate drawn from it would be arbitrary")
+
+
+def _check_schedules(temperature: float, noise: float) -> None:
+    if not 0 < temperature < math.inf:
+        raise ArgumentError("temperature", f"{temperature}", "give a number above 0: a ramp ends above it")
+    if not 0 <= noise < math.inf:
+        raise ArgumentError("noise", f"{noise}", "give 0 for none, or a number above it")
 
 
 def check_budget(budget: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ...compiler.passes.choices import Use, uses
 from ...compiler.relations.settle import GATE, opens
 from ...patterns_dsl import syntax
 from ...patterns_dsl.syntax import Direction, Expression, Option
@@ -31,16 +32,28 @@ if TYPE_CHECKING:
     from ...compiler.pattern import Pattern
 
 Options = Mapping[str, Option]
+Uses = frozenset[Use] | None
+
+
+SELECTOR_SEEDS = 1 << 32
+"""Between the seeds of the controls of two selectors of a layer: farther apart than seeds that anyone compares, so that
+the control of one seed has no choice in common with that of the next."""
 
 
 def build_selector(
-    declaration: syntax.Selector, direction: Direction, shape: LayerShape, *, random: int | None = None
+    declaration: syntax.Selector,
+    direction: Direction,
+    shape: LayerShape,
+    *,
+    uses: frozenset[Use] | None = None,
+    random: int | None = None,
 ) -> nn.Module:
-    """The module of a ``learn`` declaration, with its options, whose values binding has checked. ``random``: a frozen
-    control with that seed, which has the same budget and learns nothing."""
+    """The module of a ``learn`` declaration, with its options, whose values binding has checked. ``uses``: what of it
+    the pattern reads; None: all that the direction has. ``random``: a frozen control with that seed, which has the same
+    budget and learns nothing."""
     if declaration.kind not in _BUILDERS:
         raise ArgumentError("selector", declaration.kind, f"choose one of {', '.join(_BUILDERS)}")
-    return _BUILDERS[declaration.kind](dict(declaration.options), direction, shape, random)
+    return _BUILDERS[declaration.kind](dict(declaration.options), direction, shape, uses, random)
 
 
 class Learned(nn.Module):
@@ -56,9 +69,13 @@ class Learned(nn.Module):
         bound = pattern.bound
         self.selector_names = tuple(one.name for one in bound.selectors)
         self.selectors = nn.ModuleDict()
+        kinds = {one.name: one.kind for one in bound.selectors}
+        read = uses(bound.union, kinds)
         for number, one in enumerate(bound.selectors):
-            seed = None if random is None else random + number
-            self.selectors[self._free(one.name)] = build_selector(one, bound.direction, shape, random=seed)
+            seed = None if random is None else random + SELECTOR_SEEDS * number
+            self.selectors[self._free(one.name)] = build_selector(
+                one, bound.direction, shape, uses=read.get(one.name), random=seed
+            )
         self.gate_names = tuple(one.source for one in opens(bound.union) if one.examples == GATE)
         self.gates = nn.ModuleList(Gated(shape.query_heads) for _ in self.gate_names)
         if random is not None:
@@ -142,17 +159,19 @@ def _pools(expression: Expression) -> Iterator[int]:
             return  # a pooled term stands alone or in a union
 
 
-def _importance(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
-    """With rows as well as columns, but in a causal pattern: there a row is dear, and gathers little."""
-    budget, gate, rows = options["budget"], options["gate"], direction is not Direction.CAUSAL
+def _importance(options: Options, direction: Direction, shape: LayerShape, uses: Uses, random: int | None) -> nn.Module:
+    """Columns and rows as they are read, but no rows in a causal pattern: there a row is dear, and gathers little."""
+    budget, gate = options["budget"], options["gate"]
     assert isinstance(budget, float) and isinstance(gate, str)
-    scorer: nn.Module = ImportanceScorer(shape.width, rows=rows)
+    rows = direction is not Direction.CAUSAL and (uses is None or Use.ROWS in uses)
+    columns = not rows or uses is None or Use.COLUMNS in uses
+    scorer: nn.Module = ImportanceScorer(shape.width, columns=columns, rows=rows)
     if random is not None:
-        scorer = control.RandomImportance(random, budget, rows=rows)
+        scorer = control.RandomImportance(random, budget, columns=columns, rows=rows)
     return Importance(direction, scorer, budget=budget, gate=gate)
 
 
-def _topk(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+def _topk(options: Options, direction: Direction, shape: LayerShape, uses: Uses, random: int | None) -> nn.Module:
     k, per, relax = options["k"], options["per"], options["relax"]
     assert isinstance(k, int) and isinstance(per, str) and isinstance(relax, str)
     groups = shape.groups(per)
@@ -160,7 +179,9 @@ def _topk(options: Options, direction: Direction, shape: LayerShape, random: int
     return TopK(direction, scorer, k=k, relax=relax)
 
 
-def _topk_blocks(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+def _topk_blocks(
+    options: Options, direction: Direction, shape: LayerShape, uses: Uses, random: int | None
+) -> nn.Module:
     k, block, forced, relax = (options[name] for name in ("k", "block", "forced", "relax"))
     assert isinstance(k, int) and isinstance(block, int) and isinstance(forced, tuple) and isinstance(relax, str)
     scorer: nn.Module = BlockScorer(shape) if options["scores"] == "learned" else MeanScorer()
@@ -169,7 +190,7 @@ def _topk_blocks(options: Options, direction: Direction, shape: LayerShape, rand
     return TopKBlocks(direction, scorer, k=k, block=block, forced=forced, relax=relax)
 
 
-def _topk_keys(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+def _topk_keys(options: Options, direction: Direction, shape: LayerShape, uses: Uses, random: int | None) -> nn.Module:
     k, tile, forced, relax = (options[name] for name in ("k", "tile", "forced", "relax"))
     assert isinstance(k, int) and isinstance(tile, int) and isinstance(forced, tuple) and isinstance(relax, str)
     turns = () if direction is Direction.CROSS else indexer_frequencies(shape.frequencies)
@@ -177,7 +198,9 @@ def _topk_keys(options: Options, direction: Direction, shape: LayerShape, random
     return TopKKeys(direction, scorer, k=k, tile=tile, forced=forced, relax=relax)
 
 
-def _granularity(options: Options, direction: Direction, shape: LayerShape, random: int | None) -> nn.Module:
+def _granularity(
+    options: Options, direction: Direction, shape: LayerShape, uses: Uses, random: int | None
+) -> nn.Module:
     block, levels, budget = options["block"], options["levels"], options["budget"]
     assert isinstance(block, int) and isinstance(levels, tuple) and isinstance(budget, float)
     scorer: nn.Module = GranularityNetwork(shape, len(levels))
@@ -186,7 +209,7 @@ def _granularity(options: Options, direction: Direction, shape: LayerShape, rand
     return Granularity(direction, scorer, block=block, levels=levels, budget=budget)
 
 
-Builder = Callable[[Options, Direction, LayerShape, int | None], nn.Module]
+Builder = Callable[[Options, Direction, LayerShape, Uses, int | None], nn.Module]
 
 _BUILDERS: dict[str, Builder] = {
     "importance": _importance,

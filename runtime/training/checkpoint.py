@@ -53,6 +53,15 @@ def save(path: Path, state: State) -> None:
     half.replace(path)
 
 
+def check_begin(path: Path, *, resume: bool) -> None:
+    """That a run can begin that is kept in this file, or go on from it. Raises ArgumentError. Nothing is made."""
+    if resume and not path.exists():
+        raise ArgumentError("checkpoint", f"{path} is missing", "leave resume (--resume) out to begin a run")
+    if not resume and path.exists():
+        remedy = "pass resume=True (--resume) to go on from it, or remove it"
+        raise ArgumentError("checkpoint", f"{path} exists", remedy)
+
+
 def load(path: Path, run: Mapping[str, Any]) -> State:
     """Raises ArgumentError for a file that is no checkpoint, or one of another run; OSError where it cannot be read."""
     with path.open("rb") as file:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...compiler.passes.choices import uses
 from ...compiler.pattern import Pattern, load
 from ...compiler.selection import title
 from ...patterns_dsl.syntax import Direction
@@ -27,7 +28,7 @@ from ..models.attach import attach
 from ..models.calls.watching import Watched
 from ..models.evaluate import Evaluation, perplexity
 from ..models.handle import Handle
-from ..selectors.learned import Learned, build_selector
+from ..selectors.learned import SELECTOR_SEEDS, Learned, build_selector
 from . import measure
 from .objective import dense_of
 from .report import ControlRow
@@ -133,7 +134,7 @@ def _control(layer: LearnedAttention, seed: int, watched: Watched) -> Learned:
         place, chosen = number[name], watched.selections
         assert chosen is not None
         wanted = float(chosen[name].density.mean())  # type: ignore[union-attr]
-        found.selectors[modules[place]] = _calibrated(layer, place, seed + place, watched, wanted)
+        found.selectors[modules[place]] = _calibrated(layer, place, seed + SELECTOR_SEEDS * place, watched, wanted)
     # One order for all gates: heads exchange what is open together, and the layer reads as much.
     order = torch.randperm(layer.shape.query_heads, generator=torch.Generator().manual_seed(seed))
     for mine, theirs in zip(found.gates, layer.learned.gates, strict=True):
@@ -143,11 +144,15 @@ def _control(layer: LearnedAttention, seed: int, watched: Watched) -> Learned:
 
 def _calibrated(layer: LearnedAttention, place: int, seed: int, watched: Watched, wanted: float) -> nn.Module:
     """The control of a selector that is free in number, with the budget at which it reads as much."""
-    declaration = layer.pattern.bound.selectors[place]
+    bound = layer.pattern.bound
+    declaration = bound.selectors[place]
+    read = uses(bound.union, {one.name: one.kind for one in bound.selectors}).get(declaration.name)
 
     def control(budget: float) -> nn.Module:
         options = tuple((name, budget if name == "budget" else value) for name, value in declaration.options)
-        one = build_selector(replace(declaration, options=options), layer.pattern.direction, layer.shape, random=seed)
+        one = build_selector(
+            replace(declaration, options=options), bound.direction, layer.shape, uses=read, random=seed
+        )
         return one.to(watched.q.device).eval()
 
     low, high = 0.0, 1.0

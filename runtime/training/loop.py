@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ...compiler.selection import title
 from ..errors import ArgumentError
 from ..models.handle import Handle
 from . import checkpoint as disk
+from .alone import alone
 from .batch import Batch, by_name
 from .objective import Measured, Objective
 from .recipe import Recipe
@@ -51,7 +53,7 @@ def train(
         raise ArgumentError("every", f"{every}", "keep the run after at least 1 step")
     if resume and run.file is None:
         raise ArgumentError("resume", "without a checkpoint", "name the file to go on from")
-    with torch.random.fork_rng(), run.objective.in_force():
+    with _kept(run, resume=resume), torch.random.fork_rng(), run.objective.in_force():
         optimizer = torch.optim.AdamW(run.objective.groups())
         paces = [group["lr"] for group in optimizer.param_groups]
         start, records, spent = _begin(run, optimizer, resume=resume)
@@ -113,17 +115,21 @@ class _Run:
         return by_name(self.batches[place])
 
 
+@contextmanager
+def _kept(run: _Run, *, resume: bool) -> Iterator[None]:
+    """While it lasts, this run alone is kept in its file: of a group of processes the first one writes it."""
+    if run.file is not None:
+        disk.check_begin(run.file, resume=resume)
+    with nullcontext() if run.file is None or _rank() > 0 else alone(run.file):
+        yield
+
+
 def _begin(run: _Run, optimizer: torch.optim.Optimizer, *, resume: bool) -> tuple[int, list[StepRecord], float]:
     """(the step to go on at, the records and the seconds of those before)."""
     torch.manual_seed(run.recipe.seed + _rank())
     if not resume:
-        if run.file is not None and run.file.exists():
-            remedy = "pass resume=True (--resume) to go on from it, or remove it"
-            raise ArgumentError("checkpoint", f"{run.file} exists", remedy)
         return 0, [], 0.0
     assert run.file is not None
-    if not run.file.exists():
-        raise ArgumentError("checkpoint", f"{run.file} is missing", "leave resume (--resume) out to begin a run")
     state = disk.load(run.file, run.depends_on())
     own = run.learned()
     shapes, kept = ({name: x.shape for name, x in tensors.items()} for tensors in (own, state.learned))

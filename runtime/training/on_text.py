@@ -14,6 +14,8 @@ from ...compiler.output import check_folder
 from ...compiler.pattern import Pattern
 from ..errors import ArgumentError
 from ..models.attach import attach
+from .alone import check_alone
+from .checkpoint import check_begin
 from .controls import compare
 from .loop import train
 from .recipe import Mode, Recipe
@@ -43,6 +45,13 @@ def split(token_ids: list[int], length: int) -> Split:
     return Split(tuple(ids[: count - held]), ids[count - held :].flatten())
 
 
+def check_place(output: Path, *, resume: bool) -> None:
+    """That a run can begin in this folder, or go on in it. Raises ArgumentError, OSError. Nothing is made."""
+    check_folder(output)
+    check_alone(output / CHECKPOINT)
+    check_begin(output / CHECKPOINT, resume=resume)
+
+
 def train_on_text(
     model: Any,
     tokenizer: Any,
@@ -59,9 +68,9 @@ def train_on_text(
     """Attach, train, save and compare. ``output`` gets what ``Handle.save`` writes, the checkpoint and the report, and
     the model where its weights were trained. Nothing stays attached.
 
-    Raises as ``attach`` and ``train``, and OSError for an ``output`` that can be no folder, before anything is trained.
+    Raises as ``attach`` and ``train``, and as ``check_place`` before anything is trained.
     """
-    check_folder(output)
+    check_place(output, resume=resume)
     pieces = split(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], length)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)  # what is learned begins at random

@@ -15,7 +15,7 @@ transformers = pytest.importorskip("transformers")
 
 PATTERNS = """
 pattern gates causal { step self | gated local(4) | gated strided(3) prove nonempty prove causal }
-pattern blocks causal { learn b = topk_blocks(k = 2, block = 4) step local(3) | select(b) prove causal }
+pattern blocks causal { learn b = topk_blocks(k = 3, block = 4) step local(3) | select(b) prove causal }
 """
 
 
@@ -78,6 +78,21 @@ def test_a_run_goes_on(folder: Path, tmp_path: Path) -> None:
     assert train(folder, "blocks", "--steps", "5", "--resume", "-o", tmp_path / "whole").exit_code == 1
     done = run("freeze", tmp_path / "whole", "-o", tmp_path / "found.pat")
     assert done.exit_code == 1 and "`b = topk_blocks` chooses from the input" in done.stderr
+
+
+def test_what_cannot_begin_is_refused_before_a_model_is_loaded(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/training.pt").touch()
+    (folder / "forced.pat").write_text("pattern p causal { learn b = topk_blocks(k = 2) step select(b) }")
+    cases = [
+        ([f"{folder / 'two.pat'}::blocks", "-o", tmp_path / "run"], "training.pt exists; pass resume=True (--resume)"),
+        ([f"{folder / 'two.pat'}::blocks", "-o", tmp_path / "new", "--resume"], "training.pt is missing"),
+        ([folder / "forced.pat", "-o", tmp_path / "new"], "`b` decides on nothing, since k = 2 and first and diagonal"),
+    ]
+    for arguments, words in cases:
+        done = run("train", "--model", folder, "--text", folder / "words.txt", "-n", "16", "--pattern", *arguments)
+        assert done.exit_code == 1 and words in done.stderr
+        assert "loading the model" not in done.stderr
 
 
 def test_a_model_that_was_trained_is_written_too(folder: Path, tmp_path: Path) -> None:

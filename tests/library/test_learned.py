@@ -16,12 +16,12 @@ from patternc.runtime.selectors.inputs import Inputs
 
 SMALL = {
     "adaptive_span": {"s": 24, "r": 4},
-    "adaptive_sparse": {"w": 6, "k": 2},
+    "adaptive_sparse": {"w": 6, "k": 3},
     "block_sparse": {"k": 2, "b": 8},
     "dsa": {"k": 5},
     "granular": {"block": 8},
     "moba": {"k": 2, "b": 8},
-    "nsa": {"k": 2, "b": 8, "s": 4, "w": 6},
+    "nsa": {"k": 3, "b": 8, "s": 4, "w": 6},
     "quest": {"k": 3, "b": 4},
     "seer_attention": {"k": 2, "b": 8},
     "sparsek": {"w": 5, "k": 4},

@@ -23,7 +23,8 @@ USES = {
 
 def learned(declaration: str, direction: str, *, random: int | None = None) -> Learned:
     """A layer with the one selection ``s`` of that declaration, in float64."""
-    step = USES[declaration.split("(")[0]]
+    kind = declaration.split("(")[0]
+    step = "axis(s)" if kind == "importance" and direction != "causal" else USES[kind]
     pattern = pc.loads(f"pattern p {direction} {{ learn s = {declaration} step {step} }}")["p"].bind()
     layer = Learned(pattern, SHAPE, random=random).double()
     # Scorers start near 0, which decides nothing: let these have something to say.

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from ...differentiable import once
 from ...errors import ArgumentError
 from .threshold import FAMILIES
 
@@ -105,14 +105,14 @@ class _SoftTopK(torch.autograd.Function):
         slope = density(offset).masked_fill(~present, 0.0) / temperature[..., None]
         steep = torch.where(present & ctx.needs_input_grad[2], offset * slope, 0.0)
         restored = (torch.zeros_like(p).scatter(-1, order, row) for row in (slope, steep))
-        ctx.save_for_backward(*restored)
+        ctx.save_for_backward(scores, k, temperature, *restored)
         ctx.dtype = scores.dtype
         return p.to(torch.promote_types(scores.dtype, torch.float32))
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        slope, steep = ctx.saved_tensors
+    @once
+    def backward(ctx: Any, saved: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+        *_, slope, steep = saved
         grad = grad.double()
         total = slope.sum(-1)
         # A threshold in a gap so wide that nothing moves it: no gradient.

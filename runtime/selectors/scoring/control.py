@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ....patterns_dsl.syntax import Direction
 from ...hashed import mixed, seeded, shifted
 from ..granularity import costs
-from ..inputs import NOTHING, Inputs
+from ..inputs import NOTHING, Inputs, Side
 
 
 def uniform(seed: int, *places: Tensor) -> Tensor:
@@ -33,17 +33,26 @@ class RandomImportance(nn.Module):
     frozen = True
     reads = NOTHING
 
-    def __init__(self, seed: int, budget: float, *, rows: bool) -> None:
+    def __init__(self, seed: int, budget: float, *, columns: bool = True, rows: bool) -> None:
         super().__init__()
         # A pair is in a column or in a row: both together are to have the budget.
-        self.seed, self.share, self.rows = seed, 1 - math.sqrt(1 - budget) if rows else budget, rows
+        self.seed, self.share = seed, 1 - math.sqrt(1 - budget) if columns and rows else budget
+        self.columns, self.rows = columns, rows
 
-    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
-        columns, rows = (
-            (self.share - uniform(self.seed + row, torch.arange(n, device=device))).expand(batch, 1, n).float()
-            for row, (batch, n, device) in enumerate((inputs.key.shape, inputs.query.shape))
+    def forward(self, inputs: Inputs) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            self._logits(inputs.key) if self.columns else None,
+            self._logits(inputs.query, _ROW) if self.rows else None,
         )
-        return columns, rows if self.rows else None
+
+    def _logits(self, side: Side, *places: int) -> Tensor:
+        batch, n, device = side.shape
+        given = [torch.full((), place, device=device) for place in places]
+        return (self.share - uniform(self.seed, *given, torch.arange(n, device=device))).expand(batch, 1, n).float()
+
+
+_ROW = 1
+"""What is hashed before the place of a row, so that rows are drawn apart from columns of this seed and of the next."""
 
 
 class RandomTokens(nn.Module):

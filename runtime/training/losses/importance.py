@@ -15,21 +15,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from ...differentiable import once
 from ...selectors.importance import Importance
+from ...selectors.inputs import Side
 from ..dense_maps import DenseAttention
 
 
 def importance_loss(selector: Importance, dense: DenseAttention) -> Tensor:
     columns, rows = selector.scorer(dense.inputs)
-    closed_columns = torch.sigmoid(-columns / selector.temperature)[:, 0]
-    if rows is None:
-        closed_rows = torch.ones(dense.q.shape[0], dense.q.shape[2], dtype=columns.dtype, device=columns.device)
-    else:
-        closed_rows = torch.sigmoid(-rows / selector.temperature)[:, 0]
-    lost: Tensor = _Lost.apply(closed_rows, closed_columns, dense)  # type: ignore[no-untyped-call]
+    closed_rows, closed_columns = (
+        _always(side) if logits is None else torch.sigmoid(-logits / selector.temperature)[:, 0]
+        for logits, side in ((rows, dense.inputs.query), (columns, dense.inputs.key))
+    )
+    wide = torch.promote_types(closed_rows.dtype, closed_columns.dtype)
+    lost: Tensor = _Lost.apply(closed_rows.to(wide), closed_columns.to(wide), dense)  # type: ignore[no-untyped-call]
     return lost
+
+
+def _always(side: Side) -> Tensor:
+    """[B, N]: what no pattern reads is closed."""
+    batch, n, device = side.shape
+    return torch.ones(batch, n, device=device)
 
 
 class _Lost(torch.autograd.Function):
@@ -46,11 +53,11 @@ class _Lost(torch.autograd.Function):
             start += part.shape[1]
         total = total.masked_fill(total == 0, 1.0)
         slope = torch.cat(by_row, 1) / total
-        ctx.save_for_backward(slope, by_column / total)
+        ctx.save_for_backward(rows, columns, slope, by_column / total)
         return (rows * slope).sum()
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        by_row, by_column = ctx.saved_tensors
+    @once
+    def backward(ctx: Any, saved: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+        *_, by_row, by_column = saved
         return grad * by_row, grad * by_column, None

@@ -104,7 +104,7 @@ def test_selections_and_lists_do_not_stop_the_stream(name, random, training):
 
 def test_a_probe_takes_no_part():
     """out and the gradients of q, k and v are those without it, to the last bit; that of its gate is compose's."""
-    subject = pattern("local(5) | select(s)", "causal", "learn s = topk_blocks(k = 2, block = 16)")
+    subject = pattern("local(5) | select(s)", "causal", "learn s = topk_blocks(k = 3, block = 16)")
     plain, kernels = (layer(subject, engine, dtype=torch.float32) for engine in ("compose", "triton"))
     given = data(80, dtype=torch.float32)
     grad = torch.randn_like(given.q)

@@ -137,6 +137,20 @@ def test_sinks_join_the_softmax(learned) -> None:
     close(found.out, plain.out * (plain.lse - found.lse).exp()[..., None], 1e-12)
 
 
+def test_sinks_are_in_no_softmax_of_a_query_that_does_not_exist() -> None:
+    one, given = layer(pattern("local(3) | gated strided(4)")), data(9)
+    sinks = torch.randn(HEADS, dtype=torch.float64)
+    q, k, v, hidden = given.leaves
+    lengths = given.inputs([9, 4])
+    spans = torch.tensor([[0, 9], [0, 4]], dtype=torch.int32)
+    by_length = one(q, k, v, inputs=lengths, sinks=sinks, return_selections=True)
+    by_span = one(q, k, v, hidden=hidden, spans=spans, sinks=sinks, return_selections=True)
+    close(by_length.lse, by_span.lse)
+    assert by_length.lse[1, :, 4:].isneginf().all() and by_length.lse[1, :, :4].isfinite().all()
+    last = one(q[:, :, 3:], k, v, inputs=lengths, query_offset=3, sinks=sinks, return_selections=True)
+    close(last.lse, by_length.lse[:, :, 3:])
+
+
 def test_a_control_has_nothing_to_train() -> None:
     learned = layer(pattern(STEP, learn=LEARN), random=7)
     assert not [name for name, parameter in learned.named_parameters() if parameter.requires_grad]
@@ -165,7 +179,7 @@ def test_two_sequences(name: str) -> None:
     step, lengths = CROSS[name]
     text = """
         learn d = granularity(block = 4)
-        learn hot = topk_blocks(k = 2, block = 4)
+        learn hot = topk_blocks(k = 3, block = 4)
         learn few = importance(budget = 20%)
         learn picks = topk_keys(k = 3, tile = 4)
     """

@@ -7,7 +7,7 @@ import torch
 from learned_layers import close, data, layer, pattern
 
 LEARN = {
-    "blocks": ("topk_blocks(k = 2, block = 4)", "self | select(hot) | pooled(4)"),
+    "blocks": ("topk_blocks(k = 3, block = 4)", "self | select(hot) | pooled(4)"),
     "keys": ("topk_keys(k = 6, tile = 8)", "self | select(hot)"),
     "rows": ("importance(budget = 30%)", "self | axis(hot) | random(1, 4, 3)"),
     "levels": ("granularity(block = 4, levels = [skip, coarse, medium, fine])", "columns(first(1)) | refine(hot)"),

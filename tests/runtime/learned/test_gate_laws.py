@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 ENGINES = ("compose", "reference")
 DIRECTIONS = ("causal", "bidirectional")
-LEARN = "learn hot = topk_blocks(k = 2, block = 4) learn few = importance(budget = 30%)"
+LEARN = "learn hot = topk_blocks(k = 3, block = 4) learn few = importance(budget = 30%)"
 N = 19
 
 

@@ -126,7 +126,7 @@ ACROSS = {
     "refine(level)": "learn level = granularity(block = 4)",
     "columns(few) | rows(few)": "learn few = importance(budget = 30%)",
     "columns(kept)": "learn kept = topk(k = 3)",
-    "select(hot) | gated everything": "learn hot = topk_blocks(k = 2, block = 4)",
+    "select(hot) | gated everything": "learn hot = topk_blocks(k = 3, block = 4)",
     "select(picks)": "learn picks = topk_keys(k = 3, tile = 3)",
     "gated pooled(3) | gated columns(first(2))": "",
 }

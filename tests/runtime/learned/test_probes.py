@@ -9,7 +9,7 @@ import torch
 from learned_layers import data, layer, pattern, same_layer
 
 STEPS = ["select(s)", "local(5) | select(s)", "select(s) - strided(3) | self"]
-LEARN = "learn s = topk_blocks(k = 2, block = 4)"
+LEARN = "learn s = topk_blocks(k = 2, block = 4, forced = [diagonal])"
 
 
 def losses(found, given):
@@ -86,7 +86,9 @@ def test_a_block_that_was_left_out_learns_its_worth() -> None:
     slopes = []
     for probes in (0, 10):
         torch.manual_seed(0)
-        one = layer(pattern("select(s)", "causal", "learn s = topk_blocks(k = 3, block = 4)")).train()
+        one = layer(
+            pattern("select(s)", "causal", "learn s = topk_blocks(k = 2, block = 4, forced = [diagonal])")
+        ).train()
         selector = one.learned.selectors["s"]
         selector.probes = probes
         scores = torch.zeros(1, 2, 5, 5, dtype=torch.float64)

@@ -38,6 +38,26 @@ def test_a_budget_is_a_share(budget: float) -> None:
             density_penalty([torch.tensor([[0.5]])], budget)
 
 
+@pytest.mark.parametrize("gate", [one_gate, one_of])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+def test_gates_take_schedules_within_their_range(gate, value: float) -> None:
+    """A temperature of 0 made the gate NaN, and one below it turned its gradient around."""
+    logits = torch.tensor([1.0, 0.0, -1.0])
+    with pytest.raises(ArgumentError, match="temperature"):
+        gate(logits, temperature=value)
+    if value != 0:
+        with pytest.raises(ArgumentError, match="noise"):
+            gate(logits, noise=value)
+
+
+def test_an_infinite_logit_opens_a_gate_and_chooses_no_level() -> None:
+    logits = torch.tensor([math.inf, 0.0, -math.inf])
+    assert one_gate(logits)[1].tolist() == [1, 0, 0]
+    with pytest.raises(ArgumentError, match="NaN or infinity"):
+        one_of(logits)
+    assert one_of(torch.tensor([-math.inf, 0.0])).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("declaration", SELECTORS)
 def test_scores_of_nan_are_refused(declaration: str, direction: str) -> None:

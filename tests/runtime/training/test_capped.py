@@ -34,7 +34,7 @@ def test_the_teacher_is_what_the_model_attends_to(gemma):
     with torch.no_grad():
         theirs = gemma(tokens, output_attentions=True).attentions
     handle = pc.attach(
-        gemma, pc.loads("pattern p causal { learn b = topk_blocks(k = 2, block = 4) step select(b) }")["p"].bind()
+        gemma, pc.loads("pattern p causal { learn b = topk_blocks(k = 3, block = 4) step select(b) }")["p"].bind()
     )
     with handle.dense(), handle.watch() as seen, torch.no_grad():
         gemma(tokens, use_cache=False)

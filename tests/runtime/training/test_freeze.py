@@ -141,7 +141,7 @@ def test_what_depends_on_the_input_is_refused(tmp_path, name):
 
 
 def test_a_selection_that_every_head_closed_is_gone(tmp_path):
-    text = "pattern p causal { learn b = topk_blocks(k = 2, block = 4) step local(3) | gated select(b) | pooled(4) }"
+    text = "pattern p causal { learn b = topk_blocks(k = 3, block = 4) step local(3) | gated select(b) | pooled(4) }"
     model = build("llama", torch.float64)
     handle = pc.attach(model, pc.loads(text)["p"].bind())
     for layer in handle.learned.values():

@@ -15,7 +15,7 @@ CASES = [
     ("local(3) | columns(s)", "causal", "learn s = importance()"),
     ("band(1, 1) | axis(s)", "bidirectional", "learn s = importance()"),
     ("local(3) | columns(s)", "causal", "learn s = topk(k = 3)"),
-    ("local(6) | select(s)", "causal", "learn s = topk_blocks(k = 2, block = 4)"),
+    ("local(6) | select(s)", "causal", "learn s = topk_blocks(k = 3, block = 4)"),
     ("select(s) - strided(3) | local(2)", "causal", "learn s = topk_keys(k = 3, tile = 4)"),
 ]
 

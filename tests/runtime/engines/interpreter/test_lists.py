@@ -16,7 +16,7 @@ from patternc.runtime.learned.kernels.places import in_blocks, in_tiles
 from patternc.runtime.learned.kernels.run import Run
 
 LEARN = """
-    learn hot   = topk_blocks(k = 2, block = 16)
+    learn hot   = topk_blocks(k = 3, block = 16)
     learn warm  = topk_blocks(k = 3, block = 5)
     learn few   = importance(budget = 30%)
     learn kept  = topk(k = 3, per = head)
@@ -147,7 +147,7 @@ def test_terms_that_ask_others_in_several_grids(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("block", [4, 16])
 def test_a_probe_takes_no_part(block: int) -> None:
     """out and the gradients of q, k and v are those without it, to the last bit; that of its gate is compose's."""
-    subject = pattern("local(5) | select(s)", "causal", f"learn s = topk_blocks(k = 2, block = {block})")
+    subject = pattern("local(5) | select(s)", "causal", f"learn s = topk_blocks(k = 3, block = {block})")
     plain = layer(subject, dtype=torch.float32)
     kernels = layer(subject, "triton", dtype=torch.float32)
     kernels.load_state_dict(plain.state_dict())
