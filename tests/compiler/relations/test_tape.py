@@ -61,3 +61,9 @@ def test_a_line_is_proved_to_be_one() -> None:
     assert proved(Binary("//", i, Const(100)), 100, 199) and not proved(Binary("//", i, Const(100)), 100, 200)
     assert proved(Binary("%", Binary("*", i, Const(8)), Const(4)), 0, 9) and not proved(Binary("%", i, Const(4)), 0, 9)
     assert not proved(Select(Compare("==", i, Const(5)), Const(1), Const(0)), 0, 9)
+
+
+@given(EXPRESSIONS, st.integers(0, 60), st.integers(-3, 40), st.integers(-2, 5))
+def test_values_of_numbers(expr: Expr, n: int, begin: int, step: int) -> None:
+    values = {"n": n, "I": begin, "d": step}
+    assert Tape.of((expr,), ("n", "I", "d"), "I").of_numbers(values) == [evaluate(expr, values)]

@@ -76,6 +76,23 @@ def test_what_they_ask_for_is_what_is_there(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.seconds == pytest.approx(PRICE.seconds(asked))
 
 
+def test_what_is_repeated_may_be_repeated_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its own length on, not from that of the plan that was made."""
+    bound, subject = pc.loads(TEXTS["rows of a grid"])["p"].bind().bound, program(TEXTS["rows of a grid"])
+    known, found = periodic(Pinned(subject)), repeated(subject, 1504, monkeypatch)
+    assert known is not None
+    assert found is not None
+    assert found.longer is not None
+    once = found.longer()
+    assert once is not None
+    n = 1504 + 6 * known.tokens
+    again = once.repeated(known, n)
+    assert again is not None
+    cut = again.cut(n)
+    assert cut is not None
+    assert np.array_equal(batch_counts(cut.stages, n, n), bruteforce.mask(bound.union, bound.direction, n))
+
+
 @pytest.mark.parametrize(
     "text",
     [
