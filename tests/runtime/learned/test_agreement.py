@@ -31,7 +31,7 @@ def steps(draw):
     terms += [f"gated {each}" for each in draw(st.lists(st.sampled_from(RELATIONS), max_size=2, unique=True))]
     for number, kind in enumerate(kinds):
         name = f"s{number}"
-        options = {"k": draw(st.integers(2, 5)), "b": draw(st.sampled_from([4, 8, 12])), "per": "head"}
+        options = {"k": draw(st.integers(3, 5)), "b": draw(st.sampled_from([4, 8, 12])), "per": "head"}
         options["per"] = draw(st.sampled_from(["head", "group", "layer"]))
         learn.append(SELECTORS[kind].format(name, **options))
         use = {"granularity": "refine", "topk_blocks": "select", "topk_keys": "select"}.get(kind, "columns")

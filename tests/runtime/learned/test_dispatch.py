@@ -30,7 +30,7 @@ def ways(step: str, learn: str, n: int, *, engine="compose", **options):
 
 def test_few_blocks_of_many_are_read_as_lists_and_most_of_them_densely() -> None:
     with assume(PLAIN_SPEEDS):
-        few, most = (ways("select(hot)", BLOCKS.format(k=k), 1024) for k in (2, 64))
+        few, most = (ways("select(hot)", BLOCKS.format(k=k), 1024) for k in (3, 64))
     assert (few.way, most.way) == (LISTS, DENSE)
     assert few.lists < few.dense == most.dense < most.lists
 
@@ -82,20 +82,20 @@ def test_a_table_that_is_not_made_leaves_lists_alone() -> None:
 
 def test_a_short_sequence_is_dense() -> None:
     with assume(PLAIN_SPEEDS):
-        assert ways("select(hot)", BLOCKS.format(k=2), 48).way == DENSE
+        assert ways("select(hot)", BLOCKS.format(k=3), 48).way == DENSE
 
 
 def test_what_cannot_run_densely_is_read_as_lists() -> None:
     with assume(QUICK_DENSE):
-        assert ways("select(hot)", BLOCKS.format(k=2), 48).way == DENSE
-        assert ways("select(hot)", BLOCKS.format(k=2), 48, softcap=2.0).way == LISTS
+        assert ways("select(hot)", BLOCKS.format(k=3), 48).way == DENSE
+        assert ways("select(hot)", BLOCKS.format(k=3), 48, softcap=2.0).way == LISTS
         assert ways("local(3) | gated strided(4)", "", 48).way == LISTS  # no lists
 
 
 def test_a_table_that_is_too_large_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("patternc.runtime.learned.running.densely.MOST_SCORES", HEADS * 48 * 48 - 1)
     with assume(QUICK_DENSE):
-        assert ways("select(hot)", BLOCKS.format(k=2), 48).way == LISTS
+        assert ways("select(hot)", BLOCKS.format(k=3), 48).way == LISTS
 
 
 def test_efforts_count_what_is_there() -> None:
