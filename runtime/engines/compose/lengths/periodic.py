@@ -34,7 +34,7 @@ MOST_STEPS = 4096
 def periodic(pinned: Pinned[Program]) -> Periodic | None:
     """None where something else is said of every length, or that is not seen."""
     program = pinned.program
-    if program.cross or any(sweep.diagonal for sweep in sweeps(program)):
+    if program.cross or not sweeps(program) or any(sweep.diagonal for sweep in sweeps(program)):
         return None
     orders = {order for sweep in sweeps(program) for order in _orders(program, sweep)}
     tokens, more = math.lcm(*(order.period for order in orders)), 2

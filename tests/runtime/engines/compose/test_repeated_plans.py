@@ -96,6 +96,7 @@ def test_what_is_repeated_may_be_repeated_again(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "text",
     [
+        "pattern p causal { step { (i, j) : j < 0 } }",
         "pattern p bidirectional { step { (i, j) : 2 * j <= i + (n - 1) div 16 } }",
         "pattern p bidirectional { step { (i, j) : i - 3 < j < i + 3 and i + j <= 16 * (n div 16) } }",
     ],
