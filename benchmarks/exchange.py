@@ -22,6 +22,7 @@ from record import RESULTS, machine, write
 from stock_patterns import stock
 
 import patternc as pc
+from patternc.compiler.relations.settle import opens
 from patternc.patterns_dsl.syntax import Direction
 from patternc.runtime.distributed.division import Division
 from patternc.runtime.distributed.exchange import plan
@@ -72,7 +73,10 @@ def count(pattern: pc.Pattern, n: int, processes: int) -> dict[str, Any]:
 
 
 def pairs_of_each(pattern: pc.Pattern) -> NDArray[np.int64] | None:
-    """Of each query of ``COUNTED``, by brute force; None where that would take longer than ``SLOW``."""
+    """Of each query of ``COUNTED``, by brute force; None where that would take longer than ``SLOW``, or documents
+    decide."""
+    if opens(pattern.bound.union):
+        return None
     begun = time.perf_counter()
     pattern.mask(TRIED)
     if (time.perf_counter() - begun) * (COUNTED / TRIED) ** 2 > SLOW:
