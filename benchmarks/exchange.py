@@ -30,7 +30,7 @@ from patternc.runtime.engines.engine import Meaning
 from patternc.runtime.models.attaching.programs import is_learned
 
 COUNTED, TRIED = 8192, 512
-SLOW = 10.0  # seconds
+SLOW = 3.0  # seconds
 
 
 def main() -> None:
