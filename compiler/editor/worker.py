@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from ...patterns_dsl.syntax import BoundPattern
 from ..verify.guard import proved
+from ..verify.oracle import claims as claims  # loaded before the first refutation needs it
 from ..verify.process import MEMORY_LIMIT, limit
 from .figures import cache, figures
 from .question import HEADER, Question, Task, packed, size, unpacked

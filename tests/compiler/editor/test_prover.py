@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -24,6 +25,11 @@ from patternc.patterns_dsl.syntax import BoundPattern, BoundPlan
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tests stop a process by signals")
 
 TEXT = "pattern p causal { step local(4) prove nonempty prove not reach in 1 step } plan m { layers 0 : p prove reach }"
+
+
+def test_a_worker_has_the_oracle_before_a_question_asks_for_it() -> None:
+    code = "import sys, patternc.compiler.editor.worker; print('patternc.compiler.verify.oracle.claims' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 def bound() -> tuple[BoundPattern | BoundPlan, ...]:
