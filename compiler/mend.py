@@ -16,6 +16,7 @@ from tempfile import mkstemp
 from ..patterns_dsl.diagnostics.diagnostic import Diagnostic, Fix, PatternError
 from ..patterns_dsl.diagnostics.source import Source
 from .examine import FileReport, examine_module
+from .output import naming
 from .pattern import Module
 from .selection import Reference
 
@@ -122,20 +123,16 @@ def rewrite(path: Path, text: str) -> None:
     path = path.resolve()
     before = path.read_bytes()
     mark = b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b""
-    try:
+    with naming(path):
         number, name = mkstemp(prefix=".", suffix=".new", dir=path.parent)  # a name that no file has
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    os.close(number)
-    beside = Path(name)
-    try:
-        beside.write_bytes(mark + _with_line_ends(before.decode("utf-8-sig"), text).encode())
-        beside.chmod(path.stat().st_mode)
-        beside.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        beside.unlink(missing_ok=True)
+        os.close(number)
+        beside = Path(name)
+        try:
+            beside.write_bytes(mark + _with_line_ends(before.decode("utf-8-sig"), text).encode())
+            beside.chmod(path.stat().st_mode)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _with_line_ends(before: str, text: str) -> str:

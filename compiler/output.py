@@ -1,9 +1,11 @@
-"""Whether what is asked for can be written, before the work on it. Nothing is made."""
+"""Whether what is asked for can be written, before the work on it, when nothing is made; and what it was, later on."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -27,6 +29,15 @@ def check_file(path: Path) -> None:
     there = path if path.exists() else path.parent
     if not os.access(there, os.W_OK):
         raise _refused(errno.EACCES, there)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What cannot be written within is said of ``path``, and not of a file beside it, or of none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _refused(number: int, path: Path) -> OSError:

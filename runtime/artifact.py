@@ -28,6 +28,7 @@ from ..compiler.examine import FileReport, Finding
 from ..compiler.kernels.emit.program import emit
 from ..compiler.lowering.learned import LearnedProgram, lower_tables
 from ..compiler.lowering.lower import lower
+from ..compiler.output import naming
 from ..compiler.passes.program import TILE, Program, Tile
 from ..compiler.pattern import Pattern
 from ..compiler.report import formats, plan
@@ -110,10 +111,8 @@ def _written(files: Mapping[str, bytes], directory: Path) -> tuple[Path, ...]:
         for path, content in files.items():
             part = Path(beside, path)
             part.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with naming(directory / path):
                 part.write_bytes(content)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(directory / path)) from None
         for path in files:
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             Path(beside, path).replace(directory / path)

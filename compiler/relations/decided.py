@@ -121,9 +121,8 @@ def _compared(operator: str, left: _Ends, right: _Ends) -> _Truth:
     apart = left - _swapped(right)
     if isinstance(apart, int):
         return (apart == 0) == (operator == "==")
-    low, high = apart
-    same = np.array([(low == 0) & (high == 0), (low <= 0) & (high >= 0)])
-    return same if operator == "==" else ~same[::-1]
+    always, never = compared(operator, *apart)
+    return np.array([always, ~never])
 
 
 def _remainder(ends: _Ends, modulus: int) -> _Ends:

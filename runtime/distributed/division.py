@@ -29,18 +29,20 @@ class Division:
         (Dubey et al. 2024, Llama 3, section 3.3.2)."""
         if not zigzag:
             return cls(tuple((run,) for run in _behind(sizes)))
-        later = [size // 2 for size in sizes]
-        runs = list(_behind([*(size - half for size, half in zip(sizes, later, strict=True)), *reversed(later)]))
-        return cls(tuple(zip(runs[: len(sizes)], reversed(runs[len(sizes) :]), strict=True)))
+        return cls._folded([*(size - size // 2 for size in sizes), *(size // 2 for size in reversed(sizes))])
 
     @classmethod
     def even(cls, total: int, processes: int, *, zigzag: bool) -> Division:
         """Of ``total`` tokens as many for each; where it does not divide, one more for the first ones, run by run."""
         runs = 2 * processes if zigzag else processes
         sizes = [total // runs + (run < total % runs) for run in range(runs)]
-        if zigzag:
-            sizes = [early + late for early, late in zip(sizes[:processes], reversed(sizes[processes:]), strict=True)]
-        return cls.of(sizes, zigzag=zigzag)
+        return cls._folded(sizes) if zigzag else cls.of(sizes, zigzag=False)
+
+    @classmethod
+    def _folded(cls, sizes: Sequence[int]) -> Division:
+        """Of runs of these sizes, two for each process, one counted from either end."""
+        runs = list(_behind(sizes))
+        return cls(tuple(zip(runs, reversed(runs), strict=True))[: len(runs) // 2])
 
     @property
     def total(self) -> int:

@@ -45,7 +45,7 @@ def build_selector(
     direction: Direction,
     shape: LayerShape,
     *,
-    uses: frozenset[Use] | None = None,
+    uses: Uses = None,
     random: int | None = None,
 ) -> nn.Module:
     """The module of a ``learn`` declaration, with its options, whose values binding has checked. ``uses``: what of it

@@ -19,8 +19,8 @@ from .lengths.repeatable import repeatable
 from .lengths.trim import milestone, shared
 from .plan.diagonal import Diagonals
 from .plan.effort import Effort
-from .plan.route import Cut, Route, single_block
 from .plan.route import Longer as LongerPlan
+from .plan.route import Route, single_block
 from .plan.stage import Biases, Stage, Stages
 from .plan.tiles import Mask
 from .planning.arranged import arranged
@@ -194,23 +194,25 @@ def _repeated(program: Program | PairTable, n: int, price: Price, dtype: torch.d
         own = route.longer and route.longer()
         longer = own and own.repeated(way.periodic, n)
         tried.note(way, first, repeated=longer is not None)
-        if longer is not None and (found := longer.cut(n)) is not None:
-            return replace(_of_cut(route, found, n, price), longer=partial(_itself, longer))
+        if (found := _cut(route, longer, n, price)) is not None:
+            return replace(found, longer=partial(_itself, longer))
     return None
 
 
-def _itself(longer: LongerPlan) -> LongerPlan:
+def _itself(longer: LongerPlan | None) -> LongerPlan | None:
     return longer
 
 
 def shortened(route: Route, n: int, price: Price) -> Route | None:
     """A planned route for n tokens, which are fewer; None where it does not tell theirs."""
     assert route.longer is not None
-    found = None if (longer := route.longer()) is None else longer.cut(n)
-    return None if found is None else _of_cut(route, found, n, price)
+    return _cut(route, route.longer(), n, price)
 
 
-def _of_cut(route: Route, found: Cut, n: int, price: Price) -> Route:
+def _cut(route: Route, longer: LongerPlan | None, n: int, price: Price) -> Route | None:
+    """What ``longer``, which has the masks of a route, tells of n tokens."""
+    if longer is None or (found := longer.cut(n)) is None:
+        return None
     stages, effort, written, held = found
     seconds, python = price.seconds(effort), _python(stages, effort, price)
     covered, one = _covered(stages, written, n), single_block(stages, n)
