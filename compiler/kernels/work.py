@@ -177,8 +177,8 @@ _WINDOWED = ("T", "begin", "end")
 def _side(program: Program, sweep: Sweep, keys_stand: bool) -> _Side:
     term, tile = program.terms[sweep.term], program.tile_of(sweep)
     if keys_stand:
-        return term.query, -term.shift % term.query.classes, tile.query
-    return term.key, term.shift % term.key.classes, tile.key
+        return term.query, term.turn.back(term.query.classes).of(0, term.query.classes), tile.query
+    return term.key, term.key_class(0), tile.key
 
 
 def _size(span: Range, *, windowed: bool) -> Expr:

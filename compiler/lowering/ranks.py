@@ -220,7 +220,7 @@ def tile_of(program: Program, term: Term) -> Tile:
 
 
 def key_class(term: Term) -> str:
-    return f"((v_c + {term.shift}) mod {term.key.classes})" if term.key.classes > 1 else "0"
+    return term.turn.formula("v_c", term.key.classes)
 
 
 def _own_step(fan: Fan, side: str) -> Expr:

@@ -9,7 +9,8 @@ occupy, the differences between query and key residues.
     natural / natural by rows    when a modulus is a row of tokens: the same, in fans over the rows; of rows of rows,
                                  one placement per difference of the outer ones
     boxes / boxes                when a modulus is the width of a grid and keys are near on it (``grids.py``)
-    residue m / residue m        when (i - j) mod m takes few values d: one placement per d, key class c - d
+    residue m / residue m        when (i - j) mod m takes few values d: one placement per d, key class c - d; or
+                                 (f * i - j) mod m fewer, for an f without a divisor in common with m (``turns.py``)
     natural / packed, packed / natural, packed / packed
                                  when keys (queries) occupy few runs of the residues mod m: one placement per run
     natural / alone, alone / natural
@@ -32,10 +33,11 @@ from ..relations.periods import finite, members, occupied, runs
 from ..relations.relation import LENGTHS, lengths
 from .diagonal import few_differences
 from .grids import in_boxes
-from .order import alone
-from .placement import SPACE, Placement, class_of_keys
+from .order import STRAIGHT, Turn, alone
+from .placement import SPACE, Placement
 from .program import NATURAL, Order, Tile
 from .split import Part
+from .turns import turns
 
 T = TypeVar("T")
 Q = TypeVarTuple("Q")
@@ -46,8 +48,8 @@ _KEPT = 1024
 LONGEST_PERIOD = 1 << 16
 """No sequence is long enough for an order of a longer one to pay."""
 
-MOST_SHIFTS = 8
-"""A residue order is tried when queries and keys differ by at most this many residues."""
+MOST_STEPS = 8
+"""Placements by rows of rows."""
 
 MOST_RUNS = 4
 """A packed order is tried when the occupied residues form at most this many runs."""
@@ -73,14 +75,14 @@ def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     keys, queries, moduli = sides
     yield from _of_few(part, formula, keys, queries, tile)
     for modulus in moduli:
-        if shifts := _within_reach(_residues, formula, modulus):
+        if found := _within_reach(turns, formula, modulus):
             order = Order(modulus, 1, 0, modulus)
-            yield _placed(part, formula, [(order, order, -shift % modulus) for shift in shifts])
+            yield _placed(part, formula, [(order, order, turn) for turn in found])
         key_orders = _within_reach(_packed, keys, "j", modulus) or ()
         query_orders = _within_reach(_packed, queries, "i", modulus) or ()
         for query_choice, key_choice in product(((NATURAL,), query_orders), ((NATURAL,), key_orders)):
             if query_choice and key_choice and (query_choice, key_choice) != ((NATURAL,), (NATURAL,)):
-                yield _placed(part, formula, [(q, k, 0) for q, k in product(query_choice, key_choice)])
+                yield _placed(part, formula, [(q, k, STRAIGHT) for q, k in product(query_choice, key_choice)])
 
 
 def in_orders_of_all(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
@@ -88,7 +90,7 @@ def in_orders_of_all(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     yield from in_natural_order(part, tile)
     formula = pairs_of(part)
     if part.relation.direction is not Direction.CROSS:
-        natural = place(part, formula, NATURAL, NATURAL, 0)
+        natural = place(part, formula, NATURAL, NATURAL, STRAIGHT)
         yield from in_boxes(natural, tile, partial(_boxed, part))
 
 
@@ -96,7 +98,7 @@ def in_natural_order(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     """The placement in natural order, by diagonals, by rows of the moduli that are longer than a tile, and by rows of
     rows: one placement for each difference between the longer rows of query and key."""
     formula = pairs_of(part)
-    natural = place(part, formula, NATURAL, NATURAL, 0)
+    natural = place(part, formula, NATURAL, NATURAL, STRAIGHT)
     yield (natural,)
     if _within_reach(few_differences, natural):
         yield (replace(natural, diagonal=True),)
@@ -122,7 +124,7 @@ def _of_few(
         for width in (NARROW, 1):
             own = Tile(tile.query, min(tile.key, width)) if by_key else Tile(min(tile.query, width), tile.key)
             if orders and own != tile and (width > 1 or sum(last - first for first, last in few) <= MOST_COLUMNS):
-                placed = _placed(part, formula, [(*order, 0) for order in orders])
+                placed = _placed(part, formula, [(*order, STRAIGHT) for order in orders])
                 yield tuple(replace(one, tile=own) for one in placed)
 
 
@@ -161,38 +163,31 @@ def _answered(question: Callable[..., Any], about: tuple[Hashable, ...], operati
         return None
 
 
-def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, int]]) -> tuple[Placement, ...]:
+def _placed(part: Part, formula: IntegerSet, orders: Iterable[tuple[Order, Order, Turn]]) -> tuple[Placement, ...]:
     """The placements that hold some pair."""
     placements = (place(part, formula, *choice) for choice in orders)
     return tuple(placement for placement in placements if not placement.pairs.empty)
 
 
 @lru_cache(maxsize=_KEPT)
-def place(part: Part, formula: IntegerSet, query: Order, key: Order, shift: int) -> Placement:
+def place(part: Part, formula: IntegerSet, query: Order, key: Order, turn: Turn) -> Placement:
     """The pairs of the part whose query and key have ranks in these orders, in the coordinates of the orders."""
-    pairs = formula.image(
-        SPACE,
-        f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and "
-        f"v_i = {query.formula('v_c', quote('a'))} and v_j = {key.formula(class_of_keys(key, shift), quote('b'))}",
-    )
-    return Placement(pairs, query, key, shift, part.label, part.line, lengths=lengths(part.relation.direction))
+    first, second = query.formula("v_c", quote("a")), key.formula(turn.formula("v_c", key.classes), quote("b"))
+    ranks = f"0 <= v_c < {query.classes} and v_a >= 0 and v_b >= 0 and v_i = {first} and v_j = {second}"
+    pairs = formula.image(SPACE, ranks)
+    return Placement(pairs, query, key, turn, part.label, part.line, lengths=lengths(part.relation.direction))
 
 
 def _boxed(part: Part, tokens: IntegerSet, query: Order, key: Order) -> Placement:
     """Pairs of a part, given in natural order over SPACE, in orders of boxes."""
-    return replace(place(part, tokens.rename({"a": "i", "b": "j"}).onto(("i", "j")), query, key, 0), tokens=tokens)
-
-
-def _residues(formula: IntegerSet, modulus: int) -> tuple[int, ...]:
-    """The residues between query and key, when they are few."""
-    residues = formula.image(("r",), f"v_r = (v_i - v_j) mod {modulus}")
-    return members(residues.for_some(*LENGTHS), MOST_SHIFTS) or ()
+    pairs = tokens.rename({"a": "i", "b": "j"}).onto(("i", "j"))
+    return replace(place(part, pairs, query, key, STRAIGHT), tokens=tokens)
 
 
 def _row_differences(pairs: IntegerSet, width: int) -> tuple[int, ...]:
     """By how many rows keys lie behind queries, when the differences are few."""
     rows = pairs.image(("d",), f"v_d = floor(v_b / {width}) - floor(v_a / {width})").for_some(*LENGTHS)
-    return (members(rows, MOST_SHIFTS) or ()) if finite(rows) else ()
+    return (members(rows, MOST_STEPS) or ()) if finite(rows) else ()
 
 
 def _packed(tokens: IntegerSet, name: str, modulus: int) -> tuple[Order, ...]:

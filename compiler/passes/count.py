@@ -57,10 +57,10 @@ class Stationary:
 
 def stationary(placement: Placement, tile: Tile, n: int, still: str, *, each_class: bool) -> Stationary:
     """All tiles I of queries, or J of keys, at length n. Unless ``each_class``, those of the first stand for all."""
-    query, key, shift = (placement.query, tile.query), (placement.key, tile.key), placement.shift
+    query, key, turn = (placement.query, tile.query), (placement.key, tile.key), placement.turn
     (own, size), (other, swept) = (query, key) if still == "I" else (key, query)
     classes = np.arange(own.classes if each_class else 1)
-    turned = (classes + (shift if still == "I" else -shift)) % other.classes
+    turned = (turn if still == "I" else turn.back(own.classes)).of(classes, other.classes)
     counts = [tile_count(own, cls, n, size) for cls in classes.tolist()]
     others = [tile_count(other, cls, n, swept) for cls in turned.tolist()]
     values: dict[str, Any] = length_values(n)

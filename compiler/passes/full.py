@@ -57,7 +57,7 @@ def seem_full(span: Range, placement: Placement, tile: Tile, still: str, n: int)
 
 def _ends(span: Range, placement: Placement, tile: Tile, still: str, n: int) -> list[tuple[Tiles, Tiles]]:
     """The ends of each step that has a tile at length n."""
-    key_class = placement.shift % placement.key.classes
+    key_class = placement.turn.of(0, placement.key.classes)
     queries, keys = tile_count(placement.query, 0, n, tile.query), tile_count(placement.key, key_class, n, tile.key)
     own, others, cls = (queries, keys, 0) if still == "I" else (keys, queries, key_class)
     return [(lo, hi) for lo, hi in bounds(span, own, cls, others, n, still).values() if (hi > lo).any()]

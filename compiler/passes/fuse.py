@@ -18,7 +18,7 @@ from .tile import key_ranges, query_ranges
 
 def fuse(name: str, direction: Direction, placements: Sequence[Placement], tile: Tile) -> Program:
     """The program that computes the placements, disjoint as they are, as a chain of kernels."""
-    terms = tuple(Term(p.label, p.line, p.query, p.key, p.shift, p.keep, p.tile) for p in placements)
+    terms = tuple(Term(p.label, p.line, p.query, p.key, p.turn, p.keep, p.tile) for p in placements)
     return Program(
         name,
         direction is Direction.CAUSAL,

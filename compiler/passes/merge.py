@@ -159,7 +159,7 @@ def _extent(placement: Placement, tile: Tile, n: int, still: Literal["I", "J"]) 
     total = _Extent({})
     if placement.diagonal:
         return total
-    own_tile, key_class = placement.within(tile), placement.shift % placement.key.classes
+    own_tile, key_class = placement.within(tile), placement.turn.of(0, placement.key.classes)
     queries = tile_count(placement.query, 0, n, own_tile.query)
     keys = tile_count(placement.key, key_class, n, own_tile.key)
     if still == "I":
@@ -175,7 +175,7 @@ def _alike(left: Arrangement, right: Arrangement) -> bool:
     if len(left.placements) != 1 or len(right.placements) != 1:
         return False
     a, b = left.placements[0], right.placements[0]
-    alike = (a.query, a.key, a.shift, a.row, a.diagonal) == (b.query, b.key, b.shift, b.row, b.diagonal)
+    alike = (a.query, a.key, a.turn, a.row, a.diagonal) == (b.query, b.key, b.turn, b.row, b.diagonal)
     return alike and a.tile == b.tile
 
 

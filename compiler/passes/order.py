@@ -16,6 +16,34 @@ RankT = TypeVar("RankT", int, "NDArray[np.int64]")
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """From each of m classes to another: (factor * class + shift) mod m. The factor has no divisor in common with m, so
+    that each is led to from one."""
+
+    shift: int = 0
+    factor: int = 1
+
+    def of(self, cls: RankT, classes: int) -> RankT:
+        """Where a class leads, or those of an array."""
+        return (self.factor * cls + self.shift) % classes
+
+    def back(self, classes: int) -> Turn:
+        """The way back."""
+        factor = self.factor if self.factor == 1 else pow(self.factor, -1, classes)
+        return Turn(-factor * self.shift % classes, factor)
+
+    def formula(self, cls: str, classes: int) -> str:
+        """``of`` as a formula over the text of a class."""
+        if classes == 1:
+            return "0"
+        turned = cls if self.factor == 1 else f"{self.factor} * {cls}"
+        return f"(({turned} + {self.shift}) mod {classes})"
+
+
+STRAIGHT = Turn()
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """token(c, t) = period * (t // count) + start + c + offset(t % count), for classes c in 0..classes-1, ranks t >= 0.
 

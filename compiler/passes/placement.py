@@ -10,7 +10,8 @@ from ..relations.divided import Divided
 from ..relations.integer import Predicate
 from ..relations.isl.context import quote
 from ..relations.isl.presburger import IntegerSet
-from .program import Order, Tile
+from .order import STRAIGHT, Order, Turn
+from .program import Tile
 
 SPACE = ("c", "a", "b")
 """Query class, query rank, key rank: the coordinates of a placed term."""
@@ -37,7 +38,7 @@ class Placement:
     pairs: IntegerSet
     query: Order
     key: Order
-    shift: int
+    turn: Turn
     label: str
     line: int
     row: int = 0
@@ -76,7 +77,7 @@ class Placement:
     @property
     def key_class(self) -> str:
         """The class of the keys, as a formula over that of the queries."""
-        return class_of_keys(self.key, self.shift)
+        return self.turn.formula("v_c", self.key.classes)
 
     @property
     def present(self) -> IntegerSet:
@@ -129,17 +130,11 @@ def _divided(pairs: IntegerSet) -> tuple[Divided, ...]:
     return pairs.divided()
 
 
-def class_of_keys(key: Order, shift: int) -> str:
-    """The class of the keys of a query of class c, as a formula."""
-    return f"((v_c + {shift}) mod {key.classes})" if key.classes > 1 else "0"
-
-
 def seen_from(still: str, pairs: IntegerSet, placement: Placement) -> IntegerSet:
     """The pairs with c naming the class of the stationary side."""
-    if still == "I" or not placement.shift or placement.query.classes == 1:
+    if still == "I" or placement.turn == STRAIGHT or placement.query.classes == 1:
         return pairs
-    turn = f"v_d = (v_c + {placement.shift}) mod {placement.query.classes}"
-    return pairs.image(("d", "a", "b"), turn).rename({"d": "c"})
+    return pairs.image(("d", "a", "b"), f"v_d = {placement.key_class}").rename({"d": "c"})
 
 
 def tiles_of(pairs: IntegerSet, tile: Tile) -> IntegerSet:

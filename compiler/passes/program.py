@@ -22,9 +22,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..relations.integer import TRUE, All, Binary, Compare, Expr, Predicate, Var, variables
-from .order import NATURAL, Order
+from .order import NATURAL, Order, Turn
 
-__all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "range_variables"]
+__all__ = ["NATURAL", "Fan", "Kernel", "Order", "Program", "Range", "Sweep", "Term", "Tile", "Turn", "range_variables"]
 
 
 PAIR_BY_VECTORS = 32
@@ -121,8 +121,8 @@ def range_variables(span: Range) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Pairs (query rank a of class c, key rank b of class (c + shift) mod key.classes) with ``keep``. ``tile``: its
-    own, where one of the sides is narrower than the program's.
+    """Pairs (query rank a of class c, key rank b of the class to which ``turn`` leads from c) with ``keep``. ``tile``:
+    its own, where one of the sides is narrower than the program's.
 
     A term whose orders have several classes has equally many on both sides. ``keep`` is over the names c (always
     the *query* class), a, b and n; it is exact within the tiles of the ranges, and says nothing about tokens >= n.
@@ -132,9 +132,13 @@ class Term:
     line: int  # its line in the .pat file
     query: Order
     key: Order
-    shift: int
+    turn: Turn
     keep: Predicate = TRUE
     tile: Tile | None = None
+
+    def key_class(self, query_class: int) -> int:
+        """The class of the keys of a class of queries."""
+        return self.turn.of(query_class, self.key.classes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
-from .program import Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
+from .program import Fan, Kernel, Order, Program, Range, Sweep, Term, Tile, Turn
 
 _NAMES = frozenset(["n", "nq", "nk", "c", "d", "I", "J", "T", "a", "b"])
 _ARITHMETIC = frozenset(["+", "-", "*", "min", "max"])
@@ -68,10 +68,15 @@ def _program(node: Any) -> Program:
 
 
 def _term(node: Any) -> Term:
-    label, line, query, key, shift, keep, tile = node
+    label, line, query, key, turn, keep, tile = node
     orders = _order(query), _order(key)
     own = None if tile is None else _tile(tile)
-    return Term(_is(str, label), _is(int, line), *orders, _is(int, shift), _predicate(keep), own)
+    return Term(_is(str, label), _is(int, line), *orders, _turn(turn), _predicate(keep), own)
+
+
+def _turn(node: Any) -> Turn:
+    shift, factor = node
+    return Turn(_is(int, shift), _is(int, factor))
 
 
 def _order(node: Any) -> Order:

@@ -42,7 +42,7 @@ def _plan(program: Program) -> dict[str, Any]:
                 "line": term.line,
                 "query": order_name(term.query),
                 "key": order_name(term.key),
-                "shift": term.shift,
+                "turn": {"factor": term.turn.factor, "shift": term.turn.shift},
                 "keep": formula(term.keep),
                 **({} if term.tile is None else {"tile": {"query": term.tile.query, "key": term.tile.key}}),
             }

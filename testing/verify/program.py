@@ -115,7 +115,7 @@ def _visits(
 ) -> Iterator[tuple[int, int, bool]]:
     """(query tile, key tile, masked) of every tile that the ranges of a sweep visit for a class of queries."""
     term = program.terms[sweep.term]
-    key_class = (query_class + term.shift) % term.key.classes
+    key_class = term.key_class(query_class)
     tile = term.tile or program.tile
     queries = tile_count(term.query, query_class, n, tile.query)
     keys = tile_count(term.key, key_class, nk, tile.key)
@@ -159,7 +159,7 @@ def _compute(
     a = query_tile * tile.query + np.arange(tile.query)[:, None]
     b = key_tile * tile.key + np.arange(tile.key)[None, :]
     i = tokens(term.query, query_class, a)
-    j = tokens(term.key, (query_class + term.shift) % term.key.classes, b)
+    j = tokens(term.key, term.key_class(query_class), b)
     keep: Any = (
         evaluate(term.keep, {"a": a, "b": b, "c": query_class, "n": n, "nq": n, "nk": nk}, np) if masked else True
     )

@@ -8,7 +8,7 @@ from functools import partial
 from ...passes.program import Order, Program
 from .diagonal import key_diagonals
 from .ranges import Group, Run, groups
-from .sweeps import PRODUCTS, block_of, comments, constants_of, exist_of, ragged, visited, walked
+from .sweeps import PRODUCTS, block_of, comments, constants_of, exist_of, ragged, turned, visited, walked
 
 
 def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
@@ -18,7 +18,7 @@ def swept_keys(program: Program, index: int, step: str) -> Iterator[str]:
         tile, key, classes = group.tile.key, constants_of(group.order), group.order.classes
         block = block_of(tile, program.tile.key, "BLOCK_K")
         yield from comments(program, group)
-        yield "kc = c" if classes == 1 else f"kc = (c + {group.shift % classes}) % {classes}"
+        yield f"kc = {turned(group.turn, classes)}"
         yield f"count = ranks(kc, {program.lengths[-1]}, {key})"
         yield f"T = tl.cdiv(count, {tile})"
         if ragged(group):

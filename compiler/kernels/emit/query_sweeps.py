@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...passes.program import Order, Program
 from .diagonal import query_diagonals
 from .ranges import Group, Run, groups
-from .sweeps import PRODUCTS, STEP, block_of, comments, constants_of, ragged, visited, walked
+from .sweeps import PRODUCTS, STEP, block_of, comments, constants_of, ragged, turned, visited, walked
 
 
 def swept_queries(program: Program, index: int) -> Iterator[str]:
@@ -22,7 +22,7 @@ def swept_queries(program: Program, index: int) -> Iterator[str]:
         tile, query, classes = group.tile.query, constants_of(group.order), group.order.classes
         block = block_of(tile, program.tile.query, "BLOCK_Q")
         yield from comments(program, group)
-        yield "qc = c" if classes == 1 else f"qc = (c + {-group.shift % classes}) % {classes}"
+        yield f"qc = {turned(group.turn.back(classes), classes)}"
         yield f"T = tl.cdiv(ranks(qc, {program.lengths[0]}, {query}), {tile})"
         yield f"begin, end = query_window(qc, {start}, {program.lengths[0]}, {offset}, Nq, {query})"
         if ragged(group):

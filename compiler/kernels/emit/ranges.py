@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from ...passes.program import Kernel, Order, Program, Range, Sweep, Tile
+from ...passes.program import Kernel, Order, Program, Range, Sweep, Tile, Turn
 from ...relations.integer import Expr
 
 _MANY = 3
@@ -119,7 +119,7 @@ class Group:
 
     sweeps: tuple[Sweep, ...]
     order: Order
-    shift: int
+    turn: Turn
     tile: Tile
     runs: tuple[Run, ...]
 
@@ -133,13 +133,13 @@ def groups(program: Program, side: str, at_kernel: int) -> Iterator[Group]:
     kernels = program.forward if side == "forward" else program.backward
     kernel = kernels[at_kernel]
 
-    def kind(at: int) -> tuple[Order, int, Tile, bool]:
+    def kind(at: int) -> tuple[Order, Turn, Tile, bool]:
         sweep = kernel.sweeps[at]
         term = program.terms[sweep.term]
-        return term.key if side == "forward" else term.query, term.shift, program.tile_of(sweep), sweep.diagonal
+        return term.key if side == "forward" else term.query, term.turn, program.tile_of(sweep), sweep.diagonal
 
     made = 0
-    for (order, shift, tile, diagonal), found in groupby(range(len(kernel.sweeps)), kind):
+    for (order, turn, tile, diagonal), found in groupby(range(len(kernel.sweeps)), kind):
         alike: dict[object, list[tuple[int | None, Loop]]] = {}
         members = list(found)
         for at in members:
@@ -155,4 +155,4 @@ def groups(program: Program, side: str, at_kernel: int) -> Iterator[Group]:
                 ranges = tuple(loop for _, loop in each[start : start + size])
                 runs.append(Run(ranges, each[start][0], f"{prefix}{at_kernel}_{made}_{{}}"))
             made += size > 1
-        yield Group(tuple(kernel.sweeps[at] for at in members), order, shift, tile, tuple(runs))
+        yield Group(tuple(kernel.sweeps[at] for at in members), order, turn, tile, tuple(runs))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...passes.program import Order, Program
+from ...passes.program import Order, Program, Turn
 from .ranges import Group, Run
 from .spell import one_line
 
@@ -19,6 +19,14 @@ PRODUCTS = ", PRECISION"
 
 def constants_of(order: Order) -> str:
     return f"{order.period}, {order.digits or order.count}, {order.start}"
+
+
+def turned(turn: Turn, classes: int) -> str:
+    """The class that is swept, of the stationary class c."""
+    if classes == 1:
+        return "c"
+    start = "c" if turn.factor == 1 else f"{turn.factor} * c"
+    return f"({start} + {turn.shift % classes}) % {classes}"
 
 
 def exist_of(order: Order, cls: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from ...passes.order import STRAIGHT, Turn
 from ...passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from ...relations.integer import TRUE, Expr, Predicate
 from .forms.kernel import CROSS, SELF
@@ -49,7 +50,7 @@ class _Assembly:
     """Terms as the kernels of both directions show them; both must show the same."""
 
     functions: Functions
-    terms: dict[int, tuple[Order, Order, int, Tile]] = field(default_factory=dict)
+    terms: dict[int, tuple[Order, Order, Turn, Tile]] = field(default_factory=dict)
     keeps: dict[int, str] = field(default_factory=dict)
     tile: Tile = Tile(16, 16)  # noqa: RUF009 - a frozen value
     lengths: tuple[str, ...] = SELF.names
@@ -83,10 +84,10 @@ class _Assembly:
         )
 
     def _term(self, index: int) -> Term:
-        query, key, shift, tile = self.terms[index]
+        query, key, turn, tile = self.terms[index]
         label = re.search(rf"^\s*term {index}, line (\d+): (.*)$", self.functions.docstring, re.MULTILINE)
         line, text = (int(label.group(1)), label.group(2)) if label else (0, "")
-        return Term(text, line, query, key, shift, self._keep(index), None if tile == self.tile else tile)
+        return Term(text, line, query, key, turn, self._keep(index), None if tile == self.tile else tile)
 
     def _kernel(self, kernel: ReadKernel, stationary: str) -> Kernel:
         sweeps = [one for sweep in kernel.sweeps for one in self._by_term(sweep, stationary)]
@@ -125,24 +126,24 @@ class _Assembly:
             raise ReadError(f"generated source: a sweep mixes the bounds of terms {sorted(indices)}")
         index = indices.pop()
         if stationary == "I":
-            shown = (kernel.order, sweep.order, sweep.shift, Tile(kernel.held, sweep.tile))
+            shown = (kernel.order, sweep.order, sweep.turn, Tile(kernel.held, sweep.tile))
             widest = self.tile.key
         else:
             shown = (
                 sweep.order,
                 kernel.order,
-                -sweep.shift % kernel.order.classes,
+                sweep.turn.back(kernel.order.classes),
                 Tile(sweep.tile, kernel.held),
             )
             widest = self.tile.query
         diagonals = {loop.diagonal for loop in sweep.loops}
-        if len(diagonals) > 1 or (True in diagonals and shown != (NATURAL, NATURAL, 0, self.tile)):
+        if len(diagonals) > 1 or (True in diagonals and shown != (NATURAL, NATURAL, STRAIGHT, self.tile)):
             raise ReadError(f"generated source: term {index} is not all diagonals, in natural orders and whole tiles")
         # A launch chooses blocks that divide the tile of the program, and of no other.
         if sweep.tile != widest and not all(loop.whole for loop in sweep.loops):
             raise ReadError(f"generated source: term {index} walks a tile of {sweep.tile} in blocks of one of {widest}")
         if self.terms.setdefault(index, shown) != shown:
-            raise ReadError(f"generated source: kernels differ in the orders, the shift or the tile of term {index}")
+            raise ReadError(f"generated source: kernels differ in the orders, the classes or the tile of term {index}")
         for loop in sweep.loops:
             if loop.keep is not None and self.keeps.setdefault(index, loop.keep) != loop.keep:
                 raise ReadError(f"generated source: loops of term {index} differ in their masks")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ...passes.program import Order
+from ...passes.order import Order, Turn
 from .forms import kernel
 from .forms.edges import Edges
 from .forms.walks import WALK, WALKED, of_walk
 from .integer import ReadError, refuse
 from .source_template import Holes, template
 from .statements import Statements, integer, name_of, order_of
+from .turn import read_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class ReadLoop:
 
 @dataclass(frozen=True, slots=True)
 class ReadSweep:
-    """The loops of one term, or of several in the same orders. ``shift`` leads from the stationary to the swept class;
+    """The loops of one term, or of several in the same orders. ``turn`` leads from the stationary to the swept class;
     ``tile``: ranks of a swept one."""
 
     order: Order
-    shift: int
+    turn: Turn
     tile: int
     loops: tuple[ReadLoop, ...]
 
@@ -82,12 +83,7 @@ def read_sweeps(statements: Statements, classes: int, written: Forms, end: str) 
     sweeps: list[ReadSweep] = []
     size = len(template(end))
     while len(statements.rest) > size:
-        shift = 0
-        if statements.accept(f"{written.swept_class} = c") is None:
-            turn = statements.take(f"{written.swept_class} = (c + HOLE_shift) % HOLE_classes")
-            shift = integer(turn, "shift")
-            if integer(turn, "classes") != classes or not 0 <= shift < classes:
-                raise ReadError(f"generated source: a shift by {shift} in {classes} classes")
+        turn = read_turn(statements, written.swept_class, classes)
         head = statements.take(written.head)
         order = order_of(head, classes)
         tile = integer(head, "tile")
@@ -109,7 +105,7 @@ def read_sweeps(statements: Statements, classes: int, written: Forms, end: str) 
             last = statements.take(apart.edges.end(_masks(flags, loops)))
             if order_of(last, classes) != order:
                 raise ReadError("generated source: ragged blocks are loaded in another order than they are counted")
-        sweeps.append(ReadSweep(order, shift, tile, tuple(loops)))
+        sweeps.append(ReadSweep(order, turn, tile, tuple(loops)))
     if end:
         statements.take(end)
     if not sweeps:

@@ -48,7 +48,7 @@ def _groups(term: Term, sweep: Sweep, n: int, nk: int) -> Iterator[Group]:
     run: Group | None = None
     shape: tuple[int, int, int | None] | None = None
     for cls in range(term.query.classes):
-        key_class = (cls + term.shift) % term.key.classes
+        key_class = term.key_class(cls)
         shift = staircase(term.keep, {"c": cls, **length_values(n, nk)})
         alike = shift is not None or "c" not in names
         this = term.query.ranks(cls, n), term.key.ranks(key_class, nk), shift

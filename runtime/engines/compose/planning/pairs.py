@@ -53,7 +53,7 @@ def _fill(table: Mask, program: Program, sweep: Sweep, cls: int) -> None:
             rows = queries if mask is None else queries[mask.numpy()]
             table[rows, rows + one.offset] = True
         return
-    key_class = (cls + term.shift) % term.key.classes
+    key_class = term.key_class(cls)
     queries, keys = _tokens(term.query, cls, n), _tokens(term.key, key_class, nk)
     for a, b, masked in _rectangles(program, sweep, cls, n, nk):
         # In a tiled order some ranks of the last period have no token.
@@ -73,7 +73,7 @@ def _rectangles(program: Program, sweep: Sweep, cls: int, n: int, nk: int) -> It
     """Ranks of queries and of keys, and whether the mask decides."""
     term, tile = program.terms[sweep.term], program.tile_of(sweep)
     tiles = tile_count(term.query, cls, n, tile.query)
-    key_tiles = tile_count(term.key, (cls + term.shift) % term.key.classes, nk, tile.key)
+    key_tiles = tile_count(term.key, term.key_class(cls), nk, tile.key)
     for span in sweep.ranges:
         for starts, stops in bounds(span, tiles, cls, key_tiles, n, "I", nk).values():
             for at in np.flatnonzero(starts < stops).tolist():

@@ -204,7 +204,7 @@ def _swept(program: Program, sweep: Sweep, positions: Positions, n: int) -> Iter
     classes, ranks, there = _locate(term.query, positions)
     for cls, at in sorted(set(zip(classes[there].tolist(), (ranks[there] // tile.query).tolist(), strict=True))):
         rows = np.flatnonzero(there & (classes == cls) & (ranks // tile.query == at))
-        key_class, a = (cls + term.shift) % term.key.classes, ranks[rows, None]
+        key_class, a = term.key_class(cls), ranks[rows, None]
         values = {"I": at, "c": cls, "T": tile_count(term.key, key_class, n, tile.key), "n": n}
         last = term.key.ranks(key_class, n)
         for span, lo, hi in _ends(sweep, values):
