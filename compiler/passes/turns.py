@@ -28,7 +28,10 @@ def turns(formula: IntegerSet, modulus: int) -> tuple[Turn, ...]:
     found = _with_factor(formula, modulus, 1)
     if len(found) == 1 or modulus > _LARGEST_FACTORED:
         return found
-    for factor in _factors(formula, modulus):
+    first = _keys_of(formula, modulus, 0)
+    if not first or len(first) == len(found):  # each turn has one of them
+        return found
+    for factor in _factors(first, _keys_of(formula, modulus, 1), modulus):
         other = _with_factor(formula, modulus, factor)
         if other and (not found or len(other) < len(found)):
             found = other
@@ -42,11 +45,9 @@ def _with_factor(formula: IntegerSet, modulus: int, factor: int) -> tuple[Turn, 
     return tuple(Turn(-difference % modulus, factor) for difference in few)
 
 
-def _factors(formula: IntegerSet, modulus: int) -> tuple[int, ...]:
-    """The factors that may tie the residues: each turn has a key class for query class 0, and one for class 1."""
-    first, second = (_keys_of(formula, modulus, cls) for cls in (0, 1))
-    if not first or not second or len(first) != len(second):
-        return ()
+def _factors(first: tuple[int, ...], second: tuple[int, ...], modulus: int) -> tuple[int, ...]:
+    """The factors that may tie the residues, from the key classes of query classes 0 and 1: each turn has one of
+    both."""
     steps = {(key - first[0]) % modulus for key in second}
     return tuple(sorted(step for step in steps - {1} if gcd(step, modulus) == 1))
 

@@ -18,7 +18,7 @@ from ...compiler.lowering.lower import lower
 from ...compiler.lowering.runnable import refuse_open, refuse_tables
 from ...compiler.passes.choices import readable
 from ...compiler.passes.count import bounds, tile_count
-from ...compiler.passes.program import Order, Program, Sweep, Tile
+from ...compiler.passes.program import Order, Program, Sweep, Term, Tile
 from ...compiler.pattern import Pattern, Plan
 from ...compiler.relations.integer import evaluate
 from ...patterns_dsl.diagnostics import codes
@@ -115,7 +115,7 @@ def _visits(
 ) -> Iterator[tuple[int, int, bool]]:
     """(query tile, key tile, masked) of every tile that the ranges of a sweep visit for a class of queries."""
     term = program.terms[sweep.term]
-    key_class = term.key_class(query_class)
+    key_class = key_class_of(term, query_class)
     tile = term.tile or program.tile
     queries = tile_count(term.query, query_class, n, tile.query)
     keys = tile_count(term.key, key_class, nk, tile.key)
@@ -159,12 +159,17 @@ def _compute(
     a = query_tile * tile.query + np.arange(tile.query)[:, None]
     b = key_tile * tile.key + np.arange(tile.key)[None, :]
     i = tokens(term.query, query_class, a)
-    j = tokens(term.key, term.key_class(query_class), b)
+    j = tokens(term.key, key_class_of(term, query_class), b)
     keep: Any = (
         evaluate(term.keep, {"a": a, "b": b, "c": query_class, "n": n, "nq": n, "nk": nk}, np) if masked else True
     )
     rows, columns = np.nonzero((i < n) & (j < nk) & keep)
     np.add.at(counts, (i[rows, 0], j[0, columns]), 1)
+
+
+def key_class_of(term: Term, query_class: int) -> int:
+    """The class of the keys of a class of queries, as the definition of a term says (``passes/program.py``)."""
+    return (term.turn.factor * query_class + term.turn.shift) % term.key.classes
 
 
 def tokens(order: Order, cls: int, ranks: NDArray[np.int64]) -> NDArray[np.int64]:

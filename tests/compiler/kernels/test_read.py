@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.kernels.read.program import ReadError, read
+from patternc.compiler.passes.order import STRAIGHT, Turn
 from patternc.compiler.passes.program import NATURAL, Kernel, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import (
     All,
@@ -70,7 +71,7 @@ def predicates(names: tuple[str, ...]) -> st.SearchStrategy[Predicate]:
 @settings(deadline=None)  # a busy machine is no failure
 @given(expressions(("I", "c", "T", "n")), predicates(("c", "a", "b", "n")), st.data())
 def test_any_bound_and_mask_comes_back_with_its_meaning(bound: Expr, keep: Predicate, data: st.DataObject) -> None:
-    term = Term("any", 1, NATURAL, NATURAL, 0, keep)
+    term = Term("any", 1, NATURAL, NATURAL, STRAIGHT, keep)
     forward = Kernel(NATURAL, (Sweep(0, (Range(bound, Var("T"), True),)),))
     backward = Kernel(NATURAL, (Sweep(0, (Range(Const(0), Var("T"), True),)),))
     back = read(emit(Program("any", False, Tile(16, 32), (term,), (forward,), (backward,))))
@@ -208,11 +209,21 @@ def test_kernels_that_disagree_are_refused() -> None:
     assert read(both).forward[1].sweeps[0].ranges[0].hi == Const(0)
 
 
+def test_a_multiple_of_a_class_is_read_from_both_sides() -> None:
+    """kc = 3 * c + 5 mod 7, and so c = 5 * kc + 3."""
+    text = emit(CASES["multiple"]().program)
+    assert "kc = (3 * c + 5) % 7" in text
+    assert "qc = (5 * c + 3) % 7" in text
+    for wrong in ("(3 * c + 4) % 7", "(4 * c + 5) % 7", "(c + 5) % 7", "(3 * c + 5) % 8", "(7 * c + 5) % 7"):
+        with pytest.raises(ReadError):
+            read(text.replace("(3 * c + 5) % 7", wrong))
+
+
 def test_a_shift_is_read_from_both_sides() -> None:
     program = CASES["shifted"]().program
     text = emit(program)
     assert "kc = (c + 3) % 4" in text
     assert "qc = (c + 1) % 4" in text
-    with pytest.raises(ReadError, match="shift"):
+    with pytest.raises(ReadError, match="the classes"):
         read(text.replace("kc = (c + 3) % 4", "kc = (c + 2) % 4"))
-    assert read(text.replace("c + 3)", "c + 2)").replace("c + 1)", "c + 2)")).terms[0].shift == 2
+    assert read(text.replace("c + 3)", "c + 2)").replace("c + 1)", "c + 2)")).terms[0].turn == Turn(2)

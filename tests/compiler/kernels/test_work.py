@@ -48,8 +48,9 @@ def counted_one_by_one(found: Program, role: Role, index: int, n: int, queries: 
     swept = np.zeros(-(-kernel.order.ranks(0, n) // held), dtype=np.int64)
     for sweep in kernel.sweeps:
         term, tile = found.terms[sweep.term], found.tile_of(sweep)
-        order, shift, size = (term.query, -term.shift, tile.query) if keys_stand else (term.key, term.shift, tile.key)
-        others = -(-order.ranks(shift % order.classes, n) // size)
+        order, size = (term.query, tile.query) if keys_stand else (term.key, tile.key)
+        turned = [(term.turn.factor * cls + term.turn.shift) % term.key.classes for cls in range(term.query.classes)]
+        others = -(-order.ranks(turned.index(0) if keys_stand else turned[0], n) // size)
         rows = range(*window(order, size, queries[1] - queries[0], queries[0], n)) if keys_stand else range(others)
         for span in sweep.ranges:
             cost = tile.diagonal if span.diagonal else tile.price / whole.price

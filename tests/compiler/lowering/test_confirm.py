@@ -11,6 +11,7 @@ from expressions import pattern
 from patternc.compiler.kernels.emit.program import emit
 from patternc.compiler.lowering.confirm import Unconfirmed, confirm
 from patternc.compiler.lowering.lower import lower
+from patternc.compiler.passes.order import Turn
 from patternc.compiler.passes.program import Order, Program, Tile
 from patternc.compiler.relations.integer import TRUE, Binary, Const
 from patternc.patterns_dsl.syntax import Direction
@@ -50,7 +51,8 @@ BREAKS: dict[str, Callable[[Program], Program]] = {
     "a kernel is lost": lambda p: replace(p, forward=p.forward[:-1]),
     "a backward kernel is lost": lambda p: replace(p, backward=p.backward[:-1]),
     "a kernel runs twice": lambda p: replace(p, forward=(*p.forward, p.forward[-1])),
-    "the key class is shifted": lambda p: _term(p, _residue(p), shift=1),
+    "the key class is shifted": lambda p: _term(p, _residue(p), turn=Turn(1)),
+    "the key class is a multiple": lambda p: _term(p, _residue(p), turn=Turn(0, 3)),
     "an order has the wrong period": lambda p: _period(p),
 }
 

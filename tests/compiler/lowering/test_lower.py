@@ -28,7 +28,7 @@ def run(program: Program, kernels: tuple[Kernel, ...], n: int, *, still: str) ->
         for sweep in kernel.sweeps:
             term = program.terms[sweep.term]
             for cls in range(term.query.classes):
-                key_class = (cls + term.shift) % term.key.classes
+                key_class = (term.turn.factor * cls + term.turn.shift) % term.key.classes
                 sides = {
                     "I": (term.query, cls, (term.tile or program.tile).query),
                     "J": (term.key, key_class, (term.tile or program.tile).key),
@@ -51,7 +51,7 @@ def _count(
     counts: np.ndarray, program: Program, index: int, cls: int, query_tile: int, key_tile: int, masked: bool
 ) -> None:
     term, n = program.terms[index], len(counts)
-    key_class = (cls + term.shift) % term.key.classes
+    key_class = (term.turn.factor * cls + term.turn.shift) % term.key.classes
     tile = term.tile or program.tile
     for a in range(query_tile * tile.query, (query_tile + 1) * tile.query):
         for b in range(key_tile * tile.key, (key_tile + 1) * tile.key):

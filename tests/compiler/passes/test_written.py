@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from patternc.compiler.passes import written
+from patternc.compiler.passes.order import STRAIGHT, Turn
 from patternc.compiler.passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import FALSE, TRUE, All, AnyOf, Binary, Compare, Const, Select, Var
 
@@ -26,8 +27,8 @@ WHOLE = Program(
     causal=False,
     tile=Tile(64, 32),
     terms=(
-        Term("local(w)", 3, BOXES, NATURAL, 1, All((NEAR, TRUE)), Tile(64, 16)),
-        Term("`ü`", 0, NATURAL, NATURAL, 0),
+        Term("local(w)", 3, BOXES, NATURAL, Turn(1, 3), All((NEAR, TRUE)), Tile(64, 16)),
+        Term("`ü`", 0, NATURAL, NATURAL, STRAIGHT),
     ),
     forward=(
         Kernel(BOXES, (Sweep(0, (Range(Var("d"), CHOICE, True, FAN), Range(Const(0), Var("T"), False))),)),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from patternc.compiler.passes.order import STRAIGHT
 from patternc.compiler.passes.program import NATURAL, Kernel, Order, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import (
     FALSE,
@@ -55,7 +56,7 @@ def test_order_name(order: Order, name: str) -> None:
 
 
 def test_program() -> None:
-    term = Term("local(4)", 3, NATURAL, NATURAL, 0)
+    term = Term("local(4)", 3, NATURAL, NATURAL, STRAIGHT)
     kernel = Kernel(NATURAL, (Sweep(0, (Range(Const(0), Binary("+", Var("I"), Const(1)), True),)),))
     program = Program("p", True, Tile(64, 32), (term,), (kernel,), (kernel,))
     plan = json.loads(as_json(program))

@@ -41,6 +41,8 @@ EXPRESSIONS = {
     "window": ("causal", "local(20)"),
     "strided": ("causal", "local(16) | strided(16)"),
     "shifted": ("bidirectional", "{ (i, j) : (i - j) mod 7 = 3 }"),
+    "multiple": ("causal", "{ (i, j) : (i + 2 * j) mod 7 = 3 }"),
+    "mirrored": ("bidirectional", "{ (i, j) : (i + j) mod 16 = 5 }"),
     "fixed": ("causal", "block(16) | fixed(16, 4)"),
     "streaming": ("causal", "local(40) | columns(first(3))"),
     "global": ("bidirectional", "local(9) | global(first(1))"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from patternc.compiler.passes.order import STRAIGHT, Turn
 from patternc.compiler.passes.program import NATURAL, Fan, Kernel, Order, Program, Range, Sweep, Term, Tile
 from patternc.compiler.relations.integer import TRUE, All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 
@@ -76,14 +77,14 @@ def one_term(name: str, term: Term, keys: tuple[Range, ...], queries: tuple[Rang
 
 
 def dense_causal() -> Case:
-    term = Term("dense", 1, NATURAL, NATURAL, 0, at_most(B, A))
+    term = Term("dense", 1, NATURAL, NATURAL, STRAIGHT, at_most(B, A))
     keys = (Range(ZERO, I, False), Range(I, plus(I, ONE), True))
     queries = (Range(J, plus(J, ONE), True), Range(plus(J, ONE), T, False))
     return Case(one_term("dense_causal", term, keys, queries, True), lambda i, j: j <= i)
 
 
 def dense_bidirectional() -> Case:
-    term = Term("dense", 1, NATURAL, NATURAL, 0, TRUE)
+    term = Term("dense", 1, NATURAL, NATURAL, STRAIGHT, TRUE)
     everything = (Range(ZERO, T, False),)
     return Case(one_term("dense", term, everything, everything, False), lambda i, j: (i == i) & (j == j))
 
@@ -104,7 +105,7 @@ def sliding_window(width: int = 40) -> Case:
         Range(plus(J, ONE), plus(J, Const(whole + 1)), False),
         Range(plus(J, Const(whole + 1)), last, True),
     )
-    term = Term(f"local({width})", 2, NATURAL, NATURAL, 0, keep)
+    term = Term(f"local({width})", 2, NATURAL, NATURAL, STRAIGHT, keep)
     program = one_term("sliding_window", term, keys, queries, True)
     return Case(program, lambda i, j: (j <= i) & (i - j < width))
 
@@ -113,7 +114,7 @@ def pieces(width: int = 40) -> Case:
     """A window tile by tile, and whole tiles further back: several ranges under one mask, and several under none."""
     near = tuple(range(-(-(width - 1) // TILE), -1, -1))
     keep = All((at_most(B, A), less(minus(A, B), Const(width))))
-    terms = tuple(Term(name, 2, NATURAL, NATURAL, 0, mask) for name, mask in (("local", keep), ("far", TRUE)))
+    terms = tuple(Term(name, 2, NATURAL, NATURAL, STRAIGHT, mask) for name, mask in (("local", keep), ("far", TRUE)))
     far = (8, 6, 4)
 
     def keys(steps: tuple[int, ...], masked: bool) -> tuple[Range, ...]:
@@ -139,7 +140,10 @@ def strided(width: int = 8, step: int = 8) -> Case:
     residue = Order(period=step, count=1, start=0, classes=step)
     # In residue order i - j = step * (a - b); the window holds the differences below width.
     far = All((at_most(B, A), at_most(Const(width), times(step, minus(A, B)))))
-    terms = (Term(f"local({width})", 3, NATURAL, NATURAL, 0, near), Term("strided", 4, residue, residue, 0, far))
+    terms = (
+        Term(f"local({width})", 3, NATURAL, NATURAL, STRAIGHT, near),
+        Term("strided", 4, residue, residue, STRAIGHT, far),
+    )
     causal_keys = (Range(ZERO, plus(I, ONE), True),)
     causal_queries = (Range(J, T, True),)
     program = Program(
@@ -164,7 +168,7 @@ def fixed(period: int = 16, count: int = 4) -> Case:
     packed = Order(period, count, period - count, 1)
     own = All((at_most(B, A), Compare("==", div(A, period), div(B, period))))
     earlier = less(div(B, count), div(A, period))
-    terms = (Term("block", 5, NATURAL, NATURAL, 0, own), Term("fixed", 6, NATURAL, packed, 0, earlier))
+    terms = (Term("block", 5, NATURAL, NATURAL, STRAIGHT, own), Term("fixed", 6, NATURAL, packed, STRAIGHT, earlier))
     # Query tile I is block I (tile = period); the earlier blocks hold 4*I packed keys, the last tile may be partial.
     summaries = (
         Range(ZERO, div(times(count, I), TILE), False),
@@ -191,7 +195,7 @@ def fixed(period: int = 16, count: int = 4) -> Case:
 def rows(period: int = 16, count: int = 4, start: int = 12) -> Case:
     """Only queries i with i mod period >= start look, at every key. The other rows have no key."""
     packed = Order(period, count, start, 1)
-    term = Term("rows", 7, packed, NATURAL, 0, TRUE)
+    term = Term("rows", 7, packed, NATURAL, STRAIGHT, TRUE)
     everything = (Range(ZERO, T, False),)
     program = one_term("rows", term, everything, everything, False)
     return Case(program, lambda i, j: (i % period >= start) & (j == j))
@@ -203,16 +207,27 @@ def shifted(step: int = 4, shift: int = 3) -> Case:
     key_class = mod(plus(C, Const(shift)), step)
     # j <= i  <=>  step*b + kc <= step*a + c
     keep = at_most(plus(times(step, B), key_class), plus(times(step, A), C))
-    term = Term("shifted", 8, residue, residue, shift, keep)
+    term = Term("shifted", 8, residue, residue, Turn(shift), keep)
     keys = (Range(ZERO, plus(I, ONE), True),)
     program = one_term("shifted", term, keys, (Range(J, T, True),), True)
     return Case(program, lambda i, j: (j <= i) & ((j - i - shift) % step == 0))
 
 
+def multiple(step: int = 7, factor: int = 3, shift: int = 5) -> Case:
+    """j = factor * i + shift (mod step), j <= i."""
+    residue = Order(step, 1, 0, step)
+    key_class = mod(plus(times(factor, C), Const(shift)), step)
+    keep = at_most(plus(times(step, B), key_class), plus(times(step, A), C))
+    term = Term("multiple", 8, residue, residue, Turn(shift, factor), keep)
+    keys = (Range(ZERO, plus(I, ONE), True),)
+    program = one_term("multiple", term, keys, (Range(J, T, True),), True)
+    return Case(program, lambda i, j: (j <= i) & ((j - factor * i - shift) % step == 0))
+
+
 def first_keys(count: int = 5) -> Case:
     """The first keys, for everyone: a packed order that never comes round again; the tile does not divide by 5."""
     packed = Order(1 << 30, count, 0, 1)
-    term = Term("first", 9, NATURAL, packed, 0, TRUE)
+    term = Term("first", 9, NATURAL, packed, STRAIGHT, TRUE)
     everything = (Range(ZERO, Select(less(N, ONE), ZERO, T), True),)
     return Case(one_term("first", term, everything, everything, False), lambda i, j: (i == i) & (j < count))
 
@@ -224,7 +239,7 @@ def diagonals() -> Case:
     difference, even = minus(B, A), Compare("==", mod(A, 2), ZERO)
     after = All((Compare("==", difference, Const(20)), even, at_most(Const(TILE), A)))
     far = AnyOf((Compare("==", difference, Const(-17)), Compare("==", difference, Const(-18)), after))
-    terms = (Term("own", 10, NATURAL, NATURAL, 0, own), Term("far", 11, NATURAL, NATURAL, 0, far))
+    terms = (Term("own", 10, NATURAL, NATURAL, STRAIGHT, own), Term("far", 11, NATURAL, NATURAL, STRAIGHT, far))
 
     def spans(still: Expr, first: int) -> tuple[Range, ...]:
         later = Select(less(still, Const(first)), Const(20), Const(21))
@@ -259,10 +274,12 @@ def diagonals() -> Case:
 def global_token(at: int = 3) -> Case:
     """One token sees all and is seen by all, as a row and a column; the others see besides those of their own tile."""
     alone = Order(1 << 24, 1, at, 1)
-    row = Term("row", 12, alone, NATURAL, 0, TRUE, Tile(1, TILE))
-    column = Term("column", 13, NATURAL, alone, 0, AnyOf((less(A, Const(at)), less(Const(at), A))), Tile(TILE, 1))
+    row = Term("row", 12, alone, NATURAL, STRAIGHT, TRUE, Tile(1, TILE))
+    column = Term(
+        "column", 13, NATURAL, alone, STRAIGHT, AnyOf((less(A, Const(at)), less(Const(at), A))), Tile(TILE, 1)
+    )
     others = tuple(AnyOf((less(rank, Const(at)), less(Const(at), rank))) for rank in (A, B))
-    own = Term("own", 14, NATURAL, NATURAL, 0, All((*others, Compare("==", div(A, TILE), div(B, TILE)))))
+    own = Term("own", 14, NATURAL, NATURAL, STRAIGHT, All((*others, Compare("==", div(A, TILE), div(B, TILE)))))
     own_tile, all_of_it = Range(ZERO, T, True), (Range(ZERO, T, False),)
     program = Program(
         "global_token",
@@ -286,7 +303,7 @@ def global_token(at: int = 3) -> Case:
 CASES = {
     case.__name__: case
     for case in (
-        dense_causal, dense_bidirectional, sliding_window, pieces, strided, fixed, rows, shifted, first_keys, diagonals,
-        global_token,
+        dense_causal, dense_bidirectional, sliding_window, pieces, strided, fixed, rows, shifted, multiple, first_keys,
+        diagonals, global_token,
     )
 }  # fmt: skip
