@@ -39,7 +39,7 @@ FROM = 8192
 FEWEST = 32
 """Round lengths are multiples of this."""
 
-LARGEST = 1 << 24
+LARGEST = 1 << 25
 """Pairs of the masks of an entry; a plan of more is not kept."""
 
 _FORMAT = "patternc blocks 1"
