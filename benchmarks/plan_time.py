@@ -6,9 +6,9 @@ imported kernel, to the blocks of compose, and what one more length costs. Lower
 Lowering does not know the length: it ends in a program that is confirmed for every n. A plan for one n is what the
 compose engine builds at its first call of that length, in this process or, of a round length, on this machine; to a
 length just below it that plan is cut, where the pattern allows. What a plan holds must not grow with n; the peak while
-it is built is reported beside it. Of seeded tables the positional part is measured; what learns runs in a layer, and is
-left out. Each pattern is measured in a process of its own, whose memory is limited: one that needs more is reported as
-such, and ends nothing else.
+it is built is reported beside it, unless that takes more than five seconds. Of seeded tables the positional part is
+measured; what learns runs in a layer, and is left out. Each pattern is measured in a process of its own, whose memory
+is limited: one that needs more is reported as such, and ends nothing else.
 """
 
 from __future__ import annotations
@@ -192,19 +192,15 @@ def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
     def find(length: int) -> routes.Route:
         return routes.find_route(program, length, length, price, torch.float32)
 
-    with fresh():
-        anew = repeated(build, runs)
-    build()  # which keeps it on disk
+    anew = [timed(build)]  # and kept on disk
+    if anew[0] < SLOW:
+        with fresh():
+            anew = repeated(build, runs)
     seconds = repeated(build, runs)
     route, shorter = find(n), itertools.count(n - 1, -1)
     others = repeated(lambda: find(next(shorter)), runs)
     held = {id(table): table.nbytes for table in tables(route.stages)}
-    # Python's and numpy's allocations; torch's are not traced, and count where they are held.
-    tracemalloc.start()
-    with fresh():
-        build()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = max(traced_peak(build), sum(held.values())) if anew[0] < SLOW else None
     return {
         "n": n,
         "launch_seconds": asdict(Spread.of(repeated(lambda: new_length(program, n), runs))),
@@ -212,9 +208,20 @@ def plan(program: Program, n: int, runs: int) -> dict[str, Any]:
         "seconds": asdict(Spread.of(seconds)),
         "other_seconds": asdict(Spread.of(others)),
         "held_bytes": sum(held.values()),
-        "peak_bytes": max(peak, sum(held.values())),
+        "peak_bytes": peak,
         "blocks": sum(len(stage.each if isinstance(stage, Diagonals) else stage.batches) for stage in route.stages),
     }
+
+
+def traced_peak(build: Callable[[], object]) -> int:
+    """Bytes of Python's and numpy's allocations while a plan is built anew, several times as slowly; torch's are not
+    traced, and count where they are held."""
+    tracemalloc.start()
+    with fresh():
+        build()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 
 def tables(value: object) -> Iterator[np.ndarray[Any, Any] | torch.Tensor]:

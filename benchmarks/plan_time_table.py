@@ -45,7 +45,8 @@ def line(row: dict[str, Any]) -> str:
         if "failed" in found:
             cells.append(f"n={found['n']} FAILED: {found['failed']}")
             continue
-        sizes = f"{found['held_bytes']:,} B, peak {found['peak_bytes']:,} B, {found['blocks']} blocks"
+        peak = "not traced" if found["peak_bytes"] is None else f"{found['peak_bytes']:,} B"
+        sizes = f"{found['held_bytes']:,} B, peak {peak}, {found['blocks']} blocks"
         cells.append(
             f"n={found['n']}: {1e3 * found['seconds']['median']:.2f} ms, "
             f"anew {1e3 * found['anew_seconds']['median']:.2f} ms, "

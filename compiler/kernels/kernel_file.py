@@ -17,6 +17,7 @@ from ..passes.program import Program
 from .emit.heads import emit_heads
 from .emit.program import emit
 from .launch import Role
+from .source_lines import told_by_code
 
 _FORMAT = "patternc source 1"
 
@@ -56,7 +57,8 @@ def _imported(path: Path, given: Mapping[str, object] | None = None) -> ModuleTy
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     vars(module).update(given or {})
-    spec.loader.exec_module(module)
+    with told_by_code(str(path)):
+        spec.loader.exec_module(module)
     return sys.modules.setdefault(name, module)
 
 

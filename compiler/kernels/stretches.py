@@ -86,7 +86,7 @@ def _uneven(
     gaps = np.repeat([len(each) - 1 for each in stretches], period)
     (begin, end), proved = count(np.stack([first.ravel(), first.ravel() + gaps * period]).astype(np.int32), gaps)
     grown, begin = ((end - begin) // gaps).reshape(first.shape), begin.reshape(first.shape)
-    even = np.flatnonzero(proved.reshape(first.shape).all(axis=1)).tolist()
+    even = {*np.flatnonzero(proved.reshape(first.shape).all(axis=1)).tolist()}
     for at in even:
         tiles = slice(stretches[at].start * period, stretches[at].stop * period)
         alone[tiles], swept = False, total[tiles].reshape(-1, period)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ..relations.integer import All, AnyOf, Binary, Compare, Const, Expr, Predicate, Select, Var
 from .program import Fan, Kernel, Order, Program, Range, Sweep, Term, Tile, Turn
 
-_NAMES = frozenset(["n", "nq", "nk", "c", "d", "I", "J", "T", "a", "b"])
+_NAMES = {name: Var(name) for name in ("n", "nq", "nk", "c", "d", "I", "J", "T", "a", "b")}
 _ARITHMETIC = frozenset(["+", "-", "*", "min", "max"])
 _DIVISIONS = frozenset(["//", "%"])
 _COMPARISONS = frozenset(["<", "<=", ">", ">=", "==", "!="])
@@ -116,7 +116,7 @@ def _expr(node: Any) -> Expr:
     elif kind is list and len(node) == 4 and node[0] == "where":
         return Select(_predicate(node[1]), _expr(node[2]), _expr(node[3]))
     elif kind is str and node in _NAMES:
-        return Var(node)
+        return _NAMES[node]
     raise ValueError(f"{node!r} is no integer expression of a program")
 
 

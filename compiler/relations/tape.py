@@ -88,7 +88,7 @@ class Tape:
             given = [found[at] for at in operands]
             found.append((_OF_ARRAYS if many else _OF_NUMBERS)[symbol](*given))
             if gaps is not None and moving and (kept := _kept(symbol, given, found[-1], gaps)) is not None:
-                proved &= kept.reshape(-1, len(proved)).all(axis=0)
+                proved &= kept if kept.ndim == 1 else kept.reshape(-1, len(proved)).all(axis=0)
         return [found[at] for at in self.results], proved
 
 

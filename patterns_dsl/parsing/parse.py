@@ -115,7 +115,7 @@ def _table() -> Table:
         kinds = {str(kind): to for kind, (_, to) in found.items()}  # lark's own texts take long to compare
         actions[state] = {kind: rules.get(to, to) for kind, to in kinds.items() if kind.isupper()}
         after[state] = {origin: to for origin, to in kinds.items() if not origin.isupper()}
-    return Table(actions, after)
+    return Table(actions, after, {})
 
 
 def _rule(rule: Any) -> Rule | str:

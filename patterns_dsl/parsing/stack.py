@@ -32,6 +32,9 @@ class Table(NamedTuple):
 
     actions: Mapping[int, Mapping[str, int | str | Rule]]
     after: Mapping[int, Mapping[str, int]]
+    passed: dict[tuple[int, str, str], tuple[int, int | Rule | None]]
+    """Of a rule that was applied, by the state before it, its origin and the kind of the token behind it: the state
+    after all that only pass on what it has made, a dozen for most, and what that has for the token. Found once."""
 
 
 _Part: TypeAlias = tuple[int, Any, int, int, int]
@@ -75,21 +78,28 @@ class Stack:
 
     def _reduced(self, kind: str) -> int:
         """The state after such a token; before that each rule that it ends is applied."""
-        (actions, after), parts = self._table, self._parts
+        (actions, _, passed), parts = self._table, self._parts
         action = actions[parts[-1][0]].get(kind)
         while not isinstance(action, int):
             if action is None:
                 raise Unexpected
             assert not isinstance(action, str)  # no token is passed on
             value, start, end, depth = self._applied(action)
-            below = after[parts[-1][0]]
-            state = below[action.origin]
-            while isinstance(action := actions[state].get(kind), str):
-                state = below[action]
+            key = parts[-1][0], action.origin, kind
+            if (known := passed.get(key)) is None:
+                known = passed[key] = self._passed_on(*key)
+            state, action = known
             parts.append((state, value, start, end, depth))
             if kind == END and state == self._last:
                 return state
         return action
+
+    def _passed_on(self, before: int, origin: str, kind: str) -> tuple[int, int | Rule | None]:
+        actions, after, _ = self._table
+        state = after[before][origin]
+        while isinstance(action := actions[state].get(kind), str):
+            state = after[before][action]
+        return state, action
 
     def _applied(self, rule: Rule) -> tuple[Any, int, int, int]:
         """A part of those that the rule has read. No rule of several begins or ends with one that may be empty."""
@@ -97,7 +107,10 @@ class Stack:
         taken = self._parts[first:]
         del self._parts[first:]
         start, end = (taken[0][2], taken[-1][3]) if taken else (0, 0)
-        depth = max([part[4] for part in taken], default=0)
+        depth = 0
+        for part in taken:
+            if part[4] > depth:
+                depth = part[4]
         children = _children(rule, taken)
         if rule.many:
             return children, start, end, depth
@@ -110,7 +123,7 @@ class Stack:
         return value, start, end, depth + 1
 
     def _accepts(self, kind: str) -> bool:
-        (actions, after), states = self._table, [part[0] for part in self._parts]
+        (actions, after, _), states = self._table, [part[0] for part in self._parts]
         while (action := actions[states[-1]].get(kind)) is not None:
             if isinstance(action, int):
                 return True

@@ -16,10 +16,20 @@ def levels(tree: Node) -> int:
     """How deep a tree is; a loop, since it may be deeper than what recursion can follow."""
     count, level = 0, [tree]
     while level:
-        inside = (getattr(node, each.name) for node in level for each in fields(node) if each.name != "span")
+        inside = (getattr(node, name) for node in level for name in _parts(node))
         level = [part for value in inside for part in _nodes(value)]
         count += 1
     return count
+
+
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
+"""The fields of a kind of node, which are asked of many: but for its span."""
+
+
+def _parts(node: Node) -> tuple[str, ...]:
+    if (known := _PARTS.get(type(node))) is None:
+        known = _PARTS[type(node)] = tuple(each.name for each in fields(node) if each.name != "span")
+    return known
 
 
 def _nodes(value: object) -> list[Node]:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from .....compiler.passes.pinned import Pinned
 from .....compiler.passes.program import Program, Range, Sweep, on_diagonals
 from .....compiler.relations.affine import Box, restrict
-from .....compiler.relations.equal_parts import sharing
 from .....compiler.relations.integer import (
     TRUE,
     Binary,
@@ -28,13 +27,13 @@ from .....compiler.relations.integer import (
     Predicate,
     Select,
     Var,
-    evaluate,
     length_values,
     rebuilt,
     substitute,
     variables,
 )
 from .....compiler.relations.sums import at_distance, in_digits
+from .....compiler.relations.tape import Tape
 from ..plan.diagonal import Diagonal, Diagonals
 from ..plan.tiles import Mask
 from ..planning.arranged import sweeps
@@ -54,13 +53,29 @@ these."""
 Numbers = NDArray[np.int64]
 
 
+class _Asked(NamedTuple):
+    """A range at the end of a sequence: the first and the last ``step`` of its fan in a tile I, its ``ends`` there at a
+    step d, and its mask over a and x = b - a, where it has one."""
+
+    steps: Tape | None
+    ends: Tape
+    keep: Tape | None
+
+    @staticmethod
+    def of(span: Range, keep: Predicate) -> _Asked:
+        names = ("I", "c", "n", "nq", "nk")
+        steps = None if span.fan is None else Tape.of((span.fan.first, span.fan.last), names, "I")
+        ends = Tape.of((span.lo, span.hi), (*names, "d"), "I", "d")
+        return _Asked(steps, ends, None if keep == TRUE else Tape.of((keep,), ("a", "x", *names[1:]), "a", "x"))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ending:
-    """Of a sweep: that queries which are ``margin`` or more before the end of a sequence do not ask for its length.
-    ``keeps``: for each of its ranges the mask of the others, over a, x = b - a and n."""
+    """Of a sweep: that queries which are ``margin`` or more before the end of a sequence do not ask for its length; of
+    the others its ``ranges`` are asked."""
 
     margin: int
-    keeps: tuple[Predicate, ...]
+    ranges: tuple[_Asked, ...]
 
     @property
     def shortest(self) -> int:
@@ -83,7 +98,9 @@ def ending(pinned: Pinned[Program], number: int) -> Ending | None:
         return None
     margin = MARGINS[fewest]
     box = {"a": (_EARLIER * margin, FAR), "x": (-FAR, FAR), "n": (_EARLIER * margin, FAR), "c": (0, 0)}
-    return Ending(margin, sharing(tuple(restrict(each, box) for each in keeps)))
+    return Ending(
+        margin, tuple(_Asked.of(span, restrict(keep, box)) for span, keep in zip(sweep.ranges, keeps, strict=True))
+    )
 
 
 def _visited(span: Range, size: int) -> Predicate:
@@ -140,15 +157,15 @@ def _last(program: Program, sweep: Sweep, own: Ending, n: int) -> Iterator[tuple
     first = n - own.margin
     queries = np.arange(first, n, dtype=np.int64)
     found: list[tuple[Numbers, Mask]] = []
-    for span, keep in zip(sweep.ranges, own.keeps, strict=True):
-        distances, tiles = _distances(span, np.arange(first // program.tile.query, -(-n // program.tile.query)), n)
+    for asked in own.ranges:
+        distances, tiles = _distances(asked, np.arange(first // program.tile.query, -(-n // program.tile.query)), n)
         if not len(distances):
             continue
         column = distances[:, None]
         kept = np.repeat(tiles, program.tile.query, axis=1)[:, first % program.tile.query :][:, : own.margin]
         kept = kept & (queries + column >= 0) & (queries + column < n)
-        if keep != TRUE:
-            kept &= evaluate(keep, {"a": queries, "x": column, "c": 0, **length_values(n)}, np, {})
+        if asked.keep is not None:
+            kept &= asked.keep.at({"a": queries, "x": column, "c": 0, **length_values(n)})[0][0]
         found.append((distances, kept))
     for distance, mask, edges in _with_edges(*_united(found)) if found else ():
         if len(edges) == 2:
@@ -176,16 +193,16 @@ def _with_edges(distances: Numbers, masks: Mask) -> Iterator[tuple[int, Mask, li
         yield distance, mask, each[ends[at] : ends[at + 1]]
 
 
-def _distances(span: Range, tiles: Numbers, n: int) -> tuple[Numbers, Mask]:
+def _distances(asked: _Asked, tiles: Numbers, n: int) -> tuple[Numbers, Mask]:
     """The distances that a range holds in some of these tiles, ascending; and in which, bool [distances, tiles]."""
-    values: dict[str, Any] = {"I": tiles, "c": 0, **length_values(n)}
+    values: dict[str, Any] = {"I": tiles, "c": 0, "d": 0, **length_values(n)}
     shape = (1, len(tiles))
     inside: Any = True
-    if span.fan is not None:
-        begin, end = (np.broadcast_to(evaluate(x, values, np), shape) for x in (span.fan.first, span.fan.last))
+    if asked.steps is not None:
+        begin, end = (np.broadcast_to(each, shape) for each in asked.steps.at(values)[0])
         values["d"] = np.arange(int(begin.min()), int(end.max()), dtype=np.int64)[:, None]
         inside, shape = (begin <= values["d"]) & (values["d"] < end), (len(values["d"]), len(tiles))
-    lo, hi = (np.broadcast_to(evaluate(x, values, np), shape) for x in (span.lo, span.hi))
+    lo, hi = (np.broadcast_to(each, shape) for each in asked.ends.at(values)[0])
     some = np.broadcast_to((lo < hi) & inside, shape)
     ends = zip(lo[some].tolist(), hi[some].tolist(), strict=True)
     distances = np.array(sorted({x for low, high in ends for x in range(low, high)}), dtype=np.int64)

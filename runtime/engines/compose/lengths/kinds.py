@@ -19,26 +19,29 @@ class Kinds:
     so that the first class of a batch tells whether some of it is left, and the last one whether all is."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
-        self._known: dict[tuple[object, int], int] = {}  # a place and a class of it
         self._asked: list[tuple[int, int, int]] = []  # (stage, side, class) that says how many ranks these have
+        known: dict[object, dict[int, int]] = {}  # of the classes of a place, which of these that is
         corners: list[tuple[int, ...]] = []
-        classes: list[tuple[int, int, int, int]] = []
+        classes: list[tuple[int, ...]] = []
         for number, stage in enumerate(stages):
+            query, key = (
+                known.setdefault(place.order if isinstance(place, Side) else (number, side), {})
+                for side, place in enumerate((stage.query, stage.key))
+            )
             for block in (batch.block for batch in stage.batches):
                 corners.append((*block.tiles.begins, *block.tiles.ends))
-                first, more = (block.first_class, block.key_class), block.classes - 1
-                asked = ((side, cls) for each in (0, more) for side, cls in enumerate(at + each for at in first))
-                classes.append(tuple(self._number(stage, number, *one) for one in asked))  # type: ignore[arg-type]
+                ends = (0, block.classes - 1)
+                own = [self._number(query, number, 0, block.first_class + each) for each in ends]
+                other = [self._number(key, number, 1, block.key_class + each) for each in ends]
+                classes.append((own[0], other[0], own[1], other[1]))
         self._corners = np.array(corners, dtype=np.int64).reshape(-1, 4).T
         self._classes = np.array(classes, dtype=np.int64).reshape(-1, 4).T
 
-    def _number(self, stage: Stage, number: int, side: int, cls: int) -> int:
-        place = (stage.query, stage.key)[side]
-        key = (place.order, cls) if isinstance(place, Side) else ((number, side), 0)
-        if key not in self._known:
-            self._known[key] = len(self._asked)
-            self._asked.append((number, side, cls))
-        return self._known[key]
+    def _number(self, known: dict[int, int], stage: int, side: int, cls: int) -> int:
+        if (found := known.get(cls)) is None:
+            found = known[cls] = len(self._asked)
+            self._asked.append((stage, side, cls))
+        return found
 
     def at(self, ranks: Sequence[tuple[Ranks, Ranks]]) -> NDArray[np.int64]:
         """Of each batch, where these are the ranks of each stage."""

@@ -54,15 +54,15 @@ class Ranks:
         return isinstance(self._place, Side) and self._place.order.tiled and self.of(0) > self.whole(0)
 
     @cached_property
-    def _there(self) -> Mask:
-        """Whether each rank of a place with room has a token."""
+    def _missing(self) -> Mask:
+        """Whether each rank of a place with room has no token: memory that is not touched but for the last ones."""
         assert isinstance(self._place, Side)
-        order, whole, found = self._place.order, self.whole(0), np.ones(self.of(0), dtype=np.bool_)
-        np.less(offsets(order), self._n - whole // order.count * order.period, out=found[whole:])
+        order, whole, found = self._place.order, self.whole(0), np.zeros(self.of(0), dtype=np.bool_)
+        np.greater_equal(offsets(order), self._n - whole // order.count * order.period, out=found[whole:])
         return found
 
     def there(self, first: int, size: int, step: int, count: int) -> Mask:
         """bool [count, size]: whether ranks first + t*step .. + size have a token, of those that there is room for."""
         if not self.roomy:
             return np.ones((count, size), dtype=np.bool_)
-        return np.ndarray((count, size), np.bool_, self._there, first, (step, 1))
+        return ~np.ndarray((count, size), np.bool_, self._missing, first, (step, 1))

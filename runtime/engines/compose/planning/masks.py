@@ -235,5 +235,5 @@ def _evaluated(keep: Predicate, tiles: Tiles, known: dict[str, int]) -> Mask:
     """The mask of the first tile."""
     a = tiles.row + np.arange(tiles.rows, dtype=np.int64)[:, None]
     b = tiles.key + np.arange(tiles.keys, dtype=np.int64)[None, :]
-    mask: Any = evaluate(keep, {"a": a, "b": b, **known}, np)
+    mask: Any = evaluate(keep, {"a": a, "b": b, **known}, np, {})
     return np.broadcast_to(np.asarray(mask, dtype=np.bool_), (tiles.rows, tiles.keys))

@@ -14,7 +14,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -39,7 +39,7 @@ FROM = 8192
 FEWEST = 32
 """Round lengths are multiples of this."""
 
-LARGEST = 1 << 24
+LARGEST = 1 << 25
 """Pairs of the masks of an entry; a plan of more is not kept."""
 
 _FORMAT = "patternc blocks 1"
@@ -92,7 +92,7 @@ def read(text: str) -> Parts:
     try:
         sweeps, shapes, bits = json.loads(text)
         masks = list(_unpacked(shapes, bits))
-        return [tuple(_part(masks, *part) for part in sweep) for sweep in sweeps]
+        return [_parts(masks, sweep) if sweep else () for sweep in sweeps]
     except (TypeError, IndexError, RecursionError, zlib.error) as error:
         raise ValueError(f"these are no blocks: {error}") from None
 
@@ -118,19 +118,27 @@ def _numbers(part: Block | Diagonal) -> list[int]:
     return [int(number) for number in (part.first_class, part.key_class, part.classes, part.triangle, *ranks)]
 
 
-def _part(masks: list[NDArray[np.bool_]], at: int | None, *numbers: int) -> Block | Diagonal:
-    if {*map(type, numbers)} != {int} or type(at) not in (int, type(None)):
-        raise ValueError(f"{numbers!r} is no block")
-    mask = None if at is None else masks[at]
+def _parts(masks: list[NDArray[np.bool_]], sweep: list[list[Any]]) -> tuple[Block | Diagonal, ...]:
+    """Those of a sweep, of which there may be hundreds: their numbers, and where their masks are."""
+    places, *numbers = zip(*sweep, strict=True)
+    if {*map(type, chain(*numbers))} != {int} or not {*map(type, places)} <= {int, type(None)}:
+        raise ValueError(f"{sweep!r:.200} are no blocks")
+    held = [None if at is None else masks[at] for at in places]
     if len(numbers) == 4:
-        offset, start, stop, period = numbers
-        if mask is not None and (mask.ndim != 1 or period > len(mask) or (not period and stop - start != len(mask))):
-            raise ValueError(f"the mask of {numbers!r} has another shape")
-        return Diagonal(offset, start, stop, None if mask is None else torch.from_numpy(mask), period)
+        return tuple(map(_diagonal, *numbers, held))
     first, key, classes, triangle, *ranks = numbers
-    tiles = Tiles(*ranks)
+    return tuple(map(_block, first, key, classes, triangle, map(Tiles, *ranks), held))
+
+
+def _diagonal(offset: int, start: int, stop: int, period: int, mask: NDArray[np.bool_] | None) -> Diagonal:
+    if mask is not None and (mask.ndim != 1 or period > len(mask) or (not period and stop - start != len(mask))):
+        raise ValueError(f"the mask of the diagonal {offset} has another shape")
+    return Diagonal(offset, start, stop, None if mask is None else torch.from_numpy(mask), period)
+
+
+def _block(first: int, key: int, classes: int, triangle: int, tiles: Tiles, mask: NDArray[np.bool_] | None) -> Block:
     if triangle not in (0, 1) or (mask is not None and mask.shape != (tiles.rows, tiles.keys)):
-        raise ValueError(f"the mask of {numbers!r} has another shape")
+        raise ValueError(f"the mask of {tiles!r} has another shape")
     return Block(first, key, classes, tiles, mask, triangle == 1)
 
 

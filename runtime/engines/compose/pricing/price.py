@@ -9,6 +9,7 @@ Copying and merging use one thread for few elements.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,12 +68,12 @@ class Price(NamedTuple):
         """Blocks, one for each tile, class and head, all equal but for their growth: of tiles that grow, those of one
         run after those of another. ``fresh``: their rows have no output yet."""
         if not tiles.growth:
-            return self._run(tiles.rows, tiles.keys, (classes, tiles.count), masked, triangle, fresh)
+            return _alike(self, tiles.rows, tiles.keys, (classes, tiles.count), masked, triangle, fresh)
         keys = tiles.keys + tiles.growth * np.arange(tiles.count)
-        each: tuple[Any, ...] = self._run(tiles.rows, keys, (classes, 1), masked, triangle, fresh)
+        each: tuple[Any, ...] = self.run(tiles.rows, keys, (classes, 1), masked, triangle, fresh)
         return Effort(*(float(count.sum()) if isinstance(count, np.ndarray) else tiles.count * count for count in each))
 
-    def _run(self, own: int, keys: Any, sizes: tuple[int, int], masked: bool, triangle: bool, fresh: bool) -> Effort:
+    def run(self, own: int, keys: Any, sizes: tuple[int, int], masked: bool, triangle: bool, fresh: bool) -> Effort:
         """A run of ``sizes``, classes and tiles, of blocks of ``own`` queries; or for each of ``keys`` one."""
         heads, blocks = self.heads, math.prod(sizes) * self.heads.units
         launches = _launches((heads.batch * heads.keys, heads.group, *sizes))
@@ -130,6 +131,14 @@ class Price(NamedTuple):
         if isinstance(elements, np.ndarray):
             return np.where(elements > ELEMENTS_OF_ONE_THREAD, elements / self.threads, elements)
         return elements / self.threads if elements > ELEMENTS_OF_ONE_THREAD else elements
+
+
+@lru_cache(maxsize=4096)
+def _alike(
+    price: Price, own: int, keys: int, sizes: tuple[int, int], masked: bool, triangle: bool, fresh: bool
+) -> Effort:
+    """What ``Price.run`` gives: few of the hundreds of batches of a plan differ in this, or from those of another."""
+    return price.run(own, keys, sizes, masked, triangle, fresh)
 
 
 def _launches(sizes: tuple[int, ...]) -> int:
