@@ -52,6 +52,14 @@ GOLDEN = {
           |                       ^^
           = help: integer division is written `div`
         """,
+    "step l\u043ecal(4)": """
+        error[P101]: unexpected `\u043e`
+         --> fixed.pat:2:11
+          |
+        2 |     step l\u043ecal(4)
+          |           ^
+          = help: this is CYRILLIC SMALL LETTER O; write letters a to z, A to Z, digits 0 to 9
+        """,
     "step { (i, j) : }": """
         error[P101]: expected a formula, such as `j <= i`, found `}`
          --> fixed.pat:2:21
