@@ -199,6 +199,8 @@ def _bracket(source: Source, mistake: Mistake) -> Remedy | None:
         return Remedy("close the parenthesis with `)`", label=label)
     if mistake.token == "$END" and "RBRACE" in mistake.expected:
         return Remedy("close the declaration with `}`", "\n}\n", label=label)
+    if mistake.token in ("RULE", "PATTERN", "PLAN") and "RBRACE" in mistake.expected:
+        return Remedy("close what stands before it with `}`", label=label)
     return None
 
 
@@ -220,7 +222,7 @@ def _letter(source: Source, mistake: Mistake) -> Remedy | None:
     return None
 
 
-LOOKS: tuple[Callable[[Source, Mistake], Remedy | None], ...] = (_sign, _joint, _word, _bracket, _direction, _letter)
+LOOKS: tuple[Callable[[Source, Mistake], Remedy | None], ...] = (_sign, _joint, _bracket, _word, _direction, _letter)
 
 _BRACKETS = re.compile(r'"""(?:.|\n)*?"""|"[^"\n]*"|#[^\n]*|[(){}]')
 
