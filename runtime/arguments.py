@@ -82,6 +82,13 @@ def count_of(name: str, value: Any) -> int:
         raise ArgumentError(name, f"{value!r}", "pass an integer") from None
 
 
+def flag_of(name: str, value: object) -> bool:
+    """True or False. Raises ArgumentError."""
+    if not isinstance(value, bool):
+        raise ArgumentError(name, f"{value!r}", "pass True or False")
+    return value
+
+
 def seed_of(random: Any) -> int | None:
     """The seed of a control. Raises ArgumentError."""
     if random is None:

@@ -38,7 +38,10 @@ class PlanError(AttachError):
 
 
 class UnsupportedCallError(AttachError):
-    """A forward call that asks the attention for something that no engine implements."""
+    """A forward call that asks the attention for something that no engine implements. ``told``: to the other processes
+    of a group, of which each has a part of the text."""
+
+    told = False
 
 
 class CostWarning(UserWarning):

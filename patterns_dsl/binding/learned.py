@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
 from .. import syntax
-from ..builtin.selectors import KINDS, MEDIUM_SIZE, Kind, OptionType
+from ..builtin.selectors import KINDS, MEDIUM_SIZE, Kind, OptionType, level_cost
 from ..diagnostics import codes
 from ..parsing.kinds import as_term
 from ..syntax import Learn, Option, Selector
@@ -40,6 +41,7 @@ def bind_selector(learn: Learn, scope: Scope, expansion: Expansion) -> Selector 
     if len(findings.diagnostics) > before or options is None:
         return None
     _check_room(learn, options, expansion)
+    _check_levels(learn, options, expansion)
     return Selector(learn.name, call.name, tuple(options.items()), span=learn.span)
 
 
@@ -109,8 +111,8 @@ def _value(
 
 
 def _check_room(learn: Learn, options: Mapping[str, Option], expansion: Expansion) -> None:
-    """What is forced must fit into the k that are chosen, a level must be left, and its summaries fit into blocks."""
-    forced, k, levels, block = (options.get(name) for name in ("forced", "k", "levels", "block"))
+    """What is forced must fit into the k that are chosen."""
+    forced, k = options.get("forced"), options.get("k")
     span = learn.selector.span
     if isinstance(forced, tuple) and "diagonal" in forced and expansion.direction is syntax.Direction.CROSS:
         message = "`diagonal` means the query's own tokens, and a cross pattern has none among its keys"
@@ -118,11 +120,24 @@ def _check_room(learn: Learn, options: Mapping[str, Option], expansion: Expansio
     elif isinstance(forced, tuple) and isinstance(k, int) and k < len(forced):
         message = f"k = {k} leaves no room for what is forced: {', '.join(forced)}"
         expansion.findings.report(codes.OPTION, message, span, "choose a larger k, or force less")
-    if isinstance(levels, tuple) and not set(levels) - {"skip"}:
+
+
+def _check_levels(learn: Learn, options: Mapping[str, Option], expansion: Expansion) -> None:
+    """A level must be left, its summaries fit into blocks, and the budget not be beneath all levels."""
+    levels, block, budget = (options.get(name) for name in ("levels", "block", "budget"))
+    if not (isinstance(levels, tuple) and isinstance(block, int) and isinstance(budget, float)):
+        return
+    span = learn.selector.span
+    if not set(levels) - {"skip"}:
         expansion.findings.report(codes.OPTION, "every level skips: nothing is left to attend to", span)
-    if isinstance(levels, tuple) and "medium" in levels and isinstance(block, int) and block % MEDIUM_SIZE:
+    if "medium" in levels and block % MEDIUM_SIZE:
         message = f"`medium` is summaries of {MEDIUM_SIZE} tokens, which blocks of {block} do not divide into"
         help = f"choose a block that is a multiple of {MEDIUM_SIZE}, or leave `medium` out of the levels"
+        expansion.findings.report(codes.OPTION, message, span, help)
+    cost, cheapest = min((level_cost(level, block), level) for level in levels)
+    if budget < cost and len(levels) > 1:  # where there is one alone a budget says nothing
+        message = f"no choice of levels costs as little as {100 * budget:g}%: `{cheapest}` costs {100 * cost:.3g}%"
+        help = f"give a budget of {math.ceil(100 * cost)}% or more, or `skip` among the levels"
         expansion.findings.report(codes.OPTION, message, span, help)
 
 

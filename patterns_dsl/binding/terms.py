@@ -54,7 +54,8 @@ class Terms:
         self._size += 1
         if self._size > LARGEST_EXPANSION:
             message = f"this pattern expands to more than {LARGEST_EXPANSION} formulas"
-            self.findings.report(codes.INTERVAL, message, span, "use shorter intervals in `exists k in lo..hi`")
+            remedy = "use shorter intervals in `exists k in lo..hi`, sets of fewer parts, or fewer rules in rules"
+            self.findings.report(codes.INTERVAL, message, span, remedy)
             raise TooLarge
 
     def variable(self, name: str, span: Span) -> None:

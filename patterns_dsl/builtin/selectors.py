@@ -67,6 +67,12 @@ class Kind:
 MEDIUM_SIZE = 4
 """Tokens in a summary of the level medium."""
 
+
+def level_cost(level: str, block: int) -> float:
+    """As a share of what it costs to attend to a block finely: the keys that are read."""
+    return {"skip": 0.0, "coarse": 1 / block, "medium": 1 / MEDIUM_SIZE, "fine": 1.0}[level]
+
+
 NEVER, ALWAYS = "0 = 1", "0 = 0"
 _RELAX = OptionType("word", "soft_topk", words=("soft_topk", "lapsum", "sparsek"))
 _FORCED = {"first": "first", "diagonal": "diagonal"}

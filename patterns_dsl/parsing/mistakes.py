@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -198,6 +199,8 @@ def _bracket(source: Source, mistake: Mistake) -> Remedy | None:
         return Remedy("close the parenthesis with `)`", label=label)
     if mistake.token == "$END" and "RBRACE" in mistake.expected:
         return Remedy("close the declaration with `}`", "\n}\n", label=label)
+    if mistake.token in ("RULE", "PATTERN", "PLAN") and "RBRACE" in mistake.expected:
+        return Remedy("close what stands before it with `}`", label=label)
     return None
 
 
@@ -211,7 +214,15 @@ def _direction(source: Source, mistake: Mistake) -> Remedy | None:
     return None
 
 
-LOOKS: tuple[Callable[[Source, Mistake], Remedy | None], ...] = (_sign, _joint, _word, _bracket, _direction)
+def _letter(source: Source, mistake: Mistake) -> Remedy | None:
+    """A letter or digit of another script, which may look like one of ours."""
+    char = source.text[mistake.start : mistake.end]
+    if mistake.token is None and char.isalnum() and not char.isascii():
+        return Remedy(f"this is {unicodedata.name(char, 'a letter')}; write letters a to z, A to Z, digits 0 to 9")
+    return None
+
+
+LOOKS: tuple[Callable[[Source, Mistake], Remedy | None], ...] = (_sign, _joint, _bracket, _word, _direction, _letter)
 
 _BRACKETS = re.compile(r'"""(?:.|\n)*?"""|"[^"\n]*"|#[^\n]*|[(){}]')
 
@@ -230,10 +241,8 @@ def _opened(source: Source, end: int) -> Span | None:
 def _apart(span: Span, word: str) -> str:
     """The replacement of a sign: a word needs space around it."""
     text = span.source.text
-    if not word.isalpha():
-        return word
     before = "" if span.start and text[span.start - 1].isspace() else " "
-    return f"{before}{word}{'' if text[span.end : span.end + 1].isspace() else ' '}"
+    return f"{before}{word}{'' if text[span.end : span.end + 1].isspace() else ' '}" if word.isalpha() else word
 
 
 def _visible(char: str) -> str:

@@ -24,7 +24,7 @@ SIGNS: tuple[Spelling, ...] = (
     Spelling("&&", "write `and` in a formula, `&` between relations", "&", half=True),
     Spelling("||", "write `or` in a formula, `|` between relations", "|", half=True),
     Spelling("**", "a power is written `^`", "^", half=True),
-    Spelling("//", "integer division is written `div`", "div"),
+    Spelling("//", "integer division is written `div`; a comment begins with `#`", "div"),
     Spelling("/", "integer division is written `div`", "div"),
     Spelling("%", "the remainder is written `mod`", "mod"),
     Spelling("!", "negation is written `not`, inequality `!=`", "not"),
@@ -43,6 +43,7 @@ SIGNS: tuple[Spelling, ...] = (
     Spelling("\N{INTERSECTION}", "an intersection is written `&`", "&"),
     Spelling("\N{MINUS SIGN}", "write `-`", "-"),
     Spelling('"', 'documentation stands between `"""` and `"""`; a comment begins with `#`'),
+    Spelling("'", 'documentation stands between `"""` and `"""`; a comment begins with `#`'),
     Spelling(".", "an interval is written `0..9`, a ratio `10%`, a coordinate `i.row`"),
     Spelling("[", "a body and a set stand in `{` and `}`; only an option takes a list"),
 )

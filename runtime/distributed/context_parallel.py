@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Unpack
 from zlib import crc32
@@ -13,17 +13,18 @@ from torch import Tensor
 
 from ...compiler.lowering.learned import LearnedProgram, depends_on_length
 from ...patterns_dsl.syntax import Direction
-from ..arguments import check_tensors, count_of, scale_of, softcap_of
+from ..arguments import check_placement, check_tensors, count_of, flag_of, scale_of, softcap_of
 from ..compiled import Compiled, Options
 from ..compiled_heads import CompiledHeads
-from ..engines.engine import Meaning
+from ..engines.engine import Call, Meaning
 from ..errors import ArgumentError, EngineError
 from ..sinks import check_sinks
-from .division import Division
+from .division import Division, check_group
 from .exchange import Exchange, fetch, plan
+from .messages import check_alike, heard, refuse
 
 _ALIKE = (
-    "batch", "query heads", "key heads", "head_dim", "data type", "pattern", "need of a gradient", "order (zigzag)"
+    "order (zigzag)", "batch", "query heads", "key heads", "head_dim", "data type", "pattern", "need of a gradient"
 )  # fmt: skip
 
 
@@ -89,6 +90,14 @@ class ContextParallel:
             found.append(result)
         return _joined(found, return_lse=return_lse)
 
+    def starts(self, count: int) -> tuple[int, ...]:
+        """Of ``count`` tokens of a process those with which its runs begin."""
+        return (0, (count + 1) // 2) if self.zigzag else (0,)
+
+    def refuse(self, device: torch.device) -> None:
+        """Tell the other processes that this one refuses its call, which then all of them do."""
+        refuse(self.group, device)
+
     def _read(self, exchange: Exchange, run: range) -> int:
         """How many tokens, from the first on, hold all that queries of a run read."""
         return exchange.total if self.later else run.stop
@@ -100,13 +109,13 @@ class ContextParallel:
         if position_ids is None:
             return
         count = position_ids.shape[1]
-        starts = (0, (count + 1) // 2) if self.zigzag else (0,)
-        firsts = [int(position_ids[0, start]) if start < count else 0 for start in starts]
-        every = self._gathered([count, *firsts], position_ids.device)
-        division = Division.of([size for size, *_ in every], zigzag=self.zigzag)
+        firsts = [int(position_ids[0, start]) if start < count else 0 for start in self.starts(count)]
+        every = heard([self.zigzag, count, *firsts], self.group, position_ids.device)
+        check_alike(_ALIKE[:1], [said[:1] for said in every])
+        division = Division.of([size for _, size, *_ in every], zigzag=self.zigzag)
         found = [
             (run, first, rank)
-            for rank, (runs, (_, *own)) in enumerate(zip(division.runs, every, strict=True))
+            for rank, (runs, (_, _, *own)) in enumerate(zip(division.runs, every, strict=True))
             for run, first in zip(runs, own, strict=True)
             if run
         ]
@@ -122,7 +131,7 @@ class ContextParallel:
         the second looks like another document, since its positions begin anew."""
         if not self.zigzag:
             return documents
-        starts = torch.arange(batch)[:, None] * n + torch.tensor([0, (n + 1) // 2])
+        starts = torch.arange(batch)[:, None] * n + torch.tensor(self.starts(n))
         runs = torch.cat([starts.flatten(), torch.tensor([batch * n])])
         return None if torch.equal(documents, runs.to(documents)) else documents
 
@@ -138,8 +147,8 @@ class ContextParallel:
         if q.shape[2] != k.shape[2]:
             found = f"{q.shape[2]} queries and {k.shape[2]} keys"
             raise ArgumentError("q", found, "each process passes both of its own tokens")
-        scale_of(options.get("scale"), self.part.head_dim)
-        softcap_of(options.get("softcap"))
+        scale, cap = scale_of(options.get("scale"), self.part.head_dim), softcap_of(options.get("softcap"))
+        check_placement(q, k, Call(scale, softcap=cap), cross=False)
         sinks = options.get("sinks")
         if sinks is not None:
             check_sinks(q, sinks)
@@ -147,30 +156,19 @@ class ContextParallel:
     def _agreed(self, q: Tensor, k: Tensor, v: Tensor, wrong: ArgumentError | None) -> tuple[int, ...]:
         """The tokens of each process. Raises ArgumentError, in all of them, where something is ``wrong`` in one, or
         they do not call alike."""
-        mine = [0] * (2 + len(_ALIKE))
-        if wrong is None:
-            kind, pattern = (crc32(text.encode()) for text in (str(q.dtype), self.program.key))
-            needed = torch.is_grad_enabled() and any(x.requires_grad for x in (k, v))
-            shapes = q.shape[2], q.shape[0], q.shape[1], k.shape[1], q.shape[3]
-            mine = [1, *shapes, kind, pattern, needed, self.zigzag]
-        every = self._gathered(mine, q.device if isinstance(q, Tensor) else torch.device("cpu"))
         if wrong is not None:
+            refuse(self.group, q.device if isinstance(q, Tensor) else torch.device("cpu"))
             raise wrong
-        fine, sizes, *others = zip(*every, strict=True)
-        if 0 in fine:
-            raise ArgumentError("q", f"process {fine.index(0)} refuses its own arguments", "see what it says of them")
-        for name, values in zip(_ALIKE, others, strict=True):
-            if len(set(values)) > 1:
-                raise ArgumentError("q", f"the processes differ in their {name}", "call alike in all of them")
-        return sizes
-
-    def _gathered(self, mine: list[int], device: torch.device) -> list[list[int]]:
-        one = torch.tensor(mine, device=device)
-        every = [torch.empty_like(one) for _ in range(dist.get_world_size(self.group))]
-        dist.all_gather(every, one, group=self.group)
-        return torch.stack(every).tolist()
+        kind, pattern = (crc32(text.encode()) for text in (str(q.dtype), self.program.key))
+        needed = torch.is_grad_enabled() and any(x.requires_grad for x in (k, v))
+        shapes = q.shape[0], q.shape[1], k.shape[1], q.shape[3]
+        every = heard([q.shape[2], self.zigzag, *shapes, kind, pattern, needed], self.group, q.device)
+        check_alike(_ALIKE, [said[1:] for said in every])
+        return tuple(size for size, *_ in every)
 
     def _counted(self, q: Tensor, given: Sequence[int]) -> tuple[int, ...]:
+        if not isinstance(given, Iterable):
+            raise ArgumentError("sizes", f"{given!r}", "give the number of tokens of each process, in their order")
         sizes = tuple(count_of("sizes", size) for size in given)
         rank, world = dist.get_rank(self.group), dist.get_world_size(self.group)
         if len(sizes) != world or min(sizes) < 0 or sizes[rank] != q.shape[2]:
@@ -214,7 +212,7 @@ def context_parallel(
     process's tokens.
 
     Raises EngineError for what is no compiled pattern of one sequence, without a process group, and in a process that
-    is not in it.
+    is not in it; ArgumentError for a ``zigzag`` that is neither True nor False.
     """
     given: object = program
     if not isinstance(given, Compiled | CompiledHeads):
@@ -225,8 +223,5 @@ def context_parallel(
     parts = program.parts if isinstance(program, CompiledHeads) else (program,)
     if any(part.meaning.direction is Direction.CROSS for part in parts):
         raise EngineError("a pattern between two sequences does not run divided; divide the queries, and pass all keys")
-    if not dist.is_available() or not dist.is_initialized():
-        raise EngineError("no process group; call torch.distributed.init_process_group first")
-    if dist.get_rank(group) < 0:
-        raise EngineError("this process is not in the group; only those that are in it call")
-    return ContextParallel(program, group, zigzag=zigzag)
+    check_group(group)
+    return ContextParallel(program, group, zigzag=flag_of("zigzag", zigzag))

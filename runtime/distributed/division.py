@@ -12,8 +12,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..arguments import count_of
-from ..errors import ArgumentError
+from ..arguments import count_of, flag_of
+from ..errors import ArgumentError, EngineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,17 @@ def _behind(sizes: Sequence[int]) -> Iterator[range]:
         yield range(end - size, end)
 
 
+def check_group(group: dist.ProcessGroup | None) -> None:
+    """Raises EngineError without a process group, for what is none, and in a process that is not in it."""
+    if not dist.is_available() or not dist.is_initialized():
+        raise EngineError("no process group; call torch.distributed.init_process_group first")
+    given: object = group
+    if given is not None and not isinstance(given, dist.ProcessGroup | int):
+        raise EngineError(f"a group that is a {type(given).__name__}; give one of torch.distributed, or leave it out")
+    if dist.get_rank(group) < 0:
+        raise EngineError("this process is not in the group; only those that are in it call")
+
+
 def places_here(total: int, group: dist.ProcessGroup | None = None, *, zigzag: bool = False) -> Tensor:
     """The places of this process's tokens, int64 [N], where the ``total`` tokens of a sequence are divided evenly among
     the processes of ``group``, by default all; they are its ``position_ids`` as well.
@@ -67,9 +78,11 @@ def places_here(total: int, group: dist.ProcessGroup | None = None, *, zigzag: b
         logits = model(ids[:, here], position_ids=here[None], use_cache=False).logits
 
     ``zigzag`` as in :func:`~patternc.runtime.distributed.context_parallel.context_parallel`. Raises ArgumentError for
-    a ``total`` that is no number of tokens.
+    a ``total`` that is no number of tokens and a ``zigzag`` that is neither True nor False, EngineError without a
+    process group and in a process that is not in it.
     """
+    check_group(group)
     if count_of("total", total) < 0:
         raise ArgumentError("total", f"{total}", "pass the number of tokens of the whole sequence")
-    division = Division.even(total, dist.get_world_size(group), zigzag=zigzag)
+    division = Division.even(total, dist.get_world_size(group), zigzag=flag_of("zigzag", zigzag))
     return torch.from_numpy(division.places(dist.get_rank(group)))

@@ -12,12 +12,14 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from ...compiler.pattern import Pattern, Plan
+from ..distributed.context_parallel import ContextParallel
 from ..errors import AttachError
 from ..learned.attention import LearnedAttention
 from .attaching.discovery import Layer, configs_of, models_within, watch
 from .calls.asked import refuse_weights
 from .calls.binding import ATTRIBUTE, MODULE, Binding, implementation_name, is_ours
 from .calls.entering import hand_on
+from .calls.refused import tell_others
 from .calls.watching import Watched, Watching
 from .describe import describe
 from .saved.write import save
@@ -210,6 +212,8 @@ class Handle:
                 self._hooks.append(hand_on(module))
         for part in models_within(self.model):
             self._hooks.append(part.register_forward_pre_hook(refuse_weights, with_kwargs=True))
+            if any(isinstance(binding.program, ContextParallel) for binding in self.bindings):
+                self._hooks.append(part.register_forward_hook(tell_others, always_call=True))
         for config in configs_of(self.model):
             self._saved.append((config, config._attn_implementation))
             config._attn_implementation = name

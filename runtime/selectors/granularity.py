@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE
+from ...patterns_dsl.builtin.selectors import MEDIUM_SIZE, level_cost
 from ...patterns_dsl.syntax import Direction
 from ..errors import ArgumentError
 from .gates import check_budget, log_gate, one_of
@@ -161,7 +161,7 @@ class Granularity(nn.Module):
 
 def costs(levels: tuple[str, ...], block: int) -> list[float]:
     """Of each level, as a share of what it costs to attend to the block finely: the keys that are read."""
-    return [{"skip": 0.0, "coarse": 1 / block, "medium": 1 / MEDIUM_SIZE, "fine": 1.0}[level] for level in levels]
+    return [level_cost(level, block) for level in levels]
 
 
 def check_levels(levels: tuple[str, ...], block: int) -> None:

@@ -50,7 +50,15 @@ GOLDEN = {
           |
         2 |     step { (i, j) : i // l = j // l }
           |                       ^^
-          = help: integer division is written `div`
+          = help: integer division is written `div`; a comment begins with `#`
+        """,
+    "step l\u043ecal(4)": """
+        error[P101]: unexpected `\u043e`
+         --> fixed.pat:2:11
+          |
+        2 |     step l\u043ecal(4)
+          |           ^
+          = help: this is CYRILLIC SMALL LETTER O; write letters a to z, A to Z, digits 0 to 9
         """,
     "step { (i, j) : }": """
         error[P101]: expected a formula, such as `j <= i`, found `}`
@@ -306,6 +314,8 @@ STATEMENTS = [
     ("P221", "learn hot = importance(budget = 3) step self"),
     ("P221", "learn hot = granularity(levels = [skip]) step self"),
     ("P221", "learn hot = granularity(block = 6) step self"),
+    ("P221", "learn hot = granularity(block = 16, levels = [fine, coarse], budget = 6%) step self"),
+    ("P221", "learn hot = granularity(levels = [fine, medium], budget = 24%) step self"),
     ("P221", "learn hot = granularity(block = 6, levels = [fine, medium]) step self"),
     ("P222", "learn hot = topk_blocks(k = 3) step hot"),
     ("P222", "learn hot = topk_blocks(k = 3) step columns(hot)"),
@@ -362,6 +372,13 @@ CASES = [*((code, inside(statement)) for code, statement in STATEMENTS), *FILES]
 
 ELSEWHERE = {"P107", "P108", "P218", "P219"}
 """What files and imports can be refused for: tests/patterns_dsl/parsing/test_read.py, binding/test_link.py."""
+
+
+@pytest.mark.parametrize("follows", ["pattern q causal { step self }", "rule r = self", "plan q { layers all : p }"])
+def test_a_declaration_that_is_open_at_the_next(follows: str) -> None:
+    [found] = diagnostics(f"pattern p causal {{\n    step self\n    prove causal\n{follows}\n")
+    assert found.help == ("close what stands before it with `}`",)
+    assert [label.text for label in found.labels] == ["opened here"]
 
 
 def test_every_code_of_this_room_has_a_case() -> None:

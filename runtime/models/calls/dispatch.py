@@ -79,7 +79,8 @@ def attention_forward(
         _check_packed(binding)
     if binding.first and query.shape[2] > 1 and kwargs.get("position_ids") is not None and asked.documents is None:
         # Every layer gets the same position_ids: one look at them is enough.
-        _check_positions(kwargs["position_ids"], layout, offset, query.shape[0])
+        starts = binding.program.starts(query.shape[2]) if isinstance(binding.program, ContextParallel) else (0,)
+        _check_positions(kwargs["position_ids"], layout, offset, query.shape[0], starts)
     if binding.first and isinstance(binding.program, ContextParallel) and PROBE.calls is None:  # a probe has none
         binding.program.check_positions(kwargs.get("position_ids"))
     _drop(module, entered, layout)
@@ -152,11 +153,13 @@ def _check_packed(binding: Binding) -> None:
             )
 
 
-def _check_positions(position_ids: Tensor, layout: Layout, offset: int, batch: int) -> None:
+def _check_positions(position_ids: Tensor, layout: Layout, offset: int, batch: int, starts: tuple[int, ...]) -> None:
+    """``starts``: where a row's runs begin that lie apart in the sequence."""
     if layout.documents is not None:
         check_restarts(position_ids, layout.documents, batch)
-    else:
-        check_positions(position_ids, layout.spans, offset)
+        return
+    for first, end in zip(starts, (*starts[1:], position_ids.shape[1]), strict=True):
+        check_positions(position_ids[:, first:end], layout.spans, offset + first)
 
 
 def _drop(module: nn.Module, entered: Entered | None, layout: Layout) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from runtime_models import make
 
 import patternc as pc
-from patternc.runtime.errors import ArgumentError, EngineError
+from patternc.runtime.errors import ArgumentError, EngineError, UnsupportedCallError
 
 SOURCE = """
 pattern window causal { step local(9) }
@@ -83,11 +84,11 @@ plan p {
 """
 
 
-def with_a_window(group, own):
+def with_a_window(group, own, zigzag=False):
     """Logits of a model with a window of its own, which is told that all tokens are real."""
     model = make("mistral", sliding_window=16).double()
     tokens = torch.randint(3, 97, (2, TOKENS), generator=torch.Generator().manual_seed(1))[:, own]
-    pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=group)
+    pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=group, zigzag=zigzag)
     told = {"attention_mask": torch.ones_like(tokens), "position_ids": torch.arange(TOKENS)[None, own]}
     return model(tokens, use_cache=False, **told).logits.detach()
 
@@ -112,6 +113,9 @@ def refused(rank):
     pc.attach(model, pc.loads(SOURCE)["window"].bind(), group=dist.group.WORLD)
     folded = make("llama")
     pc.attach(folded, pc.loads(SOURCE)["window"].bind(), group=dist.group.WORLD, zigzag=True)
+    hole = torch.ones_like(tokens)
+    hole[:, 4] = 1 - odd
+    here = pc.places_here(30, zigzag=True)[None]
     calls = {
         "batch": lambda: parallel(*[whole.expand(1 + rank // 2, -1, -1, -1)] * 3),
         "pattern": lambda: pc.context_parallel(compiled("strided" if rank else "window"))(*[whole] * 3),
@@ -121,28 +125,34 @@ def refused(rank):
         "width": lambda: parallel(whole, whole, whole[..., :4] if odd else whole),
         "offset": lambda: parallel(*[whole] * 3, query_offset=3 if odd else 0),
         "scale": lambda: parallel(*[whole] * 3, scale="1" if odd else 1.0),
+        "finite": lambda: parallel(*[whole] * 3, scale=torch.inf if odd else 1.0),
         "sinks": lambda: parallel(*[whole] * 3, sinks=torch.zeros(3 if odd else 2)),
         "order": lambda: pc.context_parallel(compiled("window"), zigzag=odd)(*[whole] * 3),
         "positions": lambda: model(tokens, use_cache=False),
         "runs": lambda: folded(tokens, position_ids=mine, use_cache=False),
+        "hole": lambda: folded(tokens, attention_mask=hole, position_ids=here, use_cache=False),
+        "weights": lambda: folded(tokens, position_ids=here, use_cache=False, output_attentions=odd),
         "documents": lambda: model(tokens, position_ids=mine + 40 * (mine > 10 * rank + 4), use_cache=False),
     }
     for what, call in calls.items():
         try:
             call()
-        except ArgumentError as error:
+        except (ArgumentError, UnsupportedCallError) as error:
             found[what] = str(error)
     parallel(*[whole] * 3)
     return found
 
 
 def in_some():
-    """What each process says of a group of the first two."""
+    """What each process says of a group of the first two, and of its places there."""
     group = dist.new_group([0, 1])
     x = torch.randn(1, 2, 10, 16, dtype=torch.float64)
     try:
         return str(tuple(pc.context_parallel(compiled("window"), group)(x, x, x).shape))
     except EngineError as error:
+        with suppress(EngineError):
+            pc.places_here(10, group)
+            return "has places"
         return str(error)
 
 
@@ -154,10 +164,9 @@ def main(store: str) -> None:
         (name, sizes, zigzag): run(name, sizes, zigzag, rank)
         for name in NAMES for sizes in SIZES for zigzag in orders
     }  # fmt: skip
-    own = places(SIZES[0], rank, zigzag=False)
     model = {zigzag: in_model(dist.group.WORLD, places(SIZES[0], rank, zigzag), zigzag) for zigzag in orders}
     here = {zigzag: pc.places_here(TOKENS, zigzag=zigzag) for zigzag in orders}
-    window = with_a_window(dist.group.WORLD, own)
+    window = {z: with_a_window(dist.group.WORLD, places(SIZES[0], rank, z), z) for z in orders}
     torch.save(
         {"calls": found, "model": model, "window": window, "refused": refused(rank), "some": in_some(), "here": here},
         f"{store}.{rank}",

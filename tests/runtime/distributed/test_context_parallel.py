@@ -102,8 +102,10 @@ def test_a_model_whose_text_is_divided_has_the_logits_and_gradients_of_the_whole
         torch.testing.assert_close(sum(part["slopes"][at] for part in parts), slope, rtol=1e-6, atol=1e-6)
 
 
-def test_a_model_with_a_window_of_its_own_and_a_mask_of_ones(found):
-    torch.testing.assert_close(torch.cat([each["window"] for each in found], 1), with_a_window(None, slice(None)))
+@pytest.mark.parametrize("zigzag", [False, True])
+def test_a_model_with_a_window_of_its_own_and_a_mask_of_ones(found, zigzag):
+    whole = joined([each["window"][zigzag] for each in found], SIZES[0], zigzag, 1)
+    torch.testing.assert_close(whole, with_a_window(None, slice(None)))
 
 
 @pytest.mark.parametrize("zigzag", [False, True])
@@ -174,6 +176,9 @@ def test_calls_that_are_not_alike_are_refused_by_all(found):
         ("width", "head_dim 4"),
         ("offset", "query_offset"),
         ("scale", "pass a number"),
+        ("finite", "pass a finite number"),
+        ("hole", "attention_mask has a hole"),
+        ("weights", "output_attentions=True is not implemented"),
         ("sinks", "one logit for each query head"),
     ],
 )
@@ -214,6 +219,7 @@ class TestRefused:
             ({"spans": torch.tensor([[0, 5]])}, "padding"),
             ({"sizes": [9]}, "1 processes, of which number 0 has 10 tokens"),
             ({"sizes": [5, 5]}, "sizes"),
+            ({"sizes": 10}, "sizes"),
         ],
     )
     def test_what_a_call_cannot_ask_for(self, alone, options, match):
@@ -247,6 +253,19 @@ class TestRefused:
                 model.generate(tokens, max_new_tokens=2)
             with pytest.raises(AttachError, match="fills no cache"):
                 handle.cache()
+
+    @pytest.mark.parametrize("zigzag", ["no", 1, None])
+    def test_an_order_that_is_none(self, alone, zigzag):
+        with pytest.raises(ArgumentError, match="zigzag"):
+            pc.context_parallel(compiled("window"), zigzag=zigzag)
+        with pytest.raises(ArgumentError, match="zigzag"):
+            pc.places_here(10, zigzag=zigzag)
+
+    def test_a_group_that_is_none(self, alone):
+        with pytest.raises(EngineError, match="a group that is a str"):
+            pc.context_parallel(compiled("window"), "gloo")
+        with pytest.raises(EngineError, match="a group that is a str"):
+            pc.places_here(10, "gloo")
 
     def test_an_order_of_no_group_and_no_number_of_tokens(self, alone):
         with pytest.raises(AttachError, match="group="):
