@@ -52,7 +52,7 @@ def row_delta(grad_out: Tensor, out: Tensor, lse: Tensor, grad_lse: Tensor | Non
     with torch.cuda.device(out.device) if out.is_cuda else nullcontext():
         _row_delta[(batch * heads * triton.cdiv(rows, block),)](
             grad_out, out, lse.contiguous(), grad_lse, known, delta, *grad_out.stride(), *out.stride(), heads, rows,
-            HEAD_DIM=head_dim, BLOCK_D=width, BLOCK=block, num_warps=8,
+            HEAD_DIM=head_dim, BLOCK_D=width, BLOCK=block, num_warps=8, **launch.FUSED,
         )  # fmt: skip
     return RowNumbers(known, delta)
 

@@ -117,7 +117,7 @@ def shared(run: KernelRun, q: Tensor, split: work.Split) -> SharedRows | SharedG
     common = run.ownership | {"split_lo": split.lo, "split_hi": split.hi, "shares": shares}
     common |= {"CROSS": member.program.cross, "HEAD_DIM": head_dim, "BLOCK_D": launch.block_dim(head_dim)}
     common |= {"PERIOD": order.period, "COUNT": order.count, "START": order.start, "CLASSES": order.classes}
-    common |= {"TILE": held, "num_warps": 4}
+    common |= {"TILE": held, "num_warps": 4} | launch.FUSED
     if run.role == "forward":
         # A later kernel of a chain resumes: from nothing, since what the earlier ones left is joined at the end.
         joined = Launch(

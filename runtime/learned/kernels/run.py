@@ -96,8 +96,8 @@ class Run:
     def options(self, kernel: Literal["forward", "rows", "keys"]) -> dict[str, int]:
         """Warps and stages. Not tuned on a GPU."""
         if self.slender:
-            return {"num_warps": 4, "num_stages": 3 if kernel == "keys" else 2}
-        return {"num_warps": 4 if kernel == "forward" else 8}
+            return {"num_warps": 4, "num_stages": 3 if kernel == "keys" else 2, **launch.FUSED}
+        return {"num_warps": 4 if kernel == "forward" else 8, **launch.FUSED}
 
     def constants(self, **more: Any) -> dict[str, Any]:
         shape, head_dim, bounds = self.shape, self.q.shape[3], self.lists.bounds

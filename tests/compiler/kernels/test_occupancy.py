@@ -62,8 +62,8 @@ def test_a_kernel_of_one_loop_has_a_limit() -> None:
     assert launch.limitable(program("local(1000)"), "forward", 0, most) == 0
     found = chosen()
     assert found == Options(64, 32, 4, 3, 168)
-    assert found.settings == {"num_warps": 4, "num_stages": 3, "maxnreg": 168}
-    assert replace(found, registers=None).settings == {"num_warps": 4, "num_stages": 3}
+    assert found.settings == {"num_warps": 4, "num_stages": 3, "maxnreg": 168, "enable_fp_fusion": True}
+    assert replace(found, registers=None).settings == {"num_warps": 4, "num_stages": 3, "enable_fp_fusion": True}
 
 
 @pytest.mark.parametrize(

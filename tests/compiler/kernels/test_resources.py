@@ -14,6 +14,7 @@ pytest.importorskip("triton")
 from patternc.compiler.kernels import launch
 from patternc.compiler.kernels.aot import Dtype, build
 from patternc.compiler.lowering.stored import stored
+from patternc.compiler.passes.program import Tile
 from patternc.compiler.pattern import load
 from patternc.runtime.build import Request
 from patternc.runtime.build import build as build_artifact
@@ -70,6 +71,23 @@ def test_a_limit_of_registers_makes_room_for_an_instance_more(name: str, spans: 
     assert other.limit is None and other.spills == 0
     assert (limited.instances, other.instances) == (3, 2)
     assert "of at most 168" in str(limited) and "3 instances to a processor" in str(limited)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "head_dim", "roles"),
+    [
+        ("fp32", 64, ("backward_query",)),
+        *(pytest.param(dtype, 128, launch.ROLES, marks=pytest.mark.slow) for dtype in ("fp32", "bf16")),
+    ],
+)
+def test_programs_of_one_launch_fit_together(dtype: Dtype, head_dim: int, roles: tuple[launch.Role, ...]) -> None:
+    """Each has shared memory of its own."""
+    bytes_of, room = {"fp32": 4, "bf16": 2}[dtype], launch.SHARED_MEMORY["sm_90"]
+    for kernel, stages in built("dense", dtype, head_dim, roles, spans=False).items():
+        role: launch.Role = kernel.rpartition("_")[0]  # type: ignore[assignment]
+        chosen = launch.options(role, Tile(128, 128), head_dim, bytes_of, room)
+        count = launch.together(8, role, chosen, head_dim, bytes_of, room)
+        assert count == 1 or count * stages["report"].shared <= room
 
 
 @pytest.mark.parametrize(

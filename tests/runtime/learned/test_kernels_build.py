@@ -13,6 +13,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 from patternc.compiler.kernels.aot import _resource_usage
+from patternc.compiler.kernels.launch import FUSED
 from patternc.compiler.relations.integer import TRUE, Binary, Compare, Const, Var
 from patternc.runtime.learned.kernels import backward, forward
 from patternc.runtime.learned.kernels.keep import keep
@@ -86,7 +87,8 @@ def build(
         if in_place and signature[argument][0] in "*i" and signature[argument] != "i32":
             aligned[(at,)] = [["tt.divisibility", 16]]
     source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=values, attrs=aligned)
-    return dict(triton.compile(source, target=target, options={"num_warps": warps, "num_stages": stages}).asm)
+    options = {"num_warps": warps, "num_stages": stages, **FUSED}
+    return dict(triton.compile(source, target=target, options=options).asm)
 
 
 @pytest.fixture(autouse=True)
