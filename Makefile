@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-all demo bench experiments lint types wheel gpu gpu-wheels clean
+.PHONY: help venv test test-all test-oldest demo bench experiments lint types wheel gpu gpu-wheels clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +39,17 @@ test: $(VENV)/.installed ## the fast tests
 
 test-all: $(VENV)/.model ## every test that needs no GPU
 	$(PYTEST) -m "not gpu"
+
+# The oldest Triton that pyproject.toml allows. Everything else is that of .venv.
+OLDEST := triton-3.6.0
+
+$(VENV)/$(OLDEST)/triton: $(VENV)/.installed
+	$(BIN)/python -m pip install -qq --no-deps --target $(VENV)/$(OLDEST) $(subst -,==,$(OLDEST))
+	touch $@
+
+test-oldest: $(VENV)/$(OLDEST)/triton ## kernels, built ahead of time by the oldest Triton that is supported
+	PYTHONPATH=$(CURDIR)/$(VENV)/$(OLDEST) $(PYTEST) -m "not slow and not gpu" tests/compiler/kernels \
+	tests/runtime/learned/test_kernels_build.py
 
 demo: $(VENV)/.model ## prove, compile and run patterns in SmolLM2-135M; writes out/demo
 	$(BIN)/python -m patternc.runtime.demo

@@ -153,7 +153,7 @@ def load_queries(
     q = load_block(q_at, block, c, first, live, q_n, q_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
     do = load_block(do_at, block, c, first, live, do_n, do_d, PERIOD, COUNT, START, HEAD_DIM, BLOCK_D, BLOCK, WHOLE)
     if WHOLE:
-        return q, do, (lse_at + rows, None), (delta_at + rows, None)
+        return q, do, lse_at + rows, delta_at + rows  # Triton 3.6 returns no None
     else:
         return q, do, (lse_at + rows, live), (delta_at + rows, live)
 
@@ -162,10 +162,10 @@ def load_queries(
 def numbers(place):
     """lse or delta of rows; 0 where there is no row, as ``load_lse`` has it. Read where they are used, since until then
     they would fill registers: 16 each of the 127 that two sums leave over, of 64 queries."""
-    at, live = place
-    if live is None:
-        return tl.load(at)
+    if isinstance(place, tl.tensor):
+        return tl.load(place)
     else:
+        at, live = place
         return tl.load(at, mask=live, other=0.0)
 
 
