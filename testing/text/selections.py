@@ -16,7 +16,8 @@ from .vocabulary import Vocabulary
 @st.composite
 def selectors(draw: DrawFn, vocabulary: Vocabulary, kind: str) -> str:
     """A selector with some of its options given, each as the selector allows it."""
-    options, cross = [], vocabulary.direction is Direction.CROSS
+    options: dict[str, str] = {}
+    cross = vocabulary.direction is Direction.CROSS
     forced = 0 if cross else 2  # what is forced must fit into the k that are chosen
     for name, wanted in KINDS[kind].options.items():
         if wanted.default is not None and draw(st.booleans()):
@@ -34,8 +35,10 @@ def selectors(draw: DrawFn, vocabulary: Vocabulary, kind: str) -> str:
                 text = draw(st.sampled_from(wanted.words))
             case "words":
                 text = f"[{', '.join(draw(_words(name, wanted.words, cross)))}]"
-        options.append(f"{name} = {text}")
-    return f"{kind}({', '.join(options)})"
+        options[name] = text
+    if "skip" not in options.get("levels", "skip"):
+        options["budget"] = "100%"  # less may be beneath the cheapest level
+    return f"{kind}({', '.join(f'{name} = {text}' for name, text in options.items())})"
 
 
 def _words(option: str, words: tuple[str, ...], cross: bool) -> st.SearchStrategy[list[str]]:

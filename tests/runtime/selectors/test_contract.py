@@ -36,7 +36,7 @@ def declarations(draw: st.DrawFn) -> tuple[str, str]:
                 f"topk(k = {k})",
                 f"topk_blocks({options}, block = {block})",
                 f"topk_keys({options}, tile = {block})",
-                f"granularity(block = {block}, levels = [{levels}])",
+                f"granularity(block = {block}, levels = [{levels}], budget = {'25%' if 'skip' in levels else '100%'})",
                 "importance(budget = 30%)",
             ]
         )
