@@ -170,7 +170,14 @@ def test_no_queries() -> None:
     assert out.shape == (1, 1, 0, 16) and lse.shape == (1, 1, 0)
 
 
-@pytest.mark.parametrize("name", ["sliding_window", "strided", "fixed", "dense_bidirectional", "diagonals"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "strided",
+        "diagonals",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("sliding_window", "fixed", "dense_bidirectional")),
+    ],
+)
 def test_blocks_smaller_than_tiles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks as large as tiles hide the walk inside a tile; here a tile is 2 x 1 or 1 x 2 blocks."""
     case = CASES[name]()
@@ -195,7 +202,9 @@ def test_bad_arguments_name_the_remedy() -> None:
         ENGINE.forward(program, q, k, v, Call(1.0, torch.zeros(1, 2)))
 
 
-@pytest.mark.parametrize("name", ["dense_causal", "strided", "fixed"])
+@pytest.mark.parametrize(
+    "name", ["dense_causal", *(pytest.param(name, marks=pytest.mark.slow) for name in ("strided", "fixed"))]
+)
 def test_gradients_are_the_same_bits_twice(name: str) -> None:
     """No atomics: every sum has one order."""
     q, k, v = tensors(70, heads=4, kv_heads=2)

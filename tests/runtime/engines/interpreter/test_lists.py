@@ -144,7 +144,7 @@ def test_terms_that_ask_others_in_several_grids(monkeypatch: pytest.MonkeyPatch,
     assert set(launches) == {1}
 
 
-@pytest.mark.parametrize("block", [4, 16])
+@pytest.mark.parametrize("block", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_a_probe_takes_no_part(block: int) -> None:
     """out and the gradients of q, k and v are those without it, to the last bit; that of its gate is compose's."""
     subject = pattern("local(5) | select(s)", "causal", f"learn s = topk_blocks(k = 3, block = {block})")

@@ -160,7 +160,7 @@ def test_gradients_of_padded_batches_and_late_queries(shared: list[Any]) -> None
     agree(CASES["global_token"](), q, k, v, offset=130)
 
 
-@pytest.mark.parametrize("owners", [(0, 0, 1, 1), (0, 1, 1, NOBODY)])
+@pytest.mark.parametrize("owners", [pytest.param((0, 0, 1, 1), marks=pytest.mark.slow), (0, 1, 1, NOBODY)])
 def test_gradients_of_programs_with_heads_of_their_own(owners: tuple[int, ...], shared: list[Any]) -> None:
     """Of key heads of their own, and of one that two of them read."""
     cases = both_ends(), CASES["strided"]()
@@ -180,6 +180,7 @@ def test_gradients_of_programs_with_heads_of_their_own(owners: tuple[int, ...], 
         close(got, want, 1e-5, name)
 
 
+@pytest.mark.slow
 def test_gradients_have_the_same_bits_twice(shared: list[Any]) -> None:
     q, k, v = tensors(90, heads=2)
     program, call = both_ends().program, Call(0.25)
