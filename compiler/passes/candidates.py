@@ -37,7 +37,7 @@ from .order import STRAIGHT, Turn, alone
 from .placement import SPACE, Placement
 from .program import NATURAL, Order, Tile
 from .split import Part
-from .turns import turns
+from .turns import fewer, shifts
 
 T = TypeVar("T")
 Q = TypeVarTuple("Q")
@@ -49,7 +49,7 @@ LONGEST_PERIOD = 1 << 16
 """No sequence is long enough for an order of a longer one to pay."""
 
 MOST_STEPS = 8
-"""Placements by rows of rows."""
+"""A term is tried by rows of rows when the outer ones of queries and keys differ by at most this many."""
 
 MOST_RUNS = 4
 """A packed order is tried when the occupied residues form at most this many runs."""
@@ -75,7 +75,8 @@ def candidates(part: Part, tile: Tile) -> Iterator[tuple[Placement, ...]]:
     keys, queries, moduli = sides
     yield from _of_few(part, formula, keys, queries, tile)
     for modulus in moduli:
-        if found := _within_reach(turns, formula, modulus):
+        shifted = _within_reach(shifts, formula, modulus) or ()
+        if found := _within_reach(fewer, formula, modulus, shifted) or shifted:
             order = Order(modulus, 1, 0, modulus)
             yield _placed(part, formula, [(order, order, turn) for turn in found])
         key_orders = _within_reach(_packed, keys, "j", modulus) or ()

@@ -22,10 +22,14 @@ _LARGEST_FACTORED = 1 << 15
 """A class times a factor is computed in 32 bits."""
 
 
-def turns(formula: IntegerSet, modulus: int) -> tuple[Turn, ...]:
-    """The turns from query classes to key classes of residues mod ``modulus`` by which all pairs are, when they are
-    few: as few as one factor for all does."""
-    found = _with_factor(formula, modulus, 1)
+def shifts(formula: IntegerSet, modulus: int) -> tuple[Turn, ...]:
+    """The turns without a factor from query classes to key classes of residues mod ``modulus`` by which all pairs are,
+    when they are few."""
+    return _with_factor(formula, modulus, 1)
+
+
+def fewer(formula: IntegerSet, modulus: int, found: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The same with one factor for all, where these are fewer than the shifts that were ``found``; else those."""
     if len(found) == 1 or modulus > _LARGEST_FACTORED:
         return found
     first = _keys_of(formula, modulus, 0)

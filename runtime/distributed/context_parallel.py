@@ -92,7 +92,8 @@ class ContextParallel:
 
     def starts(self, count: int) -> tuple[int, ...]:
         """Of ``count`` tokens of a process those with which its runs begin."""
-        return (0, (count + 1) // 2) if self.zigzag else (0,)
+        ((*before, _),) = Division.of((count,), zigzag=self.zigzag).runs
+        return (0, *map(len, before))
 
     def refuse(self, device: torch.device) -> None:
         """Tell the other processes that this one refuses its call, which then all of them do."""

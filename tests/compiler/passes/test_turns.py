@@ -10,7 +10,7 @@ from expressions import pattern
 
 from patternc.compiler.lowering.lower import lower
 from patternc.compiler.passes.order import Turn
-from patternc.compiler.passes.turns import turns
+from patternc.compiler.passes.turns import fewer, shifts
 from patternc.compiler.relations.isl.presburger import IntegerSet
 from patternc.patterns_dsl.syntax import Direction
 from patternc.testing.verify.program import pair_counts
@@ -37,7 +37,7 @@ def formula(text: str) -> IntegerSet:
     ],
 )
 def test_turns(text: str, modulus: int, expected: set[Turn]) -> None:
-    found = turns(formula(text), modulus)
+    found = fewer(formula(text), modulus, shifts(formula(text), modulus))
     assert set(found) == expected and len(found) == len(expected)
 
 
